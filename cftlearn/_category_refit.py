@@ -1,0 +1,186 @@
+"""The refit of one category: candidates, the choice among them, the last fit."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from cftlearn.base import CategoryProblem, CategorySolver, RowFit
+from cftlearn.metrics._objectives import Objective
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class CategoryData:
+    """What the refit of one category needs to know.
+
+    Attributes
+    ----------
+    name : str
+        The category.
+    Z, y : ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
+        Features, and labels to fit (NaN unknown).
+    Z_val, y_val : ndarray of shape (n_val, n_features), ndarray of shape (n_val,)
+        Features, and labels to choose by (NaN unknown).
+    coef, intercept : ndarray of shape (n_features,), float
+        The trained row.
+    feature_mean, feature_scale : ndarray of shape (n_features,)
+        Moments of the features.
+    seed : int
+        The category's seed.
+    """
+
+    name: str
+    Z: Floats
+    y: NDArray[np.float64]
+    Z_val: Floats
+    y_val: NDArray[np.float64]
+    coef: NDArray[np.float64]
+    intercept: float
+    feature_mean: NDArray[np.float64]
+    feature_scale: NDArray[np.float64]
+    seed: int
+
+
+@dataclass(frozen=True)
+class CategoryResult:
+    """A category's row, its line in the report, and its history."""
+
+    coef: NDArray[np.float64]
+    intercept: float
+    report: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+def refit_category(
+    data: CategoryData,
+    solvers: list[CategorySolver],
+    objective: Objective,
+    refit: bool,
+) -> CategoryResult:
+    """Refit one category, or leave it as it was and say why.
+
+    Every solver proposes its best row by the held-out labels; the best of them
+    replaces the trained row only if it scores higher there. The chosen solver then
+    runs as many iterations again on all known labels, if ``refit``.
+    """
+    started = time.perf_counter()
+    rows, rows_val = ~np.isnan(data.y), ~np.isnan(data.y_val)
+    y, y_val = data.y[rows] == 1.0, data.y_val[rows_val] == 1.0
+    report: dict[str, Any] = {
+        "category": data.name,
+        "n_positive": int(y.sum() + y_val.sum()),
+        "n_negative": int((~y).sum() + (~y_val).sum()),
+        "n_held_out": len(y_val),
+    }
+    lack = _what_lacks(y, y_val)
+    if lack:
+        report |= _outcome("skipped", lack) | {"seconds": 0.0}
+        return CategoryResult(data.coef, data.intercept, report, [])
+    problem = CategoryProblem(
+        Z=data.Z[rows],
+        y=y,
+        coef=data.coef,
+        intercept=data.intercept,
+        objective=objective,
+        feature_mean=data.feature_mean,
+        feature_scale=data.feature_scale,
+        random_state=data.seed,
+        Z_val=data.Z_val[rows_val],
+        y_val=y_val,
+    )
+    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        fit, outcome, history = _choose(problem, solvers, refit)
+    report |= outcome | {"seconds": time.perf_counter() - started}
+    for record in history:
+        record["category"] = data.name
+    return CategoryResult(fit.coef, fit.intercept, report, history)
+
+
+def _choose(
+    problem: CategoryProblem, solvers: list[CategorySolver], refit: bool
+) -> tuple[RowFit, dict[str, Any], list[dict[str, Any]]]:
+    """Let the held-out labels choose among the solvers' rows and the trained one."""
+    before = _held_out_score(problem, problem.coef, problem.intercept)
+    history: list[dict[str, Any]] = []
+    best, best_score, best_solver = None, before, None
+    runs = []
+    for solver in solvers:
+        fit = solver.fit_row(problem)
+        history += _labelled(fit, solver, "choose")
+        score = _held_out_score(problem, fit.coef, fit.intercept)
+        runs.append(f"{solver.name} {fit.n_iter_run} ({fit.stopped_by})")
+        if score > best_score and fit.n_iter > 0:
+            best, best_score, best_solver = fit, score, solver
+    ran = f"ran {', '.join(runs)}"
+    if best is None or best_solver is None:
+        kept = RowFit(problem.coef, problem.intercept, 0, 0, "n_iter")
+        reason = f"no refit scored above {before:.4f} on the held-out labels; {ran}"
+        return kept, _outcome("kept", reason, before, before), history
+    reason = f"held-out {problem.objective.name} rose by {best_score - before:.4f}; {ran}"
+    outcome = _outcome(
+        "refitted", reason, before, best_score, best_solver.name, best.n_iter
+    )
+    if refit:
+        final = best_solver.fit_row(_with_all_labels(problem, best.n_iter))
+        history += _labelled(final, best_solver, "refit")
+        best = final
+    return best, outcome, history
+
+
+def _with_all_labels(problem: CategoryProblem, n_iter: int) -> CategoryProblem:
+    return replace(
+        problem,
+        Z=np.concatenate([problem.Z, problem.Z_val]),  # type: ignore[list-item]
+        y=np.concatenate([problem.y, problem.y_val]),  # type: ignore[list-item]
+        Z_val=None,
+        y_val=None,
+        n_iter=n_iter,
+    )
+
+
+def _held_out_score(
+    problem: CategoryProblem, coef: NDArray[np.float64], intercept: float
+) -> float:
+    logits = problem.Z_val @ coef + intercept  # type: ignore[operator]
+    return problem.objective.single(problem.y_val, logits)  # type: ignore[arg-type]
+
+
+def _labelled(
+    fit: RowFit, solver: CategorySolver, phase: str
+) -> list[dict[str, Any]]:
+    return [{"solver": solver.name, "phase": phase, **row} for row in fit.history]
+
+
+def _what_lacks(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
+    """Name the class that is missing where it is needed, or nothing."""
+    for labels, role in ((y, "to fit"), (y_val, "to hold out")):
+        for is_positive, word in ((True, "positive"), (False, "negative")):
+            if not (labels == is_positive).any():
+                total = int((y == is_positive).sum() + (y_val == is_positive).sum())
+                found = f"only {total}" if total else "no"
+                plural = "s" if total > 1 else ""
+                return f"{found} known {word}{plural}, none left {role}"
+    return ""
+
+
+def _outcome(
+    status: str,
+    reason: str,
+    before: float = np.nan,
+    after: float = np.nan,
+    solver: str | None = None,
+    n_iter: int = 0,
+) -> dict[str, Any]:
+    return {
+        "status": status,
+        "solver": solver,
+        "score_before": before,
+        "score_after": after,
+        "n_iter": n_iter,
+        "reason": reason,
+    }

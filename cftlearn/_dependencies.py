@@ -1,0 +1,47 @@
+"""The one place for optional imports and for scikit-learn's private names."""
+
+import importlib
+from types import ModuleType
+
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_params,
+)
+
+__all__ = ["HasMethods", "Interval", "StrOptions", "import_optional", "validate_params"]
+
+
+def import_optional(module: str, *, feature: str, extra: str) -> ModuleType:
+    """Import a package that only some features need.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module, for example ``"matplotlib.pyplot"``.
+    feature : str
+        What the user asked for, as it should read in the error.
+    extra : str
+        The extra of cftlearn that installs the package.
+
+    Returns
+    -------
+    module : module
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        If the package is not installed; the message names the extra.
+    """
+    package = module.split(".")[0]
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != package:
+            raise  # installed, but one of its own imports is missing
+        raise ImportError(
+            f"{feature} needs {package}, which is not installed. "
+            f'Install it with: pip install "cftlearn[{extra}]".'
+        ) from error

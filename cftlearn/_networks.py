@@ -1,0 +1,233 @@
+"""Split a network into backbone and classification layer, and put it together again."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+def copy_or_make(module: Any, seed: int) -> nn.Module:
+    """Give a network that is ours to change, with seeded initial weights.
+
+    Parameters
+    ----------
+    module : nn.Module or callable
+        A module, which is copied, or a class or function that makes one.
+    seed : int
+        Seed of torch's generator while a factory runs.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, or the factory makes no module.
+    """
+    if isinstance(module, nn.Module):
+        return copy.deepcopy(module)
+    if not callable(module):
+        raise TypeError(
+            "`module` must be a torch.nn.Module or a callable that makes one; got "
+            f"{type(module).__name__}."
+        )
+    with seeded_torch(seed):
+        made = module()
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            "A callable `module` must return a torch.nn.Module; got "
+            f"{type(made).__name__}."
+        )
+    return made
+
+
+@contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Seed torch's global generators, and restore them afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
+    """Find the classification layer, and check that it fits the categories.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    name : str or None
+        Dotted name of the layer; None takes the last ``nn.Linear`` registered.
+    n_categories : int
+        How many outputs it must have.
+
+    Returns
+    -------
+    name : str
+        Dotted name of the layer; empty if the network is the layer.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, it is no ``nn.Linear``, or has another size.
+    """
+    linear = [key for key, layer in module.named_modules() if _is_linear(layer)]
+    if not linear:
+        raise ValueError(
+            "`module` must have an nn.Linear as its classification layer; got a "
+            f"{type(module).__name__} without any."
+        )
+    name = linear[-1] if name is None else name
+    if name not in linear:
+        raise ValueError(
+            f"`head` must name an nn.Linear of the network; got {name!r}. It has: "
+            f"{', '.join(repr(key) for key in linear[-10:])}."
+        )
+    n_outputs = module.get_submodule(name).out_features
+    if n_outputs != n_categories:
+        raise ValueError(
+            f"The classification layer {name!r} must have one output per category of "
+            f"`y`; got {n_outputs} outputs for {n_categories} categories. Change the "
+            "layer, or name another one with `head`."
+        )
+    return name
+
+
+def head_rows(
+    module: nn.Module, head: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read the rows and biases of the classification layer."""
+    layer = module.get_submodule(head)
+    coef = layer.weight.detach().cpu().double().numpy().copy()
+    if layer.bias is None:
+        return coef, np.zeros(len(coef))
+    return coef, layer.bias.detach().cpu().double().numpy().copy()
+
+
+def with_rows(
+    module: nn.Module,
+    head: str,
+    coef: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+) -> nn.Module:
+    """Copy a network and write rows and biases into its classification layer."""
+    network = copy.deepcopy(module)
+    layer = network.get_submodule(head)
+    new = nn.Linear(coef.shape[1], coef.shape[0]).to(layer.weight)
+    with torch.no_grad():
+        new.weight.copy_(torch.from_numpy(coef))
+        new.bias.copy_(torch.from_numpy(intercept))
+    new.train(layer.training)
+    if not head:
+        return new
+    parent, _, child = head.rpartition(".")
+    setattr(network.get_submodule(parent), child, new)
+    return network
+
+
+def extract_features(
+    module: nn.Module,
+    head: str,
+    X: NDArray[Any],
+    *,
+    batch_size: int,
+    device: str,
+) -> NDArray[np.float32]:
+    """Compute the inputs of the classification layer, in evaluation mode.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network; its mode and device are left as they were found.
+    head : str
+        Dotted name of the classification layer.
+    X : ndarray of shape (n_samples, ...)
+        Inputs of the network.
+    batch_size : int
+        Rows at a time.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_features), float32
+        Features.
+
+    Raises
+    ------
+    ValueError
+        If the layer is not the last one of the forward pass, is not reached exactly
+        once, or sees anything but one vector per row; or features are not finite.
+    """
+    seen: list[tuple[Tensor, Tensor]] = []
+    layer = module.get_submodule(head)
+    hook = layer.register_forward_hook(
+        lambda _, inputs, output: seen.append((inputs[0].detach(), output.detach()))
+    )
+    was_training, parameter = module.training, next(module.parameters())
+    home = parameter.device
+    Z: NDArray[np.float32] | None = None
+    try:
+        module.to(device).eval()
+        for start in range(0, len(X), batch_size):
+            batch = to_tensor(X[start : start + batch_size], device)
+            with torch.inference_mode():
+                output = module(batch)
+            _check_head_is_last(seen, output, head, len(batch))
+            features = seen.pop()[0].float().cpu().numpy()
+            if Z is None:
+                Z = np.empty((len(X), features.shape[1]), dtype=np.float32)
+            Z[start : start + len(batch)] = features
+    finally:
+        hook.remove()
+        module.train(was_training)
+        module.to(home)
+    if Z is None:
+        raise ValueError("`X` must hold at least one row; got none.")
+    wrong = np.flatnonzero(~np.isfinite(Z).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"The network must give finite features; it gave NaN or infinity for "
+            f"{len(wrong)} rows, the first is row {wrong[0]}. Check these inputs, or "
+            "the network's weights."
+        )
+    return Z
+
+
+def to_tensor(X: NDArray[Any], device: str) -> Tensor:
+    """Hand a batch to torch; floats become float32."""
+    tensor = torch.from_numpy(np.ascontiguousarray(X)).to(device)
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _is_linear(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear)
+
+
+def _check_head_is_last(
+    seen: list[tuple[Tensor, Tensor]], output: Any, head: str, n_rows: int
+) -> None:
+    if len(seen) != 1:
+        raise ValueError(
+            f"The classification layer {head!r} must run once in a forward pass; it "
+            f"ran {len(seen)} times. Name another layer with `head`."
+        )
+    features, logits = seen[0]
+    if features.ndim != 2 or len(features) != n_rows:
+        raise ValueError(
+            f"The classification layer {head!r} must see one vector per row; it sees "
+            f"an array of shape {tuple(features.shape)} for {n_rows} rows. Pool or "
+            "flatten before it."
+        )
+    if (
+        not isinstance(output, Tensor)
+        or output.shape != logits.shape
+        or not torch.equal(output, logits)
+    ):
+        raise ValueError(
+            f"The classification layer {head!r} must be the last step of the network, "
+            "which must return its logits; the network returns something else. Remove "
+            "what follows it (a sigmoid, say), or name the last layer with `head`."
+        )

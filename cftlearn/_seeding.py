@@ -1,0 +1,25 @@
+"""Seeds of single categories, which depend on the category's name, not its place."""
+
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def category_seeds(base_seed: int, categories: NDArray[Any]) -> NDArray[np.int64]:
+    """Derive one seed per category from one seed and the category's name.
+
+    Adding, dropping or reordering other categories then leaves a category's results
+    as they are, whatever the number of workers.
+    """
+    return np.array(
+        [
+            np.random.SeedSequence([base_seed, zlib.crc32(str(name).encode())])
+            .generate_state(1)
+            .item()
+            & 0x7FFFFFFF
+            for name in categories
+        ],
+        dtype=np.int64,
+    )

@@ -1,0 +1,219 @@
+"""What estimators and solvers share: tags, both paths of ``y``, the solver protocol."""
+
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import ClassifierTags, Tags
+
+from cftlearn.labels import (
+    PartialLabels,
+    check_partial_labels,
+    encode_binary_labels,
+    is_one_dimensional,
+)
+from cftlearn.metrics._objectives import Objective
+
+__all__ = ["CategoryProblem", "CategorySolver", "PartialLabelMixin", "RowFit"]
+
+
+@dataclass(frozen=True)
+class CategoryProblem:
+    """One category's logistic regression, to be refitted on its known labels.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_known, n_features)
+        Features of the rows whose label may be fitted.
+    y : ndarray of shape (n_known,), bool
+        Their labels; both classes occur.
+    coef : ndarray of shape (n_features,), float64
+        The row as trained, in the scale of ``Z``.
+    intercept : float
+        Its bias.
+    objective : Objective
+        What to maximise.
+    feature_mean, feature_scale : ndarray of shape (n_features,), float64
+        Mean and standard deviation of each feature over all rows, the scale of a
+        constant feature being 1. A solver that works in these units does not depend
+        on the scale of the features.
+    random_state : int
+        The category's own seed.
+    Z_val, y_val : ndarray or None
+        Rows and labels to choose an iteration on, never to fit. None once an
+        iteration has been chosen and ``n_iter`` is given.
+    n_iter : int or None
+        Run exactly so many iterations, without choosing.
+    """
+
+    Z: NDArray[np.floating[Any]]
+    y: NDArray[np.bool_]
+    coef: NDArray[np.float64]
+    intercept: float
+    objective: Objective
+    feature_mean: NDArray[np.float64]
+    feature_scale: NDArray[np.float64]
+    random_state: int
+    Z_val: NDArray[np.floating[Any]] | None = None
+    y_val: NDArray[np.bool_] | None = None
+    n_iter: int | None = None
+
+
+@dataclass(frozen=True)
+class RowFit:
+    """A solver's answer for one category.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,), float64
+        The refitted row, in the scale of the problem's ``Z``.
+    intercept : float
+        Its bias.
+    n_iter : int
+        The iteration that the row comes from; 0 is the row as trained.
+    n_iter_run : int
+        How many iterations ran.
+    stopped_by : str
+        Why the solver ended: ``"patience"``, ``"max_iter"`` or ``"n_iter"``.
+    history : list of dict
+        One record per iteration, with the key ``iteration``.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: float
+    n_iter: int
+    n_iter_run: int
+    stopped_by: str
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class CategorySolver(BaseEstimator, metaclass=ABCMeta):
+    """Protocol of the solvers: refit one row, know nothing of the other categories.
+
+    A solver keeps its parameters and nothing else, so one object serves every
+    category, also at the same time.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Short name for reports."""
+
+    @abstractmethod
+    def fit_row(self, problem: CategoryProblem) -> RowFit:
+        """Refit one category.
+
+        Parameters
+        ----------
+        problem : CategoryProblem
+            Features, known labels, the trained row and the objective. With
+            validation labels the answer is the iteration that scores best on them,
+            the trained row included; with ``n_iter`` it is that iteration.
+
+        Returns
+        -------
+        fit : RowFit
+            The refitted row.
+        """
+
+
+class PartialLabelMixin:
+    """Read ``y`` in both its forms, and say so in the tags.
+
+    2-D targets are categories with unknown labels. A 1-D target is an ordinary
+    binary problem: one category, any two labels, all known.
+    """
+
+    categories_: NDArray[Any]
+    classes_: NDArray[Any]
+
+    def __sklearn_tags__(self) -> Tags:
+        """Declare binary and multi-label targets, and no multi-class ones."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags(multi_class=False, multi_label=True)
+        return tags
+
+    def _read_targets(self, X: Any, y: ArrayLike | None) -> PartialLabels:
+        """Read ``y`` for ``fit`` and remember its categories and classes."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None. Pass labels of shape (n_samples, n_categories)."
+            )
+        if is_one_dimensional(y):
+            labels, self.classes_ = encode_binary_labels(y)
+        else:
+            labels = check_partial_labels(y)
+            _warn_column_vector(y, labels)
+            self.classes_ = np.tile([0, 1], (labels.values.shape[1], 1))
+        self.categories_ = labels.categories
+        self._check_length(X, labels, "X", "y")
+        return labels
+
+    def _read_more_targets(
+        self, X: Any, y: ArrayLike, names: tuple[str, str]
+    ) -> PartialLabels:
+        """Read further targets, which must have the categories of ``fit``'s."""
+        if self._is_binary():
+            values = np.asarray(y)
+            strangers = ~np.isin(values, self.classes_)
+            if values.ndim != 1 or strangers.any():
+                raise ValueError(
+                    f"`{names[1]}` must be 1-D and hold the classes of `y`, "
+                    f"{self.classes_.tolist()}; got shape {values.shape}"
+                    f"{f' and {values[strangers][0]!r}' if strangers.any() else ''}."
+                )
+            column = (values == self.classes_[1]).astype(np.float64).reshape(-1, 1)
+            labels = PartialLabels(column, np.ones(column.shape, bool), self.categories_)
+        else:
+            labels = check_partial_labels(y, input_name=names[1])
+            n_expected = len(self.categories_)
+            if labels.values.shape[1] != n_expected:
+                raise ValueError(
+                    f"`{names[1]}` must have the {n_expected} categories of `y`; got "
+                    f"{labels.values.shape[1]}."
+                )
+            if hasattr(y, "columns") and list(labels.categories) != list(
+                self.categories_
+            ):
+                raise ValueError(
+                    f"`{names[1]}` must have the categories of `y` in the same order; "
+                    f"got {list(labels.categories)[:5]} for "
+                    f"{list(self.categories_)[:5]}. Reorder its columns."
+                )
+        self._check_length(X, labels, *names)
+        return labels
+
+    def _is_binary(self) -> bool:
+        """Tell whether ``fit`` saw a 1-D target."""
+        return self.classes_.ndim == 1
+
+    @staticmethod
+    def _check_length(X: Any, labels: PartialLabels, X_name: str, y_name: str) -> None:
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        if n_rows != len(labels.values):
+            raise ValueError(
+                f"`{X_name}` and `{y_name}` must have one row per sample; found input "
+                "variables with inconsistent numbers of samples: "
+                f"[{n_rows}, {len(labels.values)}]."
+            )
+
+
+def _warn_column_vector(y: object, labels: PartialLabels) -> None:
+    """Tell apart one category of a table from a 1-D target in disguise."""
+    is_named = isinstance(y, PartialLabels) or hasattr(y, "columns")
+    if is_named or labels.values.shape[1] > 1 or not labels.known.all():
+        return
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. It is read as a "
+        "table with one category, so predictions have shape (n_samples, 1). Pass "
+        "y.ravel() for an ordinary binary problem, or a DataFrame to name the category.",
+        DataConversionWarning,
+        stacklevel=4,
+    )

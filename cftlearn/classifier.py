@@ -1,0 +1,508 @@
+"""The whole method: train, refit every category, decide."""
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._initial_rows import logistic_rows
+from cftlearn._seeding import category_seeds
+from cftlearn.base import PartialLabelMixin
+from cftlearn.exceptions import SeenLabelsWarning
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.labels import PartialLabels, resolve_labels
+from cftlearn.metrics import partial_roc_auc_score
+from cftlearn.model_selection._hold_out import hold_out_labels
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["CFTClassifier"]
+
+
+class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
+    """Learn categories from partially known labels by category-wise fine-tuning.
+
+    Stage one trains a network, or plain logistic regressions on features, with
+    unknown labels assumed negative. Stage two refits every category's row of the
+    classification layer on extracted features with only its known labels, and keeps
+    the refit where held-out labels support it [1]_. The labels held out for that
+    choice are known to neither stage before it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module or callable, default=None
+        The network, or a function or class that makes it; its last ``nn.Linear``
+        gives its output and is the classification layer. It is copied, never trained
+        in place. None: ``X`` holds features, and stage one fits logistic regressions.
+    head : str, default=None
+        Name of the classification layer (``"fc"``, ``"classifier.1"``). None takes
+        the last ``nn.Linear`` of the network.
+    train : bool, default=True
+        Train the network in stage one. False: it is trained already, only CFT runs;
+        ``fit`` then needs ``validation_data`` that the network was not trained on.
+    unknown : {"negative", "ignore"}, default="negative"
+        What stage one makes of unknown labels: negatives, or nothing.
+    loss : {"bce", "asl"} or callable, default="bce"
+        Loss of a network in stage one: binary cross-entropy, asymmetric loss, or
+        ``loss(logits, targets) -> tensor`` where NaN targets must be left out.
+    max_epochs : int, default=20
+        Passes of a network over the data.
+    batch_size : int, default=128
+        Rows at a time, for training and for extracting features.
+    learning_rate : float, default=2e-3
+        Peak of the one-cycle schedule of AdamW, above 0.
+    fine_tuner : CategoryWiseFineTuner, default=None
+        How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
+        None takes its defaults.
+    threshold : float or array-like of shape (n_categories,), default=0.5
+        Probability in [0, 1] from which :meth:`predict` says positive.
+    validation_fraction : float, default=0.25
+        Share in (0, 1) of every category's known positives and known negatives to
+        hold out of both stages where ``fit`` gets no ``validation_data``.
+    device : str, default="auto"
+        Torch device of the network: ``"auto"`` takes a GPU where there is one.
+    n_jobs : int, default=None
+        Workers over categories, where the fine-tuner does not set its own.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything; the fine-tuner's own comes first where it is set.
+    verbose : int, default=0
+        Above 0, shows progress bars where the output is a terminal.
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module or None
+        The network as stage one left it; :meth:`to_torch` gives the refitted one.
+    head_ : str or None
+        Name of its classification layer.
+    fine_tuner_ : CategoryWiseFineTuner
+        The fitted fine-tuner.
+    coef_ : ndarray of shape (n_categories, n_features), float64
+        The rows after CFT.
+    intercept_ : ndarray of shape (n_categories,), float64
+        Their biases.
+    categories_ : ndarray of shape (n_categories,), object
+        Names of the categories.
+    classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
+        The classes of each category.
+    report_ : list of dict, one per category
+        See :class:`CategoryWiseFineTuner`.
+    history_ : list of dict
+        Stage one's epochs (``stage="train"``: ``epoch``, ``loss``,
+        ``learning_rate``), then the fine-tuner's iterations (``stage="cft"``).
+    n_features_in_ : int
+        Length of the second axis of ``X`` in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string column names.
+
+    See Also
+    --------
+    CategoryWiseFineTuner : Stage two alone, as a transformer of features.
+
+    References
+    ----------
+    .. [1] Chong et al., "Category-Wise Fine-Tuning for Image Multi-label
+       Classification with Partial Labels", ICONIP 2023; arXiv 2401.16991.
+
+    Examples
+    --------
+    >>> from cftlearn import CFTClassifier
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> X, y, y_full = make_partial_multilabel(1000, known=0.3, random_state=0)
+    >>> model = CFTClassifier(random_state=0).fit(X[:500], y[:500])
+    >>> model.predict(X[500:]).shape
+    (500, 5)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "module": [callable, None],
+        "head": [str, None],
+        "train": ["boolean"],
+        "unknown": [StrOptions({"negative", "ignore"})],
+        "loss": [StrOptions({"bce", "asl"}), callable],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "fine_tuner": [CategoryWiseFineTuner, None],
+        "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "device": [str],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        module: "nn.Module | Callable[[], nn.Module] | None" = None,
+        *,
+        head: str | None = None,
+        train: bool = True,
+        unknown: Literal["negative", "ignore"] = "negative",
+        loss: "str | Callable[[Tensor, Tensor], Tensor]" = "bce",
+        max_epochs: int = 20,
+        batch_size: int = 128,
+        learning_rate: float = 2e-3,
+        fine_tuner: CategoryWiseFineTuner | None = None,
+        threshold: float | ArrayLike = 0.5,
+        validation_fraction: float = 0.25,
+        device: str = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.module = module
+        self.head = head
+        self.train = train
+        self.unknown = unknown
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.fine_tuner = fine_tuner
+        self.threshold = threshold
+        self.validation_fraction = validation_fraction
+        self.device = device
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:
+        """Run both stages.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Features; with a ``module``, its inputs with rows first (images, say).
+        y : array-like of shape (n_samples, n_categories) or (n_samples,)
+            1 positive, 0 negative, NaN unknown, in any form that
+            :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
+            classes, all known.
+        validation_data : tuple (X_val, y_val), default=None
+            Other rows, whose labels choose the refits and train nothing before that.
+            None holds out known labels of ``y`` from both stages.
+
+        Returns
+        -------
+        self : CFTClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is out of its range, inputs or labels are not accepted, or
+            the network does not fit them.
+        NonFiniteLossError
+            If training meets a loss that is NaN or infinite.
+
+        Warns
+        -----
+        UndefinedCategoryWarning
+            Once, naming the categories that could not be refitted.
+        SeenLabelsWarning
+            If ``train=False`` and there is no ``validation_data``.
+        """
+        self._validate_params()
+        X = self._read_inputs(X, reset=True)
+        labels = self._read_targets(X, y)
+        self._check_threshold()
+        rng = check_random_state(self.random_state)
+        split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
+        if validation_data is None:
+            seeds = category_seeds(int(split_seed), self.categories_)
+            fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
+            X_val = X
+        else:
+            X_val, held_out = self._read_validation(validation_data)
+            fitted = labels
+        targets = self._stage_one_targets(fitted, held_out if X_val is X else None)
+        tuner = self._make_fine_tuner(int(tuner_seed))
+        if self.module is None:
+            Z, Z_val, stage_one = X, X_val, []
+            self.module_ = self.head_ = None
+            if tuner.coef_init is None:
+                coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
+                tuner.set_params(coef_init=coef, intercept_init=intercept)
+        else:
+            stage_one = self._prepare_network(X, targets, int(network_seed))
+            coef, intercept = self._network_rows()
+            tuner.set_params(coef_init=coef, intercept_init=intercept)
+            Z = self._features(X)
+            Z_val = Z if X_val is X else self._features(X_val)
+            if not self.train and validation_data is None:
+                warnings.warn(
+                    "A network trained elsewhere (train=False) is refitted without "
+                    "validation_data. If it was trained on labels of `y`, the labels "
+                    "held out now are not new to it, and the choice of refits cannot "
+                    "be trusted. Pass validation_data=(X_val, y_val) that it never saw.",
+                    SeenLabelsWarning,
+                    stacklevel=2,
+                )
+        tuner.fit(Z, fitted, validation_data=(Z_val, held_out))
+        self._store(tuner, stage_one)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Compute the logits of every category.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs, as in ``fit``.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_categories), or (n_samples,) for a \
+1-D target
+            Above 0 the positive class is likelier.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` does not fit the inputs of ``fit``.
+        """
+        check_is_fitted(self)
+        X = self._read_inputs(X, reset=False)
+        Z = X if self.module_ is None else self._features(X)
+        logits = self.fine_tuner_.transform(Z)
+        return logits.ravel() if self._is_binary() else logits
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Compute probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs, as in ``fit``.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_categories)
+            Probability of the positive class of every category. For a 1-D target
+            shape (n_samples, 2), one column per class.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` does not fit the inputs of ``fit``.
+        """
+        proba = expit(self.decision_function(X))
+        return np.column_stack([1 - proba, proba]) if self._is_binary() else proba
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Decide every category by ``threshold``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs, as in ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples, n_categories), int64
+            1 or 0. For a 1-D target the classes, of shape (n_samples,).
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` does not fit the inputs of ``fit``.
+        """
+        proba = expit(self.decision_function(X))
+        decided = (proba >= np.asarray(self.threshold)).astype(np.int64)
+        return self.classes_[decided] if self._is_binary() else decided
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """Compute the mean ROC AUC over known labels.
+
+        Not the accuracy: that has no meaning where most labels are unknown.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs, as in ``fit``.
+        y : array-like of shape (n_samples, n_categories) or (n_samples,)
+            Labels, NaN unknown.
+
+        Returns
+        -------
+        score : float
+            :func:`cftlearn.metrics.partial_roc_auc_score` with its defaults.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If inputs or labels are not accepted.
+        """
+        return float(partial_roc_auc_score(y, self.decision_function(X)))
+
+    def to_torch(self) -> "nn.Module":
+        """Give the network with the refitted rows in its classification layer.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            A copy, in evaluation mode, which returns logits. Without a ``module``,
+            an ``nn.Linear`` on features.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        """
+        check_is_fitted(self)
+        from torch import nn
+
+        from cftlearn._networks import with_rows
+
+        if self.module_ is None:
+            blank = nn.Linear(self.coef_.shape[1], self.coef_.shape[0])
+            return with_rows(blank, "", self.coef_, self.intercept_).eval()
+        return with_rows(self.module_, self.head_, self.coef_, self.intercept_).eval()
+
+    def _read_inputs(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
+        if self.module is None:
+            return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+        X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
+        shape = getattr(self, "_input_shape", None)
+        if reset:
+            self._input_shape = X.shape[1:]
+        elif shape is not None and X.ndim != len(shape) + 1:
+            raise ValueError(
+                f"`X` must hold rows of {len(shape)} dimensions as in `fit`; got rows "
+                f"of shape {X.shape[1:]}."
+            )
+        return X
+
+    def _read_validation(
+        self, validation_data: tuple[ArrayLike, ArrayLike]
+    ) -> tuple[NDArray[Any], PartialLabels]:
+        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+            raise ValueError(
+                "`validation_data` must be a tuple (X_val, y_val); got "
+                f"{type(validation_data).__name__}."
+            )
+        X_val = self._read_inputs(validation_data[0], reset=False)
+        names = ("X_val", "y_val")
+        return X_val, self._read_more_targets(X_val, validation_data[1], names)
+
+    def _check_threshold(self) -> None:
+        threshold = np.asarray(self.threshold, dtype=np.float64)
+        if threshold.ndim and threshold.shape != self.categories_.shape:
+            raise ValueError(
+                "`threshold` must be one number or one per category, shape "
+                f"{self.categories_.shape}; got shape {threshold.shape}."
+            )
+        if not ((threshold >= 0) & (threshold <= 1)).all():
+            raise ValueError(
+                f"`threshold` must lie in [0, 1]; got {threshold.min()} to "
+                f"{threshold.max()}."
+            )
+
+    def _stage_one_targets(
+        self, fitted: PartialLabels, held_out: PartialLabels | None
+    ) -> NDArray[np.float64]:
+        """Resolve unknown labels; held-out cells of the same rows stay left out."""
+        blank: Literal["negative", "unknown"] = (
+            "negative" if self.unknown == "negative" else "unknown"
+        )
+        targets = resolve_labels(fitted.values, blank=blank)
+        if held_out is not None:
+            targets[held_out.known] = np.nan
+        return targets
+
+    def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
+        tuner = (
+            CategoryWiseFineTuner()
+            if self.fine_tuner is None
+            else clone(self.fine_tuner)
+        )
+        own_rows = tuner.coef_init is not None
+        if own_rows and self.module is not None:
+            raise ValueError(
+                "The rows to start from come from the network; `fine_tuner` must not "
+                "set `coef_init` where there is a `module`."
+            )
+        if self.module is None and not self.train and not own_rows:
+            raise ValueError(
+                "`train=False` without a `module` needs rows to start from. Pass "
+                "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
+            )
+        if tuner.random_state is None:
+            tuner.set_params(random_state=seed)
+        if tuner.n_jobs is None:
+            tuner.set_params(n_jobs=self.n_jobs)
+        return tuner.set_params(verbose=max(tuner.verbose, self.verbose))
+
+    def _prepare_network(
+        self, X: NDArray[Any], targets: NDArray[np.float64], seed: int
+    ) -> list[dict[str, Any]]:
+        """Copy the network, find its classification layer, and train it if asked."""
+        from cftlearn._devices import resolve_device
+        from cftlearn._networks import copy_or_make, find_head
+        from cftlearn._training import TrainingPlan, make_loss, train_network
+
+        network = copy_or_make(self.module, seed)
+        self.head_ = find_head(network, self.head, targets.shape[1])
+        self.module_ = network
+        self.device_ = resolve_device(self.device)
+        self._features(X[:1])  # the wrong layer is told before an hour of training
+        if not self.train:
+            return []
+        plan = TrainingPlan(
+            loss=make_loss(self.loss),
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=self.device_,
+            verbose=self.verbose,
+        )
+        return train_network(network, X, targets, plan)
+
+    def _network_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        from cftlearn._networks import head_rows
+
+        return head_rows(self.module_, self.head_)
+
+    def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        from cftlearn._networks import extract_features
+
+        return extract_features(
+            self.module_,
+            self.head_,
+            X,
+            batch_size=self.batch_size,
+            device=self.device_,
+        )
+
+    def _store(
+        self, tuner: CategoryWiseFineTuner, stage_one: list[dict[str, Any]]
+    ) -> None:
+        self.fine_tuner_ = tuner
+        self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
+        self.report_ = tuner.report_
+        self.history_ = [{"stage": "train", **row} for row in stage_one]
+        self.history_ += [{"stage": "cft", **row} for row in tuner.history_]
+

@@ -1,0 +1,24 @@
+"""Errors and warnings that cftlearn raises, each catchable by its name."""
+
+__all__ = [
+    "ModelFormatError",
+    "NonFiniteLossError",
+    "SeenLabelsWarning",
+    "UndefinedCategoryWarning",
+]
+
+
+class UndefinedCategoryWarning(UserWarning):
+    """Some categories lack the known labels that a score or a refit needs."""
+
+
+class SeenLabelsWarning(UserWarning):
+    """Labels used to choose a refit may have trained the network before."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """Training met a loss that is NaN or infinite and stopped."""
+
+
+class ModelFormatError(ValueError):
+    """A saved model cannot be read: missing parts, damage, or a newer format."""

@@ -1,0 +1,448 @@
+"""Category-wise fine-tuning of rows on features."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
+
+from cftlearn._category_refit import CategoryData, CategoryResult, refit_category
+from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._initial_rows import feature_moments, logistic_rows
+from cftlearn._seeding import category_seeds
+from cftlearn.base import CategorySolver, PartialLabelMixin
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import PartialLabels, resolve_labels
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.model_selection._hold_out import hold_out_labels
+
+__all__ = ["CategoryWiseFineTuner"]
+
+_LOGGER = logging.getLogger("cftlearn")
+_FLOATS = [np.float64, np.float32]
+
+
+class CategoryWiseFineTuner(PartialLabelMixin, TransformerMixin, BaseEstimator):
+    """Refit every category's logistic regression on its known labels.
+
+    Takes features ``Z`` and the rows of a trained classification layer, holds out
+    some known labels, and lets one or more solvers refit each row on the others. A
+    row is replaced only if a refit scores higher on the held-out labels; then it is
+    refitted on all known labels. Unknown labels are never used [1]_. Categories that
+    lack known labels of a class stay as they are, and ``report_`` says so.
+
+    Categories are independent: results depend neither on the other columns of ``y``
+    nor on ``n_jobs``.
+
+    Parameters
+    ----------
+    solver : {"auto", "ga", "bce", "asl"}, solver object, or list of them, \
+default="auto"
+        How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`, ``"bce"``
+        and ``"asl"`` are :class:`~cftlearn.solvers.GradientSolver` with that loss.
+        With a list each category takes the solver that scores best on its held-out
+        labels. ``"auto"`` is ``["bce", "ga"]``.
+    objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
+        What a refit is judged by, and what the genetic algorithm maximises. A
+        callable has the signature ``metric(y_true, y_score) -> float``, gets known
+        labels and logits of one category, and is better when higher.
+    coef_init : array-like of shape (n_categories, n_features), default=None
+        The trained rows. None fits Negative-mode logistic regressions first, leaving
+        the held-out labels out.
+    intercept_init : array-like of shape (n_categories,), default=None
+        Their biases; must be given if and only if ``coef_init`` is.
+    validation_fraction : float, default=0.25
+        Share in (0, 1) of every category's known positives and known negatives to
+        hold out where ``fit`` gets no ``validation_data``.
+    refit : bool, default=True
+        Refit each replaced row on all known labels after the choice.
+    n_jobs : int, default=None
+        Workers over categories, as in scikit-learn. A worker uses one thread.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the held-out labels and of the solvers.
+    device : str, default="auto"
+        Torch device of the gradient solvers named by a string: ``"auto"`` takes a
+        GPU where there is one. The genetic algorithm runs on the CPU.
+    verbose : int, default=0
+        Above 0, shows a progress bar where the output is a terminal.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_categories, n_features), float64
+        The rows after CFT.
+    intercept_ : ndarray of shape (n_categories,), float64
+        Their biases.
+    coef_init_ : ndarray of shape (n_categories, n_features), float64
+        The rows before.
+    intercept_init_ : ndarray of shape (n_categories,), float64
+        Their biases.
+    categories_ : ndarray of shape (n_categories,), object
+        Names of the categories.
+    classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
+        The classes of each category.
+    report_ : list of dict, one per category
+        ``category``; ``n_positive``, ``n_negative``, ``n_unknown`` and
+        ``n_held_out`` labels; ``status`` ("refitted", "kept" or "skipped") with its
+        ``reason``; the ``solver`` whose row stands (None if the trained one does)
+        and its ``n_iter``; ``score_before`` and ``score_after``, the objective on
+        the held-out labels (before the last refit); ``seconds``.
+        ``pandas.DataFrame(report_)`` is the table.
+    history_ : list of dict
+        One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
+        "refit" on all known labels), ``iteration``, and the solver's numbers.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``Z`` has string column names.
+
+    See Also
+    --------
+    CFTClassifier : The whole method, from inputs to decisions.
+
+    References
+    ----------
+    .. [1] Chong et al., "Category-Wise Fine-Tuning for Image Multi-label
+       Classification with Partial Labels", ICONIP 2023; arXiv 2401.16991.
+
+    Examples
+    --------
+    >>> from cftlearn import CategoryWiseFineTuner
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> Z, y, _ = make_partial_multilabel(known=0.5, random_state=0)
+    >>> tuner = CategoryWiseFineTuner("bce", random_state=0).fit(Z, y)
+    >>> tuner.transform(Z).shape
+    (500, 5)
+    >>> tuner.report_[0]["n_positive"], tuner.report_[0]["n_negative"]
+    (56, 195)
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "solver": [StrOptions({"auto", "ga", "bce", "asl"}), CategorySolver, list],
+        "objective": [StrOptions({"roc_auc", "average_precision"}), callable],
+        "coef_init": ["array-like", None],
+        "intercept_init": ["array-like", None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "refit": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "device": [str],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        solver: str | CategorySolver | list[str | CategorySolver] = "auto",
+        *,
+        objective: str | Callable[[NDArray, NDArray], float] = "roc_auc",
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        validation_fraction: float = 0.25,
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: int = 0,
+    ) -> None:
+        self.solver = solver
+        self.objective = objective
+        self.coef_init = coef_init
+        self.intercept_init = intercept_init
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(
+        self,
+        Z: ArrayLike,
+        y: ArrayLike,
+        *,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:
+        """Refit every category.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_features)
+            Features, as the trained rows expect them. NaN is not accepted.
+        y : array-like of shape (n_samples, n_categories) or (n_samples,)
+            1 positive, 0 negative, NaN unknown, in any form that
+            :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
+            classes.
+        validation_data : tuple (Z_val, y_val), default=None
+            Features and labels to choose by, of the same columns. They may be the
+            same rows with other known cells. None holds out known labels of ``y``:
+            honest only if the rows were not trained on those labels.
+
+        Returns
+        -------
+        self : CategoryWiseFineTuner
+            The fitted transformer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is out of its range, features or labels are not accepted,
+            or shapes do not match.
+
+        Warns
+        -----
+        UndefinedCategoryWarning
+            Once, naming the categories that could not be refitted.
+        """
+        self._validate_params()
+        objective = make_objective(self.objective)
+        solvers = self._make_solvers()
+        Z_given = Z
+        Z = validate_data(self, Z, dtype=_FLOATS)
+        labels = self._read_targets(Z, y)
+        base_seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seeds = category_seeds(base_seed, self.categories_)
+        if validation_data is None:
+            Z_val, same_rows = Z, True
+            labels, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
+        else:
+            Z_val, held_out, same_rows = self._read_validation(
+                Z_given, Z, labels, validation_data
+            )
+        self.coef_init_, self.intercept_init_ = self._initial_rows(
+            Z, labels, held_out if same_rows else None
+        )
+        mean, scale = feature_moments(Z)
+        data = (
+            CategoryData(
+                name=str(self.categories_[j]),
+                Z=Z,
+                y=labels.values[:, j],
+                Z_val=Z_val,
+                y_val=held_out.values[:, j],
+                coef=self.coef_init_[j],
+                intercept=float(self.intercept_init_[j]),
+                feature_mean=mean,
+                feature_scale=scale,
+                seed=int(seeds[j]),
+            )
+            for j in range(len(seeds))
+        )
+        results = self._run(
+            delayed(refit_category)(item, solvers, objective, self.refit)
+            for item in data
+        )
+        self._store(results, n_cells=len(Z) if same_rows else len(Z) + len(Z_val))
+        return self
+
+    def transform(self, Z: ArrayLike) -> NDArray[np.float64]:
+        """Compute the logits of every category.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_categories), float64
+            ``Z @ coef_.T + intercept_``; above 0 the positive class is likelier.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``Z`` has other features than in ``fit``, or NaN.
+        """
+        check_is_fitted(self)
+        Z = validate_data(self, Z, dtype=_FLOATS, reset=False)
+        return Z @ self.coef_.T + self.intercept_
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Name the columns of :meth:`transform`: the categories.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Not used; checked against the names seen in ``fit``.
+
+        Returns
+        -------
+        names : ndarray of shape (n_categories,), object
+            ``categories_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``input_features`` do not match those of ``fit``.
+        """
+        check_is_fitted(self)
+        if input_features is not None:
+            seen = getattr(self, "feature_names_in_", None)
+            given = np.asarray(input_features, dtype=object)
+            if seen is not None and not np.array_equal(given, seen):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    "input_features should have length equal to number of features "
+                    f"({self.n_features_in_}), got {len(given)}"
+                )
+        return self.categories_.copy()
+
+    def _make_solvers(self) -> list[CategorySolver]:
+        solver = ["bce", "ga"] if self.solver == "auto" else self.solver
+        given = solver if isinstance(solver, list) else [solver]
+        if not given:
+            raise ValueError("`solver` must name at least one solver; got an empty list.")
+        solvers = [self._make_solver(item) for item in given]
+        names = [item.name for item in solvers]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"The solvers of a list must have different names; got {names}."
+            )
+        return solvers
+
+    def _make_solver(self, solver: str | CategorySolver) -> CategorySolver:
+        if isinstance(solver, CategorySolver):
+            return solver
+        if solver == "ga":
+            from cftlearn.solvers import GeneticSolver
+
+            return GeneticSolver()
+        if solver in ("bce", "asl"):
+            from cftlearn._devices import resolve_device
+            from cftlearn.solvers import GradientSolver
+
+            return GradientSolver(loss=solver, device=resolve_device(self.device))
+        raise ValueError(
+            "`solver` must be 'auto', 'ga', 'bce', 'asl', a solver object, or a list "
+            f"of them; got {solver!r}."
+        )
+
+    def _read_validation(
+        self,
+        Z_given: ArrayLike,
+        Z: NDArray[np.floating[Any]],
+        labels: PartialLabels,
+        validation_data: tuple[ArrayLike, ArrayLike],
+    ) -> tuple[NDArray[np.floating[Any]], PartialLabels, bool]:
+        """Read ``validation_data`` and tell whether its rows are those of ``Z``."""
+        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+            raise ValueError(
+                "`validation_data` must be a tuple (Z_val, y_val); got "
+                f"{type(validation_data).__name__}."
+            )
+        Z_val = validation_data[0]
+        same_rows = Z_val is Z_given
+        if same_rows:
+            Z_val = Z
+        else:
+            Z_val = check_array(Z_val, dtype=_FLOATS, input_name="Z_val")
+            if Z_val.shape[1] != Z.shape[1]:
+                raise ValueError(
+                    f"`Z_val` must have the {Z.shape[1]} features of `Z`; got "
+                    f"{Z_val.shape[1]}."
+                )
+            same_rows = np.array_equal(Z_val, Z)
+        held_out = self._read_more_targets(Z_val, validation_data[1], ("Z_val", "y_val"))
+        both = labels.known & held_out.known if same_rows else np.zeros(1, dtype=bool)
+        if both.any():
+            row, column = np.argwhere(both)[0]
+            raise ValueError(
+                "`y_val` must hold other known labels than `y` where the rows are the "
+                f"same; got {int(both.sum())} labels known in both, the first in "
+                f"category {self.categories_[column]!r}, row {row}. Set them to NaN in "
+                "one of the two."
+            )
+        return Z_val, held_out, same_rows
+
+    def _initial_rows(
+        self,
+        Z: NDArray[np.floating[Any]],
+        labels: PartialLabels,
+        held_out: PartialLabels | None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Check the trained rows, or fit Negative-mode ones without held-out cells."""
+        if (self.coef_init is None) != (self.intercept_init is None):
+            raise ValueError(
+                "`coef_init` and `intercept_init` must be given together; got only "
+                f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
+            )
+        if self.coef_init is None:
+            targets = resolve_labels(labels.values, blank="negative")
+            if held_out is not None:
+                targets[held_out.known] = np.nan
+            return logistic_rows(Z, targets, n_jobs=self.n_jobs)
+        coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
+        intercept = check_array(
+            self.intercept_init,
+            dtype=np.float64,
+            ensure_2d=False,
+            input_name="intercept_init",
+        )
+        shape = (len(self.categories_), Z.shape[1])
+        if coef.shape != shape or intercept.shape != shape[:1]:
+            raise ValueError(
+                f"`coef_init` must have shape {shape} and `intercept_init` shape "
+                f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
+                f"{intercept.shape}."
+            )
+        return coef.copy(), intercept.copy()
+
+    def _run(self, jobs: Any) -> list[CategoryResult]:
+        results = []
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
+        progress = tqdm(
+            parallel(jobs),
+            total=len(self.categories_),
+            desc="refitting categories",
+            unit="category",
+            disable=None if self.verbose else True,
+        )
+        for result in progress:
+            _LOGGER.info(
+                "%s: %s, %s",
+                result.report["category"],
+                result.report["status"],
+                result.report["reason"],
+            )
+            results.append(result)
+        return results
+
+    def _store(self, results: list[CategoryResult], n_cells: int) -> None:
+        self.coef_ = np.stack([result.coef for result in results])
+        self.intercept_ = np.array([result.intercept for result in results])
+        self.report_ = [
+            result.report
+            | {
+                "n_unknown": n_cells
+                - result.report["n_positive"]
+                - result.report["n_negative"]
+            }
+            for result in results
+        ]
+        self.history_ = [record for result in results for record in result.history]
+        skipped = [line for line in self.report_ if line["status"] == "skipped"]
+        if skipped:
+            shown = "; ".join(
+                f"{line['category']!r} ({line['reason']})" for line in skipped[:10]
+            )
+            more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+            warnings.warn(
+                f"{len(skipped)} categories lack known labels and were left as they "
+                f"were: {shown}{more}. A refit needs at least two known positives and "
+                "two known negatives, or validation_data that holds both classes.",
+                UndefinedCategoryWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,23 @@
+"""What a label is: the encoding of partially known ``y``, and ways to hide labels."""
+
+from cftlearn.labels._encoding import (
+    PartialLabels,
+    check_partial_labels,
+    encode_binary_labels,
+    is_one_dimensional,
+    known_mask,
+)
+from cftlearn.labels._hiding import hide_labels
+from cftlearn.labels._policies import resolve_labels
+from cftlearn.labels._summary import label_summary
+
+__all__ = [
+    "PartialLabels",
+    "check_partial_labels",
+    "encode_binary_labels",
+    "hide_labels",
+    "is_one_dimensional",
+    "known_mask",
+    "label_summary",
+    "resolve_labels",
+]

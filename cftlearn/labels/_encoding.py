@@ -1,0 +1,352 @@
+"""The only reader of ``y``: every accepted form becomes 1, 0 and NaN."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import assert_all_finite
+
+_CROSS_VAL_PREDICT_HINT = (
+    'If this came from cross_val_predict with method="predict_proba", scikit-learn '
+    "recoded NaN as 2: use cftlearn.model_selection.cross_val_predict, or pass y "
+    "with no NaN."
+)
+_UNCERTAIN_HINT = (
+    "CheXpert's tables write -1.0 for uncertain, other sets write -1 for unknown: "
+    "choose with cftlearn.labels.resolve_labels(y, uncertain=...), or pass an "
+    "integer array, in which -1 is unknown."
+)
+_MISSING_TYPES = ("NoneType", "NAType", "NaTType")
+_GENERIC_HINT = "Recode the labels first; np.nan marks the unknown ones."
+
+
+class PartialLabels(NamedTuple):
+    """Canonical labels, as :func:`check_partial_labels` returns them.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_categories), float64
+        1 positive, 0 negative, NaN unknown.
+    known : ndarray of shape (n_samples, n_categories), bool
+        True where ``values`` is 1 or 0.
+    categories : ndarray of shape (n_categories,), object
+        Names of the categories as strings.
+    """
+
+    values: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    categories: NDArray[Any]
+
+
+def check_partial_labels(
+    y: ArrayLike,
+    *,
+    categories: Iterable[object] | None = None,
+    input_name: str = "y",
+) -> PartialLabels:
+    """Read partially known multi-label targets of any accepted form.
+
+    Nothing is guessed: a value with two meanings in the field is refused with
+    the call that settles it.
+
+    Parameters
+    ----------
+    y : array-like or DataFrame of shape (n_samples, n_categories)
+        Accepted: floats and objects holding 1, 0 and NaN or None (unknown);
+        booleans; **integer** arrays with 1, 0 and -1 (unknown); pandas frames of
+        such columns, nullable ``Int8`` and ``boolean`` with NA (unknown) included.
+        Not accepted: a float -1 (*uncertain* in CheXpert's tables, see
+        :func:`resolve_labels`), masked arrays, sparse matrices, other dimensions.
+    categories : iterable of str, default=None
+        Names of the columns. By default a frame's own column names, else
+        ``"0"``, ``"1"``, and so on.
+    input_name : str, default="y"
+        How messages call the argument.
+
+    Returns
+    -------
+    labels : PartialLabels
+        The tuple ``(values, known, categories)``; ``values`` is a new array.
+
+    Raises
+    ------
+    TypeError
+        If ``y`` is sparse, masked, or holds text.
+    ValueError
+        If ``y`` is not 2-D, is empty, holds any other value, or has repeated or
+        miscounted category names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.labels import check_partial_labels
+    >>> labels = check_partial_labels([[1, 0], [None, 1]], categories=["cat", "dog"])
+    >>> labels.values
+    array([[ 1.,  0.],
+           [nan,  1.]])
+    >>> check_partial_labels(np.array([[1, -1], [0, 1]])).known
+    array([[ True, False],
+           [ True,  True]])
+    """
+    if isinstance(y, PartialLabels):
+        return y
+    _refuse_containers(y, input_name)
+    is_frame = hasattr(y, "columns") and hasattr(y, "iloc")
+    array = None if is_frame else _as_array(y, input_name)
+    shape = y.shape if array is None else array.shape  # type: ignore[union-attr]
+    _check_shape(shape, input_name)
+    if categories is None and hasattr(y, "columns"):
+        categories = y.columns
+    names = _category_names(categories, shape[1], input_name)
+    if array is None:
+        columns = [y.iloc[:, j] for j in range(shape[1])]  # type: ignore[union-attr]
+        values = np.column_stack(
+            [_read_series(s, names[j], input_name) for j, s in enumerate(columns)]
+        )
+    else:
+        values = _read_values(array, names, input_name)
+    known = ~np.isnan(values)
+    _check_values(values, known, names, input_name)
+    return PartialLabels(values, known, names)
+
+
+def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
+    """Tell which labels are known.
+
+    Parameters
+    ----------
+    y : array-like or DataFrame of shape (n_samples, n_categories)
+        Labels in any form that :func:`check_partial_labels` accepts.
+
+    Returns
+    -------
+    known : ndarray of shape (n_samples, n_categories), bool
+        True where the label is 1 or 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_partial_labels`.
+
+    Examples
+    --------
+    >>> from cftlearn.labels import known_mask
+    >>> known_mask([[1, None], [0, 1]])
+    array([[ True, False],
+           [ True,  True]])
+    """
+    return check_partial_labels(y).known
+
+
+def is_one_dimensional(y: object) -> bool:
+    """Tell whether a target is an ordinary 1-D one, to be read by its two classes."""
+    if isinstance(y, PartialLabels) or hasattr(y, "columns"):
+        return False
+    try:
+        return np.asarray(y).ndim == 1
+    except ValueError:  # rows of different lengths: refused when they are read
+        return False
+
+
+def encode_binary_labels(
+    y: ArrayLike, *, input_name: str = "y"
+) -> tuple[PartialLabels, NDArray[Any]]:
+    """Read a 1-D target: an ordinary binary problem with any two labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Two distinct labels of any kind; -1 is a class here, never unknown.
+        NaN is not accepted: pass ``y.reshape(-1, 1)`` holding 1, 0 and NaN.
+    input_name : str, default="y"
+        How messages call the argument.
+
+    Returns
+    -------
+    labels : PartialLabels
+        One category, named ``"0"`` as any column without a name, every label known.
+    classes : ndarray of shape (2,)
+        The two labels, sorted; the second one is the positive class.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` holds NaN, infinity, or not exactly two classes.
+
+    Examples
+    --------
+    >>> from cftlearn.labels import encode_binary_labels
+    >>> labels, classes = encode_binary_labels(["no", "yes", "yes"])
+    >>> labels.values.ravel(), classes.tolist()
+    (array([0., 1., 1.]), ['no', 'yes'])
+    """
+    column = column_or_1d(y, warn=True)
+    assert_all_finite(column, input_name=input_name)
+    kind = type_of_target(column, input_name=input_name)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(f"Unknown label type: {kind}. `{input_name}` must hold classes.")
+    classes, codes = np.unique(column, return_inverse=True)
+    if len(classes) > 2:
+        raise ValueError(
+            "Only binary classification is supported for 1-D targets. The type of "
+            f"`{input_name}` is multiclass with {len(classes)} classes. Pass one 0/1 "
+            "column per category, for example with sklearn.preprocessing."
+            "label_binarize."
+        )
+    if len(classes) < 2:
+        raise ValueError(
+            f"`{input_name}` must hold two classes; got 1 class: {classes[0]!r}. "
+            "Add rows of the other class."
+        )
+    values = codes.reshape(-1, 1).astype(np.float64)
+    names = np.array(["0"], dtype=object)
+    return PartialLabels(values, np.ones_like(values, dtype=bool), names), classes
+
+
+def _refuse_containers(y: object, name: str) -> None:
+    if sparse.issparse(y):
+        raise TypeError(
+            f"`{name}` must be dense; got a sparse matrix, whose empty cells could "
+            "mean negative or unknown. If they are negatives, pass "
+            f"{name}.toarray(); if not, write np.nan into the unknown cells of it."
+        )
+    if isinstance(y, np.ma.MaskedArray):
+        raise TypeError(
+            f"`{name}` must be a plain array; got a masked array, whose mask "
+            "scikit-learn drops silently. Pass "
+            f"{name}.astype(float).filled(np.nan): masked cells become unknown."
+        )
+
+
+def _as_array(y: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            f"`{name}` must be a rectangular table; its rows have different lengths. "
+            "Lists of label names become a table with "
+            "sklearn.preprocessing.MultiLabelBinarizer."
+        ) from error
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) == 1:
+        raise ValueError(
+            f"`{name}` must be 2-D with shape (n_samples, n_categories); got 1-D with "
+            f"shape {shape}. Use {name}.reshape(-1, 1) for one category."
+        )
+    if len(shape) != 2:
+        raise ValueError(
+            f"`{name}` must be 2-D with shape (n_samples, n_categories); got "
+            f"{len(shape)}-D with shape {shape}. Stack the last axes into columns "
+            f"with {name}.reshape(len({name}), -1) if each is a category."
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"`{name}` must hold at least one row and one category; got shape "
+            f"{tuple(shape)}."
+        )
+
+
+def _category_names(
+    categories: Iterable[object] | None, n_categories: int, name: str
+) -> NDArray[Any]:
+    given = range(n_categories) if categories is None else categories
+    names = np.array([str(c) for c in given], dtype=object)
+    if len(names) != n_categories:
+        raise ValueError(
+            f"`categories` must name every column of `{name}`; got {len(names)} names "
+            f"for {n_categories} columns."
+        )
+    unique, counts = np.unique(names, return_counts=True)
+    if len(unique) != n_categories:
+        repeated = unique[counts > 1][0]
+        raise ValueError(
+            f"Category names must differ; got {repeated!r} {counts.max()} times in "
+            f"`{name}`. Rename or drop the repeated columns."
+        )
+    return names
+
+
+def _read_series(series: Any, category: str, name: str) -> NDArray[np.float64]:
+    """Read one column of a pandas frame by its own dtype."""
+    is_nullable = not isinstance(series.dtype, np.dtype)
+    if is_nullable and getattr(series.dtype, "kind", "O") in "biuf":
+        column = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif is_nullable:  # categorical, pandas strings: judged value by value
+        column = series.astype(object).to_numpy()
+    else:
+        column = series.to_numpy()
+    names = np.array([category], dtype=object)
+    return _read_values(column.reshape(-1, 1), names, name).ravel()
+
+
+def _read_values(
+    array: NDArray[Any], names: NDArray[Any], name: str
+) -> NDArray[np.float64]:
+    kind = array.dtype.kind
+    if kind == "b":
+        return array.astype(np.float64)
+    if kind in "iu":
+        values = array.astype(np.float64)
+        values[array == -1] = np.nan
+        return values
+    if kind == "f":
+        return array.astype(np.float64)
+    if kind == "O":
+        return _read_objects(array, names, name)
+    raise TypeError(
+        f"`{name}` must hold 0, 1 or NaN; got dtype {array.dtype}. {_GENERIC_HINT}"
+    )
+
+
+def _read_objects(
+    array: NDArray[Any], names: NDArray[Any], name: str
+) -> NDArray[np.float64]:
+    cells = array.ravel().tolist()
+    kinds = set(map(type, cells))
+    missing = {kind for kind in kinds if kind.__name__ in _MISSING_TYPES}
+    strangers = {
+        kind
+        for kind in kinds - missing
+        if not issubclass(kind, (bool, int, float, np.bool_, np.number))
+    }
+    if strangers:
+        at = next(i for i, cell in enumerate(cells) if type(cell) in strangers)
+        row, column = divmod(at, array.shape[1])
+        raise TypeError(
+            f"`{name}` must hold 0, 1 or NaN; got {cells[at]!r} of type "
+            f"{type(cells[at]).__name__} in category {names[column]!r} (column "
+            f"{column}, row {row}). {_GENERIC_HINT}"
+        )
+    if missing:
+        cells = [np.nan if type(cell) in missing else cell for cell in cells]
+    return np.array(cells, dtype=np.float64).reshape(array.shape)
+
+
+def _check_values(
+    values: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    names: NDArray[Any],
+    name: str,
+) -> None:
+    wrong = known & (values != 0.0) & (values != 1.0)
+    if not wrong.any():
+        return
+    column = int(np.flatnonzero(wrong.any(axis=0))[0])
+    rows = np.flatnonzero(wrong[:, column])
+    value = values[rows[0], column]
+    hint = {2.0: _CROSS_VAL_PREDICT_HINT, -1.0: _UNCERTAIN_HINT}.get(
+        value, _GENERIC_HINT
+    )
+    others = int(wrong.any(axis=0).sum()) - 1
+    elsewhere = f"; {others} more categories hold such values" if others else ""
+    raise ValueError(
+        f"`{name}` must hold 0 (negative), 1 (positive) or NaN (unknown); got {value} "
+        f"in category {names[column]!r} (column {column}, {len(rows)} cells, first in "
+        f"row {rows[0]}{elsewhere}). {hint}"
+    )

@@ -1,0 +1,25 @@
+"""Scores over known labels only, their scorers, and the objectives of a refit."""
+
+from cftlearn.metrics._partial import (
+    partial_average_precision_score,
+    partial_f1_score,
+    partial_log_loss,
+    partial_roc_auc_score,
+)
+from cftlearn.metrics._scorers import (
+    neg_partial_log_loss_scorer,
+    partial_average_precision_scorer,
+    partial_f1_scorer,
+    partial_roc_auc_scorer,
+)
+
+__all__ = [
+    "neg_partial_log_loss_scorer",
+    "partial_average_precision_score",
+    "partial_average_precision_scorer",
+    "partial_f1_score",
+    "partial_f1_scorer",
+    "partial_log_loss",
+    "partial_roc_auc_score",
+    "partial_roc_auc_scorer",
+]

@@ -1,0 +1,102 @@
+"""What a refit maximises: a metric of one category's known labels, many rows at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cftlearn._ranking import batch_average_precision, batch_roc_auc
+
+ObjectiveLike = str | Callable[[NDArray, NDArray], float]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric of one category, evaluated for many score vectors.
+
+    Attributes
+    ----------
+    name : str
+        As reports print it.
+    is_ranking : bool
+        True if adding a constant to all scores changes nothing, so that the
+        intercept of a row cannot be fitted by it.
+    metric : callable
+        Maps scores of shape (n_vectors, n_samples) and labels of shape (n_samples,)
+        to values of shape (n_vectors,).
+    """
+
+    name: str
+    is_ranking: bool
+    metric: Callable[[NDArray, NDArray], NDArray[np.float64]]
+
+    def __call__(self, y_true: NDArray, scores: ArrayLike) -> NDArray[np.float64]:
+        """Evaluate every row of ``scores``; higher is better."""
+        return self.metric(np.atleast_2d(scores), y_true)
+
+    def single(self, y_true: NDArray, scores: NDArray) -> float:
+        """Evaluate one score vector."""
+        return float(self(y_true, scores)[0])
+
+
+def _roc_auc(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
+    return batch_roc_auc(scores, y, exact=False)
+
+
+def _average_precision(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
+    return batch_average_precision(scores, y, exact=False)
+
+
+_RANKING = {"roc_auc": _roc_auc, "average_precision": _average_precision}
+
+
+def make_objective(objective: ObjectiveLike) -> Objective:
+    """Turn the parameter ``objective`` of an estimator into an :class:`Objective`.
+
+    Parameters
+    ----------
+    objective : {"roc_auc", "average_precision"} or callable
+        A callable has the signature ``metric(y_true, y_score) -> float``, is called
+        with the known labels (1 or 0) and raw logits of one category, and is better
+        when higher. Give losses a minus sign.
+
+    Returns
+    -------
+    objective : Objective
+        Evaluates many score vectors at once.
+
+    Raises
+    ------
+    ValueError
+        If it is neither; and on evaluation, if a callable returns no finite number.
+    """
+    if callable(objective):
+        return Objective(
+            name=getattr(objective, "__name__", type(objective).__name__),
+            is_ranking=False,
+            metric=_batched(objective),
+        )
+    if objective not in _RANKING:
+        raise ValueError(
+            "`objective` must be 'roc_auc', 'average_precision' or a callable "
+            f"metric(y_true, y_score); got {objective!r}."
+        )
+    return Objective(objective, is_ranking=True, metric=_RANKING[objective])
+
+
+def _batched(
+    metric: Callable[[NDArray, NDArray], float],
+) -> Callable[[NDArray, NDArray], NDArray[np.float64]]:
+    def evaluate(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
+        values = np.array([metric(y, row) for row in scores], dtype=np.float64)
+        if not np.isfinite(values).all():
+            wrong = values[~np.isfinite(values)][0]
+            raise ValueError(
+                "`objective` must return finite numbers; got "
+                f"{wrong} for {len(y)} known labels with {int(np.sum(y))} positives. "
+                "Return a number for every pair of labels and scores."
+            )
+        return values
+
+    return evaluate

@@ -1,0 +1,380 @@
+"""Multi-label metrics that skip unknown labels."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
+
+from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn._ranking import batch_average_precision, batch_roc_auc
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import PartialLabels, check_partial_labels
+
+Average = Literal["macro", "micro", "weighted"] | None
+Metric = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "average": [StrOptions({"macro", "micro", "weighted"}), None]
+}
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def partial_roc_auc_score(
+    y_true: ArrayLike, y_score: ArrayLike, *, average: Average = "macro"
+) -> float | NDArray[np.float64]:
+    """Compute the area under the ROC curve over known labels.
+
+    Every category is scored on the rows where its label is known. Cost is
+    O(n_samples log n_samples) per category.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_score : array-like of the shape of ``y_true``
+        Probabilities or raw logits, higher for positives. NaN and infinities are
+        not accepted, nor the list that scikit-learn's multi-output classifiers return.
+    average : {"macro", "micro", "weighted"} or None, default="macro"
+        ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
+        positives, ``"micro"`` pools all known labels, None returns every category.
+
+    Returns
+    -------
+    score : float, or ndarray of shape (n_categories,) if ``average=None``
+        Between 0 and 1, higher is better. NaN for a category without a known
+        positive or a known negative; such categories are left out of the average.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or scores are not accepted, or shapes or column names differ.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    See Also
+    --------
+    sklearn.metrics.roc_auc_score : The same where every label is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.metrics import partial_roc_auc_score
+    >>> y_true = np.array([[1, 0], [0, np.nan], [1, 1], [0, 1]])
+    >>> y_score = np.array([[0.9, 0.2], [0.1, 0.9], [0.3, 0.8], [0.4, 0.1]])
+    >>> partial_roc_auc_score(y_true, y_score, average=None)
+    array([0.75, 0.5 ])
+    """
+    return _averaged(_roc_auc, "ROC AUC", y_true, y_score, average)
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def partial_average_precision_score(
+    y_true: ArrayLike, y_score: ArrayLike, *, average: Average = "macro"
+) -> float | NDArray[np.float64]:
+    """Compute the average precision over known labels.
+
+    With ``average="macro"`` this is the mAP of the multi-label literature. Cost is
+    O(n_samples log n_samples) per category.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_score : array-like of the shape of ``y_true``
+        Probabilities or raw logits, higher for positives. NaN and infinities are
+        not accepted, nor the list that scikit-learn's multi-output classifiers return.
+    average : {"macro", "micro", "weighted"} or None, default="macro"
+        ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
+        positives, ``"micro"`` pools all known labels, None returns every category.
+
+    Returns
+    -------
+    score : float, or ndarray of shape (n_categories,) if ``average=None``
+        Between 0 and 1, higher is better. NaN for a category without a known
+        positive or a known negative; such categories are left out of the average.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or scores are not accepted, or shapes or column names differ.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    See Also
+    --------
+    sklearn.metrics.average_precision_score : The same where every label is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.metrics import partial_average_precision_score
+    >>> y_true = np.array([[1, 0], [0, np.nan], [1, 1], [0, 1]])
+    >>> y_score = np.array([[0.9, 0.2], [0.1, 0.9], [0.8, 0.8], [0.4, 0.1]])
+    >>> partial_average_precision_score(y_true, y_score)
+    0.916...
+    """
+    return _averaged(_average_precision, "Average precision", y_true, y_score, average)
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def partial_log_loss(
+    y_true: ArrayLike, y_proba: ArrayLike, *, average: Average = "macro"
+) -> float | NDArray[np.float64]:
+    """Compute the log loss (binary cross-entropy) over known labels.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_proba : array-like of the shape of ``y_true``
+        Probabilities of the positive class in [0, 1]; raw logits are not accepted.
+        0 and 1 are clipped by the machine epsilon, as scikit-learn does.
+    average : {"macro", "micro", "weighted"} or None, default="macro"
+        ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
+        positives, ``"micro"`` pools all known labels, None returns every category.
+
+    Returns
+    -------
+    loss : float, or ndarray of shape (n_categories,) if ``average=None``
+        In nats per label, 0 or more, lower is better. NaN for a category without a
+        known positive or a known negative; such categories are left out of the
+        average.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or probabilities are not accepted, or shapes or column names differ.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.metrics import partial_log_loss
+    >>> partial_log_loss([[1.0], [0.0], [np.nan]], [[0.5], [0.5], [0.9]])
+    0.693...
+    """
+    return _averaged(
+        _log_loss, "Log loss", y_true, y_proba, average, check=_check_proba
+    )
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def partial_f1_score(
+    y_true: ArrayLike, y_pred: ArrayLike, *, average: Average = "macro"
+) -> float | NDArray[np.float64]:
+    """Compute the F1 score over known labels.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_pred : array-like of the shape of ``y_true``
+        Decisions 1 or 0 (in 1-D: the classes), not probabilities.
+    average : {"macro", "micro", "weighted"} or None, default="macro"
+        ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
+        positives, ``"micro"`` pools all known labels, None returns every category.
+
+    Returns
+    -------
+    score : float, or ndarray of shape (n_categories,) if ``average=None``
+        Between 0 and 1, higher is better. NaN for a category without a known
+        positive or a known negative; such categories are left out of the average.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or decisions are not accepted, or shapes or column names differ.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.metrics import partial_f1_score
+    >>> partial_f1_score([[1.0], [0.0], [np.nan], [1.0]], [[1], [0], [1], [0]])
+    0.666...
+    """
+    return _averaged(_f1, "F1", y_true, y_pred, average, check=_check_decisions)
+
+
+def _roc_auc(y: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    return float(batch_roc_auc(score[np.newaxis], y)[0])
+
+
+def _average_precision(y: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    return float(batch_average_precision(score[np.newaxis], y)[0])
+
+
+def _log_loss(y: NDArray[np.bool_], proba: NDArray[np.float64]) -> float:
+    tiny = np.finfo(np.float64).eps
+    proba = np.clip(proba, tiny, 1 - tiny)
+    return float(-np.mean(xlogy(y, proba) + xlogy(~y, 1 - proba)))
+
+
+def _f1(y: NDArray[np.bool_], pred: NDArray[np.float64]) -> float:
+    decided = pred == 1.0
+    return float(2 * np.sum(y & decided) / (np.sum(y) + np.sum(decided)))
+
+
+def _averaged(
+    metric: Metric,
+    metric_name: str,
+    y_true: ArrayLike,
+    y_other: ArrayLike,
+    average: Average,
+    check: Callable[[NDArray[np.float64]], None] | None = None,
+) -> float | NDArray[np.float64]:
+    """Evaluate a metric per category, or pooled, and average as asked."""
+    labels, scores = _read_pair(y_true, y_other)
+    if check is not None:
+        check(scores)
+    y = labels.values == 1.0
+    n_positive = (y & labels.known).sum(axis=0)
+    n_negative = (~y & labels.known).sum(axis=0)
+    if average == "micro":
+        known = labels.known
+        if not (n_positive.sum() and n_negative.sum()):
+            _warn_undefined(metric_name, labels.categories)
+            return float("nan")
+        return metric(y[known], scores[known])
+    defined = (n_positive > 0) & (n_negative > 0)
+    values = np.full(len(defined), np.nan)
+    for j in np.flatnonzero(defined):
+        rows = labels.known[:, j]
+        values[j] = metric(y[rows, j], scores[rows, j])
+    if not defined.all():
+        _warn_undefined(metric_name, labels.categories[~defined])
+    if average is None:
+        return values
+    if not defined.any():
+        return float("nan")
+    weights = n_positive[defined] if average == "weighted" else None
+    return float(np.average(values[defined], weights=weights))
+
+
+def _warn_undefined(metric_name: str, categories: NDArray[Any]) -> None:
+    shown = ", ".join(repr(name) for name in categories[:10])
+    more = f" and {len(categories) - 10} more" if len(categories) > 10 else ""
+    warnings.warn(
+        f"{metric_name} is undefined for {len(categories)} categories without both a "
+        f"known positive and a known negative: {shown}{more}. Their score is NaN and "
+        "they are left out of the average.",
+        UndefinedCategoryWarning,
+        stacklevel=5,  # past the decorator of the public function
+    )
+
+
+def _read_pair(
+    y_true: ArrayLike, y_other: ArrayLike
+) -> tuple[PartialLabels, NDArray[np.float64]]:
+    if np.ndim(y_true) == 1 and not hasattr(y_true, "columns"):
+        return _read_binary_pair(y_true, y_other)
+    labels = check_partial_labels(y_true, input_name="y_true")
+    scores = np.asarray(y_other)
+    if scores.shape != labels.values.shape:
+        hint = (
+            "A list of arrays from predict_proba of a multi-output classifier becomes "
+            "one table with np.column_stack([p[:, 1] for p in proba])."
+            if scores.ndim == 3
+            else "Score the rows and categories of y_true, in their order."
+        )
+        raise ValueError(
+            f"Scores must have the shape of `y_true`, {labels.values.shape}; got "
+            f"{scores.shape}. {hint}"
+        )
+    if hasattr(y_other, "columns"):
+        names = [str(c) for c in y_other.columns]
+        if hasattr(y_true, "columns") and names != list(labels.categories):
+            raise ValueError(
+                "Scores must have the columns of `y_true` in the same order; got "
+                f"{names[:5]} for {list(labels.categories[:5])}. Reorder them with "
+                "y_score[y_true.columns]."
+            )
+    return labels, _finite(scores)
+
+
+def _read_binary_pair(
+    y_true: ArrayLike, y_other: ArrayLike
+) -> tuple[PartialLabels, NDArray[np.float64]]:
+    """Read a 1-D target, whose classes may be any two labels."""
+    truth, other = np.asarray(y_true), np.asarray(y_other)
+    if other.shape != truth.shape:
+        hint = (
+            " Use y_score[:, 1], the probability of the positive class."
+            if other.ndim == 2 and other.shape[1] == 2
+            else ""
+        )
+        raise ValueError(
+            f"Scores must have the shape of `y_true`, {truth.shape}; got "
+            f"{other.shape}.{hint}"
+        )
+    classes = np.unique(truth)
+    is_nan = truth.dtype.kind == "f" and np.isnan(truth).any()
+    if len(classes) > 2 or is_nan:
+        raise ValueError(
+            f"A 1-D `y_true` must hold at most two classes and no NaN; got "
+            f"{classes[:5]}. Pass y_true.reshape(-1, 1) holding 1, 0 and NaN for one "
+            "category with unknown labels."
+        )
+    values = (truth == classes[-1]).astype(np.float64).reshape(-1, 1)
+    if other.dtype.kind not in "fiub" or (
+        classes.dtype.kind in "iu" and set(np.unique(other)) <= set(classes)
+    ):
+        other = other == classes[-1]
+    names = np.array([str(classes[-1])], dtype=object)
+    labels = PartialLabels(values, np.ones_like(values, dtype=bool), names)
+    return labels, _finite(other.reshape(-1, 1))
+
+
+def _finite(scores: NDArray[Any]) -> NDArray[np.float64]:
+    scores = scores.astype(np.float64)
+    wrong = ~np.isfinite(scores)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"Scores must be finite numbers; got {scores[row, column]} in row {row}, "
+            f"column {column} ({int(wrong.sum())} such cells). Unknown labels belong "
+            "into `y_true`; every cell needs a score."
+        )
+    return scores
+
+
+def _check_proba(proba: NDArray[np.float64]) -> None:
+    if proba.min() < 0 or proba.max() > 1:
+        raise ValueError(
+            f"`y_proba` must hold probabilities in [0, 1]; got values from "
+            f"{proba.min():.4g} to {proba.max():.4g}. Turn logits into probabilities "
+            "with scipy.special.expit."
+        )
+
+
+def _check_decisions(pred: NDArray[np.float64]) -> None:
+    wrong = (pred != 0.0) & (pred != 1.0)
+    if wrong.any():
+        raise ValueError(
+            f"`y_pred` must hold decisions 0 or 1; got {pred[wrong][0]:.4g}. Turn "
+            "probabilities into decisions with y_proba >= threshold."
+        )

@@ -1,0 +1,43 @@
+"""Hold out known labels, cell by cell, for choosing a refit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn.labels import PartialLabels
+
+
+def hold_out_labels(
+    labels: PartialLabels, fraction: float, seeds: NDArray[np.integer]
+) -> tuple[PartialLabels, PartialLabels]:
+    """Split every category's known labels into fitted and held-out ones.
+
+    Parameters
+    ----------
+    labels : PartialLabels
+        All labels.
+    fraction : float
+        Share in (0, 1) of the known positives, and of the known negatives, to hold
+        out: at least one of each where there are two, none where there is one.
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category, so that no category depends on another.
+
+    Returns
+    -------
+    fitted, held_out : PartialLabels
+        Of the same shape; a known cell is known in exactly one of them.
+    """
+    held = np.zeros(labels.known.shape, dtype=bool)
+    for j, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        for state in (0.0, 1.0):
+            rows = np.flatnonzero(labels.values[:, j] == state)
+            n_held = int(np.clip(round(fraction * len(rows)), 1, max(len(rows) - 1, 0)))
+            held[rng.permutation(rows)[:n_held], j] = True
+    return _only(labels, ~held), _only(labels, held)
+
+
+def _only(labels: PartialLabels, cells: NDArray[np.bool_]) -> PartialLabels:
+    known = labels.known & cells
+    return PartialLabels(
+        np.where(known, labels.values, np.nan), known, labels.categories
+    )

@@ -1,0 +1,336 @@
+"""Save fitted models without pickle: JSON, safetensors and a plain state dict."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cftlearn.classifier import CFTClassifier
+from cftlearn.exceptions import ModelFormatError
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.solvers import GeneticSolver, GradientSolver
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["load_model", "save_model"]
+
+Model = CFTClassifier | CategoryWiseFineTuner
+Arrays = dict[str, NDArray[Any]]
+
+_FORMAT = 1
+_DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (CFTClassifier, CategoryWiseFineTuner, GeneticSolver, GradientSolver)
+}
+_ROWS = ("coef_", "intercept_", "coef_init_", "intercept_init_")
+_TABLES = ("categories_", "classes_", "feature_names_in_")  # names and classes
+_UNDEFINED = ("score_before", "score_after")  # NaN in a report, null in JSON
+
+
+def save_model(
+    model: Model, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Save a fitted model to a folder.
+
+    The folder holds ``model.json`` (parameters, categories, report),
+    ``arrays.safetensors`` (rows) and, for a classifier with a network,
+    ``network.pt`` (its state dict). It is written beside its place and then moved
+    there, so an interrupted call leaves nothing half done. ``history_`` is not saved.
+
+    Parameters
+    ----------
+    model : CFTClassifier or CategoryWiseFineTuner
+        A fitted model.
+    path : str or path-like
+        The folder.
+    overwrite : bool, default=False
+        Replace an earlier model there. A folder that holds anything else is never
+        replaced.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    FileExistsError
+        If the path exists and ``overwrite`` is False, or it is not a saved model.
+    TypeError
+        If ``model`` is of another class, or a parameter cannot be written as text: a
+        callable ``loss`` or ``objective``, a solver of one's own, a ``RandomState``.
+
+    See Also
+    --------
+    load_model : Load it again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cftlearn import CFTClassifier, load_model, save_model
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> X, y, _ = make_partial_multilabel(random_state=0)
+    >>> model = CFTClassifier(random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loaded = load_model(save_model(model, f"{folder}/model"))
+    >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
+    True
+    """
+    if type(model) not in (CFTClassifier, CategoryWiseFineTuner):
+        raise TypeError(
+            "`model` must be a CFTClassifier or a CategoryWiseFineTuner; got "
+            f"{type(model).__name__}. Save the steps of a Pipeline one by one."
+        )
+    check_is_fitted(model)
+    target = Path(path)
+    _check_target(target, overwrite)
+    arrays: Arrays = {}
+    document = {
+        "format": _FORMAT,
+        "cftlearn": version("cftlearn"),
+        "model": _described(model, "", arrays),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
+        staged = Path(folder) / "model"
+        staged.mkdir()
+        text = json.dumps(document, indent=1, allow_nan=False)
+        (staged / _DOCUMENT).write_text(text, encoding="utf-8")
+        save_file(arrays, staged / _ARRAYS)
+        if getattr(model, "module_", None) is not None:
+            import torch
+
+            torch.save(model.module_.state_dict(), staged / _NETWORK)
+        _move(staged, target, previous=Path(folder) / "previous")
+    return target
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    module: "nn.Module | Callable[[], nn.Module] | None" = None,
+) -> Model:
+    """Load a model that :func:`save_model` saved.
+
+    Nothing in the folder is executed: no pickle is read.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+    module : torch.nn.Module or callable, default=None
+        For a classifier with a network: a module of the same architecture, or what
+        makes one. It is copied; its weights are replaced by the saved ones.
+
+    Returns
+    -------
+    model : CFTClassifier or CategoryWiseFineTuner
+        A fitted model with the same predictions; its ``history_`` is empty. A
+        network computes on the CPU; ``model.device_`` may be set to another device.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no saved model at ``path``.
+    ModelFormatError
+        If the folder is damaged, or of a newer format than this version reads.
+    ValueError
+        If the model has a network and ``module`` is None or does not fit it, or it has
+        none and a ``module`` is given.
+
+    See Also
+    --------
+    save_model : Save a model.
+    """
+    folder = Path(path)
+    if not (folder / _DOCUMENT).is_file():
+        raise FileNotFoundError(
+            f"`path` must be a folder written by save_model; {folder} has no "
+            f"{_DOCUMENT}."
+        )
+    try:
+        document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+        if document["format"] > _FORMAT:
+            raise ModelFormatError(
+                f"The model in {folder} has format {document['format']}; this version "
+                f"of cftlearn reads formats up to {_FORMAT}. Upgrade cftlearn."
+            )
+        model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
+        has_network = document["model"].get("head_") is not None
+    except (KeyError, TypeError, AttributeError, SafetensorError, OSError) as error:
+        raise _damaged(folder, error) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _damaged(folder, error) from error
+    if has_network and module is None:
+        raise ValueError(
+            "`module` must be given: the saved model has a network, and only its "
+            "weights are in the folder. Pass load_model(path, module=...) with a "
+            "module of the same architecture."
+        )
+    if module is not None and not has_network:
+        raise ValueError("`module` must be None: the saved model has no network.")
+    if has_network:
+        _load_network(model, module, folder)
+    return model
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / _DOCUMENT).is_file():
+        raise FileExistsError(
+            f"`path` must be free; {target} exists and is no saved model. Choose "
+            "another path."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"`path` must be free; {target} holds a saved model. Pass overwrite=True "
+            "to replace it."
+        )
+
+
+def _move(staged: Path, target: Path, previous: Path) -> None:
+    """Put the new folder in place; on failure the earlier one is back."""
+    had_one = target.exists()
+    if had_one:
+        target.rename(previous)
+    try:
+        staged.rename(target)
+    except OSError:
+        if had_one:
+            previous.rename(target)
+        raise
+
+
+def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str, Any]:
+    """Describe an estimator by its parameters and what it has learned."""
+    document: dict[str, Any] = {
+        "class": type(estimator).__name__,
+        "params": {
+            name: _encoded(value, f"{prefix}{name}", arrays)
+            for name, value in estimator.get_params(deep=False).items()
+            if name != "module"
+        },
+    }
+    for name in _TABLES:
+        if hasattr(estimator, name):
+            table = np.asarray(getattr(estimator, name))
+            document[name] = {"dtype": table.dtype.str, "values": table.tolist()}
+    if hasattr(estimator, "n_features_in_"):
+        document["n_features_in_"] = int(estimator.n_features_in_)
+    if isinstance(estimator, CategoryWiseFineTuner) and hasattr(estimator, "coef_"):
+        arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
+        document["report_"] = [
+            {key: None if value != value else value for key, value in line.items()}
+            for line in estimator.report_
+        ]
+    if isinstance(estimator, CFTClassifier):
+        document["head_"] = estimator.head_
+        document["input_shape"] = list(getattr(estimator, "_input_shape", ()))
+        tuner = estimator.fine_tuner_
+        document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
+    return document
+
+
+def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
+    """Write a parameter as JSON, its arrays aside."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, (list, tuple)):
+        return [_encoded(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+    if _CLASSES.get(type(value).__name__) is type(value):
+        return _described(value, f"{name}.", arrays)
+    raise TypeError(
+        f"The parameter `{name}` must be text, a number, an array or an estimator of "
+        f"cftlearn to be saved; got {type(value).__name__}. Set another value with "
+        "set_params before saving (predictions do not depend on it), or use pickle."
+    )
+
+
+def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
+    """Make the estimator that a document describes."""
+    params = {k: _decoded(v, arrays, f"{prefix}{k}") for k, v in document["params"].items()}
+    estimator = _CLASSES[document["class"]](**params)
+    for name in _TABLES:
+        if name in document:
+            table = document[name]
+            values = np.array(table["values"], dtype=np.dtype(table["dtype"]))
+            setattr(estimator, name, values)
+    if "n_features_in_" in document:
+        estimator.n_features_in_ = document["n_features_in_"]
+    if "report_" in document:
+        for name in _ROWS:
+            setattr(estimator, name, arrays[f"{prefix}{name}"])
+        estimator.report_ = [
+            line | {key: np.nan for key in _UNDEFINED if line[key] is None}
+            for line in document["report_"]
+        ]
+        estimator.history_ = []
+    if "fine_tuner_" in document:
+        tuner = _rebuilt(document["fine_tuner_"], f"{prefix}fine_tuner_.", arrays)
+        estimator.fine_tuner_ = tuner
+        estimator.coef_, estimator.intercept_ = tuner.coef_, tuner.intercept_
+        estimator.report_, estimator.history_ = tuner.report_, []
+        estimator.head_, estimator.module_ = document["head_"], None
+        if estimator.head_ is not None:
+            estimator._input_shape = tuple(document["input_shape"])
+    return estimator
+
+
+def _decoded(value: Any, arrays: Arrays, name: str) -> Any:
+    if isinstance(value, list):
+        return [_decoded(v, arrays, f"{name}.{i}") for i, v in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return arrays[value["array"]]
+    return _rebuilt(value, f"{name}.", arrays)
+
+
+def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
+    import torch
+
+    from cftlearn._networks import copy_or_make
+
+    network = copy_or_make(module, seed=0)
+    try:
+        state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise _damaged(folder, error) from error
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            "`module` must have the architecture of the saved network; "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from error
+    model.module = module
+    model.module_ = network.eval()
+    model.device_ = "cpu"
+
+
+def _damaged(folder: Path, error: Exception) -> ModelFormatError:
+    return ModelFormatError(
+        f"The model in {folder} is damaged ({type(error).__name__}: {error}). Restore "
+        "the folder, or save the model again."
+    )
