@@ -1,4 +1,4 @@
-"""Category-wise fine-tuning for multi-label data of which only some labels are known."""
+"""Category-wise fine-tuning: multi-label learning from partially known labels."""
 
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any

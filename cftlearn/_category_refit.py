@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from cftlearn.base import CategoryProblem, CategorySolver, RowFit
+from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, RowFit
 from cftlearn.metrics._objectives import Objective
 
 Floats = NDArray[np.floating[Any]]
@@ -81,20 +81,19 @@ def refit_category(
     if lack:
         report |= _outcome("skipped", lack) | {"seconds": 0.0}
         return CategoryResult(data.coef, data.intercept, report, [])
+    held_out = KnownRows(data.Z_val[rows_val], y_val)
     problem = CategoryProblem(
-        Z=data.Z[rows],
-        y=y,
+        train=KnownRows(data.Z[rows], y),
+        validation=held_out,
         coef=data.coef,
         intercept=data.intercept,
         objective=objective,
         feature_mean=data.feature_mean,
         feature_scale=data.feature_scale,
         random_state=data.seed,
-        Z_val=data.Z_val[rows_val],
-        y_val=y_val,
     )
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        fit, outcome, history = _choose(problem, solvers, refit)
+        fit, outcome, history = _choose(problem, held_out, solvers, refit)
     report |= outcome | {"seconds": time.perf_counter() - started}
     for record in history:
         record["category"] = data.name
@@ -102,17 +101,24 @@ def refit_category(
 
 
 def _choose(
-    problem: CategoryProblem, solvers: list[CategorySolver], refit: bool
+    problem: CategoryProblem,
+    held_out: KnownRows,
+    solvers: list[CategorySolver],
+    refit: bool,
 ) -> tuple[RowFit, dict[str, Any], list[dict[str, Any]]]:
     """Let the held-out labels choose among the solvers' rows and the trained one."""
-    before = _held_out_score(problem, problem.coef, problem.intercept)
+
+    def score_of(coef: NDArray[np.float64], intercept: float) -> float:
+        return problem.objective.single(held_out.y, held_out.Z @ coef + intercept)
+
+    before = score_of(problem.coef, problem.intercept)
     history: list[dict[str, Any]] = []
     best, best_score, best_solver = None, before, None
     runs = []
     for solver in solvers:
         fit = solver.fit_row(problem)
         history += _labelled(fit, solver, "choose")
-        score = _held_out_score(problem, fit.coef, fit.intercept)
+        score = score_of(fit.coef, fit.intercept)
         runs.append(f"{solver.name} {fit.n_iter_run} ({fit.stopped_by})")
         if score > best_score and fit.n_iter > 0:
             best, best_score, best_solver = fit, score, solver
@@ -121,38 +127,25 @@ def _choose(
         kept = RowFit(problem.coef, problem.intercept, 0, 0, "n_iter")
         reason = f"no refit scored above {before:.4f} on the held-out labels; {ran}"
         return kept, _outcome("kept", reason, before, before), history
-    reason = f"held-out {problem.objective.name} rose by {best_score - before:.4f}; {ran}"
+    gain = best_score - before
+    reason = f"held-out {problem.objective.name} rose by {gain:.4f}; {ran}"
     outcome = _outcome(
         "refitted", reason, before, best_score, best_solver.name, best.n_iter
     )
     if refit:
-        final = best_solver.fit_row(_with_all_labels(problem, best.n_iter))
+        everything = KnownRows(
+            np.concatenate([problem.train.Z, held_out.Z]),
+            np.concatenate([problem.train.y, held_out.y]),
+        )
+        final = best_solver.fit_row(
+            replace(problem, train=everything, validation=None, n_iter=best.n_iter)
+        )
         history += _labelled(final, best_solver, "refit")
         best = final
     return best, outcome, history
 
 
-def _with_all_labels(problem: CategoryProblem, n_iter: int) -> CategoryProblem:
-    return replace(
-        problem,
-        Z=np.concatenate([problem.Z, problem.Z_val]),  # type: ignore[list-item]
-        y=np.concatenate([problem.y, problem.y_val]),  # type: ignore[list-item]
-        Z_val=None,
-        y_val=None,
-        n_iter=n_iter,
-    )
-
-
-def _held_out_score(
-    problem: CategoryProblem, coef: NDArray[np.float64], intercept: float
-) -> float:
-    logits = problem.Z_val @ coef + intercept  # type: ignore[operator]
-    return problem.objective.single(problem.y_val, logits)  # type: ignore[arg-type]
-
-
-def _labelled(
-    fit: RowFit, solver: CategorySolver, phase: str
-) -> list[dict[str, Any]]:
+def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str, Any]]:
     return [{"solver": solver.name, "phase": phase, **row} for row in fit.history]
 
 

@@ -32,6 +32,6 @@ def resolve_device(device: str) -> str:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"`device` must be 'auto' or a device that torch can use; got {device!r} "
-            f"({reason}). Pass device=\"cpu\" to compute without a GPU."
+            f'({reason}). Pass device="cpu" to compute without a GPU.'
         ) from error
     return device

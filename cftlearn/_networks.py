@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -46,7 +46,8 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
 @contextmanager
 def seeded_torch(seed: int) -> Iterator[None]:
     """Seed torch's global generators, and restore them afterwards."""
-    with torch.random.fork_rng():
+    devices = range(torch.cuda.device_count()) or None  # named, or torch warns
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield
 
@@ -73,7 +74,9 @@ def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
     ValueError
         If there is no such layer, it is no ``nn.Linear``, or has another size.
     """
-    linear = [key for key, layer in module.named_modules() if _is_linear(layer)]
+    linear = [
+        key for key, layer in module.named_modules() if isinstance(layer, nn.Linear)
+    ]
     if not linear:
         raise ValueError(
             "`module` must have an nn.Linear as its classification layer; got a "
@@ -85,7 +88,7 @@ def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
             f"`head` must name an nn.Linear of the network; got {name!r}. It has: "
             f"{', '.join(repr(key) for key in linear[-10:])}."
         )
-    n_outputs = module.get_submodule(name).out_features
+    n_outputs = _linear(module, name).out_features
     if n_outputs != n_categories:
         raise ValueError(
             f"The classification layer {name!r} must have one output per category of "
@@ -99,7 +102,7 @@ def head_rows(
     module: nn.Module, head: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read the rows and biases of the classification layer."""
-    layer = module.get_submodule(head)
+    layer = _linear(module, head)
     coef = layer.weight.detach().cpu().double().numpy().copy()
     if layer.bias is None:
         return coef, np.zeros(len(coef))
@@ -114,7 +117,7 @@ def with_rows(
 ) -> nn.Module:
     """Copy a network and write rows and biases into its classification layer."""
     network = copy.deepcopy(module)
-    layer = network.get_submodule(head)
+    layer = _linear(network, head)
     new = nn.Linear(coef.shape[1], coef.shape[0]).to(layer.weight)
     with torch.no_grad():
         new.weight.copy_(torch.from_numpy(coef))
@@ -122,8 +125,10 @@ def with_rows(
     new.train(layer.training)
     if not head:
         return new
-    parent, _, child = head.rpartition(".")
-    setattr(network.get_submodule(parent), child, new)
+    for parent in list(network.modules()):
+        for name, child in parent._modules.items():
+            if child is layer:  # a network may know it by more than one name
+                setattr(parent, name, new)
     return network
 
 
@@ -166,8 +171,8 @@ def extract_features(
     hook = layer.register_forward_hook(
         lambda _, inputs, output: seen.append((inputs[0].detach(), output.detach()))
     )
-    was_training, parameter = module.training, next(module.parameters())
-    home = parameter.device
+    modes = [(part, part.training) for part in module.modules()]
+    home = next(module.parameters()).device
     Z: NDArray[np.float32] | None = None
     try:
         module.to(device).eval()
@@ -182,7 +187,8 @@ def extract_features(
             Z[start : start + len(batch)] = features
     finally:
         hook.remove()
-        module.train(was_training)
+        for part, was_training in modes:
+            part.training = was_training
         module.to(home)
     if Z is None:
         raise ValueError("`X` must hold at least one row; got none.")
@@ -202,8 +208,8 @@ def to_tensor(X: NDArray[Any], device: str) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _is_linear(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear)
+def _linear(module: nn.Module, name: str) -> nn.Linear:
+    return cast(nn.Linear, module.get_submodule(name))
 
 
 def _check_head_is_last(
@@ -224,7 +230,7 @@ def _check_head_is_last(
     if (
         not isinstance(output, Tensor)
         or output.shape != logits.shape
-        or not torch.equal(output, logits)
+        or not torch.allclose(output, logits, rtol=0, atol=0, equal_nan=True)
     ):
         raise ValueError(
             f"The classification layer {head!r} must be the last step of the network, "

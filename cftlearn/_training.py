@@ -136,7 +136,9 @@ def _batch_loss(
 ) -> Tensor:
     logits = network(to_tensor(X, plan.device))
     if not isinstance(logits, Tensor) or logits.shape != targets.shape:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        got = (
+            tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        )
         raise ValueError(
             "`module` must return logits of shape (n_rows, n_categories), here "
             f"{tuple(targets.shape)}; got {got}."

@@ -3,7 +3,7 @@
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,28 @@ from cftlearn.labels import (
 )
 from cftlearn.metrics._objectives import Objective
 
-__all__ = ["CategoryProblem", "CategorySolver", "PartialLabelMixin", "RowFit"]
+__all__ = [
+    "CategoryProblem",
+    "CategorySolver",
+    "KnownRows",
+    "PartialLabelMixin",
+    "RowFit",
+]
+
+
+class KnownRows(NamedTuple):
+    """Rows whose label of one category is known.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_known, n_features)
+        Features.
+    y : ndarray of shape (n_known,), bool
+        Labels; both classes occur.
+    """
+
+    Z: NDArray[np.floating[Any]]
+    y: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,10 +49,11 @@ class CategoryProblem:
 
     Attributes
     ----------
-    Z : ndarray of shape (n_known, n_features)
-        Features of the rows whose label may be fitted.
-    y : ndarray of shape (n_known,), bool
-        Their labels; both classes occur.
+    train : KnownRows
+        What may be fitted.
+    validation : KnownRows or None
+        What an iteration may be chosen on, and never fitted. None once an iteration
+        has been chosen: then ``n_iter`` is given.
     coef : ndarray of shape (n_features,), float64
         The row as trained, in the scale of ``Z``.
     intercept : float
@@ -44,23 +66,18 @@ class CategoryProblem:
         on the scale of the features.
     random_state : int
         The category's own seed.
-    Z_val, y_val : ndarray or None
-        Rows and labels to choose an iteration on, never to fit. None once an
-        iteration has been chosen and ``n_iter`` is given.
     n_iter : int or None
         Run exactly so many iterations, without choosing.
     """
 
-    Z: NDArray[np.floating[Any]]
-    y: NDArray[np.bool_]
+    train: KnownRows
+    validation: KnownRows | None
     coef: NDArray[np.float64]
     intercept: float
     objective: Objective
     feature_mean: NDArray[np.float64]
     feature_scale: NDArray[np.float64]
     random_state: int
-    Z_val: NDArray[np.floating[Any]] | None = None
-    y_val: NDArray[np.bool_] | None = None
     n_iter: int | None = None
 
 
@@ -170,7 +187,9 @@ class PartialLabelMixin:
                     f"{f' and {values[strangers][0]!r}' if strangers.any() else ''}."
                 )
             column = (values == self.classes_[1]).astype(np.float64).reshape(-1, 1)
-            labels = PartialLabels(column, np.ones(column.shape, bool), self.categories_)
+            labels = PartialLabels(
+                column, np.ones(column.shape, bool), self.categories_
+            )
         else:
             labels = check_partial_labels(y, input_name=names[1])
             n_expected = len(self.categories_)
@@ -213,7 +232,7 @@ def _warn_column_vector(y: object, labels: PartialLabels) -> None:
     warnings.warn(
         "A column-vector y was passed when a 1d array was expected. It is read as a "
         "table with one category, so predictions have shape (n_samples, 1). Pass "
-        "y.ravel() for an ordinary binary problem, or a DataFrame to name the category.",
+        "y.ravel() for an ordinary binary problem, or a DataFrame to name it.",
         DataConversionWarning,
         stacklevel=4,
     )

@@ -3,13 +3,13 @@
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions
@@ -122,7 +122,10 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
     (500, 5)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    module_: Any  # a torch.nn.Module, or None; annotated without importing torch
+    head_: Any
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
         "head": [str, None],
         "train": ["boolean"],
@@ -217,32 +220,34 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``train=False`` and there is no ``validation_data``.
         """
         self._validate_params()
-        X = self._read_inputs(X, reset=True)
-        labels = self._read_targets(X, y)
+        inputs = self._read_inputs(X, reset=True)
+        labels = self._read_targets(inputs, y)
         self._check_threshold()
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         if validation_data is None:
             seeds = category_seeds(int(split_seed), self.categories_)
             fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
-            X_val = X
+            inputs_val = inputs
         else:
-            X_val, held_out = self._read_validation(validation_data)
+            inputs_val, held_out = self._read_validation(validation_data)
             fitted = labels
-        targets = self._stage_one_targets(fitted, held_out if X_val is X else None)
+        targets = self._stage_one_targets(
+            fitted, held_out if inputs_val is inputs else None
+        )
         tuner = self._make_fine_tuner(int(tuner_seed))
         if self.module is None:
-            Z, Z_val, stage_one = X, X_val, []
+            Z, Z_val, stage_one = inputs, inputs_val, []
             self.module_ = self.head_ = None
             if tuner.coef_init is None:
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            stage_one = self._prepare_network(X, targets, int(network_seed))
+            stage_one = self._prepare_network(inputs, targets, int(network_seed))
             coef, intercept = self._network_rows()
             tuner.set_params(coef_init=coef, intercept_init=intercept)
-            Z = self._features(X)
-            Z_val = Z if X_val is X else self._features(X_val)
+            Z = self._features(inputs)
+            Z_val = Z if inputs_val is inputs else self._features(inputs_val)
             if not self.train and validation_data is None:
                 warnings.warn(
                     "A network trained elsewhere (train=False) is refitted without "
@@ -278,8 +283,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``X`` does not fit the inputs of ``fit``.
         """
         check_is_fitted(self)
-        X = self._read_inputs(X, reset=False)
-        Z = X if self.module_ is None else self._features(X)
+        inputs = self._read_inputs(X, reset=False)
+        Z = inputs if self.module_ is None else self._features(inputs)
         logits = self.fine_tuner_.transform(Z)
         return logits.ravel() if self._is_binary() else logits
 
@@ -384,16 +389,15 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
     def _read_inputs(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         if self.module is None:
             return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
-        X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
-        shape = getattr(self, "_input_shape", None)
+        inputs = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
         if reset:
-            self._input_shape = X.shape[1:]
-        elif shape is not None and X.ndim != len(shape) + 1:
+            self._input_shape = inputs.shape[1:]
+        elif inputs.ndim != len(self._input_shape) + 1:
             raise ValueError(
-                f"`X` must hold rows of {len(shape)} dimensions as in `fit`; got rows "
-                f"of shape {X.shape[1:]}."
+                f"`X` must hold rows of {len(self._input_shape)} dimensions as in "
+                f"`fit`; got rows of shape {inputs.shape[1:]}."
             )
-        return X
+        return inputs
 
     def _read_validation(
         self, validation_data: tuple[ArrayLike, ArrayLike]
@@ -505,4 +509,3 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self.report_ = tuner.report_
         self.history_ = [{"stage": "train", **row} for row in stage_one]
         self.history_ += [{"stage": "cft", **row} for row in tuner.history_]
-

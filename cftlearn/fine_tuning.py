@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -124,7 +124,7 @@ default="auto"
     (56, 195)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [StrOptions({"auto", "ga", "bce", "asl"}), CategorySolver, list],
         "objective": [StrOptions({"roc_auc", "average_precision"}), callable],
         "coef_init": ["array-like", None],
@@ -203,28 +203,28 @@ default="auto"
         self._validate_params()
         objective = make_objective(self.objective)
         solvers = self._make_solvers()
-        Z_given = Z
-        Z = validate_data(self, Z, dtype=_FLOATS)
-        labels = self._read_targets(Z, y)
+        features = validate_data(self, Z, dtype=_FLOATS)
+        labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
         seeds = category_seeds(base_seed, self.categories_)
         if validation_data is None:
-            Z_val, same_rows = Z, True
+            features_val, same_rows = features, True
             labels, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
         else:
-            Z_val, held_out, same_rows = self._read_validation(
-                Z_given, Z, labels, validation_data
+            features_val, held_out = self._read_validation(
+                Z, features, labels, validation_data
             )
+            same_rows = features_val is features
         self.coef_init_, self.intercept_init_ = self._initial_rows(
-            Z, labels, held_out if same_rows else None
+            features, labels, held_out if same_rows else None
         )
-        mean, scale = feature_moments(Z)
+        mean, scale = feature_moments(features)
         data = (
             CategoryData(
                 name=str(self.categories_[j]),
-                Z=Z,
+                Z=features,
                 y=labels.values[:, j],
-                Z_val=Z_val,
+                Z_val=features_val,
                 y_val=held_out.values[:, j],
                 coef=self.coef_init_[j],
                 intercept=float(self.intercept_init_[j]),
@@ -238,7 +238,7 @@ default="auto"
             delayed(refit_category)(item, solvers, objective, self.refit)
             for item in data
         )
-        self._store(results, n_cells=len(Z) if same_rows else len(Z) + len(Z_val))
+        self._store(results, len(features) + (0 if same_rows else len(features_val)))
         return self
 
     def transform(self, Z: ArrayLike) -> NDArray[np.float64]:
@@ -262,8 +262,8 @@ default="auto"
             If ``Z`` has other features than in ``fit``, or NaN.
         """
         check_is_fitted(self)
-        Z = validate_data(self, Z, dtype=_FLOATS, reset=False)
-        return Z @ self.coef_.T + self.intercept_
+        features = validate_data(self, Z, dtype=_FLOATS, reset=False)
+        return features @ self.coef_.T + self.intercept_
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -304,7 +304,9 @@ default="auto"
         solver = ["bce", "ga"] if self.solver == "auto" else self.solver
         given = solver if isinstance(solver, list) else [solver]
         if not given:
-            raise ValueError("`solver` must name at least one solver; got an empty list.")
+            raise ValueError(
+                "`solver` must name at least one solver; got an empty list."
+            )
         solvers = [self._make_solver(item) for item in given]
         names = [item.name for item in solvers]
         if len(set(names)) < len(names):
@@ -324,7 +326,8 @@ default="auto"
             from cftlearn._devices import resolve_device
             from cftlearn.solvers import GradientSolver
 
-            return GradientSolver(loss=solver, device=resolve_device(self.device))
+            device = resolve_device(self.device)
+            return GradientSolver(loss=cast(Any, solver), device=device)
         raise ValueError(
             "`solver` must be 'auto', 'ga', 'bce', 'asl', a solver object, or a list "
             f"of them; got {solver!r}."
@@ -332,32 +335,32 @@ default="auto"
 
     def _read_validation(
         self,
-        Z_given: ArrayLike,
-        Z: NDArray[np.floating[Any]],
+        Z: ArrayLike,
+        features: NDArray[np.floating[Any]],
         labels: PartialLabels,
         validation_data: tuple[ArrayLike, ArrayLike],
-    ) -> tuple[NDArray[np.floating[Any]], PartialLabels, bool]:
-        """Read ``validation_data`` and tell whether its rows are those of ``Z``."""
+    ) -> tuple[NDArray[np.floating[Any]], PartialLabels]:
+        """Read ``validation_data``; the features are ``features`` if the rows are."""
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise ValueError(
                 "`validation_data` must be a tuple (Z_val, y_val); got "
                 f"{type(validation_data).__name__}."
             )
-        Z_val = validation_data[0]
-        same_rows = Z_val is Z_given
-        if same_rows:
-            Z_val = Z
+        Z_val, y_val = validation_data
+        if Z_val is Z:
+            features_val = features
         else:
-            Z_val = check_array(Z_val, dtype=_FLOATS, input_name="Z_val")
-            if Z_val.shape[1] != Z.shape[1]:
-                raise ValueError(
-                    f"`Z_val` must have the {Z.shape[1]} features of `Z`; got "
-                    f"{Z_val.shape[1]}."
-                )
-            same_rows = np.array_equal(Z_val, Z)
-        held_out = self._read_more_targets(Z_val, validation_data[1], ("Z_val", "y_val"))
-        both = labels.known & held_out.known if same_rows else np.zeros(1, dtype=bool)
-        if both.any():
+            features_val = check_array(Z_val, dtype=_FLOATS, input_name="Z_val")
+        if features_val.shape[1] != features.shape[1]:
+            raise ValueError(
+                f"`Z_val` must have the {features.shape[1]} features of `Z`; got "
+                f"{features_val.shape[1]}."
+            )
+        if np.array_equal(features_val, features):
+            features_val = features
+        held_out = self._read_more_targets(features_val, y_val, ("Z_val", "y_val"))
+        both = labels.known & held_out.known if features_val is features else np.False_
+        if np.any(both):
             row, column = np.argwhere(both)[0]
             raise ValueError(
                 "`y_val` must hold other known labels than `y` where the rows are the "
@@ -365,7 +368,7 @@ default="auto"
                 f"category {self.categories_[column]!r}, row {row}. Set them to NaN in "
                 "one of the two."
             )
-        return Z_val, held_out, same_rows
+        return features_val, held_out
 
     def _initial_rows(
         self,

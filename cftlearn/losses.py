@@ -40,10 +40,14 @@ class PartialBCEWithLogitsLoss(nn.Module):
     tensor(0.6931)
     """
 
+    pos_weight: Tensor | None
+
     def __init__(
         self, *, pos_weight: Tensor | None = None, reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
+        if pos_weight is not None and not bool((pos_weight > 0).all()):
+            raise ValueError(f"`pos_weight` must be above 0; got {pos_weight.tolist()}.")
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = _check_reduction(reduction)
 

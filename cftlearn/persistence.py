@@ -269,7 +269,9 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
 
 def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
     """Make the estimator that a document describes."""
-    params = {k: _decoded(v, arrays, f"{prefix}{k}") for k, v in document["params"].items()}
+    params = {
+        k: _decoded(v, arrays, f"{prefix}{k}") for k, v in document["params"].items()
+    }
     estimator = _CLASSES[document["class"]](**params)
     for name in _TABLES:
         if name in document:

@@ -73,7 +73,10 @@ def _make_parser() -> argparse.ArgumentParser:
         help="folder for the figure and the model",
     )
     demo.add_argument(
-        "--n-jobs", type=int, default=1, help="workers over categories, -1 for all cores"
+        "--n-jobs",
+        type=int,
+        default=1,
+        help="workers over categories, -1 for all cores",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""``cftlearn demo``: the whole method on images, from hidden labels to a saved model."""
+"""``cftlearn demo``: the whole method, from hidden labels to a saved model."""
 
 import time
 from dataclasses import dataclass
@@ -112,7 +112,9 @@ def run_demo(
     }
     for title, model in refits.items():
         after = _Scores.of(model.decision_function(test.images), test.target)
-        print(f"\nCFT by {title}, scores on {len(test.target)} fully labelled test panels")
+        print(
+            f"\nCFT by {title}, scores on {len(test.target)} fully labelled test panels"
+        )
         _print_table(model, before, after)
     after = _Scores.of(genetic.decision_function(test.images), test.target)
     figure, model_path = _write(genetic, before, after, output)
@@ -187,7 +189,9 @@ def _write(
     model: CFTClassifier, before: _Scores, after: _Scores, output: Path
 ) -> tuple[Path, Path]:
     """Write the figure and the model."""
-    plt = import_optional("matplotlib.pyplot", feature="The demo's figure", extra="plots")
+    plt = import_optional(
+        "matplotlib.pyplot", feature="The demo's figure", extra="plots"
+    )
     output.mkdir(parents=True, exist_ok=True)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     CategoryScoreDisplay(
@@ -210,5 +214,7 @@ def _write(
 def _check_reload(model: CFTClassifier, folder: Path) -> None:
     sample = load_digit_panels("test", n_samples=8, random_state=0).images
     loaded = load_model(folder, module=make_demo_network)
-    if not np.allclose(loaded.decision_function(sample), model.decision_function(sample)):
+    if not np.allclose(
+        loaded.decision_function(sample), model.decision_function(sample)
+    ):
         raise ValueError(f"The model in {folder} does not predict as the one saved.")

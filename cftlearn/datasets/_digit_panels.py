@@ -35,7 +35,7 @@ def load_digit_panels(
     noise: float = 0.25,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Paste real scanned digits side by side: which of the ten appear?
+    """Make panels of scanned digits side by side: which of the ten appear.
 
     The scans are scikit-learn's 1,797 handwritten digits of 8 x 8 pixels. Every panel
     shows ``n_digits`` of them, drawn with replacement, under Gaussian noise; its ten
@@ -94,7 +94,7 @@ def load_digit_panels(
 
 
 def _scans_of(subset: str, digits: NDArray[np.integer]) -> NDArray[np.integer]:
-    """Scans of a subset, each digit in the same shares."""
+    """List the scans of a subset, each digit in the same shares."""
     rng = np.random.RandomState(_SPLIT_SEED)
     names = list(_SHARES)
     edges = np.cumsum([_SHARES[name] for name in names])[:-1]

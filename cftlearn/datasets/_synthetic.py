@@ -18,7 +18,9 @@ from cftlearn.labels import hide_labels
         "prevalence": [Interval(Real, 0, 1, closed="neither")],
         "noise": [Interval(Real, 0, None, closed="left")],
         "scheme": [
-            StrOptions({"uniform", "single_positive", "fixed_per_category", "report_like"})
+            StrOptions(
+                {"uniform", "single_positive", "fixed_per_category", "report_like"}
+            )
         ],
         "random_state": ["random_state"],
     },

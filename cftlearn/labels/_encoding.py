@@ -59,8 +59,10 @@ def check_partial_labels(
         Accepted: floats and objects holding 1, 0 and NaN or None (unknown);
         booleans; **integer** arrays with 1, 0 and -1 (unknown); pandas frames of
         such columns, nullable ``Int8`` and ``boolean`` with NA (unknown) included.
-        Not accepted: a float -1 (*uncertain* in CheXpert's tables, see
-        :func:`resolve_labels`), masked arrays, sparse matrices, other dimensions.
+        Not accepted: -1 where NaN or NA could stand, as in floats, objects and
+        nullable integers (*uncertain* in CheXpert's tables, see
+        :func:`resolve_labels`); masked arrays, sparse matrices, other dimensions.
+        :class:`PartialLabels` are handed back as they are.
     categories : iterable of str, default=None
         Names of the columns. By default a frame's own column names, else
         ``"0"``, ``"1"``, and so on.
@@ -94,24 +96,12 @@ def check_partial_labels(
     """
     if isinstance(y, PartialLabels):
         return y
-    _refuse_containers(y, input_name)
-    is_frame = hasattr(y, "columns") and hasattr(y, "iloc")
-    array = None if is_frame else _as_array(y, input_name)
-    shape = y.shape if array is None else array.shape  # type: ignore[union-attr]
-    _check_shape(shape, input_name)
-    if categories is None and hasattr(y, "columns"):
-        categories = y.columns
-    names = _category_names(categories, shape[1], input_name)
-    if array is None:
-        columns = [y.iloc[:, j] for j in range(shape[1])]  # type: ignore[union-attr]
-        values = np.column_stack(
-            [_read_series(s, names[j], input_name) for j, s in enumerate(columns)]
-        )
-    else:
-        values = _read_values(array, names, input_name)
-    known = ~np.isnan(values)
-    _check_values(values, known, names, input_name)
-    return PartialLabels(values, known, names)
+    table, names = read_table(y, categories, input_name)
+    values = table.astype(np.float64)
+    if table.dtype.kind in "iu":
+        values[values == -1.0] = np.nan
+    refuse_other_values(values, names, input_name)
+    return PartialLabels(values, ~np.isnan(values), names)
 
 
 def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
@@ -161,7 +151,7 @@ def encode_binary_labels(
     ----------
     y : array-like of shape (n_samples,)
         Two distinct labels of any kind; -1 is a class here, never unknown.
-        NaN is not accepted: pass ``y.reshape(-1, 1)`` holding 1, 0 and NaN.
+        NaN is not accepted: pass ``np.reshape(y, (-1, 1))`` holding 1, 0 and NaN.
     input_name : str, default="y"
         How messages call the argument.
 
@@ -174,6 +164,8 @@ def encode_binary_labels(
 
     Raises
     ------
+    TypeError
+        If ``y`` is sparse or masked.
     ValueError
         If ``y`` holds NaN, infinity, or not exactly two classes.
 
@@ -184,27 +176,61 @@ def encode_binary_labels(
     >>> labels.values.ravel(), classes.tolist()
     (array([0., 1., 1.]), ['no', 'yes'])
     """
-    column = column_or_1d(y, warn=True)
-    assert_all_finite(column, input_name=input_name)
-    kind = type_of_target(column, input_name=input_name)
-    if kind not in ("binary", "multiclass"):
-        raise ValueError(f"Unknown label type: {kind}. `{input_name}` must hold classes.")
-    classes, codes = np.unique(column, return_inverse=True)
-    if len(classes) > 2:
-        raise ValueError(
-            "Only binary classification is supported for 1-D targets. The type of "
-            f"`{input_name}` is multiclass with {len(classes)} classes. Pass one 0/1 "
-            "column per category, for example with sklearn.preprocessing."
-            "label_binarize."
-        )
+    column, classes = read_classes(y, input_name)
     if len(classes) < 2:
         raise ValueError(
             f"`{input_name}` must hold two classes; got 1 class: {classes[0]!r}. "
             "Add rows of the other class."
         )
-    values = codes.reshape(-1, 1).astype(np.float64)
+    return as_one_category(column == classes[1]), classes
+
+
+def as_one_category(positive: NDArray[np.bool_]) -> PartialLabels:
+    """Turn fully known decisions into the labels of one category without a name."""
+    values = positive.astype(np.float64).reshape(-1, 1)
     names = np.array(["0"], dtype=object)
-    return PartialLabels(values, np.ones_like(values, dtype=bool), names), classes
+    return PartialLabels(values, np.ones(values.shape, dtype=bool), names)
+
+
+def read_classes(y: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read a 1-D target and its one or two classes, sorted."""
+    _refuse_containers(y, name)
+    column = column_or_1d(y, warn=True)
+    if column.dtype.kind in "fO" and any(map(_is_missing, column)):
+        raise ValueError(
+            f"Input {name} contains NaN. A 1-D target has no unknown labels: pass "
+            f"np.reshape({name}, (-1, 1)) holding 1, 0 and NaN for one category."
+        )
+    assert_all_finite(column, input_name=name)
+    kind = type_of_target(column, input_name=name)
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(f"Unknown label type: {kind}. `{name}` must hold classes.")
+    classes = np.unique(column)
+    if len(classes) > 2:
+        raise ValueError(
+            "Only binary classification is supported for 1-D targets. The type of "
+            f"`{name}` is multiclass with {len(classes)} classes. Pass one 0/1 column "
+            "per category, for example with sklearn.preprocessing.label_binarize."
+        )
+    return column, classes
+
+
+def read_table(
+    y: Any, categories: Iterable[object] | None, name: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read the numbers of a table and its columns' names; integers stay integers."""
+    if isinstance(y, PartialLabels):
+        return y.values, y.categories
+    _refuse_containers(y, name)
+    is_frame = hasattr(y, "columns") and hasattr(y, "iloc")
+    array = _frame_as_array(y) if is_frame else _as_array(y, name)
+    _check_shape(array.shape, name)
+    if categories is None and hasattr(y, "columns"):
+        categories = y.columns
+    names = _category_names(categories, array.shape[1], name)
+    if array.dtype.kind not in "biuf":
+        array = _read_objects(array.astype(object), names, name)
+    return array, names
 
 
 def _refuse_containers(y: object, name: str) -> None:
@@ -237,9 +263,14 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
     if len(shape) == 1:
         raise ValueError(
             f"`{name}` must be 2-D with shape (n_samples, n_categories); got 1-D with "
-            f"shape {shape}. Use {name}.reshape(-1, 1) for one category."
+            f"shape {shape}. Use np.reshape({name}, (-1, 1)) for one category."
         )
-    if len(shape) != 2:
+    if len(shape) == 0:
+        raise ValueError(
+            f"`{name}` must be 2-D with shape (n_samples, n_categories); got a single "
+            "object. Pass a table of labels."
+        )
+    if len(shape) > 2:
         raise ValueError(
             f"`{name}` must be 2-D with shape (n_samples, n_categories); got "
             f"{len(shape)}-D with shape {shape}. Stack the last axes into columns "
@@ -264,44 +295,30 @@ def _category_names(
         )
     unique, counts = np.unique(names, return_counts=True)
     if len(unique) != n_categories:
-        repeated = unique[counts > 1][0]
+        most = counts.argmax()
         raise ValueError(
-            f"Category names must differ; got {repeated!r} {counts.max()} times in "
+            f"Category names must differ; got {unique[most]!r} {counts[most]} times in "
             f"`{name}`. Rename or drop the repeated columns."
         )
     return names
 
 
-def _read_series(series: Any, category: str, name: str) -> NDArray[np.float64]:
-    """Read one column of a pandas frame by its own dtype."""
-    is_nullable = not isinstance(series.dtype, np.dtype)
-    if is_nullable and getattr(series.dtype, "kind", "O") in "biuf":
-        column = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    elif is_nullable:  # categorical, pandas strings: judged value by value
-        column = series.astype(object).to_numpy()
-    else:
-        column = series.to_numpy()
-    names = np.array([category], dtype=object)
-    return _read_values(column.reshape(-1, 1), names, name).ravel()
+def _frame_as_array(frame: Any) -> NDArray[Any]:
+    columns = [_series_as_array(frame.iloc[:, j]) for j in range(frame.shape[1])]
+    return np.column_stack(columns) if columns else np.empty(frame.shape)
 
 
-def _read_values(
-    array: NDArray[Any], names: NDArray[Any], name: str
-) -> NDArray[np.float64]:
-    kind = array.dtype.kind
-    if kind == "b":
-        return array.astype(np.float64)
-    if kind in "iu":
-        values = array.astype(np.float64)
-        values[array == -1] = np.nan
-        return values
-    if kind == "f":
-        return array.astype(np.float64)
-    if kind == "O":
-        return _read_objects(array, names, name)
-    raise TypeError(
-        f"`{name}` must hold 0, 1 or NaN; got dtype {array.dtype}. {_GENERIC_HINT}"
-    )
+def _series_as_array(series: Any) -> NDArray[Any]:
+    if getattr(series.dtype, "kind", "O") not in "biuf":  # judged cell by cell
+        return series.astype(object).to_numpy()
+    if isinstance(series.dtype, np.dtype):
+        return series.to_numpy()
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)  # NA is the unknown
+
+
+def _is_missing(cell: object) -> bool:
+    is_nan = isinstance(cell, (float, np.floating)) and cell != cell
+    return is_nan or type(cell).__name__ in _MISSING_TYPES
 
 
 def _read_objects(
@@ -313,7 +330,7 @@ def _read_objects(
     strangers = {
         kind
         for kind in kinds - missing
-        if not issubclass(kind, (bool, int, float, np.bool_, np.number))
+        if not issubclass(kind, (int, float, np.bool_, np.integer, np.floating))
     }
     if strangers:
         at = next(i for i, cell in enumerate(cells) if type(cell) in strangers)
@@ -328,13 +345,11 @@ def _read_objects(
     return np.array(cells, dtype=np.float64).reshape(array.shape)
 
 
-def _check_values(
-    values: NDArray[np.float64],
-    known: NDArray[np.bool_],
-    names: NDArray[Any],
-    name: str,
+def refuse_other_values(
+    values: NDArray[np.float64], names: NDArray[Any], name: str
 ) -> None:
-    wrong = known & (values != 0.0) & (values != 1.0)
+    """Raise where a value is neither 1, 0 nor NaN."""
+    wrong = (values != 0.0) & (values != 1.0) & ~np.isnan(values)
     if not wrong.any():
         return
     column = int(np.flatnonzero(wrong.any(axis=0))[0])

@@ -156,7 +156,8 @@ def _mentioned(
     n_categories = values.shape[1]
     rates = np.exp(_RATE_LOG_SPREAD * rng.standard_normal(n_categories))
     rates = _scale_to_mean(rates, share)
-    ratios = np.exp(rng.uniform(*np.log(_ODDS_RANGE), size=n_categories))
+    low, high = np.log(_ODDS_RANGE)
+    ratios = np.exp(rng.uniform(low, high, size=n_categories))
     n_known = np.maximum((~np.isnan(values)).sum(axis=0), 1)
     prevalence = np.nansum(values, axis=0) / n_known
     negative = rates / (prevalence * ratios + (1.0 - prevalence))

@@ -1,12 +1,12 @@
 """Policies that turn tables with four label states into ``y``."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn.labels._encoding import check_partial_labels
+from cftlearn.labels._encoding import read_table, refuse_other_values
 
 Policy = Literal["unknown", "positive", "negative"]
 _STATES = {"unknown": np.nan, "positive": 1.0, "negative": 0.0}
@@ -55,44 +55,31 @@ def resolve_labels(
     array([[ 1., nan],
            [ 0.,  0.]])
     """
-    is_uncertain = _uncertain_cells(table)
-    masked = _without(table, is_uncertain)
-    values, known, names = check_partial_labels(masked, input_name="table")
-    is_blank = ~known & ~is_uncertain
+    cells, names = read_table(table, None, "table")
+    values = cells.astype(np.float64)
+    is_uncertain, is_blank = values == -1.0, np.isnan(values)
     for j, name in enumerate(names):
         values[is_uncertain[:, j], j] = _state(uncertain, name, names, "uncertain")
         values[is_blank[:, j], j] = _state(blank, name, names, "blank")
+    refuse_other_values(values, names, "table")
     return values
 
 
-def _uncertain_cells(table: ArrayLike) -> NDArray[np.bool_]:
-    cells = table == -1 if hasattr(table, "iloc") else np.asarray(table) == -1
-    if hasattr(cells, "fillna"):  # a nullable frame compares NA as NA
-        cells = cells.fillna(False).to_numpy(dtype=bool)
-    return np.asarray(cells, dtype=bool)
-
-
-def _without(table: ArrayLike, cells: NDArray[np.bool_]) -> ArrayLike:
-    """Blank the given cells, keeping a frame a frame for its category names."""
-    if hasattr(table, "iloc"):
-        return table.astype(object).mask(cells, None)  # type: ignore[union-attr]
-    array = np.array(table, dtype=object)
-    array[cells] = None
-    return array
-
-
 def _state(
-    policy: str | Mapping[str, Policy], category: str, names: NDArray, parameter: str
+    policy: str | Mapping[str, Policy],
+    category: str,
+    names: NDArray[Any],
+    parameter: str,
 ) -> float:
     if isinstance(policy, Mapping):
         strangers = [key for key in policy if key not in set(names)]
         if strangers:
             raise ValueError(
                 f"`{parameter}` must name categories of the table; got "
-                f"{strangers[0]!r}. The table has: {', '.join(names)}."
+                f"{strangers[0]!r}. The table has: {', '.join(map(repr, names))}."
             )
         policy = policy.get(category, "unknown")
-    if policy not in _STATES:
+    if not isinstance(policy, str) or policy not in _STATES:
         raise ValueError(
             f"`{parameter}` must be 'unknown', 'positive' or 'negative'; got "
             f"{policy!r} for category {category!r}."

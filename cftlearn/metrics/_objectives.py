@@ -1,7 +1,8 @@
-"""What a refit maximises: a metric of one category's known labels, many rows at once."""
+"""What a refit maximises: a metric of one category, for many rows at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,7 +70,9 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     Raises
     ------
     ValueError
-        If it is neither; and on evaluation, if a callable returns no finite number.
+        If it is neither; and on evaluation, if a callable returns NaN or infinity.
+    TypeError
+        On evaluation, if a callable returns anything but one number.
     """
     if callable(objective):
         return Objective(
@@ -77,7 +80,7 @@ def make_objective(objective: ObjectiveLike) -> Objective:
             is_ranking=False,
             metric=_batched(objective),
         )
-    if objective not in _RANKING:
+    if not isinstance(objective, str) or objective not in _RANKING:
         raise ValueError(
             "`objective` must be 'roc_auc', 'average_precision' or a callable "
             f"metric(y_true, y_score); got {objective!r}."
@@ -89,7 +92,7 @@ def _batched(
     metric: Callable[[NDArray, NDArray], float],
 ) -> Callable[[NDArray, NDArray], NDArray[np.float64]]:
     def evaluate(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
-        values = np.array([metric(y, row) for row in scores], dtype=np.float64)
+        values = np.array([_as_number(metric(y, row)) for row in scores])
         if not np.isfinite(values).all():
             wrong = values[~np.isfinite(values)][0]
             raise ValueError(
@@ -100,3 +103,12 @@ def _batched(
         return values
 
     return evaluate
+
+
+def _as_number(value: Any) -> float:
+    if np.ndim(value) or isinstance(value, str) or value is None:
+        raise TypeError(
+            "`objective` must return one number per call; got "
+            f"{type(value).__name__} {value!r}."
+        )
+    return float(value)

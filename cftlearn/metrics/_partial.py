@@ -6,15 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn._ranking import batch_average_precision, batch_roc_auc
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.labels import PartialLabels, check_partial_labels
+from cftlearn.labels import PartialLabels, check_partial_labels, is_one_dimensional
+from cftlearn.labels._encoding import as_one_category, read_classes
 
 Average = Literal["macro", "micro", "weighted"] | None
-Metric = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
+Scores = NDArray[np.floating[Any]]
+Metric = Callable[[NDArray[np.bool_], Scores], float]
 _CONSTRAINTS: dict[str, list[Any]] = {
     "average": [StrOptions({"macro", "micro", "weighted"}), None]
 }
@@ -142,7 +143,8 @@ def partial_log_loss(
         kind, all known; the greater one is positive.
     y_proba : array-like of the shape of ``y_true``
         Probabilities of the positive class in [0, 1]; raw logits are not accepted.
-        0 and 1 are clipped by the machine epsilon, as scikit-learn does.
+        0 and 1 are clipped by the machine epsilon of their type, as scikit-learn
+        does.
     average : {"macro", "micro", "weighted"} or None, default="macro"
         ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
         positives, ``"micro"`` pools all known labels, None returns every category.
@@ -220,21 +222,21 @@ def partial_f1_score(
     return _averaged(_f1, "F1", y_true, y_pred, average, check=_check_decisions)
 
 
-def _roc_auc(y: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+def _roc_auc(y: NDArray[np.bool_], score: Scores) -> float:
     return float(batch_roc_auc(score[np.newaxis], y)[0])
 
 
-def _average_precision(y: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+def _average_precision(y: NDArray[np.bool_], score: Scores) -> float:
     return float(batch_average_precision(score[np.newaxis], y)[0])
 
 
-def _log_loss(y: NDArray[np.bool_], proba: NDArray[np.float64]) -> float:
-    tiny = np.finfo(np.float64).eps
-    proba = np.clip(proba, tiny, 1 - tiny)
-    return float(-np.mean(xlogy(y, proba) + xlogy(~y, 1 - proba)))
+def _log_loss(y: NDArray[np.bool_], proba: Scores) -> float:
+    tiny = np.finfo(proba.dtype).eps
+    right = np.clip(np.where(y, proba, 1 - proba), tiny, 1 - tiny)
+    return float(-np.mean(np.log(right), dtype=np.float64))
 
 
-def _f1(y: NDArray[np.bool_], pred: NDArray[np.float64]) -> float:
+def _f1(y: NDArray[np.bool_], pred: Scores) -> float:
     decided = pred == 1.0
     return float(2 * np.sum(y & decided) / (np.sum(y) + np.sum(decided)))
 
@@ -245,10 +247,11 @@ def _averaged(
     y_true: ArrayLike,
     y_other: ArrayLike,
     average: Average,
-    check: Callable[[NDArray[np.float64]], None] | None = None,
+    check: Callable[[Scores], None] | None = None,
 ) -> float | NDArray[np.float64]:
     """Evaluate a metric per category, or pooled, and average as asked."""
-    labels, scores = _read_pair(y_true, y_other)
+    is_decision = metric is _f1
+    labels, scores = _read_pair(y_true, y_other, is_decision)
     if check is not None:
         check(scores)
     y = labels.values == 1.0

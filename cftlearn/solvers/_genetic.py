@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from deap import base, tools
@@ -116,7 +116,7 @@ class GeneticSolver(CategorySolver):
     (5, 20)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "population_size": [Interval(Integral, 2, None, closed="left")],
         "n_generations": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -228,12 +228,10 @@ class _Evolution:
         self.objective = problem.objective
         make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
         self.space = make_space(problem)
-        self.Z = self.space.features(problem.Z)
-        self.Z_val = (
-            None if problem.Z_val is None else self.space.features(problem.Z_val)
-        )
+        self.train = self.space.rows(problem.train)
+        self.validation = problem.validation and self.space.rows(problem.validation)
         coef, bias = self.space.enter(problem.coef, problem.intercept)
-        self.start = np.append(coef, bias).astype(self.Z.dtype)
+        self.start = np.append(coef, bias).astype(self.train.Z.dtype)
         self.fixed_bias = self.objective.is_ranking and solver.intercept == "likelihood"
         self.step = self._step_sizes()
         self.rng = np.random.default_rng(problem.random_state)
@@ -278,8 +276,8 @@ class _Evolution:
                 population = self._next_generation(population, elite)
         coef, bias = self.space.leave(answer[:-1], float(answer[-1]))
         if self.fixed_bias and best_iter > 0:
-            bias = likeliest_intercept(problem.Z @ coef, problem.y)
-        history = [{key: _plain(row[key]) for key in row} for row in logbook]
+            bias = likeliest_intercept(problem.train.Z @ coef, problem.train.y)
+        history = [_plain(record) for record in logbook]
         return RowFit(coef, bias, best_iter, generation, stopped_by, history)
 
     def _make_toolbox(self) -> base.Toolbox:
@@ -310,7 +308,7 @@ class _Evolution:
 
     def _evaluate(self, population: list[_Individual]) -> None:
         genes = _Individual.matrix(population)
-        values = self.objective(self.problem.y, self._logits(genes, self.Z))
+        values = self.objective(self.train.y, self._logits(genes, self.train.Z))
         if self.solver.selection == "roulette" and values.min() < 0:
             raise ValueError(
                 "Roulette selection needs an objective of 0 or more; "
@@ -329,10 +327,10 @@ class _Evolution:
         return logits
 
     def _score(self, genes: NDArray[np.floating[Any]]) -> float:
-        if self.Z_val is None:
+        if self.validation is None:
             return float("nan")
-        logits = self._logits(genes[np.newaxis], self.Z_val)
-        return float(self.objective(self.problem.y_val, logits)[0])
+        logits = self._logits(genes[np.newaxis], self.validation.Z)
+        return float(self.objective(self.validation.y, logits)[0])
 
     def _step_sizes(self) -> NDArray[np.floating[Any]] | float:
         """Give the size of a mutation for every gene.
@@ -344,12 +342,14 @@ class _Evolution:
         solver = self.solver
         if not solver.scale_free:
             return float(solver.mutation_scale)
-        moving = np.ptp(self.Z, axis=0) > 0
-        logits = self.Z @ self.start[:-1]
+        moving = np.ptp(self.train.Z, axis=0) > 0
+        logits = self.train.Z @ self.start[:-1]
         spread = float(np.std(logits)) or 1.0
         size = solver.mutation_scale * spread
-        sizes = np.where(moving, size / np.sqrt(max(np.count_nonzero(moving), 1)), 0.0)
-        return np.append(sizes, 0.0 if self.fixed_bias else size).astype(self.Z.dtype)
+        n_moving = max(int(np.count_nonzero(moving)), 1)
+        sizes = np.where(moving, size / np.sqrt(n_moving), 0.0)
+        bias_size = 0.0 if self.fixed_bias else size
+        return np.append(sizes, bias_size).astype(self.train.Z.dtype)
 
     def _mutate(self, genes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Move all genes of some children."""
@@ -359,7 +359,9 @@ class _Evolution:
         else:
             steps = 2 * self.rng.random(genes.shape, dtype=dtype) - 1
         chosen = self.rng.random(len(genes)) < self.solver.mutation_prob
-        return genes + np.where(chosen[:, np.newaxis], steps * self.step, 0).astype(dtype)
+        return genes + np.where(chosen[:, np.newaxis], steps * self.step, 0).astype(
+            dtype
+        )
 
 
 def _uniform_crossover(
@@ -389,5 +391,9 @@ def _seeded_deap(generator: random.Random) -> Iterator[None]:
             random.setstate(outside)
 
 
-def _plain(value: Any) -> float | int:
-    return value if isinstance(value, int) else float(value)
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Numbers of Python instead of numpy's."""
+    return {
+        key: value if isinstance(value, int) else float(value)
+        for key, value in record.items()
+    }

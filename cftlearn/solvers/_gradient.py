@@ -1,10 +1,13 @@
 """Refit a row by gradient descent on a loss."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn.base import CategoryProblem, CategorySolver, RowFit
@@ -59,7 +62,7 @@ class GradientSolver(CategorySolver):
     (5, 20)
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "loss": [StrOptions({"bce", "asl"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -133,66 +136,85 @@ class GradientSolver(CategorySolver):
             If a parameter is out of its range.
         """
         self._validate_params()
-        space = (RowSpace.standard if self.standardize else RowSpace.raw)(problem)
-        Z = self._tensor(space.features(problem.Z))
-        Z_val = (
-            None
-            if problem.Z_val is None
-            else self._tensor(space.features(problem.Z_val))
-        )
-        coef, bias = space.enter(problem.coef, problem.intercept)
-        weight = self._tensor(coef).to(Z.dtype).requires_grad_()
-        intercept = torch.tensor(
-            [bias], dtype=Z.dtype, device=self.device, requires_grad=True
-        )
-        y = self._tensor(problem.y).to(Z.dtype)[:, None]
-        optimizer = torch.optim.Adam(
-            [weight, intercept], lr=self._step_size(len(coef))
-        )
+        with _one_thread():
+            return _Descent(self, problem).run()
+
+
+class _Descent:
+    """One run for one category, on tensors."""
+
+    def __init__(self, solver: GradientSolver, problem: CategoryProblem) -> None:
+        self.solver, self.problem = solver, problem
+        make_space = RowSpace.standard if solver.standardize else RowSpace.raw
+        self.space = make_space(problem)
+        train = self.space.rows(problem.train)
+        self.Z = torch.from_numpy(train.Z).to(solver.device)
+        self.y = torch.from_numpy(train.y).to(self.Z)[:, None]
+        self.validation = problem.validation and self.space.rows(problem.validation)
+        if self.validation:
+            self.Z_val = torch.from_numpy(self.validation.Z).to(self.Z)
+        coef, bias = self.space.enter(problem.coef, problem.intercept)
+        self.coef = torch.from_numpy(coef).to(self.Z).requires_grad_()
+        self.bias = torch.tensor([bias]).to(self.Z).requires_grad_()
         # The sum, as the authors' code; Adam does not see the difference.
-        criterion = (
+        self.loss = (
             PartialBCEWithLogitsLoss(reduction="sum")
-            if self.loss == "bce"
+            if solver.loss == "bce"
             else PartialAsymmetricLoss(reduction="sum")
         )
+        step = solver.learning_rate
+        if solver.standardize:
+            step /= float(np.sqrt(len(coef)))
+        self.optimizer = torch.optim.Adam([self.coef, self.bias], lr=step)
 
-        def score() -> float:
-            if Z_val is None:
-                return float("nan")
-            with torch.no_grad():
-                logits = (Z_val @ weight + intercept).cpu().numpy()
-            return problem.objective.single(problem.y_val, logits)
-
-        def row() -> tuple[np.ndarray, float]:
-            return weight.detach().cpu().numpy().copy(), float(intercept.detach())
-
+    def run(self) -> RowFit:
+        """Descend, and watch the row on the validation labels."""
+        solver, fixed = self.solver, self.problem.n_iter
+        last = solver.max_epochs if fixed is None else fixed
+        stopped_by = "max_iter" if fixed is None else "n_iter"
         history: list[dict[str, Any]] = []
-        answer, best_score, best_iter = row(), score(), 0
-        last = self.max_epochs if problem.n_iter is None else problem.n_iter
-        stopped_by = "max_iter" if problem.n_iter is None else "n_iter"
+        answer, best_score, best_iter = self._row(), self._score(), 0
         epoch = 0
         for epoch in range(1, last + 1):
-            loss = criterion((Z @ weight + intercept)[:, None], y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            record = {"iteration": epoch, "loss": float(loss.detach()) / len(y)}
-            if problem.n_iter is None:
-                record["score_val"] = value = score()
-                if value > best_score:
-                    answer, best_score, best_iter = row(), value, epoch
+            record = {"iteration": epoch, "loss": self._step()}
             history.append(record)
-            if problem.n_iter is None and epoch - best_iter >= self.patience:
+            if fixed is not None:
+                continue
+            record["score_val"] = score = self._score()
+            if score > best_score:
+                answer, best_score, best_iter = self._row(), score, epoch
+            elif epoch - best_iter >= solver.patience:
                 stopped_by = "patience"
                 break
-        if problem.n_iter is not None:
-            answer, best_iter = row(), epoch
-        return RowFit(*space.leave(*answer), best_iter, epoch, stopped_by, history)
+        if fixed is not None:
+            answer, best_iter = self._row(), epoch
+        return RowFit(*self.space.leave(*answer), best_iter, epoch, stopped_by, history)
 
-    def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+    def _step(self) -> float:
+        """Take one step; return the mean loss before it."""
+        loss = self.loss((self.Z @ self.coef + self.bias)[:, None], self.y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return float(loss.detach()) / len(self.y)
 
-    def _step_size(self, n_features: int) -> float:
-        if not self.standardize:
-            return self.learning_rate
-        return self.learning_rate / float(np.sqrt(n_features))
+    def _score(self) -> float:
+        if self.validation is None:
+            return float("nan")
+        with torch.no_grad():
+            logits = (self.Z_val @ self.coef + self.bias).cpu().numpy()
+        return self.problem.objective.single(self.validation.y, logits)
+
+    def _row(self) -> tuple[NDArray[np.floating[Any]], float]:
+        return self.coef.detach().cpu().numpy().copy(), float(self.bias.detach())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sum in the same order whatever the number of workers."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)

@@ -1,4 +1,4 @@
-"""The coordinates in which a solver moves a row: raw, or free of the features' scale."""
+"""The coordinates in which a solver moves a row: raw, or free of any scale."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from cftlearn.base import CategoryProblem
+from cftlearn.base import CategoryProblem, KnownRows
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class RowSpace:
         """Features as they are."""
         return cls(np.zeros_like(problem.coef), np.ones_like(problem.coef))
 
-    def features(self, Z: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-        """Features in these coordinates, in the precision of ``Z``."""
-        dtype = Z.dtype
-        return (Z - self.mean.astype(dtype)) / self.scale.astype(dtype)
+    def rows(self, known: KnownRows) -> KnownRows:
+        """Express features in these coordinates, in their own precision."""
+        dtype = known.Z.dtype
+        Z = (known.Z - self.mean.astype(dtype)) / self.scale.astype(dtype)
+        return KnownRows(Z, known.y)
 
     def enter(
         self, coef: NDArray[np.float64], intercept: float

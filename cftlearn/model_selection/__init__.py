@@ -1,0 +1,5 @@
+"""Splits and out-of-fold predictions for targets with unknown labels."""
+
+from cftlearn.model_selection._split import PartialLabelKFold, partial_train_test_split
+
+__all__ = ["PartialLabelKFold", "partial_train_test_split"]
