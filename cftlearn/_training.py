@@ -106,9 +106,9 @@ def train_network(
     with progress, seeded_torch(plan.seed):
         for epoch in range(1, plan.max_epochs + 1):
             losses = []
-            rows = order.permutation(len(X))
-            for batch, start in enumerate(range(0, len(X), plan.batch_size), 1):
-                chosen = rows[start : start + plan.batch_size]
+            # Batches of even size: batch norm cannot train on a single row left over.
+            batches = np.array_split(order.permutation(len(X)), n_batches)
+            for batch, chosen in enumerate(batches, 1):
                 loss = _batch_loss(network, X[chosen], y[chosen], plan)
                 value = float(loss.detach())
                 if not np.isfinite(value):
@@ -162,7 +162,8 @@ def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 def _non_finite(value: float, epoch: int, batch: int, rows: NDArray[np.integer]) -> str:
     shown = ", ".join(str(row) for row in np.sort(rows)[:8])
+    more = f", ... of {len(rows)}" if len(rows) > 8 else ""
     return (
         f"The loss must be finite; got {value} in epoch {epoch}, batch {batch} (rows "
-        f"{shown}, ... of {len(rows)}). Lower `learning_rate`, or check these rows."
+        f"{shown}{more}). Lower `learning_rate`, or check these rows."
     )

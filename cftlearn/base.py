@@ -15,8 +15,8 @@ from cftlearn.labels import (
     PartialLabels,
     check_partial_labels,
     encode_binary_labels,
-    is_one_dimensional,
 )
+from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.metrics._objectives import Objective
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "KnownRows",
     "PartialLabelMixin",
     "RowFit",
+    "check_pair",
 ]
 
 
@@ -222,6 +223,18 @@ class PartialLabelMixin:
                 "variables with inconsistent numbers of samples: "
                 f"[{n_rows}, {len(labels.values)}]."
             )
+
+
+def check_pair(
+    validation_data: tuple[ArrayLike, ArrayLike], names: tuple[str, str]
+) -> tuple[ArrayLike, ArrayLike]:
+    """Check that ``validation_data`` is a tuple of features and labels."""
+    if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+        raise ValueError(
+            f"`validation_data` must be a tuple ({', '.join(names)}); got "
+            f"{type(validation_data).__name__}."
+        )
+    return validation_data
 
 
 def _warn_column_vector(y: object, labels: PartialLabels) -> None:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin
+from cftlearn.base import PartialLabelMixin, check_pair
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.labels import PartialLabels, resolve_labels
@@ -58,7 +58,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         Passes of a network over the data.
     batch_size : int, default=128
         Rows at a time, for training and for extracting features.
-    learning_rate : float, default=2e-3
+    learning_rate : float, default=0.002
         Peak of the one-cycle schedule of AdamW, above 0.
     fine_tuner : CategoryWiseFineTuner, default=None
         How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
@@ -243,17 +243,19 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
+            from cftlearn._networks import head_rows
+
             stage_one = self._prepare_network(inputs, targets, int(network_seed))
-            coef, intercept = self._network_rows()
+            coef, intercept = head_rows(self.module_, self.head_)
             tuner.set_params(coef_init=coef, intercept_init=intercept)
             Z = self._features(inputs)
             Z_val = Z if inputs_val is inputs else self._features(inputs_val)
             if not self.train and validation_data is None:
                 warnings.warn(
                     "A network trained elsewhere (train=False) is refitted without "
-                    "validation_data. If it was trained on labels of `y`, the labels "
-                    "held out now are not new to it, and the choice of refits cannot "
-                    "be trusted. Pass validation_data=(X_val, y_val) that it never saw.",
+                    "validation_data. If it was trained on labels of `y`, the choice "
+                    "of refits by some of them cannot be trusted. Pass "
+                    "validation_data=(X_val, y_val) that it never saw.",
                     SeenLabelsWarning,
                     stacklevel=2,
                 )
@@ -271,9 +273,9 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        logits : ndarray of shape (n_samples, n_categories), or (n_samples,) for a \
-1-D target
-            Above 0 the positive class is likelier.
+        logits : ndarray of shape (n_samples, n_categories)
+            Above 0 the positive class is likelier. Of shape (n_samples,) for a 1-D
+            target.
 
         Raises
         ------
@@ -402,14 +404,10 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
     def _read_validation(
         self, validation_data: tuple[ArrayLike, ArrayLike]
     ) -> tuple[NDArray[Any], PartialLabels]:
-        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
-            raise ValueError(
-                "`validation_data` must be a tuple (X_val, y_val); got "
-                f"{type(validation_data).__name__}."
-            )
-        X_val = self._read_inputs(validation_data[0], reset=False)
         names = ("X_val", "y_val")
-        return X_val, self._read_more_targets(X_val, validation_data[1], names)
+        X_val, y_val = check_pair(validation_data, names)
+        inputs_val = self._read_inputs(X_val, reset=False)
+        return inputs_val, self._read_more_targets(inputs_val, y_val, names)
 
     def _check_threshold(self) -> None:
         threshold = np.asarray(self.threshold, dtype=np.float64)
@@ -428,20 +426,15 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self, fitted: PartialLabels, held_out: PartialLabels | None
     ) -> NDArray[np.float64]:
         """Resolve unknown labels; held-out cells of the same rows stay left out."""
-        blank: Literal["negative", "unknown"] = (
-            "negative" if self.unknown == "negative" else "unknown"
-        )
-        targets = resolve_labels(fitted.values, blank=blank)
+        targets = fitted.values.copy()
+        if self.unknown == "negative":
+            targets = resolve_labels(targets, blank="negative")
         if held_out is not None:
             targets[held_out.known] = np.nan
         return targets
 
     def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
-        tuner = (
-            CategoryWiseFineTuner()
-            if self.fine_tuner is None
-            else clone(self.fine_tuner)
-        )
+        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
         own_rows = tuner.coef_init is not None
         if own_rows and self.module is not None:
             raise ValueError(
@@ -484,11 +477,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             verbose=self.verbose,
         )
         return train_network(network, X, targets, plan)
-
-    def _network_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        from cftlearn._networks import head_rows
-
-        return head_rows(self.module_, self.head_)
 
     def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
         from cftlearn._networks import extract_features

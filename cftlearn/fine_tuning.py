@@ -18,7 +18,7 @@ from cftlearn._category_refit import CategoryData, CategoryResult, refit_categor
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._seeding import category_seeds
-from cftlearn.base import CategorySolver, PartialLabelMixin
+from cftlearn.base import CategorySolver, PartialLabelMixin, check_pair
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, resolve_labels
 from cftlearn.metrics._objectives import make_objective
@@ -341,12 +341,8 @@ default="auto"
         validation_data: tuple[ArrayLike, ArrayLike],
     ) -> tuple[NDArray[np.floating[Any]], PartialLabels]:
         """Read ``validation_data``; the features are ``features`` if the rows are."""
-        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
-            raise ValueError(
-                "`validation_data` must be a tuple (Z_val, y_val); got "
-                f"{type(validation_data).__name__}."
-            )
-        Z_val, y_val = validation_data
+        names = ("Z_val", "y_val")
+        Z_val, y_val = check_pair(validation_data, names)
         if Z_val is Z:
             features_val = features
         else:
@@ -358,7 +354,7 @@ default="auto"
             )
         if np.array_equal(features_val, features):
             features_val = features
-        held_out = self._read_more_targets(features_val, y_val, ("Z_val", "y_val"))
+        held_out = self._read_more_targets(features_val, y_val, names)
         both = labels.known & held_out.known if features_val is features else np.False_
         if np.any(both):
             row, column = np.argwhere(both)[0]
@@ -442,10 +438,11 @@ default="auto"
                 f"{line['category']!r} ({line['reason']})" for line in skipped[:10]
             )
             more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+            lack = "category lacks" if len(skipped) == 1 else "categories lack"
             warnings.warn(
-                f"{len(skipped)} categories lack known labels and were left as they "
-                f"were: {shown}{more}. A refit needs at least two known positives and "
-                "two known negatives, or validation_data that holds both classes.",
+                f"{len(skipped)} {lack} known labels and stayed as trained: "
+                f"{shown}{more}. A refit needs at least two known positives and two "
+                "known negatives, or validation_data that holds both classes.",
                 UndefinedCategoryWarning,
                 stacklevel=3,
             )

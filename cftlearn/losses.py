@@ -47,7 +47,9 @@ class PartialBCEWithLogitsLoss(nn.Module):
     ) -> None:
         super().__init__()
         if pos_weight is not None and not bool((pos_weight > 0).all()):
-            raise ValueError(f"`pos_weight` must be above 0; got {pos_weight.tolist()}.")
+            raise ValueError(
+                f"`pos_weight` must be above 0; got {pos_weight.tolist()}."
+            )
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = _check_reduction(reduction)
 

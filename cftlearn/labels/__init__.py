@@ -4,7 +4,6 @@ from cftlearn.labels._encoding import (
     PartialLabels,
     check_partial_labels,
     encode_binary_labels,
-    is_one_dimensional,
     known_mask,
 )
 from cftlearn.labels._hiding import hide_labels
@@ -16,7 +15,6 @@ __all__ = [
     "check_partial_labels",
     "encode_binary_labels",
     "hide_labels",
-    "is_one_dimensional",
     "known_mask",
     "label_summary",
     "resolve_labels",

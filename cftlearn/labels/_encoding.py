@@ -27,7 +27,7 @@ _GENERIC_HINT = "Recode the labels first; np.nan marks the unknown ones."
 class PartialLabels(NamedTuple):
     """Canonical labels, as :func:`check_partial_labels` returns them.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_samples, n_categories), float64
         1 positive, 0 negative, NaN unknown.
@@ -179,8 +179,8 @@ def encode_binary_labels(
     column, classes = read_classes(y, input_name)
     if len(classes) < 2:
         raise ValueError(
-            f"`{input_name}` must hold two classes; got 1 class: {classes[0]!r}. "
-            "Add rows of the other class."
+            f"`{input_name}` must hold two classes; got 1 class: "
+            f"{classes.tolist()[0]!r}. Add rows of the other class."
         )
     return as_one_category(column == classes[1]), classes
 
@@ -196,6 +196,8 @@ def read_classes(y: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read a 1-D target and its one or two classes, sorted."""
     _refuse_containers(y, name)
     column = column_or_1d(y, warn=True)
+    if len(column) == 0:
+        raise ValueError(f"`{name}` must hold at least one row; got none.")
     if column.dtype.kind in "fO" and any(map(_is_missing, column)):
         raise ValueError(
             f"Input {name} contains NaN. A 1-D target has no unknown labels: pass "
@@ -358,10 +360,11 @@ def refuse_other_values(
     hint = {2.0: _CROSS_VAL_PREDICT_HINT, -1.0: _UNCERTAIN_HINT}.get(
         value, _GENERIC_HINT
     )
-    others = int(wrong.any(axis=0).sum()) - 1
-    elsewhere = f"; {others} more categories hold such values" if others else ""
+    cells = "1 cell" if len(rows) == 1 else f"{len(rows)} cells"
+    n_wrong = np.count_nonzero(wrong.any(axis=0))
+    elsewhere = f"; {n_wrong} categories hold such values" if n_wrong > 1 else ""
     raise ValueError(
         f"`{name}` must hold 0 (negative), 1 (positive) or NaN (unknown); got {value} "
-        f"in category {names[column]!r} (column {column}, {len(rows)} cells, first in "
+        f"in category {names[column]!r} (column {column}, {cells}, first in "
         f"row {rows[0]}{elsewhere}). {hint}"
     )

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn._ranking import batch_average_precision, batch_roc_auc
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.labels import PartialLabels, check_partial_labels, is_one_dimensional
+from cftlearn.labels import PartialLabels, check_partial_labels
+from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.labels._encoding import as_one_category, read_classes
 
 Average = Literal["macro", "micro", "weighted"] | None
+Kind = Literal["score", "probability", "decision"]
 Scores = NDArray[np.floating[Any]]
 Metric = Callable[[NDArray[np.bool_], Scores], float]
 _CONSTRAINTS: dict[str, list[Any]] = {
@@ -72,7 +74,7 @@ def partial_roc_auc_score(
     >>> partial_roc_auc_score(y_true, y_score, average=None)
     array([0.75, 0.5 ])
     """
-    return _averaged(_roc_auc, "ROC AUC", y_true, y_score, average)
+    return _averaged(_roc_auc, "ROC AUC", y_true, y_score, average, kind="score")
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -126,7 +128,9 @@ def partial_average_precision_score(
     >>> partial_average_precision_score(y_true, y_score)
     0.916...
     """
-    return _averaged(_average_precision, "Average precision", y_true, y_score, average)
+    return _averaged(
+        _average_precision, "Average precision", y_true, y_score, average, kind="score"
+    )
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -174,7 +178,7 @@ def partial_log_loss(
     0.693...
     """
     return _averaged(
-        _log_loss, "Log loss", y_true, y_proba, average, check=_check_proba
+        _log_loss, "Log loss", y_true, y_proba, average, kind="probability"
     )
 
 
@@ -219,7 +223,7 @@ def partial_f1_score(
     >>> partial_f1_score([[1.0], [0.0], [np.nan], [1.0]], [[1], [0], [1], [0]])
     0.666...
     """
-    return _averaged(_f1, "F1", y_true, y_pred, average, check=_check_decisions)
+    return _averaged(_f1, "F1", y_true, y_pred, average, kind="decision")
 
 
 def _roc_auc(y: NDArray[np.bool_], score: Scores) -> float:
@@ -247,29 +251,27 @@ def _averaged(
     y_true: ArrayLike,
     y_other: ArrayLike,
     average: Average,
-    check: Callable[[Scores], None] | None = None,
+    *,
+    kind: Kind,
 ) -> float | NDArray[np.float64]:
     """Evaluate a metric per category, or pooled, and average as asked."""
-    is_decision = metric is _f1
-    labels, scores = _read_pair(y_true, y_other, is_decision)
-    if check is not None:
-        check(scores)
+    labels, scores = _read_pair(y_true, y_other, kind)
     y = labels.values == 1.0
     n_positive = (y & labels.known).sum(axis=0)
     n_negative = (~y & labels.known).sum(axis=0)
+    defined = (n_positive > 0) & (n_negative > 0)
     if average == "micro":
         known = labels.known
         if not (n_positive.sum() and n_negative.sum()):
-            _warn_undefined(metric_name, labels.categories)
+            _warn_undefined(metric_name, labels.categories, len(defined))
             return float("nan")
         return metric(y[known], scores[known])
-    defined = (n_positive > 0) & (n_negative > 0)
     values = np.full(len(defined), np.nan)
     for j in np.flatnonzero(defined):
         rows = labels.known[:, j]
         values[j] = metric(y[rows, j], scores[rows, j])
     if not defined.all():
-        _warn_undefined(metric_name, labels.categories[~defined])
+        _warn_undefined(metric_name, labels.categories[~defined], len(defined))
     if average is None:
         return values
     if not defined.any():
@@ -278,82 +280,100 @@ def _averaged(
     return float(np.average(values[defined], weights=weights))
 
 
-def _warn_undefined(metric_name: str, categories: NDArray[Any]) -> None:
+def _warn_undefined(
+    metric_name: str, categories: NDArray[Any], n_categories: int
+) -> None:
     shown = ", ".join(repr(name) for name in categories[:10])
     more = f" and {len(categories) - 10} more" if len(categories) > 10 else ""
     warnings.warn(
-        f"{metric_name} is undefined for {len(categories)} categories without both a "
-        f"known positive and a known negative: {shown}{more}. Their score is NaN and "
-        "they are left out of the average.",
+        f"{metric_name} is undefined for {len(categories)} of {n_categories} "
+        "categories, for want of a known positive or a known negative: "
+        f"{shown}{more}. Their score is NaN and they are left out of the average.",
         UndefinedCategoryWarning,
         stacklevel=5,  # past the decorator of the public function
     )
 
 
 def _read_pair(
-    y_true: ArrayLike, y_other: ArrayLike
-) -> tuple[PartialLabels, NDArray[np.float64]]:
-    if np.ndim(y_true) == 1 and not hasattr(y_true, "columns"):
-        return _read_binary_pair(y_true, y_other)
-    labels = check_partial_labels(y_true, input_name="y_true")
-    scores = np.asarray(y_other)
-    if scores.shape != labels.values.shape:
-        hint = (
-            "A list of arrays from predict_proba of a multi-output classifier becomes "
-            "one table with np.column_stack([p[:, 1] for p in proba])."
-            if scores.ndim == 3
-            else "Score the rows and categories of y_true, in their order."
-        )
-        raise ValueError(
-            f"Scores must have the shape of `y_true`, {labels.values.shape}; got "
-            f"{scores.shape}. {hint}"
-        )
-    if hasattr(y_other, "columns"):
-        names = [str(c) for c in y_other.columns]
-        if hasattr(y_true, "columns") and names != list(labels.categories):
-            raise ValueError(
-                "Scores must have the columns of `y_true` in the same order; got "
-                f"{names[:5]} for {list(labels.categories[:5])}. Reorder them with "
-                "y_score[y_true.columns]."
-            )
-    return labels, _finite(scores)
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+) -> tuple[PartialLabels, Scores]:
+    if is_one_dimensional(y_true):
+        labels, scores = _read_binary_pair(y_true, y_other, kind)
+    else:
+        labels = check_partial_labels(y_true, input_name="y_true")
+        scores = _same_shape(y_other, labels.values.shape)
+        _check_columns(y_true, y_other, labels)
+    scores = _finite(scores)
+    if kind == "probability":
+        _check_proba(scores)
+    if kind == "decision":
+        _check_decisions(scores)
+    return labels, scores
 
 
 def _read_binary_pair(
-    y_true: ArrayLike, y_other: ArrayLike
-) -> tuple[PartialLabels, NDArray[np.float64]]:
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+) -> tuple[PartialLabels, NDArray[Any]]:
     """Read a 1-D target, whose classes may be any two labels."""
-    truth, other = np.asarray(y_true), np.asarray(y_other)
-    if other.shape != truth.shape:
-        hint = (
-            " Use y_score[:, 1], the probability of the positive class."
-            if other.ndim == 2 and other.shape[1] == 2
-            else ""
-        )
-        raise ValueError(
-            f"Scores must have the shape of `y_true`, {truth.shape}; got "
-            f"{other.shape}.{hint}"
-        )
-    classes = np.unique(truth)
-    is_nan = truth.dtype.kind == "f" and np.isnan(truth).any()
-    if len(classes) > 2 or is_nan:
-        raise ValueError(
-            f"A 1-D `y_true` must hold at most two classes and no NaN; got "
-            f"{classes[:5]}. Pass y_true.reshape(-1, 1) holding 1, 0 and NaN for one "
-            "category with unknown labels."
-        )
-    values = (truth == classes[-1]).astype(np.float64).reshape(-1, 1)
-    if other.dtype.kind not in "fiub" or (
-        classes.dtype.kind in "iu" and set(np.unique(other)) <= set(classes)
-    ):
+    truth, classes = read_classes(y_true, "y_true")
+    other = _same_shape(y_other, truth.shape)
+    if kind == "decision":
+        strangers = other[~np.isin(other, classes)]
+        classes = np.unique(np.concatenate([classes, strangers]))
+        if len(classes) > 2:
+            raise ValueError(
+                "`y_pred` must hold the classes of `y_true`; got "
+                f"{strangers.tolist()[0]!r}. Turn probabilities into decisions with "
+                "y_proba >= threshold."
+            )
         other = other == classes[-1]
-    names = np.array([str(classes[-1])], dtype=object)
-    labels = PartialLabels(values, np.ones_like(values, dtype=bool), names)
-    return labels, _finite(other.reshape(-1, 1))
+    return as_one_category(truth == classes[-1]), other.reshape(-1, 1)
 
 
-def _finite(scores: NDArray[Any]) -> NDArray[np.float64]:
-    scores = scores.astype(np.float64)
+def _same_shape(y_other: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    table_hint = (
+        "A list of arrays from predict_proba of a multi-output classifier becomes one "
+        "table with np.column_stack([p[:, 1] for p in proba])."
+    )
+    try:
+        scores = np.asarray(y_other)
+    except ValueError as error:
+        raise ValueError(
+            f"Scores must have the shape of `y_true`, {shape}; got parts of different "
+            f"shapes. {table_hint}"
+        ) from error
+    if scores.shape == shape:
+        return scores
+    if scores.ndim == 3:
+        hint = table_hint
+    elif scores.shape == (shape[0], 2):
+        columns = "1" if len(shape) == 1 else "1:"
+        hint = f"Use y_score[:, {columns}], the probability of the positive class."
+    else:
+        hint = "Score the rows and categories of y_true, in their order."
+    raise ValueError(
+        f"Scores must have the shape of `y_true`, {shape}; got {scores.shape}. {hint}"
+    )
+
+
+def _check_columns(y_true: object, y_other: object, labels: PartialLabels) -> None:
+    if not (hasattr(y_true, "columns") and hasattr(y_other, "columns")):
+        return
+    names = [str(c) for c in y_other.columns]
+    if names != list(labels.categories):
+        raise ValueError(
+            "Scores must have the columns of `y_true` in the same order; got "
+            f"{names[:5]} for {list(labels.categories[:5])}. Reorder them with "
+            "y_score[y_true.columns]."
+        )
+
+
+def _finite(scores: NDArray[Any]) -> Scores:
+    """Refuse what is not a finite number; float32 stays, all else becomes float64."""
+    if scores.dtype.kind not in "biufO":
+        raise TypeError(f"Scores must be finite numbers; got dtype {scores.dtype}.")
+    if scores.dtype != np.float32:
+        scores = scores.astype(np.float64)
     wrong = ~np.isfinite(scores)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
@@ -365,7 +385,7 @@ def _finite(scores: NDArray[Any]) -> NDArray[np.float64]:
     return scores
 
 
-def _check_proba(proba: NDArray[np.float64]) -> None:
+def _check_proba(proba: Scores) -> None:
     if proba.min() < 0 or proba.max() > 1:
         raise ValueError(
             f"`y_proba` must hold probabilities in [0, 1]; got values from "
@@ -374,7 +394,7 @@ def _check_proba(proba: NDArray[np.float64]) -> None:
         )
 
 
-def _check_decisions(pred: NDArray[np.float64]) -> None:
+def _check_decisions(pred: Scores) -> None:
     wrong = (pred != 0.0) & (pred != 1.0)
     if wrong.any():
         raise ValueError(

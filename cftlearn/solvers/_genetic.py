@@ -67,19 +67,19 @@ class GeneticSolver(CategorySolver):
         Rows in a generation, 2 or more.
     n_generations : int, default=1000
         Most generations to run.
-    patience : int, default=100
+    patience : int, default=50
         Stop after so many generations without a gain on the validation labels.
     selection : {"tournament", "roulette"}, default="tournament"
         How parents are chosen: best of ``tournament_size`` random rows, or with
         probability proportional to fitness (which must then not be negative).
-    tournament_size : int, default=3
+    tournament_size : int, default=5
         Raising it favours the best rows more.
     crossover_prob : float, default=0.5
         Probability in [0, 1] that a gene comes from the first parent rather than
         from the second.
     mutation_prob : float, default=0.9
         Probability in [0, 1] that a child is mutated, in all its genes.
-    mutation_scale : float, default=0.1
+    mutation_scale : float, default=0.05
         Size of a mutation, above 0: with ``scale_free`` the standard deviation it
         causes in the logits, in units of the trained logits' own; without, the
         greatest change of a gene.
@@ -135,12 +135,12 @@ class GeneticSolver(CategorySolver):
         *,
         population_size: int = 50,
         n_generations: int = 1000,
-        patience: int = 100,
+        patience: int = 50,
         selection: Literal["tournament", "roulette"] = "tournament",
-        tournament_size: int = 3,
+        tournament_size: int = 5,
         crossover_prob: float = 0.5,
         mutation_prob: float = 0.9,
-        mutation_scale: float = 0.1,
+        mutation_scale: float = 0.05,
         scale_free: bool = True,
         elite_size: int = 1,
         intercept: Literal["likelihood", "evolve"] = "likelihood",

@@ -1,0 +1,69 @@
+"""scikit-learn's own checks, for every estimator, with no expected failure."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn.base import CategorySolver
+from cftlearn.solvers import GeneticSolver, GradientSolver
+
+ESTIMATORS = [
+    CategoryWiseFineTuner(),
+    CategoryWiseFineTuner("ga", objective="average_precision"),
+    CategoryWiseFineTuner("asl", refit=False),
+    CFTClassifier(),
+    CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
+]
+SOLVERS = [GeneticSolver, GradientSolver]
+
+
+@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_every_estimator_is_checked():
+    """The list above holds every public estimator of the package."""
+    import cftlearn
+
+    public = {getattr(cftlearn, name) for name in cftlearn.__all__}
+    estimators = {
+        item
+        for item in public
+        if isinstance(item, type) and issubclass(item, BaseEstimator)
+    }
+    assert estimators
+    assert estimators == {type(estimator) for estimator in ESTIMATORS}
+
+
+def test_every_solver_is_exported():
+    from cftlearn import solvers
+
+    exported = {getattr(solvers, name) for name in solvers.__all__}
+    assert exported == set(SOLVERS)
+    assert all(issubclass(solver, CategorySolver) for solver in exported)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_solver_is_cloned_with_its_parameters(solver):
+    published = solver.published()
+    copied = clone(published)
+    assert copied is not published
+    assert copied.get_params() == published.get_params()
+    assert set(solver._parameter_constraints) == set(copied.get_params())
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_integer_minus_one_is_unknown_and_float_is_refused(estimator):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 3))
+    y = rng.integers(0, 2, size=(60, 2))
+    y[:10, 0] = -1
+    fitted = clone(estimator).set_params(random_state=0).fit(X, y)
+    assert fitted.report_[0]["n_unknown"] == 10
+    with pytest.raises(ValueError, match=r"write -1\.0 for uncertain"):
+        clone(estimator).fit(X, y.astype(float))
