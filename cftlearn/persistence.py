@@ -111,7 +111,8 @@ def save_model(
         staged.mkdir()
         text = json.dumps(document, indent=1, allow_nan=False)
         (staged / _DOCUMENT).write_text(text, encoding="utf-8")
-        save_file(arrays, staged / _ARRAYS)
+        in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
+        save_file(in_order, staged / _ARRAYS)  # which ignores strides
         if getattr(model, "module_", None) is not None:
             import torch
 
@@ -172,9 +173,17 @@ def load_model(
             )
         model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
         has_network = document["model"].get("head_") is not None
-    except (KeyError, TypeError, AttributeError, SafetensorError, OSError) as error:
-        raise _damaged(folder, error) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ModelFormatError:
+        raise
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RecursionError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _damaged(folder, error) from error
     if has_network and module is None:
         raise ValueError(
@@ -192,10 +201,11 @@ def load_model(
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    if not (target / _DOCUMENT).is_file():
+    names = {file.name for file in target.iterdir()} if target.is_dir() else set()
+    if not {_DOCUMENT, _ARRAYS} <= names <= {_DOCUMENT, _ARRAYS, _NETWORK}:
         raise FileExistsError(
-            f"`path` must be free; {target} exists and is no saved model. Choose "
-            "another path."
+            f"`path` must be free; {target} exists and is no saved model, or holds "
+            "more than one. Choose another path."
         )
     if not overwrite:
         raise FileExistsError(
@@ -206,13 +216,14 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _move(staged: Path, target: Path, previous: Path) -> None:
     """Put the new folder in place; on failure the earlier one is back."""
-    had_one = target.exists()
-    if had_one:
-        target.rename(previous)
-    try:
+    if not target.exists():
         staged.rename(target)
-    except OSError:
-        if had_one:
+        return
+    try:
+        target.rename(previous)
+        staged.rename(target)
+    except BaseException:  # Ctrl-C too: what is left beside the target is deleted
+        if previous.exists() and not target.exists():
             previous.rename(target)
         raise
 

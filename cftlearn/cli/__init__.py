@@ -76,7 +76,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--n-jobs",
         type=int,
         default=1,
-        help="workers over categories, -1 for all cores",
+        help="workers over categories, -1 for all",
     )
     return parser
 

@@ -11,8 +11,11 @@ from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn._ranking import batch_average_precision, batch_roc_auc
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, check_partial_labels
-from cftlearn.labels._encoding import is_one_dimensional
-from cftlearn.labels._encoding import as_one_category, read_classes
+from cftlearn.labels._encoding import (
+    as_one_category,
+    is_one_dimensional,
+    read_classes,
+)
 
 Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
@@ -318,12 +321,12 @@ def _read_binary_pair(
     truth, classes = read_classes(y_true, "y_true")
     other = _same_shape(y_other, truth.shape)
     if kind == "decision":
-        strangers = other[~np.isin(other, classes)]
-        classes = np.unique(np.concatenate([classes, strangers]))
-        if len(classes) > 2:
+        expected = classes.tolist()
+        strangers = [c for c in dict.fromkeys(other.tolist()) if c not in expected]
+        if len(expected) + len(strangers) > 2:
             raise ValueError(
                 "`y_pred` must hold the classes of `y_true`; got "
-                f"{strangers.tolist()[0]!r}. Turn probabilities into decisions with "
+                f"{strangers[0]!r}. Turn probabilities into decisions with "
                 "y_proba >= threshold."
             )
         other = other == classes[-1]
@@ -377,9 +380,11 @@ def _finite(scores: NDArray[Any]) -> Scores:
     wrong = ~np.isfinite(scores)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
+        n_wrong = np.count_nonzero(wrong)
+        shown = "1 such cell" if n_wrong == 1 else f"{n_wrong} such cells"
         raise ValueError(
             f"Scores must be finite numbers; got {scores[row, column]} in row {row}, "
-            f"column {column} ({int(wrong.sum())} such cells). Unknown labels belong "
+            f"column {column} ({shown}). Unknown labels belong "
             "into `y_true`; every cell needs a score."
         )
     return scores

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import ceil
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,9 +11,11 @@ from scipy import sparse
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
+from cftlearn._dependencies import Interval, validate_params
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 
 RandomStateLike = int | np.random.RandomState | None
+_NO_NAME = ("NoneType", "NAType", "NaTType")
 
 # What an exchange of rows may pay for: a fold without any row, a category without a
 # known positive in some fold, without a known negative; then evenness, in its units.
@@ -21,10 +23,9 @@ _EMPTY_FOLD, _NO_POSITIVE, _NO_NEGATIVE = 1e9, 1e6, 1e3
 _TIE = 1e-9  # favours the earlier fold on ties, whatever the machine's rounding
 _CHUNK = 8192  # units held densely at a time
 _N_CANDIDATES = 32  # of each side of an exchange
-_N_STEPS, _N_RESTS = 100, 10  # of the walk that brings absent labels to folds
+_N_STEPS, _N_RESTS = 100, 3  # of the walk that brings absent labels to folds
 _N_PASSES, _N_EXCHANGES = 3, 20  # over all columns, and in each of them
 _TOLERANCE = 0.01  # share of a column that may be uneven; one row may be anyway
-_GAIN = 1e-5  # least gain of an exchange, above rounding
 
 
 class PartialLabelKFold(BaseCrossValidator):
@@ -77,7 +78,7 @@ class PartialLabelKFold(BaseCrossValidator):
     """
 
     # Searches pass ``groups`` on, as they do to scikit-learn's group splitters.
-    __metadata_request__split = {"groups": True}
+    __metadata_request__split: ClassVar = {"groups": True}
 
     def __init__(
         self,
@@ -155,17 +156,11 @@ class PartialLabelKFold(BaseCrossValidator):
         )
 
     def _check_parameters(self) -> np.random.RandomState | None:
-        if isinstance(self.n_splits, bool) or not isinstance(self.n_splits, Integral):
-            raise TypeError(
-                f"`n_splits` must be a whole number of folds; got {self.n_splits!r}."
-            )
-        if self.n_splits < 2:
+        if not isinstance(self.n_splits, Integral) or self.n_splits < 2:
             raise ValueError(
-                f"`n_splits` must be at least 2; got {self.n_splits}. For one split "
-                "use cftlearn.model_selection.partial_train_test_split."
+                f"`n_splits` must be an int of at least 2; got {self.n_splits!r}. For "
+                "one split use cftlearn.model_selection.partial_train_test_split."
             )
-        if not isinstance(self.shuffle, (bool, np.bool_)):
-            raise TypeError(f"`shuffle` must be True or False; got {self.shuffle!r}.")
         if self.shuffle:
             return check_random_state(self.random_state)
         if self.random_state is not None:
@@ -176,6 +171,16 @@ class PartialLabelKFold(BaseCrossValidator):
         return None
 
 
+@validate_params(
+    {
+        "test_size": [
+            Interval(Real, 0, 1, closed="neither"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def partial_train_test_split(
     X: Any,
     y: Any,
@@ -240,23 +245,24 @@ def partial_train_test_split(
     n_samples = len(unit_of_row)
     for position, array in enumerate(arrays):
         _check_length(f"arrays[{position}]", array, n_samples)
-    n_test = _check_test_size(test_size, n_samples)
+    is_count = isinstance(test_size, Integral)
+    n_test = int(test_size) if is_count else ceil(round(test_size * n_samples, 9))
+    if n_test >= n_samples:
+        raise ValueError(
+            "`test_size` must leave at least one row for training; got "
+            f"{test_size!r}, which is {n_test} of {n_samples} rows. Lower it."
+        )
     if units.shape[0] < 2:
         raise ValueError(
             "`groups` must name at least two groups; got one group for "
             f"{n_samples} rows. Pass groups=None to split the rows of it."
         )
     sizes = np.array([n_samples - n_test, n_test])
-    folds = _deal(
-        units,
-        sizes / n_samples,
-        sizes if groups is None else None,
-        check_random_state(random_state),
-    )[unit_of_row]
-    train, test = np.flatnonzero(folds == 0), np.flatnonzero(folds == 1)
-    return [
-        take_rows(array, rows) for array in (X, y, *arrays) for rows in (train, test)
-    ]
+    rng = check_random_state(random_state)
+    fixed_sizes = sizes if groups is None else None
+    is_test = _deal(units, sizes / n_samples, fixed_sizes, rng)[unit_of_row] == 1
+    parts = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    return [take_rows(array, rows) for array in (X, y, *arrays) for rows in parts]
 
 
 def take_rows(array: Any, rows: NDArray[np.intp]) -> Any:
@@ -284,34 +290,10 @@ def _check_length(name: str, array: Any, n_samples: int) -> None:
         )
 
 
-def _check_test_size(test_size: float | int, n_samples: int) -> int:
-    """Turn a share or a number of rows into a number of rows."""
-    if isinstance(test_size, bool) or not isinstance(test_size, Real):
-        raise TypeError(
-            "`test_size` must be a share in (0, 1) or a number of rows; got "
-            f"{test_size!r}."
-        )
-    if isinstance(test_size, Integral):
-        n_test = int(test_size)
-    elif 0.0 < test_size < 1.0:
-        n_test = ceil(round(test_size * n_samples, 9))
-    else:
-        raise ValueError(
-            f"`test_size` must be in (0, 1) if it is a float; got {test_size!r}. Pass "
-            "an int for a number of rows."
-        )
-    if not 0 < n_test < n_samples:
-        raise ValueError(
-            "`test_size` must leave at least one row to both parts; got "
-            f"{test_size!r}, which is {n_test} of {n_samples} rows."
-        )
-    return n_test
-
-
 def _read_units(
     X: Any, y: ArrayLike | None, groups: ArrayLike | None
 ) -> tuple[sparse.csr_array, NDArray[np.intp]]:
-    """Count what has to be spread: of every row, or of every group.
+    """Count what has to be spread, for every row or for every group.
 
     Returns the counts, one row per unit, of known positives per category, known
     negatives per category and rows; and the unit of every row.
@@ -327,42 +309,37 @@ def _read_units(
         values = check_partial_labels(y).values
     n_samples = len(values)
     _check_length("X", X, n_samples)
-    rows = np.ones((n_samples, 1), dtype=bool)
-    units = sparse.csr_array(np.hstack([values == 1, values == 0, rows]), dtype=float)
+    row = np.ones((n_samples, 1), dtype=bool)
+    units = sparse.csr_array(np.hstack([values == 1, values == 0, row]), dtype=float)
     if groups is None:
         return units, np.arange(n_samples)
     _check_length("groups", groups, n_samples)
     unit_of_row = _number_groups(groups)
-    members = sparse.csr_array((np.ones(n_samples), (unit_of_row, np.arange(n_samples))))
+    ones, rows = np.ones(n_samples), np.arange(n_samples)
+    members = sparse.csr_array((ones, (unit_of_row, rows)))
     return members @ units, unit_of_row
 
 
 def _number_groups(groups: ArrayLike) -> NDArray[np.intp]:
-    names = np.asarray(groups)
-    if names.ndim != 1:
+    if np.ndim(groups) != 1:
         raise ValueError(
             "`groups` must be 1-D, one group per row; got shape "
-            f"{names.shape}. Pass one column."
+            f"{np.shape(groups)}. Pass one column."
         )
-    unnamed = names != names
-    if names.dtype.kind == "O":
-        kinds = [type(name).__name__ for name in names]
-        unnamed = np.isin(kinds, ["NoneType", "NAType", "NaTType"])
-        unnamed |= np.array([kind == "float" and n != n for kind, n in zip(kinds, names)])
-    if np.any(unnamed):
+    names = np.asarray(groups).tolist()
+    unnamed = [
+        row
+        for row, name in enumerate(names)
+        if type(name).__name__ in _NO_NAME or name != name
+    ]
+    if unnamed:
         raise ValueError(
             "`groups` must name the group of every row; got "
-            f"{names[unnamed][0]} in row {int(np.flatnonzero(unnamed)[0])} "
-            f"({int(np.sum(unnamed))} such rows). Give each of these rows a group of "
-            "its own."
+            f"{names[unnamed[0]]} in row {unnamed[0]} ({len(unnamed)} such rows). Give "
+            "each of these rows a group of its own."
         )
-    try:
-        return np.unique(names, return_inverse=True)[1]
-    except TypeError as error:
-        raise TypeError(
-            "`groups` must hold names of one kind, to be compared with each other; "
-            f"got {sorted(set(kinds))}. Pass [str(g) for g in groups]."
-        ) from error
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names])
 
 
 def _deal(
@@ -460,25 +437,19 @@ class _Hands:
 
     def level(self) -> None:
         """Exchange units as long as that makes an uneven column more even."""
-        rarest_first = np.argsort(self.expected[0], kind="stable")
-        for _ in range(_N_PASSES):
-            if not any([self._level_column(column) for column in rarest_first]):
-                break
-
-    def _level_column(self, column: int) -> bool:
-        expected = self.expected[:, column]
-        allowed = np.maximum(1.0, _TOLERANCE * expected) - _TIE
+        allowed = np.maximum(1.0, _TOLERANCE * self.expected) - _TIE
         free = np.ones(len(self.fold), dtype=bool)
-        for n_made in range(_N_EXCHANGES):
-            surplus = self.counts[:, column] - expected
-            if np.all(np.abs(surplus) < allowed):
-                return n_made > 0
-            taker = int(surplus.argmin())
-            found = self._find_exchange(column, taker, free)
-            if found is None or found[0] > -_GAIN:
-                return n_made > 0
-            self._exchange(taker, *found[1:])
-        return True
+        rarest_first = np.argsort(self.expected[0], kind="stable")
+        for column in np.tile(rarest_first, _N_PASSES):
+            for _ in range(_N_EXCHANGES):
+                surplus = self.counts[:, column] - self.expected[:, column]
+                if np.all(np.abs(surplus) < allowed[:, column]):
+                    break
+                taker = int(surplus.argmin())
+                found = self._find_exchange(column, taker, free)
+                if found is None or found[0] >= 0:
+                    break
+                self._exchange(taker, *found[1:])
 
     def _find_exchange(
         self, column: int, taker: int, free: NDArray[np.bool_]
@@ -512,17 +483,14 @@ class _Hands:
         return best
 
     def _exchange(self, taker: int, given: int, taken: int) -> None:
-        giver = self.fold[given]
-        self._move(given, taker)
-        if taken >= 0:
-            self._move(taken, giver)
-
-    def _move(self, unit: int, fold: int) -> None:
-        counts = self.units[[unit]].toarray()[0]
-        for place, sign in ((self.fold[unit], -1), (fold, 1)):
-            self.counts[place] += sign * counts
-            self.n_holders[place] += sign * (counts > 0)
-        self.fold[unit] = fold
+        giver = int(self.fold[given])
+        for unit, source, target in ((given, giver, taker), (taken, taker, giver)):
+            if unit >= 0:
+                counts = self.units[[unit]].toarray()[0]
+                for fold, sign in ((source, -1), (target, 1)):
+                    self.counts[fold] += sign * counts
+                    self.n_holders[fold] += sign * (counts > 0)
+                self.fold[unit] = target
 
     def _count(self) -> None:
         folds = [self.units[self.fold == fold] for fold in range(len(self.expected))]
@@ -540,7 +508,5 @@ class _Hands:
 
 
 def _thin(units: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Pick a few, from the heaviest to the lightest."""
-    if len(units) <= _N_CANDIDATES:
-        return units
-    return units[np.linspace(0, len(units) - 1, _N_CANDIDATES).astype(np.intp)]
+    """Pick a few, from the lightest to the heaviest."""
+    return units[:: -(len(units) // _N_CANDIDATES + 1)]
