@@ -6,9 +6,12 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
 _MAX_ITER = 300
+_BATCH_ROWS = 16_384
 
 
 def logistic_rows(
@@ -45,10 +48,10 @@ def feature_moments(
     Z: NDArray[np.floating[Any]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each feature, 1 for a constant one."""
-    mean = Z.mean(axis=0, dtype=np.float64)
-    scale = Z.std(axis=0, dtype=np.float64)
-    negligible = scale <= 1e-6 * np.maximum(np.abs(mean), np.finfo(np.float32).tiny)
-    return mean, np.where(negligible, 1.0, scale)
+    scaler = StandardScaler()
+    for rows in gen_batches(len(Z), _BATCH_ROWS):  # no copy of all features
+        scaler.partial_fit(Z[rows])
+    return scaler.mean_, scaler.scale_
 
 
 def _logistic_row(

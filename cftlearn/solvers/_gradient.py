@@ -148,7 +148,7 @@ class _Descent:
         make_space = RowSpace.standard if solver.standardize else RowSpace.raw
         self.space = make_space(problem)
         train = self.space.rows(problem.train)
-        self.Z = torch.from_numpy(train.Z).to(solver.device)
+        self.Z = _to_device(train.Z, solver.device)
         self.y = torch.from_numpy(train.y).to(self.Z)[:, None]
         self.validation = problem.validation and self.space.rows(problem.validation)
         if self.validation:
@@ -207,6 +207,12 @@ class _Descent:
 
     def _row(self) -> tuple[NDArray[np.floating[Any]], float]:
         return self.coef.detach().cpu().numpy().copy(), float(self.bias.detach())
+
+
+def _to_device(Z: NDArray[np.floating[Any]], device: str) -> torch.Tensor:
+    """Hand features to torch; Apple's GPUs know no float64."""
+    tensor = torch.from_numpy(Z)
+    return tensor.float().to(device) if "mps" in device else tensor.to(device)
 
 
 @contextmanager
