@@ -197,7 +197,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             classes, all known.
         validation_data : tuple (X_val, y_val), default=None
             Other rows, whose labels choose the refits and train nothing before that.
-            None holds out known labels of ``y`` from both stages.
+            A Pipeline does not transform them. None holds out known labels of ``y``.
 
         Returns
         -------
