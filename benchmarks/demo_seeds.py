@@ -34,8 +34,9 @@ def main() -> None:
 
 def run_setting(seeds: list[int], known: float, max_epochs: int) -> None:
     """Run all seeds of one length of stage one."""
-    print(f"\ndigit panels, {known:.0%} known, {max_epochs} epochs; mean AP on test panels")
-    print(f"{'seed':>10} {'before':>8} {'CFT-GA':>8} {'gain':>8} {'CFT-BCE':>8} {'gain':>8}")
+    print(f"\ndigit panels, {known:.0%} known, {max_epochs} epochs; test mean AP")
+    names = ("seed", "before", "CFT-GA", "gain", "CFT-BCE", "gain")
+    print(f"{names[0]:>10} " + " ".join(f"{name:>8}" for name in names[1:]))
     rows = []
     for seed in seeds:
         with (

@@ -27,8 +27,9 @@ def resolve_device(device: str) -> str:
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        if torch.empty(0, device=device).is_meta:
+            raise RuntimeError("tensors there have no values")
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"`device` must be 'auto' or a device that torch can use; got {device!r} "

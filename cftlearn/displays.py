@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import import_optional
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
+from cftlearn.metrics._objectives import make_objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +41,11 @@ class CategoryScoreDisplay:
     ax_ : matplotlib.axes.Axes
         Where :meth:`plot` drew.
 
+    Raises
+    ------
+    ValueError
+        If there are not as many names and scores.
+
     Examples
     --------
     >>> from cftlearn.displays import CategoryScoreDisplay
@@ -59,6 +65,12 @@ class CategoryScoreDisplay:
         self.before = np.asarray(before, dtype=np.float64)
         self.after = np.asarray(after, dtype=np.float64)
         self.metric_name = metric_name
+        shapes = [v.shape for v in (self.categories, self.before, self.after)]
+        if len(set(shapes)) > 1:
+            raise ValueError(
+                "`categories`, `before` and `after` must hold one value per category; "
+                f"got shapes {', '.join(map(str, shapes))}."
+            )
 
     @classmethod
     def from_predictions(
@@ -129,9 +141,9 @@ class CategoryScoreDisplay:
             ax.hlines(
                 place[chosen], before[chosen], after[chosen], color=colour, alpha=0.5
             )
-        label = f"before (mean {before.mean():.3f})"
+        label = _with_mean("before", before)
         ax.scatter(before, place, color=_BEFORE, label=label, zorder=2)
-        label = f"after (mean {after.mean():.3f})"
+        label = _with_mean("after", after)
         ax.scatter(after[~worse], place[~worse], color=_AFTER, label=label, zorder=3)
         if worse.any():
             ax.scatter(
@@ -232,8 +244,7 @@ class FitnessCurveDisplay:
                 "no history."
             )
         curves = {name: np.array(rows).T for name, rows in records.items()}
-        objective = tuner.objective
-        name = objective if isinstance(objective, str) else objective.__name__
+        name = make_objective(tuner.objective).name
         return cls(curves, name.replace("_", " ")).plot(ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
@@ -268,6 +279,10 @@ class FitnessCurveDisplay:
         ax.legend(loc="lower right")
         self.ax_ = ax
         return self
+
+
+def _with_mean(word: str, scores: NDArray[np.float64]) -> str:
+    return f"{word} (mean {scores.mean():.3f})" if len(scores) else word
 
 
 def _axes(ax: Any, feature: str, size: tuple[float, float]) -> Any:

@@ -27,6 +27,11 @@ class PartialBCEWithLogitsLoss(nn.Module):
         ``"mean"`` divides by the number of known labels, ``"none"`` returns the
         loss of every label.
 
+    Raises
+    ------
+    ValueError
+        If a weight is not above 0 or ``reduction`` is none of the three.
+
     See Also
     --------
     torch.nn.BCEWithLogitsLoss : The same where every label is known.
@@ -67,13 +72,15 @@ class PartialBCEWithLogitsLoss(nn.Module):
         -------
         loss : Tensor, scalar unless ``reduction="none"``
             0 or more.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or a target is outside [0, 1].
         """
-        known = ~torch.isnan(target)
+        logits, target, known = _filled(logits, target)
         loss = binary_cross_entropy_with_logits(
-            logits,
-            _filled(target, known, logits),
-            pos_weight=self.pos_weight,
-            reduction="none",
+            logits, target, pos_weight=self.pos_weight, reduction="none"
         )
         return _reduced(loss, known, self.reduction)
 
@@ -99,6 +106,11 @@ class PartialAsymmetricLoss(nn.Module):
         ``"mean"`` divides by the number of known labels, ``"none"`` returns the
         loss of every label.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
     References
     ----------
     .. [1] Ridnik et al., "Asymmetric Loss for Multi-Label Classification", ICCV
@@ -123,7 +135,7 @@ class PartialAsymmetricLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        if gamma_positive < 0 or gamma_negative < 0:
+        if not (gamma_positive >= 0 and gamma_negative >= 0):
             raise ValueError(
                 "`gamma_positive` and `gamma_negative` must be 0 or more; got "
                 f"{gamma_positive} and {gamma_negative}."
@@ -150,15 +162,19 @@ class PartialAsymmetricLoss(nn.Module):
         -------
         loss : Tensor, scalar unless ``reduction="none"``
             0 or more.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or a target is outside [0, 1].
         """
-        known = ~torch.isnan(target)
-        positive = _filled(target, known, logits)
+        logits, target, known = _filled(logits, target)
         log_p, log_q = logsigmoid(logits), logsigmoid(-logits)
         if self.clip:  # log(min(1 - p + clip, 1)) with 1 - p = exp(log_q)
             log_q = torch.log((log_q.exp() + self.clip).clamp(max=1.0))
         loss_positive = -log_p * self._weight(log_p, self.gamma_positive)
         loss_negative = -log_q * self._weight(log_q, self.gamma_negative)
-        loss = positive * loss_positive + (1 - positive) * loss_negative
+        loss = target * loss_positive + (1 - target) * loss_negative
         return _reduced(loss, known, self.reduction)
 
     def _weight(self, log_right: Tensor, gamma: float) -> Tensor:
@@ -179,12 +195,14 @@ def _check_reduction(reduction: Reduction) -> Reduction:
     return reduction
 
 
-def _filled(target: Tensor, known: Tensor, logits: Tensor) -> Tensor:
+def _filled(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Check the targets; put 0 for unknown labels and for their logits."""
     if target.shape != logits.shape:
         raise ValueError(
             f"`target` must have the shape of `logits`, {tuple(logits.shape)}; got "
             f"{tuple(target.shape)}."
         )
+    known = ~torch.isnan(target)
     filled = torch.where(known, target, 0.0).to(logits.dtype)
     if bool(((filled < 0) | (filled > 1)).any()):
         wrong = filled[(filled < 0) | (filled > 1)][0]
@@ -192,7 +210,7 @@ def _filled(target: Tensor, known: Tensor, logits: Tensor) -> Tensor:
             f"`target` must hold labels in [0, 1] or NaN (unknown); got {wrong:g}. "
             "Read labels with cftlearn.labels.check_partial_labels first."
         )
-    return filled
+    return torch.where(known, logits, 0.0), filled, known
 
 
 def _reduced(loss: Tensor, known: Tensor, reduction: Reduction) -> Tensor:

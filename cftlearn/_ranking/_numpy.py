@@ -53,7 +53,7 @@ def average_precision(
 
 
 def _sorted_keys(scores: Scores, y: NDArray[np.bool_], exact: bool) -> Keys:
-    """Pack scores and labels into integers; sort best first, negatives first in ties."""
+    """Pack scores and labels into integers, best first and negatives first in ties."""
     scores = scores + scores.dtype.type(0)  # -0.0 becomes 0.0; also our own copy
     keys: Keys
     if scores.dtype == np.float64:

@@ -47,17 +47,14 @@ def _all_nan(scores: Tensor) -> Tensor:
 
 
 def _sorted_keys(scores: Tensor, y: NDArray[np.bool_], exact: bool) -> Tensor:
-    """Pack scores and labels into integers; sort best first, negatives first in ties."""
+    """Pack scores and labels into integers, best first and negatives first in ties."""
     labels = torch.as_tensor(y, device=scores.device)
     if scores.dtype != torch.float32:
         return torch.sort(_dense_ranks(scores.double(), labels), dim=1).values
-    bits = (scores.detach() + 0.0).contiguous().view(torch.int32)
+    bits = (scores.detach() + 0.0).view(torch.int32)
     bits = ~(bits ^ ((bits >> 31) & 0x7FFFFFFF))
-    if exact:
-        keys = (bits.long() << 1) | labels
-    else:
-        keys = (bits & ~1) | labels
-    return torch.sort(keys, dim=1).values
+    keys = bits.long() << 1 if exact else bits & ~1
+    return torch.sort(keys | labels, dim=1).values
 
 
 def _dense_ranks(scores: Tensor, labels: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cftlearn",
-        description="Category-wise fine-tuning for partially labelled multi-label data.",
+        description="Category-wise fine-tuning for partially labelled data.",
     )
     version = f"%(prog)s {cftlearn.__version__}"
     parser.add_argument("--version", action="version", version=version)
@@ -74,7 +74,7 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument(
         "--n-jobs",
-        type=int,
+        type=_workers,
         default=1,
         help="workers over categories, -1 for all",
     )
@@ -82,21 +82,38 @@ def _make_parser() -> argparse.ArgumentParser:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0.0 < value <= 1.0:
         raise argparse.ArgumentTypeError(f"must be a share in (0, 1]; got {text}")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    value = _number(text)
+    if not (value >= 1 and value.is_integer()):
         raise argparse.ArgumentTypeError(f"must be 1 or more; got {text}")
-    return value
+    return int(value)
 
 
 def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"must be in [0, 2**32); got {text}")
-    return value
+    value = _number(text)
+    if not (0 <= value < 2**32 - 1 and value.is_integer()):
+        raise argparse.ArgumentTypeError(f"must be in [0, 2**32 - 1); got {text}")
+    return int(value)
+
+
+def _workers(text: str) -> int:
+    value = _number(text)
+    if value == 0 or not value.is_integer():
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of workers, or -1 for all; got {text}"
+        )
+    return int(value)
+
+
+def _number(text: str) -> float:
+    """Read a number; what is none becomes NaN, which no range holds."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

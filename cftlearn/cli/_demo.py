@@ -82,6 +82,7 @@ def run_demo(
     """
     plt = import_optional("matplotlib", feature="The demo's figure", extra="plots")
     plt.use("Agg")
+    output.mkdir(parents=True, exist_ok=True)  # now, if it cannot be made
     started = time.perf_counter()
     panels = {
         subset: load_digit_panels(subset, random_state=seed)
@@ -101,6 +102,11 @@ def run_demo(
     )
     validation_data = (panels["validation"].images, y_val)
     genetic.fit(panels["train"].images, y, validation_data=validation_data)
+    if all(line["status"] == "skipped" for line in genetic.report_):
+        raise ValueError(
+            "no category has the known labels that a refit needs; got known="
+            f"{known:g}. Let more labels stay known with --known."
+        )
     gradient = CFTClassifier(
         genetic.module_,
         train=False,
@@ -201,7 +207,6 @@ def _write(
     plt = import_optional(
         "matplotlib.pyplot", feature="The demo's figure", extra="plots"
     )
-    output.mkdir(parents=True, exist_ok=True)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     CategoryScoreDisplay(
         [f"digit {name}" for name in model.categories_],

@@ -73,7 +73,7 @@ default="uniform"
     >>> round(float(np.mean(~np.isnan(y))), 2)
     0.1
     """
-    values, observed, _ = check_partial_labels(y)
+    values = check_partial_labels(y).values
     rng = check_random_state(random_state)
     if scheme == "uniform":
         share = _check_share(known, scheme)
@@ -94,7 +94,7 @@ default="uniform"
             "`scheme` must be 'uniform', 'single_positive', 'fixed_per_category' or "
             f"'report_like'; got {scheme!r}."
         )
-    return np.where(keep & observed, values, np.nan)
+    return np.where(keep, values, np.nan)
 
 
 def _check_share(known: float | int | None, scheme: str) -> float:
@@ -113,8 +113,8 @@ def _check_share(known: float | int | None, scheme: str) -> float:
 def _check_count(known: float | int | None) -> int:
     if isinstance(known, bool) or not isinstance(known, (int, np.integer)):
         raise TypeError(
-            '`known` must be a whole number of labels with scheme="fixed_per_category"; '
-            f"got {known!r}."
+            "`known` must be a whole number of labels with "
+            f'scheme="fixed_per_category"; got {known!r}.'
         )
     if known < 1:
         raise ValueError(

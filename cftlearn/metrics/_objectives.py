@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def make_objective(objective: ObjectiveLike) -> Objective:
         return Objective(
             name=getattr(objective, "__name__", type(objective).__name__),
             is_ranking=False,
-            metric=_batched(objective),
+            metric=partial(_each_row, objective),
         )
     if not isinstance(objective, str) or objective not in _RANKING:
         raise ValueError(
@@ -88,25 +89,22 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     return Objective(objective, is_ranking=True, metric=_RANKING[objective])
 
 
-def _batched(
-    metric: Callable[[NDArray, NDArray], float],
-) -> Callable[[NDArray, NDArray], NDArray[np.float64]]:
-    def evaluate(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
-        values = np.array([_as_number(metric(y, row)) for row in scores])
-        if not np.isfinite(values).all():
-            wrong = values[~np.isfinite(values)][0]
-            raise ValueError(
-                "`objective` must return finite numbers; got "
-                f"{wrong} for {len(y)} known labels with {int(np.sum(y))} positives. "
-                "Return a number for every pair of labels and scores."
-            )
-        return values
-
-    return evaluate
+def _each_row(
+    metric: Callable[[NDArray, NDArray], float], scores: NDArray, y: NDArray
+) -> NDArray[np.float64]:
+    values = np.array([_as_number(metric(y, row)) for row in scores])
+    if not np.isfinite(values).all():
+        wrong = values[~np.isfinite(values)][0]
+        raise ValueError(
+            "`objective` must return finite numbers; got "
+            f"{wrong} for {len(y)} known labels with {int(np.sum(y))} positives. "
+            "Return a number for every pair of labels and scores."
+        )
+    return values
 
 
 def _as_number(value: Any) -> float:
-    if np.ndim(value) or isinstance(value, str) or value is None:
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
         raise TypeError(
             "`objective` must return one number per call; got "
             f"{type(value).__name__} {value!r}."
