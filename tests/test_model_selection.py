@@ -274,6 +274,14 @@ def test_every_fold_gets_a_positive_wherever_that_is_possible(with_groups):
     assert n_impossible < 20
 
 
+def test_the_only_split_that_covers_all_categories_is_found():
+    y = np.full((5, 3), np.nan)
+    y[[0, 1, 2], [0, 1, 2]] = 1.0
+    y[3] = 1.0  # so rows 0, 1 and 2 must stay together, away from row 3
+    folds = folds_of(PartialLabelKFold(2), y)
+    assert folds.tolist() in ([0, 0, 0, 1, 1], [1, 1, 1, 0, 0])
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_folds_are_as_even_as_the_best_of_all_partitions(seed):
     y = make_labels(8, 2, seed, known=0.7, prevalence=(0.3, 0.6))
@@ -437,7 +445,7 @@ def test_k_fold_refuses_parameters_when_it_splits(parameters, match):
             [0.0, 1.0, np.nan, np.nan],
             r"group of every row; got nan in row 2 \(2 such rows\)",
         ),
-        (np.zeros(4), np.eye(4), ["a", None, "b", "c"], "got None in row 1 "),
+        (np.zeros(4), np.eye(4), ["a", None, "b", None], "got None in row 1 "),
         (
             np.zeros(4),
             np.eye(4),
@@ -622,6 +630,13 @@ def test_groups_stay_in_one_part():
     )
     assert not set(parts[4]) & set(parts[5])
     assert abs(len(parts[5]) - 90) <= 3
+
+
+def test_no_part_is_empty_even_if_the_groups_are_too_large_for_it():
+    y = np.full((100, 2), np.nan)
+    groups = np.arange(100) // 50
+    parts = partial_train_test_split(y, y, groups=groups, test_size=0.1)
+    assert [len(part) for part in parts] == [50, 50, 50, 50]
 
 
 def test_one_dimensional_targets_are_stratified():

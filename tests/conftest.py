@@ -1,0 +1,74 @@
+"""What the tests share: fixed randomness, one small problem, one small network."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from torch import nn
+
+from cftlearn import CategoryWiseFineTuner
+from cftlearn.solvers import GradientSolver
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+settings.register_profile("cftlearn", deadline=None, derandomize=True)
+settings.load_profile("cftlearn")
+
+N_SAMPLES, N_FEATURES, N_CATEGORIES = 120, 6, 3
+
+
+@pytest.fixture(autouse=True)
+def _fixed_torch():
+    """Give torch one seed and one thread, so that results do not depend on order."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def partial_problem():
+    """Features, labels of which 40 % are hidden, and the labels before hiding.
+
+    Every category is a linear function of the features plus noise; 30 % of its
+    labels are positive.
+    """
+    rng = np.random.default_rng(42)
+    Z = rng.standard_normal((N_SAMPLES, N_FEATURES))
+    signal = Z @ rng.standard_normal((N_FEATURES, N_CATEGORIES))
+    signal += rng.standard_normal(signal.shape)
+    y_full = (signal > np.quantile(signal, 0.7, axis=0)).astype(np.float64)
+    hidden = rng.random(y_full.shape) < 0.4
+    return Z, np.where(hidden, np.nan, y_full), y_full
+
+
+def make_network(
+    n_inputs: int = N_FEATURES,
+    n_outputs: int = N_CATEGORIES,
+    n_hidden: int = 8,
+    *,
+    bias: bool = True,
+) -> nn.Sequential:
+    """Make a network whose classification layer is named "2"."""
+    return nn.Sequential(
+        nn.Linear(n_inputs, n_hidden),
+        nn.Tanh(),
+        nn.Linear(n_hidden, n_outputs, bias=bias),
+    )
+
+
+@pytest.fixture(scope="session")
+def network_factory() -> Callable[..., nn.Sequential]:
+    """Give the function that makes small networks; pickle finds it by its name."""
+    return make_network
+
+
+@pytest.fixture
+def quick_tuner():
+    """Give a fine-tuner that needs a few milliseconds a category."""
+    return CategoryWiseFineTuner(GradientSolver(max_epochs=30, patience=30))
