@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,7 +26,6 @@ __all__ = [
     "KnownRows",
     "PartialLabelMixin",
     "RowFit",
-    "check_pair",
 ]
 
 
@@ -210,6 +210,41 @@ class PartialLabelMixin:
         self._check_length(X, labels, *names)
         return labels
 
+    def _read_validation(
+        self,
+        X: ArrayLike,
+        inputs: NDArray[Any],
+        labels: PartialLabels,
+        validation_data: tuple[ArrayLike, ArrayLike],
+        *,
+        read: Callable[[ArrayLike], NDArray[Any]],
+        names: tuple[str, str],
+    ) -> tuple[NDArray[Any], PartialLabels]:
+        """Read ``validation_data``; its inputs are ``inputs`` itself if equal to them.
+
+        Where the rows are the same, a label must not be both fitted and chosen by.
+        """
+        if not isinstance(validation_data, tuple) or len(validation_data) != 2:
+            raise ValueError(
+                f"`validation_data` must be a tuple ({', '.join(names)}); got "
+                f"{type(validation_data).__name__}."
+            )
+        X_val, y_val = validation_data
+        inputs_val = inputs if X_val is X else read(X_val)
+        if np.array_equal(inputs_val, inputs):
+            inputs_val = inputs
+        held_out = self._read_more_targets(inputs_val, y_val, names)
+        both = labels.known & held_out.known if inputs_val is inputs else np.False_
+        if np.any(both):
+            row, column = np.argwhere(both)[0]
+            raise ValueError(
+                f"`{names[1]}` must hold other known labels than `y` where the rows "
+                f"are the same; got {int(both.sum())} labels known in both, the first in "
+                f"category {self.categories_[column]!r}, row {row}. Set them to NaN in "
+                "one of the two."
+            )
+        return inputs_val, held_out
+
     def _is_binary(self) -> bool:
         """Tell whether ``fit`` saw a 1-D target."""
         return self.classes_.ndim == 1
@@ -223,18 +258,6 @@ class PartialLabelMixin:
                 "variables with inconsistent numbers of samples: "
                 f"[{n_rows}, {len(labels.values)}]."
             )
-
-
-def check_pair(
-    validation_data: tuple[ArrayLike, ArrayLike], names: tuple[str, str]
-) -> tuple[ArrayLike, ArrayLike]:
-    """Check that ``validation_data`` is a tuple of features and labels."""
-    if not isinstance(validation_data, tuple) or len(validation_data) != 2:
-        raise ValueError(
-            f"`validation_data` must be a tuple ({', '.join(names)}); got "
-            f"{type(validation_data).__name__}."
-        )
-    return validation_data
 
 
 def _warn_column_vector(y: object, labels: PartialLabels) -> None:

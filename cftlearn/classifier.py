@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin, check_pair
+from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.labels import PartialLabels, resolve_labels
@@ -124,6 +124,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
     module_: Any  # a torch.nn.Module, or None; annotated without importing torch
     head_: Any
+    _input_shape: tuple[int, ...] | None  # of a network's rows; None for features
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
@@ -230,8 +231,10 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
             inputs_val = inputs
         else:
-            inputs_val, held_out = self._read_validation(validation_data)
-            fitted = labels
+            fitted, names = labels, ("X_val", "y_val")
+            inputs_val, held_out = self._read_validation(
+                X, inputs, labels, validation_data, read=self._read_inputs, names=names
+            )
         targets = self._stage_one_targets(
             fitted, held_out if inputs_val is inputs else None
         )
@@ -285,7 +288,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``X`` does not fit the inputs of ``fit``.
         """
         check_is_fitted(self)
-        inputs = self._read_inputs(X, reset=False)
+        inputs = self._read_inputs(X)
         Z = inputs if self.module_ is None else self._features(inputs)
         logits = self.fine_tuner_.transform(Z)
         return logits.ravel() if self._is_binary() else logits
@@ -335,6 +338,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``X`` does not fit the inputs of ``fit``.
         """
         proba = expit(self.decision_function(X))
+        self._check_threshold()
         decided = (proba >= np.asarray(self.threshold)).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
@@ -362,7 +366,9 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         TypeError, ValueError
             If inputs or labels are not accepted.
         """
-        return float(partial_roc_auc_score(y, self.decision_function(X)))
+        logits = self.decision_function(X)
+        labels = self._read_more_targets(logits, y, ("X", "y"))
+        return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))
 
     def to_torch(self) -> "nn.Module":
         """Give the network with the refitted rows in its classification layer.
@@ -388,11 +394,13 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             return with_rows(blank, "", self.coef_, self.intercept_).eval()
         return with_rows(self.module_, self.head_, self.coef_, self.intercept_).eval()
 
-    def _read_inputs(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
-        if self.module is None:
+    def _read_inputs(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
+        has_network = (self.module if reset else self._input_shape) is not None
+        if not has_network:
+            self._input_shape = None
             return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
         inputs = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
-        if reset:
+        if reset or self._input_shape is None:
             self._input_shape = inputs.shape[1:]
         elif inputs.ndim != len(self._input_shape) + 1:
             raise ValueError(
@@ -400,14 +408,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 f"`fit`; got rows of shape {inputs.shape[1:]}."
             )
         return inputs
-
-    def _read_validation(
-        self, validation_data: tuple[ArrayLike, ArrayLike]
-    ) -> tuple[NDArray[Any], PartialLabels]:
-        names = ("X_val", "y_val")
-        X_val, y_val = check_pair(validation_data, names)
-        inputs_val = self._read_inputs(X_val, reset=False)
-        return inputs_val, self._read_more_targets(inputs_val, y_val, names)
 
     def _check_threshold(self) -> None:
         threshold = np.asarray(self.threshold, dtype=np.float64)
@@ -417,10 +417,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 f"{self.categories_.shape}; got shape {threshold.shape}."
             )
         if not ((threshold >= 0) & (threshold <= 1)).all():
-            raise ValueError(
-                f"`threshold` must lie in [0, 1]; got {threshold.min()} to "
-                f"{threshold.max()}."
-            )
+            low, high = threshold.min(), threshold.max()
+            raise ValueError(f"`threshold` must lie in [0, 1]; got {low} to {high}.")
 
     def _stage_one_targets(
         self, fitted: PartialLabels, held_out: PartialLabels | None

@@ -18,7 +18,7 @@ from cftlearn._category_refit import CategoryData, CategoryResult, refit_categor
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._seeding import category_seeds
-from cftlearn.base import CategorySolver, PartialLabelMixin, check_pair
+from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, resolve_labels
 from cftlearn.metrics._objectives import make_objective
@@ -212,7 +212,12 @@ default="auto"
             labels, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
         else:
             features_val, held_out = self._read_validation(
-                Z, features, labels, validation_data
+                Z,
+                features,
+                labels,
+                validation_data,
+                read=self._read_features,
+                names=("Z_val", "y_val"),
             )
             same_rows = features_val is features
         self.coef_init_, self.intercept_init_ = self._initial_rows(
@@ -262,7 +267,7 @@ default="auto"
             If ``Z`` has other features than in ``fit``, or NaN.
         """
         check_is_fitted(self)
-        features = validate_data(self, Z, dtype=_FLOATS, reset=False)
+        features = self._read_features(Z)
         return features @ self.coef_.T + self.intercept_
 
     def get_feature_names_out(
@@ -300,6 +305,9 @@ default="auto"
                 )
         return self.categories_.copy()
 
+    def _read_features(self, Z: ArrayLike) -> NDArray[np.floating[Any]]:
+        return validate_data(self, Z, dtype=_FLOATS, reset=False)
+
     def _make_solvers(self) -> list[CategorySolver]:
         solver = ["bce", "ga"] if self.solver == "auto" else self.solver
         given = solver if isinstance(solver, list) else [solver]
@@ -332,39 +340,6 @@ default="auto"
             "`solver` must be 'auto', 'ga', 'bce', 'asl', a solver object, or a list "
             f"of them; got {solver!r}."
         )
-
-    def _read_validation(
-        self,
-        Z: ArrayLike,
-        features: NDArray[np.floating[Any]],
-        labels: PartialLabels,
-        validation_data: tuple[ArrayLike, ArrayLike],
-    ) -> tuple[NDArray[np.floating[Any]], PartialLabels]:
-        """Read ``validation_data``; the features are ``features`` if the rows are."""
-        names = ("Z_val", "y_val")
-        Z_val, y_val = check_pair(validation_data, names)
-        if Z_val is Z:
-            features_val = features
-        else:
-            features_val = check_array(Z_val, dtype=_FLOATS, input_name="Z_val")
-        if features_val.shape[1] != features.shape[1]:
-            raise ValueError(
-                f"`Z_val` must have the {features.shape[1]} features of `Z`; got "
-                f"{features_val.shape[1]}."
-            )
-        if np.array_equal(features_val, features):
-            features_val = features
-        held_out = self._read_more_targets(features_val, y_val, names)
-        both = labels.known & held_out.known if features_val is features else np.False_
-        if np.any(both):
-            row, column = np.argwhere(both)[0]
-            raise ValueError(
-                "`y_val` must hold other known labels than `y` where the rows are the "
-                f"same; got {int(both.sum())} labels known in both, the first in "
-                f"category {self.categories_[column]!r}, row {row}. Set them to NaN in "
-                "one of the two."
-            )
-        return features_val, held_out
 
     def _initial_rows(
         self,

@@ -252,7 +252,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         ]
     if isinstance(estimator, CFTClassifier):
         document["head_"] = estimator.head_
-        document["input_shape"] = list(getattr(estimator, "_input_shape", ()))
+        document["input_shape"] = list(estimator._input_shape or ())
         tuner = estimator.fine_tuner_
         document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
     return document
@@ -305,8 +305,8 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
         estimator.coef_, estimator.intercept_ = tuner.coef_, tuner.intercept_
         estimator.report_, estimator.history_ = tuner.report_, []
         estimator.head_, estimator.module_ = document["head_"], None
-        if estimator.head_ is not None:
-            estimator._input_shape = tuple(document["input_shape"])
+        has_network = estimator.head_ is not None
+        estimator._input_shape = tuple(document["input_shape"]) if has_network else None
     return estimator
 
 

@@ -41,7 +41,7 @@ def documented_parameters(item):
     if len(section) < 2:
         return {}
     body = re.split(r"\n\w[\w ]*\n-+\n", section[1])[0]
-    entries = re.findall(r"(?m)^(\w[\w, ]*) : ((?:.|\\\n)+)$", body)
+    entries = re.findall(r"(?m)^\*{0,2}(\w[\w, ]*) : ((?:.|\\\n)+)$", body)
     return {name: text for names, text in entries for name in names.split(", ")}
 
 
