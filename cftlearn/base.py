@@ -239,8 +239,8 @@ class PartialLabelMixin:
             row, column = np.argwhere(both)[0]
             raise ValueError(
                 f"`{names[1]}` must hold other known labels than `y` where the rows "
-                f"are the same; got {int(both.sum())} labels known in both, the first in "
-                f"category {self.categories_[column]!r}, row {row}. Set them to NaN in "
+                f"are the same; got {int(both.sum())} labels known in both, the first "
+                f"in category {self.categories_[column]!r}, row {row}. Set them to NaN in "
                 "one of the two."
             )
         return inputs_val, held_out
