@@ -75,6 +75,7 @@ def refit_category(
         "category": data.name,
         "n_positive": int(y.sum() + y_val.sum()),
         "n_negative": int((~y).sum() + (~y_val).sum()),
+        "n_unknown": 0,  # counted by the caller, which knows whose rows are the same
         "n_held_out": len(y_val),
     }
     lack = _what_lacks(y, y_val)
@@ -114,15 +115,17 @@ def _choose(
     before = score_of(problem.coef, problem.intercept)
     history: list[dict[str, Any]] = []
     best, best_score, best_solver = None, before, None
-    runs = []
+    runs: list[str] = []
     for solver in solvers:
         fit = solver.fit_row(problem)
         history += _labelled(fit, solver, "choose")
         score = score_of(fit.coef, fit.intercept)
-        runs.append(f"{solver.name} {fit.n_iter_run} ({fit.stopped_by})")
+        unit = "" if runs else " iterations"
+        verb = "" if runs else " ran"
+        runs.append(f"{solver.name}{verb} {fit.n_iter_run}{unit} ({fit.stopped_by})")
         if score > best_score and fit.n_iter > 0:
             best, best_score, best_solver = fit, score, solver
-    ran = f"ran {', '.join(runs)}"
+    ran = ", ".join(runs)
     if best is None or best_solver is None:
         kept = RowFit(problem.coef, problem.intercept, 0, 0, "n_iter")
         reason = f"no refit scored above {before:.4f} on the held-out labels; {ran}"
@@ -151,6 +154,8 @@ def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str,
 
 def _what_lacks(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
     """Name the class that is missing where it is needed, or nothing."""
+    if len(y) + len(y_val) == 0:
+        return "no known label"
     for labels, role in ((y, "to fit"), (y_val, "to hold out")):
         for is_positive, word in ((True, "positive"), (False, "negative")):
             if not (labels == is_positive).any():

@@ -179,7 +179,7 @@ def extract_features(
         for start in range(0, len(X), batch_size):
             batch = to_tensor(X[start : start + batch_size], device)
             with torch.inference_mode():
-                output = module(batch)
+                output = _forward(module, batch)
             _check_head_is_last(seen, output, head, len(batch))
             features = seen.pop()[0].float().cpu().numpy()
             if Z is None:
@@ -212,6 +212,21 @@ def _linear(module: nn.Module, name: str) -> nn.Linear:
     return cast(nn.Linear, module.get_submodule(name))
 
 
+def _forward(module: nn.Module, batch: Tensor) -> Any:
+    """Run a network; say what it was given if it fails."""
+    try:
+        return module(batch)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"`module` must accept the rows of `X`; it failed on a batch of shape "
+            f"{tuple(batch.shape)} and type {batch.dtype}: "
+            f"{str(error).strip().splitlines()[0]} Check shape and type of `X`: "
+            "channels first, and X.astype('float32') / 255 for images of bytes."
+        ) from error
+
+
 def _check_head_is_last(
     seen: list[tuple[Tensor, Tensor]], output: Any, head: str, n_rows: int
 ) -> None:
@@ -234,6 +249,13 @@ def _check_head_is_last(
     ):
         raise ValueError(
             f"The classification layer {head!r} must be the last step of the network, "
-            "which must return its logits; the network returns something else. Remove "
-            "what follows it (a sigmoid, say), or name the last layer with `head`."
+            "which must return its logits; the network returns "
+            f"{_kind(output)}. Remove what follows it (a sigmoid, say), or name the "
+            "last layer with `head`."
         )
+
+
+def _kind(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"another tensor, of shape {tuple(output.shape)}"
+    return f"a {type(output).__name__}"

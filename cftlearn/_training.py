@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from cftlearn._networks import seeded_torch, to_tensor
+from cftlearn._networks import (
+    copy_or_make,
+    extract_features,
+    find_head,
+    seeded_torch,
+    to_tensor,
+)
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
 
@@ -53,6 +59,26 @@ class TrainingPlan:
     seed: int
     device: str
     verbose: int = 0
+
+
+def prepare_network(
+    module: Any,
+    head: str | None,
+    X: NDArray[Any],
+    targets: NDArray[np.float64],
+    plan: TrainingPlan,
+    *,
+    train: bool,
+) -> tuple[nn.Module, str, list[dict[str, Any]]]:
+    """Copy a network, find its classification layer, and train it if asked.
+
+    One row is tried first: a wrong layer is told before an hour of training.
+    """
+    network = copy_or_make(module, plan.seed)
+    name = find_head(network, head, targets.shape[1])
+    extract_features(network, name, X[:1], batch_size=1, device=plan.device)
+    history = train_network(network, X, targets, plan) if train else []
+    return network, name, history
 
 
 def train_network(

@@ -196,15 +196,15 @@ class PartialLabelMixin:
             n_expected = len(self.categories_)
             if labels.values.shape[1] != n_expected:
                 raise ValueError(
-                    f"`{names[1]}` must have the {n_expected} categories of `y`; got "
-                    f"{labels.values.shape[1]}."
+                    f"`{names[1]}` must have the {n_expected} categories that `fit` "
+                    f"saw; got {labels.values.shape[1]}."
                 )
             if hasattr(y, "columns") and list(labels.categories) != list(
                 self.categories_
             ):
                 raise ValueError(
-                    f"`{names[1]}` must have the categories of `y` in the same order; "
-                    f"got {list(labels.categories)[:5]} for "
+                    f"`{names[1]}` must have the categories of `fit` in the same "
+                    f"order; got {list(labels.categories)[:5]} for "
                     f"{list(self.categories_)[:5]}. Reorder its columns."
                 )
         self._check_length(X, labels, *names)
@@ -240,8 +240,8 @@ class PartialLabelMixin:
             raise ValueError(
                 f"`{names[1]}` must hold other known labels than `y` where the rows "
                 f"are the same; got {int(both.sum())} labels known in both, the first "
-                f"in category {self.categories_[column]!r}, row {row}. Set them to NaN in "
-                "one of the two."
+                f"in category {self.categories_[column]!r}, row {row}. Set them to NaN "
+                "in one of the two."
             )
         return inputs_val, held_out
 

@@ -18,9 +18,8 @@ from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.labels import PartialLabels, resolve_labels
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.model_selection._hold_out import hold_out_labels
+from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -124,7 +123,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
     module_: Any  # a torch.nn.Module, or None; annotated without importing torch
     head_: Any
-    _input_shape: tuple[int, ...] | None  # of a network's rows; None for features
+    _input_shape: Any  # of a network's rows; None for features
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
@@ -178,6 +177,29 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, those of the fine-tuner by ``fine_tuner__<name>``.
+
+        Parameters
+        ----------
+        **params : dict
+            A fine-tuner is made where there is none.
+
+        Returns
+        -------
+        self : CFTClassifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        nested = any(name.startswith("fine_tuner__") for name in params)
+        if nested and params.get("fine_tuner", self.fine_tuner) is None:
+            params["fine_tuner"] = CategoryWiseFineTuner()
+        return super().set_params(**params)
 
     def fit(
         self,
@@ -235,9 +257,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, read=self._read_inputs, names=names
             )
-        targets = self._stage_one_targets(
-            fitted, held_out if inputs_val is inputs else None
-        )
+        left_out = held_out if inputs_val is inputs else None
+        targets = stage_one_targets(fitted, left_out, unknown=self.unknown)
         tuner = self._make_fine_tuner(int(tuner_seed))
         if self.module is None:
             Z, Z_val, stage_one = inputs, inputs_val, []
@@ -248,7 +269,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         else:
             from cftlearn._networks import head_rows
 
-            stage_one = self._prepare_network(inputs, targets, int(network_seed))
+            stage_one = self._make_network(inputs, targets, int(network_seed))
             coef, intercept = head_rows(self.module_, self.head_)
             tuner.set_params(coef_init=coef, intercept_init=intercept)
             Z = self._features(inputs)
@@ -277,8 +298,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         logits : ndarray of shape (n_samples, n_categories)
-            Above 0 the positive class is likelier. Of shape (n_samples,) for a 1-D
-            target.
+            Above 0 the positive class is likelier. (n_samples,) for a 1-D target.
 
         Raises
         ------
@@ -399,14 +419,16 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         if not has_network:
             self._input_shape = None
             return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
-        inputs = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
-        if reset or self._input_shape is None:
-            self._input_shape = inputs.shape[1:]
-        elif inputs.ndim != len(self._input_shape) + 1:
+        shape = np.shape(X)
+        wanted = shape[1:] if reset else self._input_shape
+        if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
             raise ValueError(
-                f"`X` must hold rows of {len(self._input_shape)} dimensions as in "
-                f"`fit`; got rows of shape {inputs.shape[1:]}."
+                f"`X` must hold rows of shape {wanted} as in `fit`, rows first; got "
+                f"shape {shape}. Pass x[np.newaxis] for a single row x."
             )
+        inputs = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
+        if reset:
+            self._input_shape = inputs.shape[1:]
         return inputs
 
     def _check_threshold(self) -> None:
@@ -419,17 +441,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         if not ((threshold >= 0) & (threshold <= 1)).all():
             low, high = threshold.min(), threshold.max()
             raise ValueError(f"`threshold` must lie in [0, 1]; got {low} to {high}.")
-
-    def _stage_one_targets(
-        self, fitted: PartialLabels, held_out: PartialLabels | None
-    ) -> NDArray[np.float64]:
-        """Resolve unknown labels; held-out cells of the same rows stay left out."""
-        targets = fitted.values.copy()
-        if self.unknown == "negative":
-            targets = resolve_labels(targets, blank="negative")
-        if held_out is not None:
-            targets[held_out.known] = np.nan
-        return targets
 
     def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
@@ -450,21 +461,14 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             tuner.set_params(n_jobs=self.n_jobs)
         return tuner.set_params(verbose=max(tuner.verbose, self.verbose))
 
-    def _prepare_network(
+    def _make_network(
         self, X: NDArray[Any], targets: NDArray[np.float64], seed: int
     ) -> list[dict[str, Any]]:
-        """Copy the network, find its classification layer, and train it if asked."""
+        """Copy the network, and train it if asked; return the history of stage one."""
         from cftlearn._devices import resolve_device
-        from cftlearn._networks import copy_or_make, find_head
-        from cftlearn._training import TrainingPlan, make_loss, train_network
+        from cftlearn._training import TrainingPlan, make_loss, prepare_network
 
-        network = copy_or_make(self.module, seed)
-        self.head_ = find_head(network, self.head, targets.shape[1])
-        self.module_ = network
         self.device_ = resolve_device(self.device)
-        self._features(X[:1])  # the wrong layer is told before an hour of training
-        if not self.train:
-            return []
         plan = TrainingPlan(
             loss=make_loss(self.loss),
             max_epochs=self.max_epochs,
@@ -474,17 +478,16 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             device=self.device_,
             verbose=self.verbose,
         )
-        return train_network(network, X, targets, plan)
+        self.module_, self.head_, history = prepare_network(
+            self.module, self.head, X, targets, plan, train=self.train
+        )
+        return history
 
     def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
         from cftlearn._networks import extract_features
 
         return extract_features(
-            self.module_,
-            self.head_,
-            X,
-            batch_size=self.batch_size,
-            device=self.device_,
+            self.module_, self.head_, X, batch_size=self.batch_size, device=self.device_
         )
 
     def _store(

@@ -94,7 +94,7 @@ class CategoryScoreDisplay:
         metric : {"average_precision", "roc_auc"}, default="average_precision"
             What to compare.
         categories : array-like of shape (n_categories,), default=None
-            Names; by default the columns' numbers.
+            Names; by default those of ``y_true``, or the columns' numbers.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; a new figure by default.
 
@@ -114,7 +114,8 @@ class CategoryScoreDisplay:
             )
         score, name = _METRICS[metric]
         values = [score(y_true, scores, average=None) for scores in (before, after)]
-        names = np.arange(len(values[0])) if categories is None else categories
+        names = getattr(y_true, "columns", np.arange(len(values[0])))
+        names = names if categories is None else categories
         return cls(names, values[0], values[1], name).plot(ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
@@ -237,6 +238,12 @@ class FitnessCurveDisplay:
             if row["solver"] == "ga" and row["phase"] == "choose" and is_shown:
                 values = (row["iteration"], row["fitness_best"], row["score_val"])
                 records.setdefault(name, []).append(values)
+        strangers = (wanted or set()) - set(tuner.categories_)
+        if strangers:
+            raise ValueError(
+                f"`categories` must name fitted categories; got {min(strangers)!r}. "
+                f"There are: {', '.join(tuner.categories_[:20])}."
+            )
         if not records:
             raise ValueError(
                 "There must be generations of a genetic algorithm in `history_`; got "

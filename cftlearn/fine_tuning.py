@@ -20,9 +20,9 @@ from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._seeding import category_seeds
 from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.labels import PartialLabels, resolve_labels
+from cftlearn.labels import PartialLabels
 from cftlearn.metrics._objectives import make_objective
-from cftlearn.model_selection._hold_out import hold_out_labels
+from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
 
 __all__ = ["CategoryWiseFineTuner"]
 
@@ -354,9 +354,7 @@ default="auto"
                 f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
             )
         if self.coef_init is None:
-            targets = resolve_labels(labels.values, blank="negative")
-            if held_out is not None:
-                targets[held_out.known] = np.nan
+            targets = stage_one_targets(labels, held_out)
             return logistic_rows(Z, targets, n_jobs=self.n_jobs)
         coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(
@@ -397,15 +395,10 @@ default="auto"
     def _store(self, results: list[CategoryResult], n_cells: int) -> None:
         self.coef_ = np.stack([result.coef for result in results])
         self.intercept_ = np.array([result.intercept for result in results])
-        self.report_ = [
-            result.report
-            | {
-                "n_unknown": n_cells
-                - result.report["n_positive"]
-                - result.report["n_negative"]
-            }
-            for result in results
-        ]
+        for result in results:
+            line = result.report
+            line["n_unknown"] = n_cells - line["n_positive"] - line["n_negative"]
+        self.report_ = [result.report for result in results]
         self.history_ = [record for result in results for record in result.history]
         skipped = [line for line in self.report_ if line["status"] == "skipped"]
         if skipped:

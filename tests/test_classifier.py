@@ -486,7 +486,7 @@ def test_validation_data_of_the_same_rows(make_model, partial_problem, rng, agai
         (lambda Z, y: (Z[:, :4], y), "X has 4 features"),
         (
             lambda Z, y: (Z, y[:, :2]),
-            "`y_val` must have the 3 categories of `y`; got 2",
+            "`y_val` must have the 3 categories that `fit` saw; got 2",
         ),
         (lambda Z, y: (Z[:9], y), r"`X_val` and `y_val` .* \[9, 40\]"),
         (lambda Z, y: (Z, y + 1.0), "`y_val` must hold 0"),
@@ -681,7 +681,7 @@ def test_named_categories_may_change_places(make_model, partial_problem):
     [
         pytest.param(1.0, "no known negative", id="only positives"),
         pytest.param(0.0, "no known positive", id="only negatives"),
-        pytest.param(np.nan, "no known positive", id="nothing known"),
+        pytest.param(np.nan, "no known label", id="nothing known"),
     ],
 )
 def test_categories_of_one_class_keep_their_row(
@@ -774,12 +774,20 @@ def test_predicting_needs_the_features_of_fit(make_model, partial_problem, netwo
 @pytest.mark.parametrize(
     ("shape", "error", "message"),
     [
-        ((2, 3, 5, 4), ValueError, "X has 3 features"),
-        ((2, 1, 5), ValueError, r"rows of 3 dimensions .* got rows of shape \(1, 5\)"),
-        ((2, 1, 5, 4, 1), ValueError, r"got rows of shape \(1, 5, 4, 1\)"),
-        ((2, 1, 7, 4), RuntimeError, "shapes cannot be multiplied"),
+        (
+            (2, 3, 5, 4),
+            ValueError,
+            r"rows of shape \(1, 5, 4\) as in `fit`, rows first",
+        ),
+        ((1, 5, 4), ValueError, r"got shape \(1, 5, 4\)\. Pass x\[np\.newaxis\]"),
+        ((2, 1, 5, 4, 1), ValueError, r"got shape \(2, 1, 5, 4, 1\)"),
+        (
+            (2, 1, 7, 4),
+            ValueError,
+            r"`module` must accept the rows of `X`; .* shape \(2, 1, 7, 4\)",
+        ),
     ],
-    ids=["channels", "no rows of pixels", "videos", "height"],
+    ids=["channels", "one image", "videos", "height"],
 )
 def test_predicting_needs_the_images_of_fit(
     make_model, partial_problem, images, shape, error, message
@@ -930,6 +938,14 @@ def test_progress_is_silent_where_output_is_no_terminal(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == ""
+
+
+def test_parameters_of_a_default_fine_tuner_are_reached():
+    model = CFTClassifier().set_params(fine_tuner__solver="ga", threshold=0.4)
+    assert model.fine_tuner.solver == "ga"
+    with pytest.raises(ValueError, match="Invalid parameter 'solvr'"):
+        CFTClassifier().set_params(fine_tuner__solvr="ga")
+    assert CFTClassifier().set_params(threshold=0.1).fine_tuner is None
 
 
 def test_parameters_changed_after_fit_are_checked_or_do_not_matter(

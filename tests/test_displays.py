@@ -258,7 +258,7 @@ def test_objectives_of_ones_own(partial_problem, objective, label):
 def test_estimators_without_generations_are_refused(quick_tuner, genetic):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         FitnessCurveDisplay.from_estimator(quick_tuner)
-    with pytest.raises(ValueError, match="got none for these categories"):
+    with pytest.raises(ValueError, match="must name fitted categories; got 'cat'"):
         FitnessCurveDisplay.from_estimator(genetic, categories=["cat"])
 
 

@@ -198,7 +198,10 @@ def test_best_solver_of_a_list_is_taken_per_category(problem):
     zeros = {"coef_init": np.zeros((4, 8)), "intercept_init": np.zeros(4)}
     tuner = CategoryWiseFineTuner(solvers, random_state=0, **zeros).fit(Z, y)
     assert tuner.report_[0]["solver"] == "good"
-    assert "ran bad 5 (max_iter), good 5 (max_iter)" in tuner.report_[0]["reason"]
+    assert (
+        "bad ran 5 iterations (max_iter), good 5 (max_iter)"
+        in tuner.report_[0]["reason"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,7 +286,7 @@ def test_order_of_named_categories_does_not_matter(problem):
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        ([np.nan] * 400, "no known positive, none left to fit"),
+        ([np.nan] * 400, "no known label"),
         ([1.0] * 400, "no known negative, none left to fit"),
         ([0.0] * 400, "no known positive, none left to fit"),
         ([1.0] + [0.0] * 399, "only 1 known positive, none left to hold out"),
@@ -430,7 +433,7 @@ def test_bad_data(problem, change, error, match):
             "X has 3 features, but CategoryWiseFineTuner is expecting 8",
         ),
         (lambda Z, y: (Z[:9], y), "`Z_val` and `y_val` must have one row per sample"),
-        (lambda Z, y: (Z + 1, y[:, :3]), "the 4 categories of `y`; got 3"),
+        (lambda Z, y: (Z + 1, y[:, :3]), "the 4 categories that `fit` saw; got 3"),
         (lambda Z, y: (Z + 1, y - 2), "`y_val` must hold 0"),
     ],
 )
@@ -443,7 +446,7 @@ def test_bad_validation_data(problem, change, match):
 def test_validation_frame_with_other_order_is_refused(problem):
     Z, y, _ = problem
     frame = pd.DataFrame(y, columns=list("abcd"))
-    with pytest.raises(ValueError, match="categories of `y` in the same order"):
+    with pytest.raises(ValueError, match="categories of `fit` in the same order"):
         CategoryWiseFineTuner(QUICK).fit(
             Z, frame, validation_data=(Z + 1, frame[list("bacd")])
         )

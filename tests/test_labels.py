@@ -67,7 +67,6 @@ ACCEPTED = {
     "frame of categories": frame("category", "category"),
     "frame of all sorts": frame("Int8", "object"),
     "frame of Int8 and float": frame("Int8", "float32"),
-    "frame of int with -1": pd.DataFrame(as_int(np.int64), columns=["a", "b"]),
     "frame of sparse columns": frame().astype(pd.SparseDtype("float64")),
     "tensor of float": torch.tensor(EXPECTED),
     "tensor of int with -1": torch.tensor(as_int(np.int16)),
@@ -110,11 +109,6 @@ def test_forms_without_an_unknown_mark_are_all_known(y):
 
 def test_negative_zero_is_negative():
     assert check_partial_labels([[-0.0, 1.0]]).known.all()
-
-
-def test_a_frame_of_booleans_and_integers_reads_the_integers_minus_one_as_unknown():
-    y = pd.DataFrame({"a": [True, False], "b": np.array([-1, 1], dtype=np.int8)})
-    assert_array_equal(check_partial_labels(y).values, [[1.0, NAN], [0.0, 1.0]])
 
 
 @pytest.mark.parametrize(
@@ -172,6 +166,8 @@ UNCERTAIN = r"cftlearn\.labels\.resolve_labels\(y, uncertain=\.\.\.\).*integer a
         np.array([[0, 1], [0, -1], [1, -1]], dtype=object),
         [[0.0, 1], [0, -1], [1, -1]],
         pd.DataFrame({"0": [0, 0, 1], "1": [1.0, -1.0, -1.0]}),
+        pd.DataFrame({"0": [0, 0, 1], "1": [1, -1, -1]}),
+        pd.DataFrame({"0": [False, False, True], "1": [1, -1, -1]}),
         pd.DataFrame({"0": [0, None, 1], "1": [1, -1, -1]}, dtype="Int8"),
         pd.DataFrame({"0": [0, 0, 1], "1": [1, -1, -1]}, dtype="Int8"),
         pd.DataFrame({"0": [0, NAN, 1], "1": [1, -1, -1]}),
@@ -183,6 +179,8 @@ UNCERTAIN = r"cftlearn\.labels\.resolve_labels\(y, uncertain=\.\.\.\).*integer a
         "object",
         "list",
         "float column",
+        "integer frame",
+        "integers beside booleans",
         "Int8 with NA",
         "Int8 without NA",
         "integers beside NaN",
@@ -511,7 +509,7 @@ def test_policies_turn_four_states_into_labels(form, uncertain, blank):
     expected[TABLE == -1] = STATES[uncertain]
     expected[np.isnan(TABLE)] = STATES[blank]
     resolved = resolve_labels(four_states(form), uncertain=uncertain, blank=blank)
-    assert resolved.dtype == np.float64
+    assert np.asarray(resolved).dtype == np.float64
     assert_array_equal(resolved, expected)
 
 
@@ -532,6 +530,14 @@ def test_minus_one_is_uncertain_in_an_integer_column_beside_blanks():
     table = pd.DataFrame({"a": [1, -1], "b": [NAN, 0.0]})
     resolved = resolve_labels(table, uncertain="positive", blank="negative")
     assert_array_equal(resolved, [[1, 0], [1, 0]])
+
+
+def test_a_resolved_frame_keeps_its_names():
+    table = pd.DataFrame({"Edema": [1, -1], "No Finding": [np.nan, 0]}, index=[7, 9])
+    resolved = resolve_labels(table, uncertain={"Edema": "positive"})
+    expected = pd.DataFrame({"Edema": [1.0, 1.0], "No Finding": [np.nan, 0.0]}, [7, 9])
+    pd.testing.assert_frame_equal(resolved, expected)
+    assert check_partial_labels(resolved).categories.tolist() == list(table.columns)
 
 
 @pytest.mark.parametrize("form", ["array", "Int8"])

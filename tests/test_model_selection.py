@@ -283,13 +283,14 @@ def test_the_only_split_that_covers_all_categories_is_found():
 
 
 def test_if_not_all_categories_can_be_covered_as_many_are_as_can_be():
-    pairs = [(1, 3), (1, 3), (3, 4), (3, 4), (1, 4), (0, 1), (0, 2)]
-    y = np.full((5, len(pairs)), np.nan)
-    for category, pair in enumerate(pairs):
-        y[list(pair), category] = 1.0
+    holders = [(0,), (1, 3), (0, 2), (1, 4), (3, 4), (1, 3), (0, 1), (1,), (3, 4), (0,)]
+    y = np.full((5, len(holders)), np.nan)
+    for category, rows in enumerate(holders):
+        y[list(rows), category] = 1.0
     counts = counts_of(y, folds_of(PartialLabelKFold(2), y), 1)
     # Rows 1, 3 and 4 share two folds, so one of their pairs stays together.
-    assert (counts == 0).sum(axis=0).tolist() == [0, 0, 0, 0, 1, 0, 0]
+    absent = (counts == 0).any(axis=0)
+    assert absent.tolist() == [len(rows) == 1 or rows == (1, 4) for rows in holders]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -616,12 +617,12 @@ def test_both_parts_get_a_label_that_occurs_twice(seed):
         assert (part == state).sum(axis=0).tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("n_positive", range(2, 20))
-def test_a_share_of_labels_is_rounded_to_the_nearest_number(n_positive):
-    y = np.full((80, 1), np.nan)
-    y[:n_positive] = 1.0
+@pytest.mark.parametrize("seed", range(5))
+def test_a_share_of_labels_is_rounded_to_the_nearest_number(seed):
+    y = make_labels(400, 8, seed, known=0.2)
     y_test = partial_train_test_split(y, y, test_size=0.25, random_state=0)[3]
-    assert abs(np.nansum(y_test) - n_positive / 4) <= 0.5
+    expected = np.nansum(y, axis=0) / 4
+    assert np.all(np.abs(np.nansum(y_test, axis=0) - expected) <= 0.5)
 
 
 def test_a_number_of_test_rows():

@@ -402,3 +402,18 @@ def test_embeddings_take_integers(rng):
     X = rng.integers(0, 10, (5, 2))
     expected = module[0].weight.detach().numpy()[X].reshape(5, 8)
     np.testing.assert_array_equal(extract(module, X), expected)
+
+
+@pytest.mark.parametrize(
+    ("X", "what"),
+    [
+        (np.zeros((4, 1, 8, 8), dtype=np.uint8), r"shape \(4, 1, 8, 8\) .*torch\.uint8"),
+        (np.zeros((4, 8, 8, 1), dtype=np.float32), r"shape \(4, 8, 8, 1\)"),
+    ],
+    ids=["bytes", "channels last"],
+)
+def test_inputs_that_do_not_fit_the_network_are_named(X, what):
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+    match = rf"`module` must accept the rows of `X`; it failed on a batch of {what}"
+    with pytest.raises(ValueError, match=match):
+        extract_features(network, "2", X, batch_size=8, device="cpu")

@@ -130,7 +130,7 @@ def test_images(tmp_path, make_model, partial_problem, rng):
     model = make_model(network).fit(images, partial_problem[1])
     loaded = load_model(save_model(model, tmp_path / "model"), module=network)
     assert_same_model(loaded, model, images)
-    with pytest.raises(ValueError, match="rows of 3 dimensions"):
+    with pytest.raises(ValueError, match=r"rows of shape \(1, 5, 4\)"):
         loaded.predict(images[:, :, 0])
 
 

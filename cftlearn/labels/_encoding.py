@@ -18,10 +18,13 @@ _CROSS_VAL_PREDICT_HINT = (
 _UNCERTAIN_HINT = (
     "CheXpert's tables write -1.0 for uncertain, other sets write -1 for unknown: "
     "choose with cftlearn.labels.resolve_labels(y, uncertain=...), or pass an "
-    "integer array, in which -1 is unknown."
+    "integer array, np.asarray(y, dtype=int), in which -1 is unknown."
 )
 _MISSING_TYPES = ("NoneType", "NAType", "NaTType")
-_GENERIC_HINT = "Recode the labels first; np.nan marks the unknown ones."
+_GENERIC_HINT = (
+    "Recode the labels first; np.nan marks the unknown ones. Drop columns that are not "
+    "labels."
+)
 
 
 class PartialLabels(NamedTuple):
@@ -57,11 +60,10 @@ def check_partial_labels(
     ----------
     y : array-like or DataFrame of shape (n_samples, n_categories)
         Accepted: floats and objects holding 1, 0 and NaN or None (unknown);
-        booleans; **integer** arrays with 1, 0 and -1 (unknown); pandas frames of
-        such columns, nullable ``Int8`` and ``boolean`` with NA (unknown) included.
-        Not accepted: -1 where NaN or NA could stand, as in floats, objects and
-        nullable integers (*uncertain* in CheXpert's tables, see
-        :func:`resolve_labels`); masked arrays, sparse matrices, other dimensions.
+        booleans; **integer** arrays with 1, 0 and -1 (unknown); pandas frames with
+        1, 0 and NaN or NA (unknown). Not accepted: -1 in floats, objects and frames
+        (*uncertain* in CheXpert's tables, see :func:`resolve_labels`); masked arrays,
+        sparse matrices, other dimensions.
         :class:`PartialLabels` are handed back as they are.
     categories : iterable of str, default=None
         Names of the columns. By default a frame's own column names, else
@@ -313,9 +315,9 @@ def _frame_as_array(frame: Any) -> NDArray[Any]:
 def _series_as_array(series: Any) -> NDArray[Any]:
     if getattr(series.dtype, "kind", "O") not in "biuf":  # judged cell by cell
         return series.astype(object).to_numpy()
-    if isinstance(series.dtype, np.dtype):
-        return series.to_numpy()
-    return series.to_numpy(dtype=np.float64, na_value=np.nan)  # NA is the unknown
+    # Floats, so that -1 is refused: pandas, not the user, decides whether a column of
+    # a table that may mean uncertain by -1 is read as integers.
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _is_missing(cell: object) -> bool:

@@ -17,7 +17,7 @@ def resolve_labels(
     *,
     uncertain: Policy | Mapping[str, Policy] = "unknown",
     blank: Policy | Mapping[str, Policy] = "unknown",
-) -> NDArray[np.float64]:
+) -> Any:
     """Turn positive, negative, uncertain and blank cells into ``y``.
 
     The four states are those of CheXpert's tables. What *uncertain* and *blank*
@@ -36,8 +36,9 @@ def resolve_labels(
 
     Returns
     -------
-    y : ndarray of shape (n_samples, n_categories), float64
-        1 positive, 0 negative, NaN unknown.
+    y : ndarray or DataFrame of shape (n_samples, n_categories), float64
+        1 positive, 0 negative, NaN unknown. A frame if ``table`` is one, with its
+        names of categories.
 
     Raises
     ------
@@ -62,6 +63,9 @@ def resolve_labels(
         values[is_uncertain[:, j], j] = _state(uncertain, name, names, "uncertain")
         values[is_blank[:, j], j] = _state(blank, name, names, "blank")
     refuse_other_values(values, names, "table")
+    frame: Any = table
+    if hasattr(frame, "iloc"):
+        return type(frame)(values, index=frame.index, columns=frame.columns)
     return values
 
 

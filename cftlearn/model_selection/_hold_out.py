@@ -1,9 +1,11 @@
 """Hold out known labels, cell by cell, for choosing a refit."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.labels import PartialLabels
+from cftlearn.labels import PartialLabels, resolve_labels
 
 
 def hold_out_labels(
@@ -34,6 +36,34 @@ def hold_out_labels(
             n_held = int(np.clip(round(fraction * len(rows)), 1, max(len(rows) - 1, 0)))
             held[rng.permutation(rows)[:n_held], j] = True
     return _only(labels, ~held), _only(labels, held)
+
+
+def stage_one_targets(
+    fitted: PartialLabels, held_out: PartialLabels | None, *, unknown: str = "negative"
+) -> NDArray[np.float64]:
+    """Resolve unknown labels for stage one: negatives, or left out.
+
+    Parameters
+    ----------
+    fitted : PartialLabels
+        What may be fitted.
+    held_out : PartialLabels or None
+        Known labels of the same rows that stage one must not see in any way.
+    unknown : {"negative", "ignore"}, default="negative"
+        What unknown labels become.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, n_categories), float64
+        1, 0, or NaN for cells to leave out.
+    """
+    blank: Literal["negative", "unknown"] = (
+        "negative" if unknown == "negative" else "unknown"
+    )
+    targets: NDArray[np.float64] = resolve_labels(fitted.values, blank=blank)
+    if held_out is not None:
+        targets[held_out.known] = np.nan
+    return targets
 
 
 def _only(labels: PartialLabels, cells: NDArray[np.bool_]) -> PartialLabels:

@@ -15,7 +15,10 @@ from cftlearn._dependencies import Interval, validate_params
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 
 RandomStateLike = int | np.random.RandomState | None
-_NO_NAME = ("NoneType", "NAType", "NaTType")
+_TEST_SIZES = [
+    Interval(Real, 0, 1, closed="neither"),
+    Interval(Integral, 1, None, closed="left"),
+]
 
 # What an exchange of rows may pay for: a fold without any row, a category without a
 # known positive in some fold, without a known negative; then evenness, in its units.
@@ -50,7 +53,6 @@ class PartialLabelKFold(BaseCrossValidator):
     See Also
     --------
     partial_train_test_split : One split into two parts, by the same rule.
-    sklearn.model_selection.StratifiedGroupKFold : For one 1-D target.
 
     Notes
     -----
@@ -139,8 +141,7 @@ class PartialLabelKFold(BaseCrossValidator):
             noun = "rows" if groups is None else "groups"
             raise ValueError(
                 f"`n_splits` must be at most the number of {noun}; got "
-                f"n_splits={n_splits} for {n_units} {noun}. Lower n_splits to "
-                f"{n_units} or less."
+                f"n_splits={n_splits} for {n_units} {noun}. Lower n_splits."
             )
         sizes = None
         if groups is None:
@@ -168,15 +169,7 @@ class PartialLabelKFold(BaseCrossValidator):
         return None
 
 
-@validate_params(
-    {
-        "test_size": [
-            Interval(Real, 0, 1, closed="neither"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params({"test_size": _TEST_SIZES}, prefer_skip_nested_validation=True)
 def partial_train_test_split(
     X: Any,
     y: Any,
@@ -197,8 +190,7 @@ def partial_train_test_split(
         An array, frame, tensor, sparse matrix or list; it keeps its type.
     y : array-like of shape (n_samples, n_categories) or (n_samples,)
         1 positive, 0 negative, NaN unknown, in any form that
-        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
-        kind, all known.
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: any two classes.
     *arrays : array-like of shape (n_samples, ...)
         More to be split alike, such as the groups or the full labels.
     test_size : float or int, default=0.25
@@ -288,8 +280,8 @@ def _read_units(
 ) -> tuple[sparse.csr_array, NDArray[np.intp]]:
     """Count what has to be spread, for every row or for every group.
 
-    Returns the counts, one row per unit, of known positives per category, known
-    negatives per category and rows; and the unit of every row.
+    Returns counts, one row per unit: known positives and known negatives of every
+    category, and rows; and the unit of every row.
     """
     if y is None:
         raise ValueError(
@@ -322,7 +314,7 @@ def _number_groups(groups: ArrayLike) -> NDArray[np.intp]:
     unnamed = [
         row
         for row, name in enumerate(names)
-        if type(name).__name__ in _NO_NAME or name != name
+        if type(name).__name__ in ("NoneType", "NAType") or name != name
     ]
     if unnamed:
         raise ValueError(
@@ -412,8 +404,8 @@ class _Hands:
             absent = np.argwhere((self.n_holders == 0) & (self.price > 0))
             if not len(absent):
                 break
-            price = self.price[absent[:, 1]]
-            dearest = absent[price == price.max()]
+            prices = self.price[absent[:, 1]]
+            dearest = absent[prices == prices.max()]
             taker, column = dearest[step % len(dearest)]
             found = self._find_exchange(column, taker, rests_until <= step)
             if found is None:
@@ -451,23 +443,15 @@ class _Hands:
         -1 for none; None if there is no exchange at all.
         """
         holders = self.holders.indices[slice(*self.holders.indptr[column : column + 2])]
-        holders = holders[free[holders]]
         taken = _thin(np.flatnonzero((self.fold == taker) & free))
-        taken_counts = self.units[taken].toarray()
         if self.sizes is None:
             taken = np.append(taken, -1)
-            taken_counts = np.vstack([taken_counts, np.zeros(taken_counts.shape[1])])
         best = None
         for giver in range(len(self.counts)):
-            given = _thin(holders[self.fold[holders] == giver])
+            given = _thin(holders[(self.fold[holders] == giver) & free[holders]])
             if giver == taker or not (len(given) and len(taken)):
                 continue
-            given_counts = self.units[given].toarray()[:, np.newaxis]
-            shift = given_counts - taken_counts
-            held = np.subtract(given_counts > 0, taken_counts > 0, dtype=np.intp)
-            change = self._cost(giver, -shift, -held) - self._cost(giver)
-            change += self._cost(taker, shift, held) - self._cost(taker)
-            change = change.round(6)
+            change = self._changes(giver, taker, given, taken)
             i, j = np.unravel_index(change.argmin(), change.shape)
             if best is None or change[i, j] < best[0]:
                 best = float(change[i, j]), int(given[i]), int(taken[j])
@@ -488,11 +472,27 @@ class _Hands:
         self.counts = np.array([fold.sum(axis=0) for fold in folds])
         self.n_holders = np.array([(fold > 0).sum(axis=0) for fold in folds])
 
-    def _cost(self, fold: int, shift: Any = 0.0, held: Any = 0) -> Any:
-        """Price a fold, its counts shifted: what is absent and what is uneven."""
-        uneven = (self.counts[fold] - self.expected[fold] + shift) ** 2
-        absent = self.n_holders[fold] + held == 0
-        return uneven @ (1 / self.expected[fold]) + absent @ self.price
+    def _changes(
+        self, giver: int, taker: int, given: NDArray[np.intp], taken: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Tell how every exchange of a given for a taken unit changes the cost.
+
+        Squares are multiplied out, so that no array has three axes.
+        """
+        gift = self.units[given].toarray()
+        back = self.units[taken].toarray() * (taken >= 0)[:, np.newaxis]
+        surplus = (self.counts - self.expected) / self.expected
+        pull = 2 * (surplus[taker] - surplus[giver])
+        bend = 1 / self.expected[taker] + 1 / self.expected[giver]
+        last = self.price * (self.n_holders == 1)
+        none = self.price * (self.n_holders == 0)
+        of_gift = gift @ pull + gift**2 @ bend
+        of_gift += (gift > 0) @ (last[giver] - none[taker])
+        of_back = back**2 @ bend - back @ pull
+        of_back += (back > 0) @ (last[taker] - none[giver])
+        of_both = 2 * (gift * bend) @ back.T
+        of_both += ((gift > 0) * (last[giver] + last[taker])) @ (back > 0).T
+        return np.round(of_gift[:, np.newaxis] + of_back - of_both, 6)
 
 
 def _thin(units: NDArray[np.intp]) -> NDArray[np.intp]:
