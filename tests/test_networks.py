@@ -407,7 +407,10 @@ def test_embeddings_take_integers(rng):
 @pytest.mark.parametrize(
     ("X", "what"),
     [
-        (np.zeros((4, 1, 8, 8), dtype=np.uint8), r"shape \(4, 1, 8, 8\) .*torch\.uint8"),
+        (
+            np.zeros((4, 1, 8, 8), dtype=np.uint8),
+            r"shape \(4, 1, 8, 8\) .*torch\.uint8",
+        ),
         (np.zeros((4, 8, 8, 1), dtype=np.float32), r"shape \(4, 8, 8, 1\)"),
     ],
     ids=["bytes", "channels last"],
