@@ -255,7 +255,9 @@ class FitnessCurveDisplay:
         return cls(curves, name.replace("_", " ")).plot(ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
-        """Draw best fitness (solid) and validation score (dotted), averages bold.
+        """Draw best fitness (solid) and validation score (dotted), means in bold.
+
+        A category that stopped counts in the means with its last value.
 
         Parameters
         ----------
@@ -281,7 +283,9 @@ class FitnessCurveDisplay:
                 ],
                 axis=0,
             )
-            ax.plot(generation, mean, style, color=colour, lw=2.5, label=label)
+            ax.plot(
+                generation, mean, style, color=colour, lw=2.5, label=f"{label}, mean"
+            )
         ax.set(xlabel="generation", ylabel=f"{self.objective} of the best row")
         ax.legend(loc="lower right")
         self.ax_ = ax

@@ -958,3 +958,18 @@ def test_parameters_changed_after_fit_are_checked_or_do_not_matter(
     assert_array_equal(model.decision_function(Z), expected)
     with pytest.raises(ValueError, match=r"`threshold` must lie in \[0, 1\]; got 5"):
         model.set_params(threshold=5).predict(Z)
+
+
+def test_grid_search_reaches_the_solver_of_a_default_classifier(partial_problem):
+    from cftlearn.model_selection import PartialLabelKFold
+
+    Z, y, _ = partial_problem
+    search = GridSearchCV(
+        CFTClassifier(random_state=0),
+        {"fine_tuner__solver": ["bce", GeneticSolver(n_generations=10)]},
+        cv=PartialLabelKFold(3),
+        scoring=partial_roc_auc_scorer,
+        error_score="raise",
+    ).fit(Z, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_estimator_.fine_tuner is not None

@@ -955,7 +955,7 @@ def test_folds_fitted_to_other_classes_are_refused():
         ({"X": np.zeros((5, 4))}, ValueError, r"`X` and `y` .*: \[5, 30\]"),
         ({"cv": 1}, ValueError, "`n_splits` must be an int of at least 2; got 1"),
         ({"cv": 31}, ValueError, "got n_splits=31 for 30 rows"),
-        ({"cv": "many"}, ValueError, "Expected `cv` as an integer"),
+        ({"cv": "many"}, ValueError, "Expected `?cv`? as an integer"),
         ({"method": "score"}, ValueError, "'method' parameter .* Got 'score' instead"),
         ({"method": "transform"}, AttributeError, "got 'transform', which MeanDiffer"),
         ({"estimator": object()}, ValueError, "'estimator' parameter"),

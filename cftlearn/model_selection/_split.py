@@ -60,7 +60,7 @@ class PartialLabelKFold(BaseCrossValidator):
     ``n_splits`` known positives (in as many groups) gets one into every fold;
     likewise negatives. Where rows share labels so that this cannot hold for all,
     positives come first. Rarer labels are no error: the metrics name the categories
-    that a fold leaves undefined. Rows or groups cost about 5 microseconds each.
+    that a fold leaves undefined. Cost is linear in the number of rows or groups.
 
     References
     ----------
