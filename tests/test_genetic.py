@@ -96,6 +96,19 @@ def test_stops_by_patience_and_by_the_most_generations():
     assert (short.stopped_by, short.n_iter_run) == ("max_iter", 3)
 
 
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_perfect_fitness_ends_the_search_with_the_same_answer(objective):
+    problem = make_problem(objective)
+    separable = KnownRows(problem.train.Z, problem.train.Z @ problem.coef > 1.0)
+    problem = replace(problem, train=separable)
+    quick = GeneticSolver().fit_row(problem)
+    long = GeneticSolver(stop_when_perfect=False).fit_row(problem)
+    assert quick.stopped_by == "perfect"
+    assert quick.n_iter_run < long.n_iter_run
+    assert quick.history == long.history[: quick.n_iter_run]
+    np.testing.assert_array_equal(quick.coef, long.coef)
+
+
 def test_given_number_of_generations_repeats_the_choice():
     problem = make_problem()
     chosen = GeneticSolver(n_generations=30).fit_row(problem)
@@ -254,6 +267,7 @@ def test_published_parameters():
         "scale_free": False,
         "elite_size": 1,
         "intercept": "evolve",
+        "stop_when_perfect": False,
     }
 
 

@@ -30,6 +30,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.model_selection import (
     PartialLabelKFold,
+    _split,
     cross_val_predict,
     partial_train_test_split,
 )
@@ -480,6 +481,35 @@ def test_k_fold_refuses_parameters_when_it_splits(parameters, match):
 def test_k_fold_refuses_data(X, y, groups, match):
     with pytest.raises(ValueError, match=match):
         PartialLabelKFold(2).split(X, y, groups)
+
+
+@pytest.mark.parametrize("with_groups", [False, True], ids=["rows", "groups"])
+def test_an_exchange_changes_the_cost_as_foretold(with_groups):
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        y = make_labels(30, 5, seed, prevalence=(0.05, 0.3))
+        groups = rng.integers(0, 12, 30) if with_groups else None
+        units, _ = _split._read_units(y, y, groups)
+        hands = _split._Hands(
+            units, np.full(3, 1 / 3), None if with_groups else np.full(3, 10)
+        )
+        hands.deal()
+        for column in range(hands.expected.shape[1]):
+            taker = int(rng.integers(3))
+            free = np.ones(units.shape[0], dtype=bool)
+            found = hands._find_exchange(column, taker, free)
+            if found is not None:
+                before = cost_of(hands)
+                hands._exchange(taker, *found[1:])
+                assert cost_of(hands) - before == pytest.approx(found[0], abs=1e-5)
+
+
+def cost_of(hands):
+    """Count the cost of folds anew: what is uneven, then what is absent."""
+    counts = [hands.units[hands.fold == f].toarray() for f in range(3)]
+    uneven = np.array([c.sum(axis=0) for c in counts]) - hands.expected
+    absent = np.array([~c.any(axis=0) for c in counts])
+    return np.sum(uneven**2 / hands.expected) + np.sum(absent * hands.price)
 
 
 def test_large_tables_take_seconds():

@@ -93,6 +93,9 @@ class GeneticSolver(CategorySolver):
         that the mean probability of the known labels is their share of positives;
         ``"evolve"`` lets it drift as a gene. For other objectives the bias always
         evolves.
+    stop_when_perfect : bool, default=True
+        Stop once the best row has an AUC or AP of 1 on the fitted labels. No row can
+        replace it then, so the answer is that of a longer run.
 
     See Also
     --------
@@ -128,6 +131,7 @@ class GeneticSolver(CategorySolver):
         "scale_free": ["boolean"],
         "elite_size": [Interval(Integral, 1, None, closed="left")],
         "intercept": [StrOptions({"likelihood", "evolve"})],
+        "stop_when_perfect": ["boolean"],
     }
 
     def __init__(
@@ -144,6 +148,7 @@ class GeneticSolver(CategorySolver):
         scale_free: bool = True,
         elite_size: int = 1,
         intercept: Literal["likelihood", "evolve"] = "likelihood",
+        stop_when_perfect: bool = True,
     ) -> None:
         self.population_size = population_size
         self.n_generations = n_generations
@@ -156,6 +161,7 @@ class GeneticSolver(CategorySolver):
         self.scale_free = scale_free
         self.elite_size = elite_size
         self.intercept = intercept
+        self.stop_when_perfect = stop_when_perfect
 
     @classmethod
     def published(cls) -> Self:
@@ -184,6 +190,7 @@ class GeneticSolver(CategorySolver):
             scale_free=False,
             elite_size=1,
             intercept="evolve",
+            stop_when_perfect=False,
         )
 
     @property
@@ -272,6 +279,9 @@ class _Evolution:
             elif generation - best_iter >= solver.patience:
                 stopped_by = "patience"
                 break
+            if self._is_perfect(best):
+                stopped_by = "perfect"
+                break
             if generation < last:
                 population = self._next_generation(population, elite)
         coef, bias = self.space.leave(answer[:-1], float(answer[-1]))
@@ -279,6 +289,15 @@ class _Evolution:
             bias = likeliest_intercept(problem.train.Z @ coef, problem.train.y)
         history = [_plain(record) for record in logbook]
         return RowFit(coef, bias, best_iter, generation, stopped_by, history)
+
+    def _is_perfect(self, best: _Individual) -> bool:
+        """Tell whether no row can be fitter, and none may take the best one's place."""
+        return (
+            self.solver.stop_when_perfect
+            and self.problem.n_iter is None
+            and self.objective.is_ranking
+            and best.fitness.values[0] >= 1.0
+        )
 
     def _make_toolbox(self) -> base.Toolbox:
         solver, toolbox = self.solver, base.Toolbox()
