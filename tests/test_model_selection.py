@@ -30,6 +30,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.model_selection import (
     PartialLabelKFold,
+    _balance,
     _split,
     cross_val_predict,
     partial_train_test_split,
@@ -490,7 +491,7 @@ def test_an_exchange_changes_the_cost_as_foretold(with_groups):
         y = make_labels(30, 5, seed, prevalence=(0.05, 0.3))
         groups = rng.integers(0, 12, 30) if with_groups else None
         units, _ = _split._read_units(y, y, groups)
-        hands = _split._Hands(
+        hands = _balance._Hands(
             units, np.full(3, 1 / 3), None if with_groups else np.full(3, 10)
         )
         hands.deal()
