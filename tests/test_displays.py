@@ -198,7 +198,7 @@ def test_curves_are_those_of_the_history(genetic):
         assert_allclose(curve[2], [row["score_val"] for row in rows])
     assert display.ax_.get_xlabel() == "generation"
     assert display.ax_.get_ylabel() == "roc auc of the best row"
-    assert legend(display) == ["fitted labels", "held-out labels"]
+    assert legend(display) == ["fitted labels, mean", "held-out labels, mean"]
 
 
 def test_bold_curves_are_means_over_categories():
