@@ -102,8 +102,9 @@ def test_kernels_agree_with_scikit_learn(metric, backend, dtype, exact, case, rn
     scores = scores.astype(dtype)
     values = evaluate(metric, scores, y, backend=backend, exact=exact)
     assert values.shape == (len(scores),)
+    finite = np.clip(scores, -1e30, 1e30)  # older versions of the oracle want that
     assert_allclose(
-        values, oracle(metric, scores, y), rtol=0, atol=1e-12 if exact else 1e-6
+        values, oracle(metric, finite, y), rtol=0, atol=1e-12 if exact else 1e-6
     )
 
 
