@@ -97,8 +97,7 @@ class RowFit:
     n_iter_run : int
         How many iterations ran.
     stopped_by : str
-        Why the solver ended: ``"patience"``, ``"max_iter"``, ``"n_iter"``, or
-        ``"perfect"`` where no row could be fitter.
+        Why the solver ended: ``"patience"``, ``"max_iter"`` or ``"n_iter"``.
     history : list of dict
         One record per iteration, with the key ``iteration``.
     """

@@ -50,9 +50,10 @@ class GeneticSolver(CategorySolver):
 
     A population of rows starts as copies of the trained one. Every generation
     selects parents by the metric on the known labels, crosses and mutates them, and
-    keeps the best row as it is, so the best fitness never falls. The best row of each
-    generation is scored on the validation labels; the one that scores best there is
-    the answer [1]_. DEAP runs the evolution [2]_.
+    keeps the best row as it is, so the best fitness never falls; among equally fit
+    rows the newest is the best. The best row of each generation is scored on the
+    validation labels; the one that scores best there is the answer [1]_. DEAP runs
+    the evolution [2]_.
 
     The defaults do not depend on the scale of the features: rows live in
     standardised coordinates, and a mutation changes the logits by a given share of
@@ -93,9 +94,6 @@ class GeneticSolver(CategorySolver):
         that the mean probability of the known labels is their share of positives;
         ``"evolve"`` lets it drift as a gene. For other objectives the bias always
         evolves.
-    stop_when_perfect : bool, default=True
-        Stop once the best row has an AUC or AP of 1 on the fitted labels. No row can
-        replace it then, so the answer is that of a longer run.
 
     See Also
     --------
@@ -131,7 +129,6 @@ class GeneticSolver(CategorySolver):
         "scale_free": ["boolean"],
         "elite_size": [Interval(Integral, 1, None, closed="left")],
         "intercept": [StrOptions({"likelihood", "evolve"})],
-        "stop_when_perfect": ["boolean"],
     }
 
     def __init__(
@@ -148,7 +145,6 @@ class GeneticSolver(CategorySolver):
         scale_free: bool = True,
         elite_size: int = 1,
         intercept: Literal["likelihood", "evolve"] = "likelihood",
-        stop_when_perfect: bool = True,
     ) -> None:
         self.population_size = population_size
         self.n_generations = n_generations
@@ -161,7 +157,6 @@ class GeneticSolver(CategorySolver):
         self.scale_free = scale_free
         self.elite_size = elite_size
         self.intercept = intercept
-        self.stop_when_perfect = stop_when_perfect
 
     @classmethod
     def published(cls) -> Self:
@@ -171,8 +166,9 @@ class GeneticSolver(CategorySolver):
         by roulette; uniform crossover taking a gene from the first parent with
         probability 0.2; with probability 0.5 every gene of a child moves by a
         uniform step of at most 0.001; the best row survives; at most 5000
-        generations, 300 without gain. One thing differs: the authors' code never
-        writes the evolved bias back, this does.
+        generations, 300 without gain. The authors' code never writes the evolved
+        bias back, this does; and which of equally fit rows survives is left to an
+        unstable sort there, to the newest here.
 
         Returns
         -------
@@ -190,7 +186,6 @@ class GeneticSolver(CategorySolver):
             scale_free=False,
             elite_size=1,
             intercept="evolve",
-            stop_when_perfect=False,
         )
 
     @property
@@ -218,9 +213,9 @@ class GeneticSolver(CategorySolver):
             negative fitness.
         """
         self._validate_params()
-        if self.elite_size > self.population_size:
+        if self.elite_size >= self.population_size:
             raise ValueError(
-                "`elite_size` must be at most `population_size`; got "
+                "`elite_size` must be less than `population_size`; got "
                 f"{self.elite_size} and {self.population_size}."
             )
         return _Evolution(self, problem).run()
@@ -257,17 +252,19 @@ class _Evolution:
         statistics.register("fitness_mean", np.mean)
         statistics.register("fitness_std", np.std)
         logbook = tools.Logbook()
-        best, score, best_score, best_iter = None, np.nan, self._score(self.start), 0
+        best_score, best_iter = self._score(self.start), 0
         answer = self.start
         last = solver.n_generations if problem.n_iter is None else problem.n_iter
         stopped_by = "max_iter" if problem.n_iter is None else "n_iter"
         generation = 0
         for generation in range(1, last + 1):
             self.toolbox.evaluate(population)
-            elite.update(population)
-            if best is not elite[0]:  # the hall of fame copies what it takes in
-                best = elite[0]
-                score = self._score(best.genes)
+            # Survivors come first in a generation, so among equals a newcomer wins:
+            # where many rows fit the labels perfectly, the best one goes on moving.
+            elite.clear()
+            elite.update(population[::-1])
+            best = elite[0]
+            score = self._score(best.genes)
             record = {"score_val": score} if problem.n_iter is None else {}
             logbook.record(
                 iteration=generation, **statistics.compile(population), **record
@@ -279,9 +276,6 @@ class _Evolution:
             elif generation - best_iter >= solver.patience:
                 stopped_by = "patience"
                 break
-            if self._is_perfect(best):
-                stopped_by = "perfect"
-                break
             if generation < last:
                 population = self._next_generation(population, elite)
         coef, bias = self.space.leave(answer[:-1], float(answer[-1]))
@@ -290,15 +284,6 @@ class _Evolution:
         history = [_plain(record) for record in logbook]
         return RowFit(coef, bias, best_iter, generation, stopped_by, history)
 
-    def _is_perfect(self, best: _Individual) -> bool:
-        """Tell whether no row can be fitter, and none may take the best one's place."""
-        return (
-            self.solver.stop_when_perfect
-            and self.problem.n_iter is None
-            and self.objective.is_ranking
-            and best.fitness.values[0] >= 1.0
-        )
-
     def _make_toolbox(self) -> base.Toolbox:
         solver, toolbox = self.solver, base.Toolbox()
         if solver.selection == "tournament":
@@ -306,7 +291,7 @@ class _Evolution:
                 "select", tools.selTournament, tournsize=solver.tournament_size
             )
         else:
-            toolbox.register("select", tools.selRoulette)
+            toolbox.register("select", _roulette)
         toolbox.register("mate", _uniform_crossover, self.rng, solver.crossover_prob)
         toolbox.register("mutate", self._mutate)
         toolbox.register("evaluate", self._evaluate)
@@ -381,6 +366,13 @@ class _Evolution:
         return genes + np.where(chosen[:, np.newaxis], steps * self.step, 0).astype(
             dtype
         )
+
+
+def _roulette(population: list[_Individual], k: int) -> list[_Individual]:
+    """Choose in proportion to fitness; anyone where no row has any."""
+    if any(row.fitness.values[0] > 0 for row in population):
+        return tools.selRoulette(population, k)
+    return tools.selRandom(population, k)
 
 
 def _uniform_crossover(
