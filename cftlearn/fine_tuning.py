@@ -121,7 +121,7 @@ default="auto"
     >>> tuner.transform(Z).shape
     (500, 5)
     >>> tuner.report_[0]["n_positive"], tuner.report_[0]["n_negative"]
-    (56, 195)
+    (59, 189)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
