@@ -34,7 +34,13 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
             f"{type(module).__name__}."
         )
     with seeded_torch(seed):
-        made = module()
+        try:
+            made = module()
+        except TypeError as error:
+            raise TypeError(
+                f"A callable `module` must make a network without arguments; {error}. "
+                "Bind them first: module=lambda: Network(...)."
+            ) from error
     if not isinstance(made, nn.Module):
         raise TypeError(
             "A callable `module` must return a torch.nn.Module; got "

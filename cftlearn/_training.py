@@ -169,7 +169,14 @@ def _batch_loss(
             "`module` must return logits of shape (n_rows, n_categories), here "
             f"{tuple(targets.shape)}; got {got}."
         )
-    return plan.loss(logits, targets.to(plan.device))
+    loss = plan.loss(logits, targets.to(plan.device))
+    if not isinstance(loss, Tensor) or loss.ndim:
+        got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise TypeError(
+            "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "
+            f"{got}."
+        )
+    return loss
 
 
 def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:

@@ -420,3 +420,10 @@ def test_inputs_that_do_not_fit_the_network_are_named(X, what):
     match = rf"`module` must accept the rows of `X`; it failed on a batch of {what}"
     with pytest.raises(ValueError, match=match):
         extract_features(network, "2", X, batch_size=8, device="cpu")
+
+
+def test_factory_with_arguments_is_told_to_bind_them():
+    with pytest.raises(
+        TypeError, match=r"must make a network without arguments; .*Bind"
+    ):
+        copy_or_make(nn.Linear, seed=0)

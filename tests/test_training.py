@@ -297,3 +297,17 @@ def test_an_output_of_another_shape_is_refused(problem, module, got):
     X, y = (array[:32] for array in problem)
     with pytest.raises(ValueError, match=rf"here \(32, 3\); got {got}\."):
         train(module, X, y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "got"),
+    [(lambda logits, targets: 1.0, "float"), (lambda logits, targets: logits, r"\(")],
+    ids=["number", "table"],
+)
+def test_loss_must_be_a_scalar_tensor(loss, got):
+    plan = TrainingPlan(
+        loss=loss, max_epochs=1, batch_size=8, learning_rate=0.1, seed=0, device="cpu"
+    )
+    match = rf"`loss` must return a scalar tensor, .* got {got}"
+    with pytest.raises(TypeError, match=match):
+        train_network(nn.Linear(2, 3), np.ones((8, 2)), np.ones((8, 3)), plan)
