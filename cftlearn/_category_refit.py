@@ -1,59 +1,22 @@
 """The refit of one category: candidates, the choice among them, the last fit."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from cftlearn._category_data import (
+    CategoryData,
+    CategoryResult,
+    outcome,
+    skipped,
+    start_report,
+)
 from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, RowFit
 from cftlearn.metrics._objectives import Objective
-
-Floats = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class CategoryData:
-    """What the refit of one category needs to know.
-
-    Attributes
-    ----------
-    name : str
-        The category.
-    Z, y : ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
-        Features, and labels to fit (NaN unknown).
-    Z_val, y_val : ndarray of shape (n_val, n_features), ndarray of shape (n_val,)
-        Features, and labels to choose by (NaN unknown).
-    coef, intercept : ndarray of shape (n_features,), float
-        The trained row.
-    feature_mean, feature_scale : ndarray of shape (n_features,)
-        Moments of the features.
-    seed : int
-        The category's seed.
-    """
-
-    name: str
-    Z: Floats
-    y: NDArray[np.float64]
-    Z_val: Floats
-    y_val: NDArray[np.float64]
-    coef: NDArray[np.float64]
-    intercept: float
-    feature_mean: NDArray[np.float64]
-    feature_scale: NDArray[np.float64]
-    seed: int
-
-
-@dataclass(frozen=True)
-class CategoryResult:
-    """A category's row, its line in the report, and its history."""
-
-    coef: NDArray[np.float64]
-    intercept: float
-    report: dict[str, Any]
-    history: list[dict[str, Any]]
 
 
 def refit_category(
@@ -69,33 +32,15 @@ def refit_category(
     runs as many iterations again on all known labels, if ``refit``.
     """
     started = time.perf_counter()
-    rows, rows_val = ~np.isnan(data.y), ~np.isnan(data.y_val)
-    y, y_val = data.y[rows] == 1.0, data.y_val[rows_val] == 1.0
-    report: dict[str, Any] = {
-        "category": data.name,
-        "n_positive": int(y.sum() + y_val.sum()),
-        "n_negative": int((~y).sum() + (~y_val).sum()),
-        "n_unknown": 0,  # counted by the caller, which knows whose rows are the same
-        "n_held_out": len(y_val),
-    }
-    lack = _what_lacks(y, y_val)
+    train, held_out = data.known()
+    lack = _what_lacks(train.y, held_out.y)
     if lack:
-        report |= _outcome("skipped", lack) | {"seconds": 0.0}
-        return CategoryResult(data.coef, data.intercept, report, [])
-    held_out = KnownRows(data.Z_val[rows_val], y_val)
-    problem = CategoryProblem(
-        train=KnownRows(data.Z[rows], y),
-        validation=held_out,
-        coef=data.coef,
-        intercept=data.intercept,
-        objective=objective,
-        feature_mean=data.feature_mean,
-        feature_scale=data.feature_scale,
-        random_state=data.seed,
-    )
+        return skipped(data, lack)
+    problem = data.problem(objective, train, held_out)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        fit, outcome, history = _choose(problem, held_out, solvers, refit)
-    report |= outcome | {"seconds": time.perf_counter() - started}
+        fit, result, history = _choose(problem, held_out, solvers, refit)
+    report = start_report(data) | result
+    report |= {"seconds": time.perf_counter() - started}
     for record in history:
         record["category"] = data.name
     return CategoryResult(fit.coef, fit.intercept, report, history)
@@ -129,11 +74,11 @@ def _choose(
     if best is None or best_solver is None:
         kept = RowFit(problem.coef, problem.intercept, 0, 0, "n_iter")
         reason = f"no refit scored above {before:.4f} on the held-out labels; {ran}"
-        return kept, _outcome("kept", reason, before, before), history
+        return kept, outcome("kept", reason, before, before), history
     gain = best_score - before
     reason = f"held-out {problem.objective.name} rose by {gain:.4f}; {ran}"
-    outcome = _outcome(
-        "refitted", reason, before, best_score, best_solver.name, best.n_iter
+    result = outcome(
+        "refitted", reason, before, best_score, best_solver.name, best.n_iter, 1.0
     )
     if refit:
         everything = KnownRows(
@@ -145,7 +90,7 @@ def _choose(
         )
         history += _labelled(final, best_solver, "refit")
         best = final
-    return best, outcome, history
+    return best, result, history
 
 
 def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str, Any]]:
@@ -164,21 +109,3 @@ def _what_lacks(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
                 plural = "s" if total > 1 else ""
                 return f"{found} known {word}{plural}, none left {role}"
     return ""
-
-
-def _outcome(
-    status: str,
-    reason: str,
-    before: float = np.nan,
-    after: float = np.nan,
-    solver: str | None = None,
-    n_iter: int = 0,
-) -> dict[str, Any]:
-    return {
-        "status": status,
-        "solver": solver,
-        "score_before": before,
-        "score_after": after,
-        "n_iter": n_iter,
-        "reason": reason,
-    }

@@ -4,7 +4,7 @@ import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import ClassifierTags, Tags
 
+from cftlearn._feature_spaces import FeatureSpace, SpaceName
 from cftlearn.labels import (
     PartialLabels,
     check_partial_labels,
@@ -26,6 +27,7 @@ __all__ = [
     "KnownRows",
     "PartialLabelMixin",
     "RowFit",
+    "UnknownRows",
 ]
 
 
@@ -42,6 +44,21 @@ class KnownRows(NamedTuple):
 
     Z: NDArray[np.floating[Any]]
     y: NDArray[np.bool_]
+
+
+class UnknownRows(NamedTuple):
+    """Rows whose label of one category is unknown, in summary.
+
+    Attributes
+    ----------
+    n_rows : int
+        How many, above 0.
+    mean : ndarray of shape (n_features,), float64
+        Mean of their features.
+    """
+
+    n_rows: int
+    mean: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,10 @@ class CategoryProblem:
         The category's own seed.
     n_iter : int or None
         Run exactly so many iterations, without choosing.
+    spaces : dict of str to FeatureSpace
+        The principal coordinates that the solver's ``needed_spaces`` names.
+    unknown : UnknownRows or None
+        Rows whose label is unknown, in summary. None where there are none.
     """
 
     train: KnownRows
@@ -80,6 +101,8 @@ class CategoryProblem:
     feature_scale: NDArray[np.float64]
     random_state: int
     n_iter: int | None = None
+    spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
+    unknown: UnknownRows | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +120,8 @@ class RowFit:
     n_iter_run : int
         How many iterations ran.
     stopped_by : str
-        Why the solver ended: ``"patience"``, ``"max_iter"`` or ``"n_iter"``.
+        Why the solver ended: ``"patience"``, ``"max_iter"``, ``"n_iter"``, or
+        ``"path"`` at the end of a path of penalties.
     history : list of dict
         One record per iteration, with the key ``iteration``.
     """
@@ -116,6 +140,8 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
     A solver keeps its parameters and nothing else, so one object serves every
     category, also at the same time.
     """
+
+    needed_spaces: ClassVar[tuple[SpaceName, ...]] = ()
 
     @property
     @abstractmethod

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -14,8 +14,11 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from cftlearn._category_refit import CategoryData, CategoryResult, refit_category
+from cftlearn._auto_refit import auto_refit
+from cftlearn._category_data import CategoryData, CategoryResult
+from cftlearn._category_refit import refit_category
 from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._feature_spaces import make_feature_space
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._seeding import category_seeds
 from cftlearn.base import CategorySolver, PartialLabelMixin
@@ -23,6 +26,7 @@ from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
+from cftlearn.solvers._proximal import ProximalSolver
 
 __all__ = ["CategoryWiseFineTuner"]
 
@@ -125,7 +129,11 @@ default="auto"
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "solver": [StrOptions({"auto", "ga", "bce", "asl"}), CategorySolver, list],
+        "solver": [
+            StrOptions({"auto", "ga", "bce", "asl", "proximal"}),
+            CategorySolver,
+            list,
+        ],
         "objective": [StrOptions({"roc_auc", "average_precision"}), callable],
         "coef_init": ["array-like", None],
         "intercept_init": ["array-like", None],
@@ -202,7 +210,8 @@ default="auto"
         """
         self._validate_params()
         objective = make_objective(self.objective)
-        solvers = self._make_solvers()
+        auto = isinstance(self.solver, str) and self.solver == "auto"
+        solvers = [ProximalSolver()] if auto else self._make_solvers()
         features = validate_data(self, Z, dtype=_FLOATS)
         labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -224,25 +233,34 @@ default="auto"
             features, labels, held_out if same_rows else None
         )
         mean, scale = feature_moments(features)
-        data = (
+        needed = dict.fromkeys(name for s in solvers for name in s.needed_spaces)
+        spaces = {
+            name: make_feature_space(features, mean, scale, name) for name in needed
+        }
+        categories = [
             CategoryData(
                 name=str(self.categories_[j]),
                 Z=features,
                 y=labels.values[:, j],
                 Z_val=features_val,
                 y_val=held_out.values[:, j],
+                same_rows=same_rows,
                 coef=self.coef_init_[j],
                 intercept=float(self.intercept_init_[j]),
                 feature_mean=mean,
                 feature_scale=scale,
                 seed=int(seeds[j]),
+                spaces=spaces,
             )
             for j in range(len(seeds))
-        )
-        results = self._run(
-            delayed(refit_category)(item, solvers, objective, self.refit)
-            for item in data
-        )
+        ]
+        if auto:
+            results = auto_refit(categories, objective, refit=self.refit, run=self._run)
+        else:
+            results = self._run(
+                delayed(refit_category)(item, solvers, objective, self.refit)
+                for item in categories
+            )
         self._store(results, len(features) + (0 if same_rows else len(features_val)))
         return self
 
@@ -309,8 +327,7 @@ default="auto"
         return validate_data(self, Z, dtype=_FLOATS, reset=False)
 
     def _make_solvers(self) -> list[CategorySolver]:
-        solver = ["bce", "ga"] if self.solver == "auto" else self.solver
-        given = solver if isinstance(solver, list) else [solver]
+        given = self.solver if isinstance(self.solver, list) else [self.solver]
         if not given:
             raise ValueError(
                 "`solver` must name at least one solver; got an empty list."
@@ -330,6 +347,8 @@ default="auto"
             from cftlearn.solvers import GeneticSolver
 
             return GeneticSolver()
+        if solver == "proximal":
+            return ProximalSolver()
         if solver in ("bce", "asl"):
             from cftlearn._devices import resolve_device
             from cftlearn.solvers import GradientSolver
@@ -337,8 +356,8 @@ default="auto"
             device = resolve_device(self.device)
             return GradientSolver(loss=cast(Any, solver), device=device)
         raise ValueError(
-            "`solver` must be 'auto', 'ga', 'bce', 'asl', a solver object, or a list "
-            f"of them; got {solver!r}."
+            "`solver` must be 'auto', or 'ga', 'bce', 'asl', 'proximal', a solver "
+            f"object, or a list of these; got {solver!r}."
         )
 
     def _initial_rows(
@@ -372,8 +391,7 @@ default="auto"
             )
         return coef.copy(), intercept.copy()
 
-    def _run(self, jobs: Any) -> list[CategoryResult]:
-        results = []
+    def _run(self, jobs: Iterable[Any]) -> list[Any]:
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
         progress = tqdm(
             parallel(jobs),
@@ -382,21 +400,14 @@ default="auto"
             unit="category",
             disable=None if self.verbose else True,
         )
-        for result in progress:
-            _LOGGER.info(
-                "%s: %s, %s",
-                result.report["category"],
-                result.report["status"],
-                result.report["reason"],
-            )
-            results.append(result)
-        return results
+        return list(progress)
 
     def _store(self, results: list[CategoryResult], n_cells: int) -> None:
         self.coef_ = np.stack([result.coef for result in results])
         self.intercept_ = np.array([result.intercept for result in results])
         for result in results:
             line = result.report
+            _LOGGER.info("%(category)s: %(status)s, %(reason)s", line)
             line["n_unknown"] = n_cells - line["n_positive"] - line["n_negative"]
         self.report_ = [result.report for result in results]
         self.history_ = [record for result in results for record in result.history]

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn.classifier import CFTClassifier
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.solvers import GeneticSolver, GradientSolver
+from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,13 @@ _FORMAT = 1
 _DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
 _CLASSES = {
     cls.__name__: cls
-    for cls in (CFTClassifier, CategoryWiseFineTuner, GeneticSolver, GradientSolver)
+    for cls in (
+        CFTClassifier,
+        CategoryWiseFineTuner,
+        GeneticSolver,
+        GradientSolver,
+        ProximalSolver,
+    )
 }
 _ROWS = ("coef_", "intercept_", "coef_init_", "intercept_init_")
 _TABLES = ("categories_", "classes_", "feature_names_in_")  # names and classes
@@ -268,7 +274,8 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
         arrays[name] = value
         return {"array": name}
     if isinstance(value, (list, tuple)):
-        return [_encoded(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        items = [_encoded(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        return {"tuple": items} if isinstance(value, tuple) else items
     if _CLASSES.get(type(value).__name__) is type(value):
         return _described(value, f"{name}.", arrays)
     raise TypeError(
@@ -315,6 +322,8 @@ def _decoded(value: Any, arrays: Arrays, name: str) -> Any:
         return [_decoded(v, arrays, f"{name}.{i}") for i, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
+    if "tuple" in value:
+        return tuple(_decoded(value["tuple"], arrays, name))
     if "array" in value:
         return arrays[value["array"]]
     return _rebuilt(value, f"{name}.", arrays)

@@ -7,16 +7,18 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.base import CategorySolver
-from cftlearn.solvers import GeneticSolver, GradientSolver
+from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 ESTIMATORS = [
     CategoryWiseFineTuner(),
     CategoryWiseFineTuner("ga", objective="average_precision"),
     CategoryWiseFineTuner("asl", refit=False),
+    CategoryWiseFineTuner("proximal"),
+    CategoryWiseFineTuner(refit=False),
     CFTClassifier(),
     CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
 ]
-SOLVERS = [GeneticSolver, GradientSolver]
+SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
@@ -48,12 +50,15 @@ def test_every_solver_is_exported():
     assert all(issubclass(solver, CategorySolver) for solver in exported)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    "solver",
+    [GeneticSolver.published(), GradientSolver.published(), ProximalSolver()],
+    ids=str,
+)
 def test_solver_is_cloned_with_its_parameters(solver):
-    published = solver.published()
-    copied = clone(published)
-    assert copied is not published
-    assert copied.get_params() == published.get_params()
+    copied = clone(solver)
+    assert copied is not solver
+    assert copied.get_params() == solver.get_params()
     assert set(solver._parameter_constraints) == set(copied.get_params())
 
 

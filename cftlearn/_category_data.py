@@ -1,0 +1,145 @@
+"""What the refit of one category needs to know, and what it answers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn._feature_spaces import FeatureSpace, SpaceName
+from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
+from cftlearn.metrics._objectives import Objective
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class CategoryData:
+    """What the refit of one category needs to know.
+
+    Attributes
+    ----------
+    name : str
+        The category.
+    Z, y : ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
+        Features, and labels to fit (NaN unknown).
+    Z_val, y_val : ndarray of shape (n_val, n_features), ndarray of shape (n_val,)
+        Features, and labels to choose by (NaN unknown).
+    same_rows : bool
+        True if ``Z_val`` are the rows of ``Z``.
+    coef, intercept : ndarray of shape (n_features,), float
+        The trained row.
+    feature_mean, feature_scale : ndarray of shape (n_features,)
+        Moments of the features.
+    seed : int
+        The category's seed.
+    spaces : dict of str to FeatureSpace
+        Principal coordinates that a solver needs.
+    """
+
+    name: str
+    Z: Floats
+    y: NDArray[np.float64]
+    Z_val: Floats
+    y_val: NDArray[np.float64]
+    same_rows: bool
+    coef: NDArray[np.float64]
+    intercept: float
+    feature_mean: NDArray[np.float64]
+    feature_scale: NDArray[np.float64]
+    seed: int
+    spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
+
+    def known(self) -> tuple[KnownRows, KnownRows]:
+        """Gather the rows to fit and the held-out rows."""
+        rows, rows_val = ~np.isnan(self.y), ~np.isnan(self.y_val)
+        return (
+            KnownRows(self.Z[rows], self.y[rows] == 1.0),
+            KnownRows(self.Z_val[rows_val], self.y_val[rows_val] == 1.0),
+        )
+
+    def unknown_rows(self) -> NDArray[np.intp]:
+        """Index the rows of ``Z`` whose label is unknown altogether."""
+        unknown = np.isnan(self.y)
+        if self.same_rows:
+            unknown &= np.isnan(self.y_val)
+        return np.flatnonzero(unknown)
+
+    def problem(
+        self, objective: Objective, train: KnownRows, validation: KnownRows
+    ) -> CategoryProblem:
+        """State the problem for a solver, given what :meth:`known` gathered."""
+        return CategoryProblem(
+            train=train,
+            validation=validation,
+            coef=self.coef,
+            intercept=self.intercept,
+            objective=objective,
+            feature_mean=self.feature_mean,
+            feature_scale=self.feature_scale,
+            random_state=self.seed,
+            spaces=self.spaces,
+            unknown=self._summarise_unknown(train, validation),
+        )
+
+    def _summarise_unknown(
+        self, train: KnownRows, validation: KnownRows
+    ) -> UnknownRows | None:
+        """Take the known rows from the sum of all: cheaper than a sum of the rest."""
+        count = len(self.unknown_rows())
+        if count == 0:
+            return None
+        total = len(self.Z) * self.feature_mean
+        total = total - train.Z.sum(axis=0, dtype=np.float64)
+        if self.same_rows:
+            total -= validation.Z.sum(axis=0, dtype=np.float64)
+        return UnknownRows(count, total / count)
+
+
+@dataclass(frozen=True)
+class CategoryResult:
+    """A category's row, its line in the report, and its history."""
+
+    coef: NDArray[np.float64]
+    intercept: float
+    report: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+def start_report(data: CategoryData) -> dict[str, Any]:
+    """Count the labels of a category."""
+    labels = np.concatenate([data.y, data.y_val])
+    return {
+        "category": data.name,
+        "n_positive": int(np.count_nonzero(labels == 1.0)),
+        "n_negative": int(np.count_nonzero(labels == 0.0)),
+        "n_unknown": 0,  # counted by the caller, which knows whose rows are the same
+        "n_held_out": int(np.count_nonzero(~np.isnan(data.y_val))),
+    }
+
+
+def outcome(
+    status: str,
+    reason: str,
+    before: float = np.nan,
+    after: float = np.nan,
+    solver: str | None = None,
+    n_iter: int = 0,
+    weight: float = 0.0,
+) -> dict[str, Any]:
+    """Say how a category ended."""
+    return {
+        "status": status,
+        "solver": solver,
+        "score_before": before,
+        "score_after": after,
+        "n_iter": n_iter,
+        "weight": weight,
+        "reason": reason,
+    }
+
+
+def skipped(data: CategoryData, reason: str) -> CategoryResult:
+    """Leave a category as it was."""
+    report = start_report(data) | outcome("skipped", reason) | {"seconds": 0.0}
+    return CategoryResult(data.coef, data.intercept, report, [])

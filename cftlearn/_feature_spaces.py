@@ -1,0 +1,117 @@
+"""Principal coordinates of all rows' features: computed once, shared by categories."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+Floats = NDArray[np.floating[Any]]
+SpaceName = Literal["standard", "tempered"]
+
+_BATCH_ROWS = 16_384
+_NEGLIGIBLE = 1e-10  # of the largest variance: directions in which nothing varies
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """Scaled features, turned to their principal axes.
+
+    Coordinates of different axes are uncorrelated over all rows, with mean 0. What a
+    row of weights does to *all* rows, known or not, is therefore a sum over axes: its
+    logits have variance ``variances @ weights**2``.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,), float64
+        What features are centred and divided by.
+    axes : ndarray of shape (n_features, n_axes)
+        Orthonormal columns, the direction of greatest variance first.
+    variances : ndarray of shape (n_axes,), float64
+        Variance of each coordinate over all rows.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    axes: Floats
+    variances: NDArray[np.float64]
+
+    def coordinates(self, Z: Floats) -> Floats:
+        """Express features of shape (n, n_features) as (n, n_axes)."""
+        dtype = self.axes.dtype
+        return ((Z - self.mean.astype(dtype)) / self.scale.astype(dtype)) @ self.axes
+
+    def enter(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Express a user's row in coordinates, without its bias."""
+        return (coef * self.scale) @ self.axes.astype(np.float64)
+
+    def leave(
+        self, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Hand rows of shape (n_rows, n_axes) back in the scale of the features."""
+        coef = (weights @ self.axes.T.astype(np.float64)) / self.scale
+        return coef, bias - coef @ self.mean
+
+    def spread(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the standard deviation of rows' logits over all rows of features."""
+        return np.sqrt(weights**2 @ self.variances)
+
+
+def make_feature_space(
+    Z: Floats,
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    name: SpaceName,
+) -> FeatureSpace:
+    """Scale features and find their principal axes.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        All rows.
+    mean, scale : ndarray of shape (n_features,)
+        Mean and standard deviation of each feature, 1 for a constant one.
+    name : {"standard", "tempered"}
+        ``"standard"`` gives every feature a standard deviation of 1. ``"tempered"``
+        goes half of the way there: it divides by the geometric mean of the feature's
+        own deviation and the overall one, so that features which vary more weigh
+        more, but less so than as they are.
+
+    Returns
+    -------
+    space : FeatureSpace
+        In the precision of ``Z``.
+    """
+    if name == "tempered":
+        scale = np.sqrt(scale * np.sqrt(np.mean(scale**2)))
+    n_samples, n_features = Z.shape
+    if n_samples < n_features:
+        rows = ((Z - mean) / scale).astype(np.float64)
+        variances, vectors = np.linalg.eigh(rows @ rows.T / n_samples)
+        keep = _worth_keeping(variances)
+        axes = rows.T @ vectors[:, keep]
+        axes /= np.linalg.norm(axes, axis=0)
+    else:
+        variances, vectors = np.linalg.eigh(_covariance(Z, mean, scale))
+        keep = _worth_keeping(variances)
+        axes = vectors[:, keep]
+    return FeatureSpace(mean, scale, axes.astype(Z.dtype), variances[keep])
+
+
+def _covariance(
+    Z: Floats, mean: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    total = np.zeros((Z.shape[1], Z.shape[1]))
+    centre, unit = mean.astype(Z.dtype), scale.astype(Z.dtype)
+    for batch in gen_batches(len(Z), _BATCH_ROWS):  # no copy of all features
+        rows = (Z[batch] - centre) / unit
+        total += rows.T @ rows
+    return total / len(Z)
+
+
+def _worth_keeping(variances: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Order axes by falling variance, without those in which nothing varies."""
+    falling = np.argsort(-variances, kind="stable")
+    floor = _NEGLIGIBLE * max(float(variances.max(initial=0.0)), 0.0)
+    return falling[variances[falling] > floor]
