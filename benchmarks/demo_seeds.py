@@ -35,7 +35,7 @@ def main() -> None:
 def run_setting(seeds: list[int], known: float, max_epochs: int) -> None:
     """Run all seeds of one length of stage one."""
     print(f"\ndigit panels, {known:.0%} known, {max_epochs} epochs; test mean AP")
-    names = ("seed", "before", "CFT-GA", "gain", "CFT-BCE", "gain")
+    names = ("seed", "before", "auto", "gain", "GA", "gain", "BCE", "gain")
     print(f"{names[0]:>10} " + " ".join(f"{name:>8}" for name in names[1:]))
     rows = []
     for seed in seeds:
@@ -51,11 +51,13 @@ def run_setting(seeds: list[int], known: float, max_epochs: int) -> None:
                 output=Path(folder),
                 n_jobs=1,
             )
-        before, ga, bce = scores["before"], scores["ga"], scores["bce"]
-        rows.append((before, ga, ga - before, bce, bce - before))
+        before = scores["before"]
+        after = [scores[solver] for solver in ("auto", "ga", "bce")]
+        rows.append((before, *(x for ap in after for x in (ap, ap - before))))
         print_row(str(seed), rows[-1])
     print_row("mean", np.mean(rows, axis=0))
-    print_row("std", np.std(rows, axis=0, ddof=1) if len(rows) > 1 else np.zeros(5))
+    if len(rows) > 1:
+        print_row("std", np.std(rows, axis=0, ddof=1))
 
 
 def print_row(name: str, row: np.ndarray | tuple[float, ...]) -> None:

@@ -49,11 +49,12 @@ class Proposal:
     held_out, against_unknown, fitted : ndarray of shape (n_candidates,)
         See :class:`~cftlearn._evidence.Evidence`.
     labels : tuple of float
-        The three effective numbers of labels.
+        The effective numbers of labels of these three, and of positives.
     trained_spread : float
         Standard deviation of the trained row's logits.
     trained : tuple of float
-        The trained row's held-out AUC, and that against unknown labels.
+        The trained row's held-out AUC, that against unknown labels, and that of
+        positives to fit against held-out positives.
     seconds : float
         Time taken.
     """
@@ -66,9 +67,9 @@ class Proposal:
     held_out: NDArray[np.float64]
     against_unknown: NDArray[np.float64]
     fitted: NDArray[np.float64]
-    labels: tuple[float, float, float]
+    labels: tuple[float, float, float, float]
     trained_spread: float
-    trained: tuple[float, float]
+    trained: tuple[float, float, float]
     seconds: float
 
 
@@ -137,7 +138,7 @@ def propose(
         answers = [
             inquiry.ask(fitted) for fitted in solver.fit_paths(problem, known, weight)
         ]
-        trained = inquiry.ask_trained(data.coef)
+        trained = inquiry.ask_trained(data.coef, train)
     space = data.spaces["standard"]
     return Proposal(
         candidates=solver.candidates(problem),
@@ -171,6 +172,7 @@ class _Inquiry:
             effective_labels(len(self.positives), len(self.negatives)),
             effective_labels(len(self.positives), len(self.unknown)),
             effective_labels(*map(len, self.fitted)),
+            effective_labels(int(fitted.sum()), len(self.positives)),
         )
 
     def ask(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
@@ -197,17 +199,21 @@ class _Inquiry:
             "fitted": on_fitted,
         }
 
-    def ask_trained(self, coef: NDArray[np.float64]) -> tuple[float, float]:
-        """Give the trained row's AUC on held-out labels, and against unknown ones."""
-        logits = self.held_out.Z @ coef
-        against_known = against_unknown = float("nan")
+    def ask_trained(
+        self, coef: NDArray[np.float64], train: KnownRows
+    ) -> tuple[float, float, float]:
+        """Ask about the trained row as about candidates, and what it memorised."""
+        logits, y = self.held_out.Z @ coef, self.held_out.y
+        against_known = against_unknown = memory = float("nan")
         if self.labels[0]:
-            y = self.held_out.y
             against_known = float(_auc(logits[None, y], logits[None, ~y])[0])
         if self.labels[1]:
             unknown = self.unknown @ coef
             against_unknown = float(_auc(logits[None], unknown[None])[0])
-        return against_known, against_unknown
+        if self.labels[3]:
+            fitted = train.Z[train.y] @ coef
+            memory = float(_auc(fitted[None], logits[None, y])[0])
+        return against_known, against_unknown, memory
 
 
 def _sample(
@@ -239,7 +245,7 @@ def _evidence(proposal: Proposal, universe: list[Candidate]) -> Evidence:
         placed[place] = values
         return placed
 
-    held_out_labels, unknown_labels, fitted_labels = proposal.labels
+    held_out_labels, unknown_labels, fitted_labels, memory_labels = proposal.labels
     return Evidence(
         held_out=spread_out(proposal.held_out),
         held_out_labels=held_out_labels,
@@ -249,6 +255,8 @@ def _evidence(proposal: Proposal, universe: list[Candidate]) -> Evidence:
         fitted_labels=fitted_labels,
         trained_held_out=proposal.trained[0],
         trained_against_unknown=proposal.trained[1],
+        memory=proposal.trained[2],
+        memory_labels=memory_labels,
         independent=np.array([c.toward == "zero" for c in universe]),
         available=available,
     )
@@ -277,7 +285,7 @@ def _settle(
         row, bias, left_out = _average(data, proposal, weights, verdict.trained)
         after = _score(objective, held_out.y, left_out)
         kept = verdict.trained >= _MAJORITY
-        reason = _reason(proposal, verdict, place, n_pooled)
+        reason = _reason(proposal, verdict, n_pooled)
         if not objective.is_ranking and not kept and after <= before:
             kept, reason = True, f"held-out {objective.name} did not rise; {reason}"
         result = outcome(
@@ -328,20 +336,12 @@ def _score(
     return objective.single(y, logits)
 
 
-def _reason(
-    proposal: Proposal, verdict: Verdict, place: list[int], n_pooled: int
-) -> str:
-    weights = verdict.candidates[place]
-    heaviest = int(np.argmax(weights))
-    pooled = float(verdict.candidates @ verdict.pooled_gain)
-    own = ""
-    if proposal.labels[0]:
-        gain = weights @ (proposal.held_out - proposal.trained[0])
-        own = f"{gain / max(weights.sum(), 1e-12):+.3f} here, "
+def _reason(proposal: Proposal, verdict: Verdict, n_pooled: int) -> str:
+    judged = proposal.labels[0] or proposal.labels[1]
+    own = f"{verdict.gain:+.3f}, " if judged else ""
     return (
-        f"refits weigh {1 - verdict.trained:.2f}, the trained row "
-        f"{verdict.trained:.2f}; change in held-out AUC {own}{pooled:+.3f} over "
-        f"{n_pooled} categories; heaviest: {proposal.candidates[heaviest]}"
+        f"refits weigh {1 - verdict.trained:.2f}; held-out AUC {own}"
+        f"{verdict.pooled_gain:+.3f} over {n_pooled} categories"
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 # What a difference in AUC of 1 is worth, in nats, per effective label.
 _NATS = 2.0
@@ -16,8 +17,13 @@ _UNKNOWN_LABEL = 0.2
 # categories together have many more than _POOL_NEEDS of them.
 _POOL_WORTH = 20.0
 _POOL_NEEDS = 20.0
-# How plausible it is a priori that the trained row is best, in nats.
-TRAINED_LOG_PRIOR = -2.0
+# How plausible it is a priori that refits rank better than trained rows, in nats, by
+# what trained rows memorised: the first where they rank the positives that they were
+# fitted to like those that they never saw, and so much more per AUC between the two.
+MODEST_LOG_ODDS = -1.0
+LOG_ODDS_PER_MEMORY = 10.0
+_USUAL_MEMORY = 0.9  # AUC, as long as positives are few
+_MEMORY_NEEDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Evidence:
         Their effective number.
     trained_held_out, trained_against_unknown : float
         The same of the trained row.
+    memory : float
+        ROC AUC by which the trained row ranks positives that it was fitted to above
+        held-out positives; NaN where there are none.
+    memory_labels : float
+        Their effective number.
     independent : ndarray of shape (n_candidates,), bool
         Candidates that do not start from the trained row.
     available : ndarray of shape (n_candidates,), bool
@@ -54,14 +65,10 @@ class Evidence:
     fitted_labels: float
     trained_held_out: float
     trained_against_unknown: float
+    memory: float
+    memory_labels: float
     independent: NDArray[np.bool_]
     available: NDArray[np.bool_]
-
-    @property
-    def gain(self) -> NDArray[np.float64]:
-        """Held-out AUC above the trained row's; 0 where there is none."""
-        gain = self.held_out - self.trained_held_out
-        return np.where(self.available & (self.held_out_labels > 0), gain, 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,13 +81,16 @@ class Verdict:
         Weight of the trained row, in [0, 1].
     candidates : ndarray of shape (n_candidates,)
         Weights of the candidates; they and ``trained`` sum to 1.
-    pooled_gain : ndarray of shape (n_candidates,)
-        Mean gain in held-out AUC over all categories, shrunk where labels are few.
+    gain : float
+        By how much refits, averaged by weight, beat the trained row in held-out AUC.
+    pooled_gain : float
+        The mean of it over all categories, shrunk where labels are few.
     """
 
     trained: float
     candidates: NDArray[np.float64]
-    pooled_gain: NDArray[np.float64]
+    gain: float
+    pooled_gain: float
 
 
 def effective_labels(n_positive: float, n_negative: float) -> float:
@@ -94,11 +104,13 @@ def weigh(
 ) -> list[Verdict] | list[None]:
     """Weigh the candidates of every category by its own evidence and by all.
 
-    The weight of a candidate is the exponential of its score: the gain in AUC over the
-    trained row, in nats per effective label, of the category's own labels; of the mean
-    over all categories; and its log prior. That is a Gibbs posterior with a ranking
-    loss. A gain within its own noise moves weights little, and the mean over categories
-    stands in where a category has too few labels.
+    Candidates first, among themselves: the weight of one is the exponential of its
+    score, which is its AUC in nats per effective label of the category, the same of
+    the mean over all categories, and its log prior; a Gibbs posterior with a ranking
+    loss. Then their average against the trained row, by its gain in AUC in the same
+    currency, and by prior odds: the more the trained rows memorised, the likelier is
+    a refit to rank better. So a gain within its own noise moves little, and the other
+    categories stand in where a category has too few labels.
 
     Parameters
     ----------
@@ -114,32 +126,48 @@ def weigh(
     """
     if not categories:
         return []
-    gains = np.array([item.gain for item in categories])
-    held_out = np.array([item.held_out_labels for item in categories])
     available = np.array([item.available for item in categories])
-    unknown = np.array([_against_unknown(item) for item in categories])
-    unknown_labels = np.array([item.against_unknown_labels for item in categories])
-    fitted = np.array([_fitted(item) for item in categories])
-    fitted_labels = np.array([item.fitted_labels for item in categories])
-    if held_out.sum() + unknown_labels.sum() == 0.0:
+    known = np.array([_gain_on_known(item) for item in categories])
+    known_labels = np.array([item.held_out_labels for item in categories])
+    unknown = np.array([_gain_on_unknown(item) for item in categories])
+    unknown_labels = np.array(
+        [_UNKNOWN_LABEL * item.against_unknown_labels for item in categories]
+    )
+    fitted = np.array([_among_independent(item) for item in categories])
+    fitted_labels = np.array(
+        [_FITTED_LABEL * item.fitted_labels for item in categories]
+    )
+    labels = known_labels + unknown_labels
+    if labels.sum() == 0.0:
         return [None] * len(categories)
-    score = np.zeros(gains.shape)
-    pooled_gain = _pool(gains, held_out, available)
-    for own, labels in (
-        (gains, held_out),
-        (unknown, _UNKNOWN_LABEL * unknown_labels),
-        (fitted, _FITTED_LABEL * fitted_labels),
+    score = np.zeros(known.shape)
+    for own, count in (
+        (known, known_labels),
+        (unknown, unknown_labels),
+        (fitted, fitted_labels),
     ):
-        score += own * labels[:, None] + _POOL_WORTH * _pool(own, labels, available)
+        score += own * count[:, None] + _POOL_WORTH * _pool(own, count, available)
     score = np.where(available, _NATS * score + log_prior, -np.inf)
-    return [_verdict(row, pooled_gain) for row in score]
+    weights = np.exp(score - score.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    gains = np.sum(weights * (known + unknown), axis=1)  # a category has one of them
+    pooled = float(labels @ gains) / float(labels.sum() + _POOL_NEEDS)
+    odds = _NATS * (labels * gains + _POOL_WORTH * pooled) + _prior_odds(categories)
+    refits = expit(odds)
+    return [
+        Verdict(float(1 - share), share * row, float(gain), pooled)
+        for share, row, gain in zip(refits, weights, gains, strict=True)
+    ]
 
 
-def _verdict(score: NDArray[np.float64], pooled_gain: NDArray[np.float64]) -> Verdict:
-    everything = np.append(score, TRAINED_LOG_PRIOR)  # whose gain over itself is 0
-    weights = np.exp(everything - everything.max())
-    weights /= weights.sum()
-    return Verdict(float(weights[-1]), weights[:-1], pooled_gain)
+def _prior_odds(categories: list[Evidence]) -> float:
+    """Log odds of refits before their gain is known, by the memory of trained rows."""
+    count = sum(item.memory_labels for item in categories)
+    total = sum(
+        item.memory_labels * item.memory for item in categories if item.memory_labels
+    )
+    memory = (total + _MEMORY_NEEDS * _USUAL_MEMORY) / (count + _MEMORY_NEEDS)
+    return MODEST_LOG_ODDS + LOG_ODDS_PER_MEMORY * (memory - 0.5)
 
 
 def _pool(
@@ -152,12 +180,17 @@ def _pool(
     return (labels @ (own * available)) / (counts + _POOL_NEEDS)
 
 
-def _against_unknown(item: Evidence) -> NDArray[np.float64]:
+def _gain_on_known(item: Evidence) -> NDArray[np.float64]:
+    gain = item.held_out - item.trained_held_out
+    return np.where(item.available & (item.held_out_labels > 0), gain, 0.0)
+
+
+def _gain_on_unknown(item: Evidence) -> NDArray[np.float64]:
     gain = item.against_unknown - item.trained_against_unknown
     return np.where(item.available & (item.against_unknown_labels > 0), gain, 0.0)
 
 
-def _fitted(item: Evidence) -> NDArray[np.float64]:
+def _among_independent(item: Evidence) -> NDArray[np.float64]:
     """Compare independent candidates with each other, and leave the others aside."""
     usable = item.independent & item.available
     if item.fitted_labels == 0.0 or not usable.any():

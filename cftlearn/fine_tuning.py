@@ -32,32 +32,48 @@ __all__ = ["CategoryWiseFineTuner"]
 
 _LOGGER = logging.getLogger("cftlearn")
 _FLOATS = [np.float64, np.float32]
+_NEEDS = {  # of a refit, by whether the solver is "auto"
+    True: "A refit needs a known positive, and a known negative or unknown labels.",
+    False: "A refit needs at least two known positives and two known negatives, or "
+    "validation_data that holds both classes.",
+}
 
 
 class CategoryWiseFineTuner(PartialLabelMixin, TransformerMixin, BaseEstimator):
     """Refit every category's logistic regression on its known labels.
 
     Takes features ``Z`` and the rows of a trained classification layer, holds out
-    some known labels, and lets one or more solvers refit each row on the others. A
-    row is replaced only if a refit scores higher on the held-out labels; then it is
-    refitted on all known labels. Unknown labels are never used [1]_. Categories that
-    lack known labels of a class stay as they are, and ``report_`` says so.
+    some known labels, refits each row on the others, and lets the held-out labels
+    judge; then it is refitted on all known labels [1]_. The trained row stands where
+    they do not support a refit, or where known labels of a class are missing;
+    ``report_`` says so.
 
-    Categories are independent: results depend neither on the other columns of ``y``
-    nor on ``n_jobs``.
+    ``solver="auto"`` fits every category by some forty penalised logistic regressions
+    (:class:`~cftlearn.solvers.ProximalSolver`) and weighs them, and the trained row,
+    by how each ranks labels that it did not see: held-out ones above all, left out of
+    a fit one by one. A category's own labels are too few to choose by, so evidence is
+    pooled: what ranks better over all categories weighs more in each. The new row is
+    the average by weight, if refits outweigh the trained row. A category without a
+    known negative can be refitted too, since unknown labels stand in as weak ones.
+
+    With any other solver categories are independent, and the refit that scores best
+    on a category's own held-out labels is taken. In both cases results depend neither
+    on the order of the columns of ``y`` nor on ``n_jobs``.
 
     Parameters
     ----------
-    solver : {"auto", "ga", "bce", "asl"}, solver object, or list of them, \
-default="auto"
+    solver : {"auto", "ga", "bce", "asl", "proximal"}, solver object, or list of \
+them, default="auto"
         How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`, ``"bce"``
-        and ``"asl"`` are :class:`~cftlearn.solvers.GradientSolver` with that loss.
-        With a list each category takes the solver that scores best on its held-out
-        labels. ``"auto"`` is ``["bce", "ga"]``.
+        and ``"asl"`` are :class:`~cftlearn.solvers.GradientSolver` with that loss,
+        ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`. With a list each
+        category takes the solver that scores best on its held-out labels.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
-        What a refit is judged by, and what the genetic algorithm maximises. A
-        callable has the signature ``metric(y_true, y_score) -> float``, gets known
-        labels and logits of one category, and is better when higher.
+        What a refit is judged by, and what the genetic algorithm maximises.
+        ``"auto"`` always judges by ranking, and takes no refit by which a callable
+        falls on the held-out labels. A callable has the signature
+        ``metric(y_true, y_score) -> float``, gets known labels and logits of one
+        category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
         The trained rows. None fits Negative-mode logistic regressions first, leaving
         the held-out labels out.
@@ -97,11 +113,13 @@ default="auto"
         ``n_held_out`` labels; ``status`` ("refitted", "kept" or "skipped") with its
         ``reason``; the ``solver`` whose row stands (None if the trained one does)
         and its ``n_iter``; ``score_before`` and ``score_after``, the objective on
-        the held-out labels (before the last refit); ``seconds``.
+        the held-out labels (before the last refit; with ``"auto"``, of fits that left
+        them out); ``weight``, the share of refits in the new row; ``seconds``.
         ``pandas.DataFrame(report_)`` is the table.
     history_ : list of dict
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
-        "refit" on all known labels), ``iteration``, and the solver's numbers.
+        "refit" on all known labels), ``iteration``, and the solver's numbers; with
+        ``"auto"`` one per candidate, with its ``weight``.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -420,8 +438,7 @@ default="auto"
             lack = "category lacks" if len(skipped) == 1 else "categories lack"
             warnings.warn(
                 f"{len(skipped)} {lack} known labels and stayed as trained: "
-                f"{shown}{more}. A refit needs at least two known positives and two "
-                "known negatives, or validation_data that holds both classes.",
+                f"{shown}{more}. {_NEEDS[self.solver == 'auto']}",
                 UndefinedCategoryWarning,
                 stacklevel=3,
             )

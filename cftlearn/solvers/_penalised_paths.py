@@ -285,8 +285,8 @@ def _as_many_columns_as_rows(scaled: NDArray[np.float64]) -> NDArray[np.float64]
     n = gram.shape[1]
     size = np.trace(gram, axis1=1, axis2=2) / n
     gram[:, np.arange(n), np.arange(n)] += _JITTER * (size + _JITTER)[:, None]
-    root: NDArray[np.float64] = np.linalg.cholesky(gram)
-    return root
+    root = np.linalg.cholesky(gram)
+    return np.asarray(root, dtype=np.float64)
 
 
 def _hessian(
