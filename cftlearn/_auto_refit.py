@@ -100,7 +100,7 @@ def auto_refit(
         In the order of ``categories``.
     """
     solver = ProximalSolver()
-    lacks = [_what_lacks(data) for data in categories]
+    lacks = [_what_lacks(data, refit) for data in categories]
     live = [data for data, lack in zip(categories, lacks, strict=True) if not lack]
     proposals = run(delayed(propose)(data, solver, objective, refit) for data in live)
     universe = list(
@@ -362,17 +362,16 @@ def _history(
     ]
 
 
-def _what_lacks(data: CategoryData) -> str:
+def _what_lacks(data: CategoryData, refit: bool) -> str:
     """Name what keeps a category from being refitted, or nothing."""
-    labels = np.concatenate([data.y, data.y_val])
+    labels = np.concatenate([data.y, data.y_val]) if refit else data.y
+    left = "" if refit else " left to fit"
     n_positive = np.count_nonzero(labels == 1.0)
     n_negative = np.count_nonzero(labels == 0.0)
     if n_positive + n_negative == 0:
-        return "no known label"
+        return f"no known label{left}"
     if n_positive == 0:
-        return "no known positive"
+        return f"no known positive{left}"
     if n_negative == 0 and not len(data.unknown_rows()):
-        return "no known negative, and no unknown label to stand in for one"
-    if np.all(np.isnan(data.y)):
-        return "no known label left to fit"
+        return f"no known negative{left}, and no unknown label to stand in for one"
     return ""

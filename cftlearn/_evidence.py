@@ -153,10 +153,9 @@ def weigh(
     gains = np.sum(weights * (known + unknown), axis=1)  # a category has one of them
     pooled = float(labels @ gains) / float(labels.sum() + _POOL_NEEDS)
     odds = _NATS * (labels * gains + _POOL_WORTH * pooled) + _prior_odds(categories)
-    refits = expit(odds)
     return [
-        Verdict(float(1 - share), share * row, float(gain), pooled)
-        for share, row, gain in zip(refits, weights, gains, strict=True)
+        Verdict(float(expit(-odd)), expit(odd) * row, float(gain), pooled)
+        for odd, row, gain in zip(odds, weights, gains, strict=True)
     ]
 
 

@@ -21,6 +21,8 @@ _DECREASE = 1e-3  # Newton's decrement, in nats, at which a fit is done
 _LBFGS_STEPS = 60
 _JITTER = 1e-9  # of the mean squared length of rows, where some are equal
 _MOST_LEVERAGE = 0.999
+_FIXED_POINT_STEPS = 40
+_TINY = 1e-12
 _MOST_PAIRED = 256  # rows of a class that are compared pair by pair
 
 
@@ -140,17 +142,27 @@ class _DensePath(PenalisedPath):
         """Compare every pair by a fit without both of its rows."""
         if max(len(positives), len(negatives)) > _MOST_PAIRED:
             return super().ranking_evidence(positives, negatives)
-        n_positive = len(positives)
-        rows = np.concatenate([positives, negatives])
-        chosen = self._design[:, rows]
-        influence = chosen @ np.linalg.solve(self._hessian, chosen.transpose(0, 2, 1))
-        removal = self._removal(np.diagonal(influence, axis1=1, axis2=2), rows)
-        change = influence * removal[:, :, None]  # of logit b when row a is left out
-        alone = self._logits[:, rows] + np.diagonal(change, axis1=1, axis2=2)
-        by_negative = change[:, n_positive:, :n_positive].transpose(0, 2, 1)
-        by_positive = change[:, :n_positive, n_positive:]
-        margin = alone[:, :n_positive, None] + by_negative
-        margin = margin - alone[:, None, n_positive:] - by_positive
+        first, second = self._design[:, positives], self._design[:, negatives]
+        solved = np.linalg.solve(self._hessian, second.transpose(0, 2, 1))
+        across = first @ solved  # influence of a positive and a negative on each other
+        of_second = np.einsum("krp,kpr->kr", second, solved)[:, None, :]
+        solved = np.linalg.solve(self._hessian, first.transpose(0, 2, 1))
+        of_first = np.einsum("krp,kpr->kr", first, solved)[:, :, None]
+        curved_first = self._curvature[:, positives, None]
+        curved_second = self._curvature[:, None, negatives]
+        pull_first, pull_second = (
+            self._pull[:, positives, None],
+            self._pull[:, None, negatives],
+        )
+        free_first = 1 - of_first * curved_first
+        free_second = 1 - of_second * curved_second
+        free_both = free_first * free_second - across**2 * curved_first * curved_second
+        move_first = of_first * pull_first + across * pull_second
+        move_second = across * pull_first + of_second * pull_second
+        change = free_second * move_first + across * curved_second * move_second
+        change -= free_first * move_second + across * curved_first * move_first
+        margin = self._logits[:, positives, None] - self._logits[:, None, negatives]
+        margin += change / np.maximum(free_both, 1 - _MOST_LEVERAGE)
         return np.mean((margin > 0) + 0.5 * (margin == 0), axis=(1, 2))
 
     def _removal(
@@ -161,7 +173,7 @@ class _DensePath(PenalisedPath):
 
 
 class _LargePath(PenalisedPath):
-    """Quasi-Newton steps in preconditioned coordinates, leverages from variances."""
+    """Quasi-Newton steps in preconditioned coordinates, influence from variances."""
 
     def __init__(self, problem: PathProblem) -> None:
         self._problem = problem
@@ -184,18 +196,17 @@ class _LargePath(PenalisedPath):
         problem = self._problem
         chance = expit(self._logits)
         curvature = problem.weight * chance * (1 - chance)
-        total = curvature.sum(axis=1)
-        spread = self._moments[problem.lead.shape[1] :]
-        spread = spread / max(float(problem.weight.sum()), 1e-12)
-        squares = problem.rows[rows].astype(np.float64) ** 2
-        stiffness = total[:, None] * spread + problem.penalties
-        own = (1.0 / stiffness) @ squares.T
-        shift = _bias_part(curvature)[:, None]
-        leverage = (own + shift) * curvature[:, rows]
         pull = (problem.weight * (chance - problem.y))[:, rows]
-        return self._logits[:, rows] + own * pull / (
-            1 - np.minimum(leverage, _MOST_LEVERAGE)
+        spread = self._moments[problem.lead.shape[1] :]
+        spread = spread / max(float(problem.weight.sum()), _TINY)
+        stiffness = np.stack(
+            [
+                _stiffness_without(own, spread, penalty)
+                for own, penalty in zip(curvature, problem.penalties, strict=True)
+            ]
         )
+        squares = problem.rows[rows].astype(np.float64) ** 2
+        return self._logits[:, rows] + (1.0 / stiffness) @ squares.T * pull
 
     def _predict(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         problem = self._problem
@@ -227,6 +238,25 @@ class _LargePath(PenalisedPath):
             loss, guess * root, jac=True, method="L-BFGS-B", options=options
         )
         return result.x / root
+
+
+def _stiffness_without(
+    curvature: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    penalty: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Mean second derivatives along the axes, for the fit without one row.
+
+    Rows that are many compared with the axes add their curvature; of fewer rows each
+    counts less, by the fixed point known from random matrices: the share that a row
+    keeps is 1 / (1 + its curvature times its squared length in the inverse).
+    """
+    total, count = curvature.sum(), max(np.count_nonzero(curvature), 1)
+    kept = 1.0
+    for _ in range(_FIXED_POINT_STEPS):
+        length = np.sum(spread / (kept * total * spread + penalty))
+        kept = 0.5 * (kept + 1.0 / (1.0 + total / count * length))
+    return kept * total * spread + penalty
 
 
 def _newton(
