@@ -187,7 +187,7 @@ class _Inquiry:
             coef = fitted.coef.astype(self.unknown.dtype)
             unknown = coef @ self.unknown.T + fitted.intercept[:, None]
             against_unknown = _auc(left_out, unknown)
-        if self.labels[2]:
+        if self.labels[2] and path.asks_many:
             on_fitted = path.ranking_evidence(*self.fitted)
         return {
             "coef": (fitted.coef / spread[:, None]).astype(np.float32),

@@ -41,7 +41,8 @@ class Evidence:
     against_unknown_labels : float
         Their effective number; 0 where held-out labels have both classes.
     fitted : ndarray of shape (n_candidates,)
-        ROC AUC on labels that stage one fitted, but not the candidate.
+        ROC AUC on labels that stage one fitted, but not the candidate. All NaN where
+        there are so many other labels that it is not asked for.
     fitted_labels : float
         Their effective number.
     trained_held_out, trained_against_unknown : float
@@ -192,6 +193,6 @@ def _gain_on_unknown(item: Evidence) -> NDArray[np.float64]:
 def _among_independent(item: Evidence) -> NDArray[np.float64]:
     """Compare independent candidates with each other, and leave the others aside."""
     usable = item.independent & item.available
-    if item.fitted_labels == 0.0 or not usable.any():
+    if item.fitted_labels == 0.0 or not usable.any() or np.isnan(item.fitted).all():
         return np.zeros(len(usable))
     return np.where(usable, item.fitted - item.fitted[usable].mean(), 0.0)

@@ -21,8 +21,6 @@ _DECREASE = 1e-3  # Newton's decrement, in nats, at which a fit is done
 _LBFGS_STEPS = 60
 _JITTER = 1e-9  # of the mean squared length of rows, where some are equal
 _MOST_LEVERAGE = 0.999
-_FIXED_POINT_STEPS = 40
-_TINY = 1e-12
 _MOST_PAIRED = 256  # rows of a class that are compared pair by pair
 
 
@@ -56,13 +54,16 @@ class PathProblem:
 
 
 class PenalisedPath:
-    """Fits along a path, and their approximate leave-one-out logits.
+    """Fits along a path, and what they would say of their rows without them.
 
-    A fit without one of its rows is approximated by one step of Newton's method from
-    the fit with it [1]_; so a row's label can judge the very fit that used it.
+    So a row's label can judge the very fit that used it. Where that is cheap, a fit
+    without a row, or a pair of rows, is one step of Newton's method away from the fit
+    with them [1]_.
 
     Attributes
     ----------
+    asks_many : bool
+        Whether it is cheap to ask about several sets of rows.
     weights : ndarray of shape (n_path, n_axes)
         Rows in principal coordinates.
     lead : ndarray of shape (n_path, n_lead)
@@ -74,14 +75,15 @@ class PenalisedPath:
        via approximate leave-one-out cross-validation", JRSS B 2020.
     """
 
+    asks_many = True
     weights: NDArray[np.float64]
     lead: NDArray[np.float64]
 
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Logits of rows by fits without them, of shape (n_path, n_rows).
 
-        The shift of the bias is not counted: it would set every positive back
-        against every negative by the same amount.
+        Up to a shift of the bias, which would set every positive back against every
+        negative by the same amount.
         """
         raise NotImplementedError
 
@@ -173,40 +175,42 @@ class _DensePath(PenalisedPath):
 
 
 class _LargePath(PenalisedPath):
-    """Quasi-Newton steps in preconditioned coordinates, influence from variances."""
+    """Quasi-Newton steps in preconditioned coordinates; rows left out in truth.
+
+    The fits without rows are fitted again, all of these rows left out at once.
+    """
+
+    asks_many = False
 
     def __init__(self, problem: PathProblem) -> None:
         self._problem = problem
-        n_path, n_axes = problem.penalties.shape
         n_lead = problem.lead.shape[1]
-        self.weights = np.empty((n_path, n_axes))
-        self.lead = np.empty((n_path, n_lead))
-        self._logits = np.empty((n_path, len(problem.y)))
         self._moments = _weighted_squares(problem)
-        guess = np.zeros(n_lead + n_axes)
-        for k in range(n_path):
-            stiffness = np.concatenate(
-                [np.full(n_lead, _LEAD_PENALTY), problem.penalties[k]]
-            )
-            guess = self._fit(stiffness, guess)
-            self.lead[k], self.weights[k] = guess[:n_lead], guess[n_lead:]
-            self._logits[k] = self._predict(guess)
+        start = np.zeros((1, n_lead + problem.rows.shape[1]))
+        self._found = self._fit_all(problem.weight, start)
+        self.lead, self.weights = self._found[:, :n_lead], self._found[:, n_lead:]
+        self._without: tuple[bytes, NDArray[np.float64]] | None = None
 
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        problem = self._problem
-        chance = expit(self._logits)
-        curvature = problem.weight * chance * (1 - chance)
-        pull = (problem.weight * (chance - problem.y))[:, rows]
-        spread = self._moments[problem.lead.shape[1] :]
-        spread = spread / max(float(problem.weight.sum()), _TINY)
-        stiffness = np.stack(
-            [
-                _stiffness_without(own, spread, penalty)
-                for own, penalty in zip(curvature, problem.penalties, strict=True)
-            ]
-        )
-        squares = problem.rows[rows].astype(np.float64) ** 2
-        return self._logits[:, rows] + (1.0 / stiffness) @ squares.T * pull
+        key = np.sort(rows).tobytes()
+        if self._without is None or self._without[0] != key:
+            weight = self._problem.weight.copy()
+            weight[rows] = 0.0
+            found = self._fit_all(weight, self._found) if weight.any() else self._found
+            logits = np.stack([self._predict(row) for row in found])
+            self._without = key, logits
+        return self._without[1][:, rows]
+
+    def _fit_all(
+        self, weight: NDArray[np.float64], starts: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Fit the path for weights, from its own rows or one after the other."""
+        found = np.empty((len(self._problem.penalties), starts.shape[1]))
+        for k, penalty in enumerate(self._problem.penalties):
+            start = starts[k] if len(starts) == len(found) else found[max(k - 1, 0)]
+            start = starts[0] if k == 0 else start
+            found[k] = self._fit(weight, penalty, start)
+        return found
 
     def _predict(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         problem = self._problem
@@ -216,17 +220,20 @@ class _LargePath(PenalisedPath):
 
     def _fit(
         self,
-        stiffness: NDArray[np.float64],
-        guess: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        penalty: NDArray[np.float64],
+        start: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         problem = self._problem
+        lead_penalty = np.full(problem.lead.shape[1], _LEAD_PENALTY)
+        stiffness = np.concatenate([lead_penalty, penalty])
         root = np.sqrt(stiffness + 0.25 * self._moments)
 
         def loss(scaled: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             found = scaled / root
             logits = self._predict(found)
-            value = problem.weight @ (np.logaddexp(0.0, logits) - problem.y * logits)
-            pull = problem.weight * (expit(logits) - problem.y)
+            value = weight @ (np.logaddexp(0.0, logits) - problem.y * logits)
+            pull = weight * (expit(logits) - problem.y)
             gradient = np.concatenate(
                 [problem.lead.T @ pull, pull.astype(problem.rows.dtype) @ problem.rows]
             )
@@ -235,28 +242,9 @@ class _LargePath(PenalisedPath):
 
         options = {"maxiter": _LBFGS_STEPS, "gtol": 1e-4, "ftol": 1e-9}
         result = minimize(
-            loss, guess * root, jac=True, method="L-BFGS-B", options=options
+            loss, start * root, jac=True, method="L-BFGS-B", options=options
         )
         return result.x / root
-
-
-def _stiffness_without(
-    curvature: NDArray[np.float64],
-    spread: NDArray[np.float64],
-    penalty: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Mean second derivatives along the axes, for the fit without one row.
-
-    Rows that are many compared with the axes add their curvature; of fewer rows each
-    counts less, by the fixed point known from random matrices: the share that a row
-    keeps is 1 / (1 + its curvature times its squared length in the inverse).
-    """
-    total, count = curvature.sum(), max(np.count_nonzero(curvature), 1)
-    kept = 1.0
-    for _ in range(_FIXED_POINT_STEPS):
-        length = np.sum(spread / (kept * total * spread + penalty))
-        kept = 0.5 * (kept + 1.0 / (1.0 + total / count * length))
-    return kept * total * spread + penalty
 
 
 def _newton(
