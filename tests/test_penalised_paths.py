@@ -270,10 +270,8 @@ def test_a_row_many_times_is_one_row_of_great_weight(fit, branch, dtype, n_axes)
     logits = predict(single, path)
     assert_allclose(logits, predict(single, heavy), atol=0.05)
     assert_allclose(predict(single, path)[:, 4], predict(copied, path)[:, 4])
-    left_out = path.left_out(np.arange(4, 34))
-    assert_allclose(left_out, left_out[:, :1] + np.zeros(30), atol=1e-4)
     # one of many copies says little of itself
-    assert_allclose(left_out[:, 0], logits[:, 4], atol=0.2)
+    assert_allclose(path.left_out(np.array([4]))[:, 0], logits[:, 4], atol=0.2)
 
 
 @pytest.mark.parametrize("seed", [33, 92])
@@ -377,29 +375,35 @@ def test_left_out_logits_are_those_of_refits_without_the_row(fit, shape, noise):
     assert (agreement > 0.99).all()
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (60, 5),
-        (24, 30),
-    ],
-    ids=SHAPES,
-)
-@pytest.mark.parametrize("noise", [1.0, 3.0], ids=["signal", "noise"])
-def test_left_out_logits_from_variances_come_near_those_of_refits(fit, shape, noise):
-    problem = make_problem(shape, seed=1, noise=noise)
-    error, fitted, agreement = errors_left_out(problem, fit("large", problem))
-    assert (np.median(error, axis=1) < 0.3 * np.median(fitted, axis=1)).all()
-    assert (agreement > 0.8).all()
+@pytest.mark.parametrize("shape", [(60, 5), (24, 30)], ids=SHAPES)
+def test_large_problems_are_fitted_again_without_all_the_rows(fit, shape):
+    problem = make_problem(shape, seed=1)
+    path = fit("large", problem)
+    rows = np.array([3, 1, 8])
+    weight = problem.weight.copy()
+    weight[rows] = 0.0
+    again = predict(problem, fit("large", replace(problem, weight=weight)))
+    assert_allclose(path.left_out(rows), again[:, rows], atol=0.02)
+    before = predict(problem, path)
+    assert not np.allclose(before[:, rows], again[:, rows], atol=0.02)
+    everything = path.left_out(np.arange(len(problem.y)))  # nothing is left to fit
+    assert_allclose(everything, before)
 
 
 @by_branch
 def test_left_out_logits_may_be_asked_for_in_any_order(fit, branch):
     path = fit(branch, make_problem((30, 5)))
+    some = np.array([7, 3, 29])
+    found = path.left_out(some)
+    assert_allclose(path.left_out(some[::-1]), found[:, ::-1], rtol=1e-6)
+    assert path.left_out(some[:0]).shape == (3, 0)
+
+
+def test_single_rows_are_left_out_one_by_one(fit):
+    path = fit("dense", make_problem((30, 5)))
     everything = path.left_out(np.arange(30))
     some = np.array([7, 3, 29])
     assert_allclose(path.left_out(some), everything[:, some], rtol=1e-6)
-    assert path.left_out(some[:0]).shape == (3, 0)
 
 
 @pytest.mark.parametrize("shape", [(22, 4), (14, 25)], ids=SHAPES)
