@@ -11,7 +11,7 @@ Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
 
 _BATCH_ROWS = 16_384
-_NEGLIGIBLE = 1e-10  # of the largest variance: directions in which nothing varies
+_NEGLIGIBLE = 1e-10  # of the largest variance, or of 1: nothing varies there
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ def _covariance(
     Z: Floats, mean: NDArray[np.float64], scale: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     total = np.zeros((Z.shape[1], Z.shape[1]))
-    centre, unit = mean.astype(Z.dtype), scale.astype(Z.dtype)
     for batch in gen_batches(len(Z), _BATCH_ROWS):  # no copy of all features
-        rows = (Z[batch] - centre) / unit
+        rows = (Z[batch] - mean) / scale  # in double precision
         total += rows.T @ rows
     return total / len(Z)
 
@@ -113,5 +112,5 @@ def _covariance(
 def _worth_keeping(variances: NDArray[np.float64]) -> NDArray[np.intp]:
     """Order axes by falling variance, without those in which nothing varies."""
     falling = np.argsort(-variances, kind="stable")
-    floor = _NEGLIGIBLE * max(float(variances.max(initial=0.0)), 0.0)
+    floor = _NEGLIGIBLE * max(float(variances.max(initial=0.0)), 1.0)
     return falling[variances[falling] > floor]

@@ -237,6 +237,22 @@ def test_no_gain_leaves_the_prior(make):
         assert verdict.gain == verdict.pooled_gain == 0.0
 
 
+def test_without_positives_to_compare_the_usual_memory_is_assumed():
+    even = category(np.full(N_CANDIDATES, 0.7))
+    verdict = weigh([even], np.zeros(N_CANDIDATES))[0]
+    odds = MODEST_LOG_ODDS + LOG_ODDS_PER_MEMORY * 0.4
+    assert verdict.trained == pytest.approx(expit(-odds))
+
+
+def test_gains_against_unknown_labels_count_against_the_trained_row():
+    better, worse = (
+        weigh([against_unknown(np.full(N_CANDIDATES, auc), 1e3)], np.zeros(4))[0]
+        for auc in (0.75, 0.65)
+    )
+    assert better.trained < 1e-6 < 1 - 1e-6 < worse.trained
+    assert better.gain == pytest.approx(0.05)
+
+
 def test_trained_rows_that_memorised_nothing_are_kept_in_doubt():
     even = category(np.full(N_CANDIDATES, 0.7))
     weights = [

@@ -459,9 +459,15 @@ def test_single_precision_gives_nearly_the_same_rows(d):
     ("params", "match"),
     [
         ({"spreads": ()}, "`spreads` must hold at least one number; got none"),
-        ({"spreads": (1.0, 0.0)}, "`spreads` must hold numbers above 0; got 0.0"),
-        ({"spreads": (np.nan,)}, "`spreads` must hold numbers above 0; got nan"),
-        ({"spreads": ("1",)}, "`spreads` must hold numbers above 0; got '1'"),
+        (
+            {"spreads": (1.0, 0.0)},
+            "`spreads` must hold numbers in \\(0, 1e6\\); got 0.0",
+        ),
+        (
+            {"spreads": (np.nan,)},
+            "`spreads` must hold numbers in \\(0, 1e6\\); got nan",
+        ),
+        ({"spreads": ("1",)}, "`spreads` must hold numbers in \\(0, 1e6\\); got '1'"),
         ({"spreads": 1.0}, "'spreads' parameter .* must be an array-like"),
         ({"unknown_weights": ()}, "`unknown_weights` must hold at least one number"),
         ({"unknown_weights": (-0.1,)}, r"must hold numbers in \[0, 1\]; got -0.1"),

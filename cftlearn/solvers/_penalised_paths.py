@@ -196,8 +196,10 @@ class _LargePath(PenalisedPath):
         if self._without is None or self._without[0] != key:
             weight = self._problem.weight.copy()
             weight[rows] = 0.0
-            found = self._fit_all(weight, self._found) if weight.any() else self._found
-            logits = np.stack([self._predict(row) for row in found])
+            logits = np.full((len(self._found), len(weight)), np.nan)
+            if weight.any():
+                found = self._fit_all(weight, self._found)
+                logits = np.stack([self._predict(row) for row in found])
             self._without = key, logits
         return self._without[1][:, rows]
 

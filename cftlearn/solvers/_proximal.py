@@ -113,7 +113,7 @@ class ProximalSolver(CategorySolver):
     Parameters
     ----------
     spreads : array-like of float, default=(0.4, 1.0, 2.5, 6.0)
-        The path: standard deviations, above 0, that logits have before any label is
+        The path: standard deviations in (0, 1e6) that logits have before any label is
         seen. A small one pulls hard.
     unknown_weights : array-like of float, default=(0.0, 0.03, 0.3)
         Weights in [0, 1] of an unknown label as a negative, relative to a known one.
@@ -195,7 +195,8 @@ default=('standard', 'tempered', 'decorrelated')
         -------
         fit : RowFit
             The best candidate by the validation labels, counted from 1, or candidate
-            ``n_iter``.
+            ``n_iter``. The trained row is not among them; where nothing can be fitted
+            it is the answer, with ``n_iter`` 0.
 
         Raises
         ------
@@ -296,12 +297,17 @@ default=('standard', 'tempered', 'decorrelated')
     def check(self) -> None:
         """Raise ValueError if a parameter is out of its range."""
         self._validate_params()
-        _check_range("spreads", self.spreads, lambda x: x > 0, "above 0")
+        _check_range("spreads", self.spreads, lambda x: 0 < x < 1e6, "in (0, 1e6)")
         _check_range(
             "unknown_weights", self.unknown_weights, lambda x: 0 <= x <= 1, "in [0, 1]"
         )
         _check_members("scalings", self.scalings, _SCALINGS)
         _check_members("toward", self.toward, _TOWARD)
+        if "zero" not in self.toward and "standard" not in self.scalings:
+            raise ValueError(
+                "`scalings` must hold 'standard' where rows are pulled toward the "
+                f"trained row alone; got {self.scalings!r}."
+            )
         if self.class_weight not in (None, "balanced"):
             raise ValueError(
                 f"`class_weight` must be None or 'balanced'; got {self.class_weight!r}."
@@ -393,14 +399,14 @@ def _check_range(name: str, values: ArrayLike, accepts: Any, rule: str) -> None:
     if not len(given):
         raise ValueError(f"`{name}` must hold at least one number; got none.")
     for value in given:
-        if not isinstance(value, Real) or not accepts(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not accepts(value):
             raise ValueError(f"`{name}` must hold numbers {rule}; got {value!r}.")
 
 
 def _check_members(name: str, values: Any, allowed: dict[Any, float]) -> None:
-    strangers = [value for value in values if value not in allowed]
-    if isinstance(values, str) or not len(values) or strangers:
-        given = repr(values) if not strangers else repr(strangers[0])
+    strangers = [value for value in values if value not in list(allowed)]
+    if not len(values) or strangers:
+        given = repr(strangers[0]) if strangers else repr(values)
         raise ValueError(
             f"`{name}` must be a tuple of {', '.join(map(repr, allowed))}; got {given}."
         )
