@@ -84,7 +84,7 @@ def continued(solver: str) -> Fit:
 
 VARIANTS: dict[str, Fit] = {
     "auto": tune,
-    "no background": with_candidates(unknown_weights=(0.0,)),
+    "no background": with_candidates(unknown_weights=(1e-6,)),
     "standard features only": with_candidates(scalings=("standard",)),
     "none toward the row": with_candidates(toward=("zero",)),
     "balanced classes": with_candidates(class_weight="balanced"),

@@ -105,8 +105,8 @@ def test_the_demo_prints_a_table_per_refit(demo):
     assert "150 training, 80 validation and 60 test panels" in printed
     assert "50% of the training and validation labels stay known" in printed
     tables = printed.split("\nCFT by ")[1:]
-    assert len(tables) == 2
-    for table, solver in zip(tables, ("ga", "bce"), strict=True):
+    assert len(tables) == 3
+    for table, solver in zip(tables, ("proximal", "ga", "bce"), strict=True):
         lines = table.splitlines()[2:13]
         assert [line.split()[0] for line in lines] == [*"0123456789", "mean"]
         for line in lines[:10]:
@@ -128,9 +128,9 @@ def test_the_demo_writes_a_figure_and_a_model(demo):
 
 def test_the_demo_gives_the_means_of_its_tables(demo):
     _, printed, _, scores = demo
-    assert set(scores) == {"before", "ga", "bce"}
+    assert set(scores) == {"before", "auto", "ga", "bce"}
     means = [words.split() for words in printed.splitlines() if "  mean AP" in words]
-    for words, name in zip(means, ("ga", "bce"), strict=True):
+    for words, name in zip(means, ("auto", "ga", "bce"), strict=True):
         shown = [float(words[3]), float(words[4])]
         assert shown == pytest.approx([scores["before"], scores[name]], abs=6e-4)
 

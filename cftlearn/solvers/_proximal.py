@@ -123,7 +123,7 @@ default=('standard', 'tempered', 'decorrelated')
         deviation 1; ``"tempered"``, divided by the geometric mean of the own deviation
         and the overall one; ``"decorrelated"``, standard, with principal axes divided
         by the fourth root of their variance, half of the way to equal variances.
-    toward : array-like of {"zero", "row"}, default=("zero", "row")
+    toward : tuple of {"zero", "row"}, default=('zero', 'row')
         What rows are pulled to; ``"row"`` leaves the slope of the trained row free,
         and is fitted on standardised features with unknown weight 0.
     class_weight : {None, "balanced"}, default=None
