@@ -57,6 +57,11 @@ class Line:
         return self.source, self.trunk, self.scheme, self.known
 
     @property
+    def moved(self) -> bool:
+        """Tell whether any category's score changed noticeably."""
+        return self.worse + self.improved > 0
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """Tell lines apart."""
         return *self.cell, self.seed, self.objective, self.method
@@ -85,8 +90,9 @@ class Claims:
 def comparable(lines: list[Line], subject: str) -> list[Line]:
     """Keep what can be compared, cell by cell.
 
-    That is cells where some category may be refitted, the seeds of the subject (of
-    ``an`` where the subject is absent), and methods that ran on all of these seeds.
+    That is cells where peers may refit some category or the subject did, the seeds of
+    the subject (of ``an`` where the subject is absent), and methods that ran on all of
+    these seeds.
     """
     groups: dict[tuple[Any, ...], dict[str, list[Line]]] = {}
     for line in lines:
@@ -95,7 +101,7 @@ def comparable(lines: list[Line], subject: str) -> list[Line]:
     kept = []
     for methods in groups.values():
         reference = methods.get(subject) or methods.get("an") or []
-        if not any(line.n_refittable for line in reference):
+        if not any(line.n_refittable or line.moved for line in reference):
             continue
         seeds = {line.seed for line in reference}
         for own in methods.values():

@@ -24,8 +24,8 @@ lightning-utilities tensorboard protobuf absl-py      # optional peers
     python benchmarks/quality.py --output quality.csv --summary-only
     python benchmarks/quality.py --short       # a minute, synthetic data, no file
 
-``single_positive`` leaves no known negative, so no method refits anything there. Cells
-without a category to refit are named, but not compared.
+``single_positive`` leaves no known negative, so no peer refits anything there. Cells
+in which no category is refitted are named, but not compared.
 """
 
 import argparse

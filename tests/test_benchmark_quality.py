@@ -106,9 +106,10 @@ def test_comparable_keeps_methods_that_ran_on_the_subjects_seeds(summary, line):
     }
 
 
-def test_comparable_leaves_out_cells_that_nobody_may_refit(summary, line):
-    nothing = replace(line, known="0.01", n_refittable=0)
-    assert summary.comparable([line, nothing], "auto") == [line]
+def test_comparable_leaves_out_cells_that_nobody_refits(summary, line):
+    alone = replace(line, known="0.01", n_refittable=0)  # the subject moved rows
+    nothing = replace(alone, known="0.05", worse=0.0, improved=0.0)
+    assert summary.comparable([line, alone, nothing], "auto") == [line, alone]
 
 
 def test_means_are_of_the_objectives_own_metric(summary, line):
