@@ -314,7 +314,7 @@ def test_rows_of_weight_zero_are_predicted_and_not_fitted(fit, branch, shape):
     other = fit(branch, mirrored)
     assert_array_equal(other.weights, path.weights)
     assert_array_equal(other.lead, path.lead)
-    rows = np.arange(len(idle))
+    rows = np.arange(len(idle)) if branch == "dense" else np.flatnonzero(idle)
     assert_array_equal(other.left_out(rows), path.left_out(rows))
     assert_allclose(
         path.left_out(np.flatnonzero(idle)),
@@ -386,8 +386,16 @@ def test_large_problems_are_fitted_again_without_all_the_rows(fit, shape):
     assert_allclose(path.left_out(rows), again[:, rows], atol=0.02)
     before = predict(problem, path)
     assert not np.allclose(before[:, rows], again[:, rows], atol=0.02)
-    everything = path.left_out(np.arange(len(problem.y)))  # nothing is left to fit
-    assert np.isnan(everything).all()
+
+
+def test_large_problems_are_asked_by_halves_where_nothing_would_stay(fit):
+    problem = make_problem((200, 5), seed=1)
+    path = fit("large", problem)
+    positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
+    evidence = path.ranking_evidence(positives, negatives)
+    oracle = fit("dense", problem).ranking_evidence(positives, negatives)
+    assert_allclose(evidence, oracle, atol=0.05)
+    assert (evidence > 0.6).all()
 
 
 @by_branch

@@ -177,7 +177,8 @@ class _DensePath(PenalisedPath):
 class _LargePath(PenalisedPath):
     """Quasi-Newton steps in preconditioned coordinates; rows left out in truth.
 
-    The fits without rows are fitted again, all of these rows left out at once.
+    The fits without rows are fitted again, all of these rows left out at once; one half
+    after the other where no label of a class would stay.
     """
 
     asks_many = False
@@ -194,14 +195,23 @@ class _LargePath(PenalisedPath):
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         key = np.sort(rows).tobytes()
         if self._without is None or self._without[0] != key:
-            weight = self._problem.weight.copy()
-            weight[rows] = 0.0
-            logits = np.full((len(self._found), len(weight)), np.nan)
-            if weight.any():
-                found = self._fit_all(weight, self._found)
-                logits = np.stack([self._predict(row) for row in found])
+            logits = np.empty((len(self._found), len(self._problem.y)))
+            for part in self._parts(rows):
+                weight = self._problem.weight.copy()
+                weight[part] = 0.0
+                for k, row in enumerate(self._fit_all(weight, self._found)):
+                    logits[k, part] = self._predict(row)[part]
             self._without = key, logits
         return self._without[1][:, rows]
+
+    def _parts(self, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Leave all rows out at once, or by halves where too few labels would stay."""
+        stay = self._problem.weight > 0
+        stay[rows] = False
+        if len(np.unique(self._problem.y[stay])) == 2:
+            return [rows]
+        by_class = rows[np.argsort(self._problem.y[rows], kind="stable")]
+        return [by_class[::2], by_class[1::2]]
 
     def _fit_all(
         self, weight: NDArray[np.float64], starts: NDArray[np.float64]
