@@ -1,5 +1,6 @@
 """Principal coordinates of all rows' features: computed once, shared by categories."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +12,45 @@ Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
 
 _BATCH_ROWS = 16_384
+_TURNED_ROWS = 1024  # up to so many are turned once, more by every product
 _NEGLIGIBLE = 1e-10  # of the largest variance, or of 1: nothing varies there
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Principal coordinates of some rows, ``base @ turn``.
+
+    To turn many rows costs more than to turn the few vectors that they are multiplied
+    with, so products leave them as they are.
+
+    Attributes
+    ----------
+    base : ndarray of shape (n, n_base)
+        Scaled features; or the coordinates themselves, if ``turn`` is None.
+    turn : ndarray of shape (n_base, n_axes), or None
+        What turns them.
+    """
+
+    base: Floats
+    turn: Floats | None = None
+
+    @property
+    def n_axes(self) -> int:
+        """Number of coordinates."""
+        return (self.base if self.turn is None else self.turn).shape[1]
+
+    def take(self, rows: Any = slice(None)) -> Floats:
+        """Give the coordinates of some rows, of shape (n_rows, n_axes)."""
+        some = self.base[rows]
+        return some if self.turn is None else some @ self.turn
+
+    def push(self, weights: Floats) -> Floats:
+        """Turn weights so that their product with ``base`` gives logits."""
+        return weights if self.turn is None else weights @ self.turn.T
+
+    def pull(self, sums: Floats) -> Floats:
+        """Turn sums of rows of ``base`` to sums of coordinates."""
+        return sums if self.turn is None else sums @ self.turn
 
 
 @dataclass(frozen=True)
@@ -97,6 +136,41 @@ def make_feature_space(
         keep = _worth_keeping(variances)
         axes = vectors[:, keep]
     return FeatureSpace(mean, scale, axes.astype(Z.dtype), variances[keep])
+
+
+def make_coordinates(
+    parts: Sequence[Floats], spaces: dict[SpaceName, FeatureSpace]
+) -> dict[SpaceName, Coordinates]:
+    """Express the rows of some arrays, one after the other, in several spaces.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray of shape (n_rows, n_features)
+        Features.
+    spaces : dict of str to FeatureSpace
+        Of the same features, at least one.
+
+    Returns
+    -------
+    coordinates : dict of str to Coordinates
+        Those of many rows share their ``base``.
+    """
+    first = next(iter(spaces.values()))
+    dtype = first.axes.dtype
+    base = np.empty((sum(map(len, parts)), len(first.mean)), dtype=dtype)
+    start = 0
+    for Z in parts:
+        rows = base[start : start + len(Z)]
+        np.subtract(Z, first.mean.astype(dtype), out=rows, casting="same_kind")
+        rows /= first.scale.astype(dtype)
+        start += len(Z)
+    turns = {
+        name: ((first.scale / space.scale)[:, None] * space.axes).astype(dtype)
+        for name, space in spaces.items()
+    }
+    if len(base) <= _TURNED_ROWS:
+        return {name: Coordinates(base @ turn) for name, turn in turns.items()}
+    return {name: Coordinates(base, turn) for name, turn in turns.items()}
 
 
 def _covariance(

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from cftlearn import _feature_spaces
-from cftlearn._feature_spaces import make_feature_space
+from cftlearn._feature_spaces import make_coordinates, make_feature_space
 
 SHAPES = {"more rows": (60, 7), "more features": (12, 30)}
 by_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -244,3 +244,31 @@ def test_features_that_never_vary_give_no_axes(n, name, dtype):
     assert_array_equal(coef, np.zeros((2, 4)))
     assert_array_equal(bias, [1.0, -2.0])
     assert_array_equal(space.spread(np.zeros((2, 0))), [0.0, 0.0])
+
+
+# --- coordinates of some rows -----------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [0, 1000], ids=["turned later", "turned at once"])
+@by_type
+@by_shape
+def test_coordinates_of_parts_are_those_of_the_spaces(monkeypatch, shape, dtype, most):
+    monkeypatch.setattr(_feature_spaces, "_TURNED_ROWS", most)
+    Z = make_features(shape, dtype)
+    spaces = {name: space_of(Z, name) for name in ("standard", "tempered")}
+    made = make_coordinates([Z[:5], Z[5:6].astype(np.float64), Z[6:]], spaces)
+    assert list(made) == list(spaces)
+    weights = np.random.default_rng(0).standard_normal((3, made["standard"].n_axes))
+    for name, rows in made.items():
+        expected = spaces[name].coordinates(Z)
+        size = tolerance(dtype) * np.abs(expected).max()
+        assert rows.n_axes == expected.shape[1]
+        assert rows.base.dtype == dtype
+        assert_allclose(rows.take(), expected, atol=size)
+        assert_allclose(rows.take([3, 1]), expected[[3, 1]], atol=size)
+        own = weights[:, : rows.n_axes].astype(dtype)
+        logits = rows.push(own) @ rows.base.T
+        assert_allclose(logits, own @ expected.T, atol=50 * size)
+        sums = rows.pull(logits @ rows.base)
+        assert_allclose(sums, logits @ expected, atol=size * np.abs(logits).sum())
+    assert (made["standard"].base is made["tempered"].base) == (most == 0)

@@ -20,7 +20,7 @@ from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import ProximalSolver
-from cftlearn.solvers._proximal import _precision, _space
+from cftlearn.solvers._proximal import _SPACES, _precision, _space
 
 SCALINGS = ("standard", "tempered", "decorrelated")
 by_scaling = pytest.mark.parametrize("scaling", SCALINGS)
@@ -278,7 +278,7 @@ def test_wider_spreads_give_wider_logits(scaling):
 def test_rows_that_are_drawn_have_the_spread_that_is_asked_for(scaling):
     """Of weights drawn as the penalty supposes, logits vary as much as named."""
     problem, Z = make_problem()
-    space = _space(problem, scaling)
+    space = _space(problem, _SPACES[scaling])
     rng = np.random.default_rng(0)
     deviation = 1.0 / np.sqrt(_precision(space, scaling))
     drawn = deviation * rng.standard_normal((4000, len(deviation)))

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn._feature_spaces import FeatureSpace, SpaceName
+from cftlearn._feature_spaces import FeatureSpace, SpaceName, make_coordinates
 from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, RowFit
-from cftlearn.solvers._penalised_paths import PathProblem, PenalisedPath, fit_path
+from cftlearn.solvers._lockstep import PathProblem
+from cftlearn.solvers._penalised_paths import PenalisedPath, fit_paths
 
 Scaling = Literal["standard", "tempered", "decorrelated"]
 Toward = Literal["zero", "row"]
@@ -207,7 +208,7 @@ default=('standard', 'tempered', 'decorrelated')
         candidates = self.candidates(problem)
         if problem.n_iter is not None:
             chosen = candidates[problem.n_iter - 1]
-            fitted = self._fit_family(problem, [chosen], problem.train)
+            fitted = next(self._fit_families(problem, [[chosen]], problem.train))
             return RowFit(
                 fitted.coef[0], float(fitted.intercept[0]), problem.n_iter, 1, "n_iter"
             )
@@ -285,14 +286,13 @@ default=('standard', 'tempered', 'decorrelated')
         fitted : FittedPath
             A family.
         """
-        candidates = self.candidates(problem)
-        current, rows = None, None
-        for _, members in groupby(candidates, key=lambda c: c.family):
-            path = list(members)
-            space = _space(problem, path[0].scaling)
-            if space is not current:  # large, so one at a time
-                current, rows = space, space.coordinates(known.Z)
-            yield self._fit_family(problem, path, known, weight, rows)
+        families = [
+            list(members)
+            for _, members in groupby(
+                self.candidates(problem), key=lambda candidate: candidate.family
+            )
+        ]
+        yield from self._fit_families(problem, families, known, weight)
 
     def check(self) -> None:
         """Raise ValueError if a parameter is out of its range."""
@@ -313,47 +313,60 @@ default=('standard', 'tempered', 'decorrelated')
                 f"`class_weight` must be None or 'balanced'; got {self.class_weight!r}."
             )
 
-    def _fit_family(
+    def _fit_families(
         self,
         problem: CategoryProblem,
-        candidates: list[Candidate],
+        families: list[list[Candidate]],
         known: KnownRows,
         weight: NDArray[np.float64] | None = None,
-        coordinates: NDArray[np.floating[Any]] | None = None,
-    ) -> FittedPath:
-        scaling, toward, unknown_weight = candidates[0].family
-        space = _space(problem, scaling)
-        rows = space.coordinates(known.Z) if coordinates is None else coordinates
-        y = known.y.astype(np.float64)
-        weight = np.ones(len(y)) if weight is None else weight
+    ) -> Iterator[FittedPath]:
+        if not families:
+            return
+        used = dict.fromkeys(_SPACES[members[0].scaling] for members in families)
+        spaces = {name: _space(problem, name) for name in used}
+        weight = np.ones(len(known.y)) if weight is None else weight
         if self.class_weight == "balanced":
             weight = weight * _balanced(known.y, weight)
-        lead = np.ones((len(y), 1))
-        trained = np.zeros(len(space.variances))
-        if toward == "row":
-            trained = space.enter(problem.coef)
-            trained /= max(float(space.spread(trained)), np.finfo(float).tiny)
-            lead = np.column_stack([lead, rows @ trained.astype(rows.dtype)])
-        spreads = np.array([candidate.spread for candidate in candidates])
-        penalties = _precision(space, scaling) / spreads[:, None] ** 2
-        if unknown_weight > 0.0 and problem.unknown is not None:
-            amount = unknown_weight * problem.unknown.n_rows
-            rate = (weight @ y + 0.5) / (weight.sum() + amount + 1.0)
-            penalties += amount * rate * (1.0 - rate) * space.variances
-            mean = space.coordinates(problem.unknown.mean[np.newaxis])
-            rows = np.concatenate([rows, mean.astype(rows.dtype)])
-            lead = np.concatenate([lead, np.ones((1, lead.shape[1]))])
-            y, weight = np.append(y, 0.0), np.append(weight, amount)
-        path = fit_path(PathProblem(rows, lead, y, weight, penalties))
-        weights = path.weights
-        if toward == "row":
-            weights = weights + path.lead[:, 1:] * trained
-        coef, intercept = space.leave(weights, path.lead[:, 0])
-        return FittedPath(candidates, coef, intercept, space.spread(weights), path)
+        background = problem.unknown
+        mean = known.Z.mean(axis=0) if background is None else background.mean
+        rows = make_coordinates([known.Z, mean[np.newaxis]], spaces)
+        y = np.append(known.y.astype(np.float64), 0.0)
+        ones = np.ones((len(y), 1))
+        problems, trained = [], {}
+        for members in families:
+            scaling, toward, unknown_weight = members[0].family
+            space, own_rows = spaces[_SPACES[scaling]], rows[_SPACES[scaling]]
+            lead, amount = ones, 0.0
+            if toward == "row":
+                trained[scaling] = _unit_row(space, problem.coef)
+                push = own_rows.push(trained[scaling][None].astype(own_rows.base.dtype))
+                lead = np.column_stack([ones, own_rows.base @ push[0]])
+            spreads = np.array([candidate.spread for candidate in members])
+            penalties = _precision(space, scaling) / spreads[:, None] ** 2
+            if unknown_weight > 0.0 and background is not None:
+                amount = unknown_weight * background.n_rows
+                rate = (weight @ known.y + 0.5) / (weight.sum() + amount + 1.0)
+                penalties += amount * rate * (1.0 - rate) * space.variances
+            problems.append(
+                PathProblem(own_rows, lead, y, np.append(weight, amount), penalties)
+            )
+        paths = fit_paths(problems)[::-1]
+        for members in families:
+            path, space = paths.pop(), spaces[_SPACES[members[0].scaling]]
+            weights = path.weights
+            if members[0].toward == "row":
+                weights = weights + path.lead[:, 1:] * trained[members[0].scaling]
+            coef, intercept = space.leave(weights, path.lead[:, 0])
+            yield FittedPath(members, coef, intercept, space.spread(weights), path)
 
 
-def _space(problem: CategoryProblem, scaling: Scaling) -> FeatureSpace:
-    name = _SPACES[scaling]
+def _unit_row(space: FeatureSpace, coef: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Express the trained row, scaled so that its logits have a spread of 1."""
+    row = space.enter(coef)
+    return row / max(float(space.spread(row)), np.finfo(float).tiny)
+
+
+def _space(problem: CategoryProblem, name: SpaceName) -> FeatureSpace:
     if name not in problem.spaces:
         raise ValueError(
             f"`problem.spaces` must hold {name!r}, which this solver needs; got "
