@@ -100,6 +100,9 @@ def auto_refit(
         In the order of ``categories``.
     """
     solver = ProximalSolver()
+    if any(data.unseen is not None for data in categories):
+        # the trained rows have seen the labels that judge
+        solver = ProximalSolver(toward=("zero",))
     lacks = [_what_lacks(data, refit) for data in categories]
     live = [data for data, lack in zip(categories, lacks, strict=True) if not lack]
     proposals = run(delayed(propose)(data, solver, objective, refit) for data in live)
@@ -135,10 +138,9 @@ def propose(
         else:
             weight[len(train.y) :] = 0.0
         inquiry = _Inquiry(data, train.y, held_out)
-        answers = [
-            inquiry.ask(fitted) for fitted in solver.fit_paths(problem, known, weight)
-        ]
-        trained = inquiry.ask_trained(data.coef, train)
+        paths = solver.fit_paths(problem, known, weight)
+        answers = [inquiry.ask(fitted) for fitted in paths]
+        trained = inquiry.ask_trained(data, known if data.unseen is not None else train)
     space = data.spaces["standard"]
     return Proposal(
         candidates=solver.candidates(problem),
@@ -163,6 +165,9 @@ class _Inquiry:
         self.positives = first + np.flatnonzero(held_out.y)
         self.negatives = first + np.flatnonzero(~held_out.y)
         self.fitted = [_sample(rng, fitted == kind, _FITTED_ROWS) for kind in (1, 0)]
+        self.folds = np.zeros(len(held_out.y), dtype=np.intp)
+        if data.folds is not None:
+            self.folds = data.folds[~np.isnan(data.y_val)]
         self.unknown = data.Z[:0]
         if len(self.positives) and not len(self.negatives):
             unknown = np.zeros(len(data.Z), dtype=bool)
@@ -172,7 +177,10 @@ class _Inquiry:
             effective_labels(len(self.positives), len(self.negatives)),
             effective_labels(len(self.positives), len(self.unknown)),
             effective_labels(*map(len, self.fitted)),
-            effective_labels(int(fitted.sum()), len(self.positives)),
+            effective_labels(
+                int((held_out.y if data.unseen is not None else fitted).sum()),
+                len(self.positives),
+            ),
         )
 
     def ask(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
@@ -200,19 +208,19 @@ class _Inquiry:
         }
 
     def ask_trained(
-        self, coef: NDArray[np.float64], train: KnownRows
+        self, data: CategoryData, fitted: KnownRows
     ) -> tuple[float, float, float]:
         """Ask about the trained row as about candidates, and what it memorised."""
-        logits, y = self.held_out.Z @ coef, self.held_out.y
+        logits, y = data.trained_logits(), self.held_out.y
         against_known = against_unknown = memory = float("nan")
         if self.labels[0]:
-            against_known = float(_auc(logits[None, y], logits[None, ~y])[0])
+            against_known = _auc_within(logits, y, self.folds)
         if self.labels[1]:
-            unknown = self.unknown @ coef
+            unknown = self.unknown @ data.coef + data.intercept
             against_unknown = float(_auc(logits[None], unknown[None])[0])
         if self.labels[3]:
-            fitted = train.Z[train.y] @ coef
-            memory = float(_auc(fitted[None], logits[None, y])[0])
+            seen = fitted.Z[fitted.y] @ data.coef + data.intercept
+            memory = float(_auc(seen[None], logits[None, y])[0])
         return against_known, against_unknown, memory
 
 
@@ -232,6 +240,20 @@ def _auc(
     return batch_roc_auc(
         scores, np.arange(scores.shape[1]) < positives.shape[1], exact=False
     )
+
+
+def _auc_within(
+    logits: NDArray[np.float64], y: NDArray[np.bool_], folds: NDArray[np.intp]
+) -> float:
+    """Compare logits of one row only with each other; rows differ in their bias."""
+    total = weight = 0.0
+    for fold in np.unique(folds):
+        own, own_y = logits[folds == fold], y[folds == fold]
+        n_pairs = float(np.count_nonzero(own_y) * np.count_nonzero(~own_y))
+        if n_pairs:
+            total += n_pairs * float(_auc(own[None, own_y], own[None, ~own_y])[0])
+            weight += n_pairs
+    return total / weight if weight else float("nan")
 
 
 def _evidence(proposal: Proposal, universe: list[Candidate]) -> Evidence:
@@ -273,8 +295,7 @@ def _settle(
     """Average the rows by weight, or leave the trained one as it is."""
     started = time.perf_counter()
     held_out = data.known()[1]
-    before_logits = held_out.Z @ data.coef + data.intercept
-    before = _score(objective, held_out.y, before_logits)
+    before = _score(objective, held_out.y, data.trained_logits())
     if verdict is None:
         reason = "no held-out labels of both classes in any category"
         row, bias = data.coef, data.intercept
@@ -316,7 +337,7 @@ def _average(
     own_spread = max(proposal.trained_spread, np.finfo(float).tiny)
     row = weights @ proposal.coef.astype(np.float64) + trained * data.coef / own_spread
     left_out = weights @ (proposal.left_out / proposal.spread[:, None])
-    left_out += trained * (held_out.Z @ data.coef) / own_spread
+    left_out += trained * data.trained_logits() / own_spread
     scale = float(weights @ proposal.spread) + trained * proposal.trained_spread
     row, left_out = scale * row, scale * left_out
     y = np.concatenate([train.y, held_out.y])

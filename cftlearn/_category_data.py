@@ -35,6 +35,11 @@ class CategoryData:
         The category's seed.
     spaces : dict of str to FeatureSpace
         Principal coordinates that a solver needs.
+    unseen : ndarray of shape (n_val,), or None
+        Logits of ``Z_val`` by trained rows that did not see these labels. None if
+        ``coef`` did not.
+    folds : ndarray of shape (n_val,), or None
+        Which of several such rows ``unseen`` comes from.
     """
 
     name: str
@@ -49,6 +54,15 @@ class CategoryData:
     feature_scale: NDArray[np.float64]
     seed: int
     spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
+    unseen: NDArray[np.float64] | None = None
+    folds: NDArray[np.intp] | None = None
+
+    def trained_logits(self) -> NDArray[np.float64]:
+        """Give logits of the held-out rows by trained rows that did not see them."""
+        rows = ~np.isnan(self.y_val)
+        if self.unseen is not None:
+            return self.unseen[rows]
+        return self.Z_val[rows] @ self.coef + self.intercept
 
     def known(self) -> tuple[KnownRows, KnownRows]:
         """Gather the rows to fit and the held-out rows."""

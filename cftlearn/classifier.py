@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._seeding import category_seeds
+from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
@@ -245,9 +246,14 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self._validate_params()
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
-        self._check_threshold()
+        check_threshold(self.threshold, len(self.categories_))
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
+        tuner = self._make_fine_tuner(int(tuner_seed))
+        if tuner.cross_fit is not None:
+            self.module_ = self.head_ = None
+            self._store(tuner.fit(inputs, labels, validation_data=validation_data), [])
+            return self
         if validation_data is None:
             seeds = category_seeds(int(split_seed), self.categories_)
             fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
@@ -259,7 +265,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             )
         left_out = held_out if inputs_val is inputs else None
         targets = stage_one_targets(fitted, left_out, unknown=self.unknown)
-        tuner = self._make_fine_tuner(int(tuner_seed))
         if self.module is None:
             Z, Z_val, stage_one = inputs, inputs_val, []
             self.module_ = self.head_ = None
@@ -358,8 +363,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``X`` does not fit the inputs of ``fit``.
         """
         proba = expit(self.decision_function(X))
-        self._check_threshold()
-        decided = (proba >= np.asarray(self.threshold)).astype(np.int64)
+        threshold = check_threshold(self.threshold, len(self.categories_))
+        decided = (proba >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -431,17 +436,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             self._input_shape = inputs.shape[1:]
         return inputs
 
-    def _check_threshold(self) -> None:
-        threshold = np.asarray(self.threshold, dtype=np.float64)
-        if threshold.ndim and threshold.shape != self.categories_.shape:
-            raise ValueError(
-                "`threshold` must be one number or one per category, shape "
-                f"{self.categories_.shape}; got shape {threshold.shape}."
-            )
-        if not ((threshold >= 0) & (threshold <= 1)).all():
-            low, high = threshold.min(), threshold.max()
-            raise ValueError(f"`threshold` must lie in [0, 1]; got {low} to {high}.")
-
     def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
         own_rows = tuner.coef_init is not None
@@ -454,6 +448,12 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 "`train=False` without a `module` needs rows to start from. Pass "
                 "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
+            )
+        if tuner.cross_fit and (self.module is not None or self.unknown == "ignore"):
+            raise ValueError(
+                "`fine_tuner` must have cross_fit=None with a `module`, whose features "
+                "change with every fold, and with unknown='ignore'; got "
+                f"cross_fit={tuner.cross_fit}."
             )
         if tuner.random_state is None:
             tuner.set_params(random_state=seed)

@@ -20,6 +20,7 @@ from cftlearn._category_refit import refit_category
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._feature_spaces import make_feature_space
 from cftlearn._initial_rows import feature_moments, logistic_rows
+from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._seeding import category_seeds
 from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
@@ -84,6 +85,11 @@ them, default="auto"
         hold out where ``fit`` gets no ``validation_data``.
     refit : bool, default=True
         Refit each replaced row on all known labels after the choice.
+    cross_fit : int, default=None
+        Number of folds, 2 or more: the rows to start from are fitted once without
+        each fold of known labels, and once to all of them. Every known label then
+        judges, none is held out, and ``validation_fraction`` is not used. Only for
+        ``coef_init=None`` with ``solver="auto"`` and ``refit=True``.
     n_jobs : int, default=None
         Workers over categories, as in scikit-learn. A worker uses one thread.
     random_state : int, RandomState instance or None, default=None
@@ -157,6 +163,7 @@ them, default="auto"
         "intercept_init": ["array-like", None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
+        "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "device": [str],
@@ -172,6 +179,7 @@ them, default="auto"
         intercept_init: ArrayLike | None = None,
         validation_fraction: float = 0.25,
         refit: bool = True,
+        cross_fit: int | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
@@ -183,6 +191,7 @@ them, default="auto"
         self.intercept_init = intercept_init
         self.validation_fraction = validation_fraction
         self.refit = refit
+        self.cross_fit = cross_fit
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.device = device
@@ -234,21 +243,10 @@ them, default="auto"
         labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
         seeds = category_seeds(base_seed, self.categories_)
-        if validation_data is None:
-            features_val, same_rows = features, True
-            labels, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
-        else:
-            features_val, held_out = self._read_validation(
-                Z,
-                features,
-                labels,
-                validation_data,
-                read=self._read_features,
-                names=("Z_val", "y_val"),
-            )
-            same_rows = features_val is features
+        split = self._split(Z, features, labels, validation_data, seeds)
+        seen = labels if split.folds is not None else split.fitted
         self.coef_init_, self.intercept_init_ = self._initial_rows(
-            features, labels, held_out if same_rows else None
+            features, seen, split.held_out if split.same_rows else None
         )
         mean, scale = feature_moments(features)
         needed = dict.fromkeys(name for s in solvers for name in s.needed_spaces)
@@ -259,16 +257,18 @@ them, default="auto"
             CategoryData(
                 name=str(self.categories_[j]),
                 Z=features,
-                y=labels.values[:, j],
-                Z_val=features_val,
-                y_val=held_out.values[:, j],
-                same_rows=same_rows,
+                y=split.fitted.values[:, j],
+                Z_val=split.features_val,
+                y_val=split.held_out.values[:, j],
+                same_rows=split.same_rows,
                 coef=self.coef_init_[j],
                 intercept=float(self.intercept_init_[j]),
                 feature_mean=mean,
                 feature_scale=scale,
                 seed=int(seeds[j]),
                 spaces=spaces,
+                unseen=None if split.unseen is None else split.unseen[:, j],
+                folds=None if split.folds is None else split.folds[:, j],
             )
             for j in range(len(seeds))
         ]
@@ -279,7 +279,8 @@ them, default="auto"
                 delayed(refit_category)(item, solvers, objective, self.refit)
                 for item in categories
             )
-        self._store(results, len(features) + (0 if same_rows else len(features_val)))
+        n_other = 0 if split.same_rows else len(split.features_val)
+        self._store(results, len(features) + n_other)
         return self
 
     def transform(self, Z: ArrayLike) -> NDArray[np.float64]:
@@ -341,6 +342,47 @@ them, default="auto"
                 )
         return self.categories_.copy()
 
+    def _split(
+        self,
+        Z: ArrayLike,
+        features: NDArray[np.floating[Any]],
+        labels: PartialLabels,
+        validation_data: tuple[ArrayLike, ArrayLike] | None,
+        seeds: NDArray[np.int64],
+    ) -> LabelSplit:
+        """Tell labels to fit from labels to choose by."""
+        if self.cross_fit is not None:
+            self._check_cross_fit(validation_data)
+            return cross_fit(
+                features, labels, self.cross_fit, seeds, n_jobs=self.n_jobs
+            )
+        if validation_data is None:
+            parts = hold_out_labels(labels, self.validation_fraction, seeds)
+            return LabelSplit(parts[0], features, parts[1], same_rows=True)
+        features_val, held_out = self._read_validation(
+            Z,
+            features,
+            labels,
+            validation_data,
+            read=self._read_features,
+            names=("Z_val", "y_val"),
+        )
+        return LabelSplit(labels, features_val, held_out, features_val is features)
+
+    def _check_cross_fit(self, validation_data: object) -> None:
+        for rule, is_kept in (
+            ("solver='auto'", self.solver == "auto"),
+            ("refit=True", self.refit),
+            ("coef_init=None", self.coef_init is None),
+            ("validation_data=None", validation_data is None),
+        ):
+            if not is_kept:
+                raise ValueError(
+                    f"`cross_fit` must be None without {rule}: it fits the rows to "
+                    "start from once per fold, and lets every known label of `y` "
+                    f"judge; got cross_fit={self.cross_fit}."
+                )
+
     def _read_features(self, Z: ArrayLike) -> NDArray[np.floating[Any]]:
         return validate_data(self, Z, dtype=_FLOATS, reset=False)
 
@@ -391,7 +433,7 @@ them, default="auto"
                 f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
             )
         if self.coef_init is None:
-            targets = stage_one_targets(labels, held_out)
+            targets = stage_one_targets(labels, None if self.cross_fit else held_out)
             return logistic_rows(Z, targets, n_jobs=self.n_jobs)
         coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(

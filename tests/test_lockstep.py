@@ -16,7 +16,7 @@ by_type = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", 
 
 
 def make_problems(n=90, dtype=np.float64, seed=0, *, turned=False):
-    """Draw three paths on the same rows, of two spaces, with other leads and weights."""
+    """Draw three paths on the same rows, of two spaces, with different leads."""
     rng = np.random.default_rng(seed)
     base = rng.standard_normal((n, 12)).astype(dtype) * np.linspace(2, 0.3, 12)
     signal = base[:, :3].sum(axis=1)

@@ -119,7 +119,9 @@ def without(problem, rows):
 
 
 def predict(problem, path):
-    return path.lead @ problem.lead.T + path.weights @ problem.rows.base.T.astype(np.float64)
+    return path.lead @ problem.lead.T + path.weights @ problem.rows.base.T.astype(
+        np.float64
+    )
 
 
 # --- fits -------------------------------------------------------------------------
@@ -297,7 +299,9 @@ def test_rows_without_coordinates_are_fitted_by_the_lead_alone(fit, branch):
     rate = problem.weight @ problem.y / problem.weight.sum()
     assert_allclose(path.weights, 0, atol=1e-9)
     assert_allclose(path.lead[:, 0], np.log(rate / (1 - rate)), atol=0.02)
-    no_axes = replace(problem, rows=Coordinates(np.zeros((30, 0))), penalties=np.ones((2, 0)))
+    no_axes = replace(
+        problem, rows=Coordinates(np.zeros((30, 0))), penalties=np.ones((2, 0))
+    )
     path = fit("dense", no_axes)
     assert_allclose(path.lead[:, 0], np.log(rate / (1 - rate)), atol=0.02)
     assert np.isfinite(path.left_out(np.arange(30))).all()
@@ -439,7 +443,9 @@ def test_evidence_is_the_auc_of_refits_without_both_rows(fit, shape, noise):
             rest = without(problem, [i, j])
             for k in range(2):
                 _, weights = ask_scikit_learn(rest, k)
-                margin[k, a, b] = (problem.rows.base[i] - problem.rows.base[j]) @ weights
+                margin[k, a, b] = (
+                    problem.rows.base[i] - problem.rows.base[j]
+                ) @ weights
     won = (margin > 0).mean(axis=(1, 2))
     found = path.ranking_evidence(positives, negatives)
     assert found.shape == (2,)
@@ -462,7 +468,9 @@ def test_evidence_of_labels_without_signal_is_one_half(n_axes):
     for seed in range(100):
         rows = np.random.default_rng(seed).standard_normal((12, n_axes))
         penalties = np.full((1, n_axes), n_axes)  # logits of a spread of 1
-        problem = PathProblem(Coordinates(rows), np.ones((12, 1)), y, np.ones(12), penalties)
+        problem = PathProblem(
+            Coordinates(rows), np.ones((12, 1)), y, np.ones(12), penalties
+        )
         path = fit_path(problem)
         found.append(path.ranking_evidence(np.arange(1, 12, 2), np.arange(0, 12, 2)))
     assert np.mean(found) == pytest.approx(0.5, abs=0.08)

@@ -38,6 +38,35 @@ def hold_out_labels(
     return _only(labels, ~held), _only(labels, held)
 
 
+def deal_labels(
+    labels: PartialLabels, n_folds: int, seeds: NDArray[np.integer]
+) -> NDArray[np.intp]:
+    """Deal every category's known positives, and its known negatives, to folds.
+
+    Parameters
+    ----------
+    labels : PartialLabels
+        All labels.
+    n_folds : int
+        How many folds, 2 or more.
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category, so that no category depends on another.
+
+    Returns
+    -------
+    folds : ndarray of shape (n_samples, n_categories), int
+        From 0; -1 where a label is unknown. Of either class the folds of a category
+        differ in size by at most one.
+    """
+    folds = np.full(labels.known.shape, -1, dtype=np.intp)
+    for j, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        for state in (0.0, 1.0):
+            rows = np.flatnonzero(labels.values[:, j] == state)
+            folds[rng.permutation(rows), j] = np.arange(len(rows)) % n_folds
+    return folds
+
+
 def stage_one_targets(
     fitted: PartialLabels, held_out: PartialLabels | None, *, unknown: str = "negative"
 ) -> NDArray[np.float64]:

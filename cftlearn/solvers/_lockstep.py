@@ -128,7 +128,7 @@ class Lockstep:
             value[going], gradient[going] = near_value, near_gradient
         return found / root
 
-    def split(self, found: Floats) -> list[Floats]:
+    def split(self, found: Floats) -> list[NDArray[np.float64]]:
         """Give each problem its own rows of (lead, weights)."""
         parts = []
         for problem, members in zip(self.problems, self._members(), strict=True):
@@ -280,9 +280,7 @@ def _loss_and_pull(
     return _dots(weight, loss).astype(np.float64), chance
 
 
-def _direction(
-    gradient: Floats, memory: list[tuple[Floats, Floats, Floats]]
-) -> Floats:
+def _direction(gradient: Floats, memory: list[tuple[Floats, Floats, Floats]]) -> Floats:
     """Multiply gradients by the inverse Hessians that past steps suggest."""
     step = gradient.copy()
     shares = []

@@ -122,7 +122,7 @@ class _DensePath(PenalisedPath):
         ridge[: self.lead.shape[1]] = LEAD_PENALTY
         diagonal = np.arange(len(ridge))
         hessian[:, diagonal, diagonal] += ridge
-        return np.linalg.inv(hessian)
+        return np.asarray(np.linalg.inv(hessian), dtype=np.float64)
 
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         chosen = self._design[:, rows]
@@ -137,11 +137,12 @@ class _DensePath(PenalisedPath):
         if max(len(positives), len(negatives)) > _MOST_PAIRED:
             return super().ranking_evidence(positives, negatives)
         first, second = self._design[:, positives], self._design[:, negatives]
-        spread_first, spread_second = first @ self._covariance, second @ self._covariance
         # the influence of a positive and a negative on each other, and on themselves
-        across = spread_first @ second.transpose(0, 2, 1)
-        of_first = np.sum(spread_first * first, axis=2)[:, :, None]
-        of_second = np.sum(spread_second * second, axis=2)[:, None, :]
+        reach = first @ self._covariance
+        across = reach @ second.transpose(0, 2, 1)
+        of_first = np.sum(reach * first, axis=2)[:, :, None]
+        reach = second @ self._covariance
+        of_second = np.sum(reach * second, axis=2)[:, None, :]
         curved_first = self._curvature[:, positives, None]
         curved_second = self._curvature[:, None, negatives]
         pull_first, pull_second = (
@@ -187,8 +188,10 @@ class _LargePath(PenalisedPath):
 
 
 class _Without:
-    """Fits of all paths without some rows; one half of the rows after the other where
-    no label of a class would stay.
+    """Fits of all paths without some rows, remembered for the next path that asks.
+
+    Half of the rows are left out after the other half where no label of a class would
+    stay.
     """
 
     def __init__(self, together: Lockstep, found: Floats) -> None:

@@ -1,0 +1,79 @@
+"""Which labels are fitted, which judge, and what trained rows that saw neither say."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn._initial_rows import logistic_rows
+from cftlearn.labels import PartialLabels
+from cftlearn.model_selection._hold_out import deal_labels, stage_one_targets
+
+Floats = NDArray[np.floating[Any]]
+
+
+class LabelSplit(NamedTuple):
+    """Labels to fit and labels to choose by.
+
+    Attributes
+    ----------
+    fitted : PartialLabels
+        Of the rows of ``Z``.
+    features_val, held_out : ndarray, PartialLabels
+        Features and labels to choose by.
+    same_rows : bool
+        True if ``features_val`` are ``Z``.
+    unseen, folds : ndarray of shape (n_val, n_categories), or None
+        Logits of cells by trained rows that did not see them, and which rows these
+        are. None if the trained rows saw no held-out label.
+    """
+
+    fitted: PartialLabels
+    features_val: Floats
+    held_out: PartialLabels
+    same_rows: bool
+    unseen: NDArray[np.float64] | None = None
+    folds: NDArray[np.intp] | None = None
+
+
+def cross_fit(
+    Z: Floats,
+    labels: PartialLabels,
+    n_folds: int,
+    seeds: NDArray[np.integer],
+    *,
+    n_jobs: int | None,
+) -> LabelSplit:
+    """Let every known label judge, by logistic regressions fitted without its fold.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        Features.
+    labels : PartialLabels
+        All labels.
+    n_folds : int
+        How many regressions per category.
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category.
+    n_jobs : int or None
+        Workers over categories.
+
+    Returns
+    -------
+    split : LabelSplit
+        With nothing to fit that does not judge.
+    """
+    folds = deal_labels(labels, n_folds, seeds)
+    targets = stage_one_targets(labels, None)
+    unseen = np.full(targets.shape, np.nan)
+    for fold in range(n_folds):
+        own = folds == fold
+        left = np.where(own, np.nan, targets)
+        coef, intercept = logistic_rows(Z, left, n_jobs=n_jobs)
+        for j in np.flatnonzero(own.any(axis=0)):
+            unseen[own[:, j], j] = Z[own[:, j]] @ coef[j] + intercept[j]
+    nothing = PartialLabels(
+        np.full(targets.shape, np.nan), np.zeros_like(labels.known), labels.categories
+    )
+    return LabelSplit(nothing, Z, labels, True, unseen, folds)
