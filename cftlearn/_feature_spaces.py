@@ -13,6 +13,7 @@ SpaceName = Literal["standard", "tempered"]
 
 _BATCH_ROWS = 16_384
 _TURNED_ROWS = 1024  # up to so many are turned once, more by every product
+_FEW_COLUMNS = 5
 _NEGLIGIBLE = 1e-10  # of the largest variance, or of 1: nothing varies there
 
 
@@ -45,12 +46,12 @@ class Coordinates:
         return some if self.turn is None else some @ self.turn
 
     def push(self, weights: Floats) -> Floats:
-        """Turn weights so that their product with ``base`` gives logits."""
-        return weights if self.turn is None else weights @ self.turn.T
+        """Turn weights, (n_axes, k), so that ``base @ weights`` gives logits."""
+        return weights if self.turn is None else times(self.turn, weights)
 
     def pull(self, sums: Floats) -> Floats:
-        """Turn sums of rows of ``base`` to sums of coordinates."""
-        return sums if self.turn is None else sums @ self.turn
+        """Turn sums of rows of ``base``, (n_base, k), to sums of coordinates."""
+        return sums if self.turn is None else times(self.turn.T, sums)
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,16 @@ def make_coordinates(
     if len(base) <= _TURNED_ROWS:
         return {name: Coordinates(base @ turn) for name, turn in turns.items()}
     return {name: Coordinates(base, turn) for name, turn in turns.items()}
+
+
+def times(matrix: Floats, columns: Floats) -> Floats:
+    """Multiply a large matrix by columns; a few of them one by one, which is faster."""
+    if columns.shape[1] > _FEW_COLUMNS:
+        return matrix @ columns
+    product = np.empty((len(matrix), columns.shape[1]), dtype=matrix.dtype)
+    for k in range(columns.shape[1]):
+        product[:, k] = matrix @ np.ascontiguousarray(columns[:, k])
+    return product
 
 
 def _covariance(

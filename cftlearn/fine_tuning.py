@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from cftlearn._auto_refit import auto_refit
@@ -32,6 +34,7 @@ from cftlearn.solvers._proximal import ProximalSolver
 __all__ = ["CategoryWiseFineTuner"]
 
 _LOGGER = logging.getLogger("cftlearn")
+_LARGE = 2**27  # bytes of features, from which workers share them as threads
 _FLOATS = [np.float64, np.float32]
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
@@ -273,7 +276,10 @@ them, default="auto"
             for j in range(len(seeds))
         ]
         if auto:
-            results = auto_refit(categories, objective, refit=self.refit, run=self._run)
+            # matrix products, which dominate there, leave other threads free
+            prefer = "threads" if features.nbytes > _LARGE else "processes"
+            run = partial(self._run, prefer=prefer)
+            results = auto_refit(categories, objective, refit=self.refit, run=run)
         else:
             results = self._run(
                 delayed(refit_category)(item, solvers, objective, self.refit)
@@ -451,16 +457,17 @@ them, default="auto"
             )
         return coef.copy(), intercept.copy()
 
-    def _run(self, jobs: Iterable[Any]) -> list[Any]:
-        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator")
-        progress = tqdm(
-            parallel(jobs),
-            total=len(self.categories_),
-            desc="refitting categories",
-            unit="category",
-            disable=None if self.verbose else True,
-        )
-        return list(progress)
+    def _run(self, jobs: Iterable[Any], prefer: str = "processes") -> list[Any]:
+        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator", prefer=prefer)
+        with threadpool_limits(limits=1):  # workers may be threads of this process
+            progress = tqdm(
+                parallel(jobs),
+                total=len(self.categories_),
+                desc="refitting categories",
+                unit="category",
+                disable=None if self.verbose else True,
+            )
+            return list(progress)
 
     def _store(self, results: list[CategoryResult], n_cells: int) -> None:
         self.coef_ = np.stack([result.coef for result in results])

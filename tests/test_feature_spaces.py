@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from cftlearn import _feature_spaces
-from cftlearn._feature_spaces import make_coordinates, make_feature_space
+from cftlearn._feature_spaces import make_coordinates, make_feature_space, times
 
 SHAPES = {"more rows": (60, 7), "more features": (12, 30)}
 by_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -267,8 +267,20 @@ def test_coordinates_of_parts_are_those_of_the_spaces(monkeypatch, shape, dtype,
         assert_allclose(rows.take(), expected, atol=size)
         assert_allclose(rows.take([3, 1]), expected[[3, 1]], atol=size)
         own = weights[:, : rows.n_axes].astype(dtype)
-        logits = rows.push(own) @ rows.base.T
-        assert_allclose(logits, own @ expected.T, atol=50 * size)
-        sums = rows.pull(logits @ rows.base)
-        assert_allclose(sums, logits @ expected, atol=size * np.abs(logits).sum())
+        logits = rows.base @ rows.push(own.T)
+        assert_allclose(logits, expected @ own.T, atol=50 * size)
+        sums = rows.pull(rows.base.T @ logits)
+        assert_allclose(sums, expected.T @ logits, atol=size * np.abs(logits).sum())
     assert (made["standard"].base is made["tempered"].base) == (most == 0)
+
+
+@by_type
+@pytest.mark.parametrize("k", [0, 1, 3, 9])
+def test_products_with_few_and_many_columns(k, dtype):
+    rng = np.random.default_rng(0)
+    matrix, columns = (rng.standard_normal(s).astype(dtype) for s in [(8, 5), (k, 5)])
+    expected = matrix.astype(np.float64) @ columns.T
+    found = times(matrix, columns.T)
+    assert found.shape == (8, k)
+    assert found.dtype == dtype
+    assert_allclose(found, expected, atol=1e-5)

@@ -94,7 +94,7 @@ def test_batches_of_rows_add_up(monkeypatch):
 def test_loss_and_gradient_belong_together():
     problems = make_problems(turned=True)
     together = Lockstep(problems)
-    weight = np.stack([problem.weight for problem in problems])
+    weight = np.stack([problem.weight for problem in problems], axis=1)
     members = np.array([1, 4, 8])
     root = np.random.default_rng(0).uniform(0.5, 2, together.stiffness.shape)
     point = np.random.default_rng(1).standard_normal((3, root.shape[1]))

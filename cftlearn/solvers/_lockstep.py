@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from cftlearn._feature_spaces import Coordinates
+from cftlearn._feature_spaces import Coordinates, times
 
 Floats = NDArray[np.floating[Any]]
 
@@ -68,6 +68,18 @@ class PathProblem:
     penalties: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring members that read the same matrix, by their coordinates."""
+
+    base: Floats
+    parts: list[tuple[Coordinates, slice]]
+
+    @property
+    def members(self) -> slice:
+        return slice(self.parts[0][1].start, self.parts[-1][1].stop)
+
+
 class Lockstep:
     """Regressions of several paths, one after the other, as members of one fit.
 
@@ -93,6 +105,7 @@ class Lockstep:
             weights = slice(self.n_lead, self.n_lead + problem.rows.n_axes)
             self.stiffness[members, weights] = problem.penalties
             self.free[members, problem.lead.shape[1] :] = 0.0
+        self.stiffness = self.stiffness.astype(self.dtype)
         self.lead = self.lead.astype(self.dtype)
         self.y = problems[0].y.astype(self.dtype)
         self.sizes = self._mean_squares()
@@ -101,7 +114,7 @@ class Lockstep:
         self, weights: Sequence[NDArray[np.float64]], starts: Floats | None = None
     ) -> Floats:
         """Fit all members, each problem's rows weighed by its entry of ``weights``."""
-        weight = np.stack(weights).astype(self.dtype)
+        weight = np.stack(weights, axis=1).astype(self.dtype)
         root = self._preconditioner(np.stack(weights))
         found = np.zeros_like(root) if starts is None else starts * root
         going = np.arange(len(found))
@@ -179,33 +192,34 @@ class Lockstep:
         """Give losses of some members, and gradients in preconditioned coordinates."""
         found = scaled / root[members]
         found[:, : self.n_lead] *= self.free[members]
-        own = weight[self.owner[members]]
         stiff = self.stiffness[members] * found
-        value = 0.5 * np.einsum("kp,kp->k", stiff, found)
+        value = 0.5 * _dots(stiff, found).astype(np.float64)
         gradient = np.zeros_like(found)
+        lead, owners = found[:, : self.n_lead].T, self.owner[members]
         runs = self._runs(members)
         pushes = [self._turn(found, run) for run in runs]
         pulls = [np.zeros_like(push) for push in pushes]
         for batch in gen_batches(len(self.y), _BATCH_ROWS):
-            logits = found[:, : self.n_lead] @ self.lead[batch].T
-            for (base, parts), push in zip(runs, pushes, strict=True):
-                logits[parts[0][1].start : parts[-1][1].stop] += push @ base[batch].T
-            loss, pull = _loss_and_pull(logits, self.y[batch], own[:, batch])
+            logits = self.lead[batch] @ lead
+            for run, push in zip(runs, pushes, strict=True):
+                logits[:, run.members] += times(run.base[batch], push)
+            loss, pull = _loss_and_pull(
+                logits, self.y[batch, None], weight[batch][:, owners]
+            )
             value += loss
-            gradient[:, : self.n_lead] += pull @ self.lead[batch]
-            for (base, parts), total in zip(runs, pulls, strict=True):
-                total += pull[parts[0][1].start : parts[-1][1].stop] @ base[batch]
+            gradient[:, : self.n_lead] += pull.T @ self.lead[batch]
+            for run, total in zip(runs, pulls, strict=True):
+                total += times(run.base[batch].T, pull[:, run.members])
         for run, total in zip(runs, pulls, strict=True):
             self._turn_back(total, run, gradient)
         gradient[:, : self.n_lead] *= self.free[members]
         gradient += stiff
-        return value, (gradient / root[members]).astype(self.dtype)
+        gradient /= root[members]
+        return value, gradient
 
-    def _runs(
-        self, members: NDArray[np.intp]
-    ) -> list[tuple[Floats, list[tuple[Coordinates, slice]]]]:
+    def _runs(self, members: NDArray[np.intp]) -> list["_Run"]:
         """Group members by coordinates, and these by the matrix that they turn."""
-        runs: list[tuple[Floats, list[tuple[Coordinates, slice]]]] = []
+        runs: list[_Run] = []
         owners = self.owner[members]
         start = 0
         while start < len(owners):
@@ -213,32 +227,25 @@ class Lockstep:
             stop = start
             while stop < len(owners) and self.problems[owners[stop]].rows is rows:
                 stop += 1
-            if not runs or runs[-1][0] is not rows.base:
-                runs.append((rows.base, []))
-            runs[-1][1].append((rows, slice(start, stop)))
+            if not runs or runs[-1].base is not rows.base:
+                runs.append(_Run(rows.base, []))
+            runs[-1].parts.append((rows, slice(start, stop)))
             start = stop
         return runs
 
-    def _turn(
-        self, found: Floats, run: tuple[Floats, list[tuple[Coordinates, slice]]]
-    ) -> Floats:
-        """Express weights in the matrix's own columns."""
+    def _turn(self, found: Floats, run: "_Run") -> Floats:
+        """Express weights in the columns of the matrix, (n_base, n_members)."""
         parts = [
-            rows.push(found[own, self.n_lead : self.n_lead + rows.n_axes])
-            for rows, own in run[1]
+            rows.push(found[own, self.n_lead : self.n_lead + rows.n_axes].T)
+            for rows, own in run.parts
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(parts, axis=1)
 
-    def _turn_back(
-        self,
-        total: Floats,
-        run: tuple[Floats, list[tuple[Coordinates, slice]]],
-        gradient: Floats,
-    ) -> None:
-        first = run[1][0][1].start
-        for rows, own in run[1]:
-            pulled = rows.pull(total[own.start - first : own.stop - first])
-            gradient[own, self.n_lead : self.n_lead + rows.n_axes] = pulled
+    def _turn_back(self, total: Floats, run: "_Run", gradient: Floats) -> None:
+        first = run.members.start
+        for rows, own in run.parts:
+            pulled = rows.pull(total[:, own.start - first : own.stop - first])
+            gradient[own, self.n_lead : self.n_lead + rows.n_axes] = pulled.T
 
     def _mean_squares(self) -> NDArray[np.float64]:
         """Give the mean square of every coordinate, of some rows, for each problem."""
@@ -277,7 +284,7 @@ def _loss_and_pull(
     chance /= 1.0 + low
     chance -= y
     chance *= weight
-    return _dots(weight, loss).astype(np.float64), chance
+    return np.einsum("nk,nk->k", weight, loss).astype(np.float64), chance
 
 
 def _direction(gradient: Floats, memory: list[tuple[Floats, Floats, Floats]]) -> Floats:

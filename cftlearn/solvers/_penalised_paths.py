@@ -234,8 +234,9 @@ def _predict(
     problem: PathProblem, found: NDArray[np.float64], rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     n_lead = problem.lead.shape[1]
-    push = problem.rows.push(found[:, n_lead:].astype(problem.rows.base.dtype))
-    return found[:, :n_lead] @ problem.lead[rows].T + push @ problem.rows.base[rows].T
+    push = problem.rows.push(found[:, n_lead:].T.astype(problem.rows.base.dtype))
+    logits = problem.lead[rows] @ found[:, :n_lead].T + problem.rows.base[rows] @ push
+    return np.asarray(logits.T, dtype=np.float64)
 
 
 def _as_many_columns_as_rows(scaled: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -339,8 +339,8 @@ default=('standard', 'tempered', 'decorrelated')
             lead, amount = ones, 0.0
             if toward == "row":
                 trained[scaling] = _unit_row(space, problem.coef)
-                push = own_rows.push(trained[scaling][None].astype(own_rows.base.dtype))
-                lead = np.column_stack([ones, own_rows.base @ push[0]])
+                row = trained[scaling][:, None].astype(own_rows.base.dtype)
+                lead = np.column_stack([ones, own_rows.base @ own_rows.push(row)])
             spreads = np.array([candidate.spread for candidate in members])
             penalties = _precision(space, scaling) / spreads[:, None] ** 2
             if unknown_weight > 0.0 and background is not None:
