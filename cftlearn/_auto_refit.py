@@ -1,12 +1,11 @@
 """The refit of all categories at once: candidates, pooled evidence, an average."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
-from joblib import delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -24,7 +23,7 @@ from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 from cftlearn.solvers._row_space import likeliest_intercept
 
-Run = Callable[[Iterable[Any]], list[Any]]
+Run = Callable[[Callable[..., Any], type[Any], list[tuple[Any, ...]]], list[Any]]
 
 _FITTED_ROWS = 128  # of each class, that are asked for evidence
 _UNKNOWN_ROWS = 1000
@@ -72,6 +71,22 @@ class Proposal:
     trained: tuple[float, float, float]
     seconds: float
 
+    def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Take it apart for a checkpoint."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        values["candidates"] = [astuple(candidate) for candidate in self.candidates]
+        arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray)}
+        return arrays, {k: v for k, v in values.items() if k not in arrays}
+
+    @classmethod
+    def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
+        """Put it together again."""
+        values: dict[str, Any] = {**arrays, **plain}
+        values["candidates"] = [Candidate(*each) for each in plain["candidates"]]
+        for name in ("labels", "trained"):
+            values[name] = tuple(plain[name])
+        return cls(**values)
+
 
 def auto_refit(
     categories: list[CategoryData], objective: Objective, *, refit: bool, run: Run
@@ -92,7 +107,8 @@ def auto_refit(
     refit : bool
         Fit the held-out labels too.
     run : callable
-        Runs delayed calls, one per category, and gives their results in order.
+        Calls a function for each of some tasks, a category's data first, and gives
+        what it returns, of the type that is named, in order.
 
     Returns
     -------
@@ -105,7 +121,8 @@ def auto_refit(
         solver = ProximalSolver(toward=("zero",))
     lacks = [_what_lacks(data, refit) for data in categories]
     live = [data for data, lack in zip(categories, lacks, strict=True) if not lack]
-    proposals = run(delayed(propose)(data, solver, objective, refit) for data in live)
+    tasks = [(data, solver, objective, refit) for data in live]
+    proposals = run(propose, Proposal, tasks)
     universe = list(
         dict.fromkeys(c for proposal in proposals for c in proposal.candidates)
     )

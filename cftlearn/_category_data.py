@@ -1,7 +1,7 @@
 """What the refit of one category needs to know, and what it answers."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,17 @@ class CategoryResult:
     intercept: float
     report: dict[str, Any]
     history: list[dict[str, Any]]
+
+    def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Take it apart for a checkpoint."""
+        plain = {key: getattr(self, key) for key in ("intercept", "report", "history")}
+        return {"coef": self.coef}, plain
+
+    @classmethod
+    def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
+        """Put it together again."""
+        values: dict[str, Any] = {**arrays, **plain}
+        return cls(**values)
 
 
 def start_report(data: CategoryData) -> dict[str, Any]:

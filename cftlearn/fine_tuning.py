@@ -2,10 +2,12 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, cast
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -19,11 +21,13 @@ from tqdm.auto import tqdm
 from cftlearn._auto_refit import auto_refit
 from cftlearn._category_data import CategoryData, CategoryResult
 from cftlearn._category_refit import refit_category
+from cftlearn._checkpoint import checkpoint_places, resumed
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._feature_spaces import make_feature_space
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._seeding import category_seeds
+from cftlearn._solver_choice import make_solvers
 from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
@@ -93,6 +97,11 @@ them, default="auto"
         each fold of known labels, and once to all of them. Every known label then
         judges, none is held out, and ``validation_fraction`` is not used. Only for
         ``coef_init=None`` with ``solver="auto"`` and ``refit=True``.
+    checkpoint : str or path, default=None
+        A folder that keeps every finished category. A fit that was killed goes on
+        there when it is called again, and ends as if it had never been interrupted,
+        bit for bit. Needs ``random_state``; of a callable ``objective`` it only knows
+        the name.
     n_jobs : int, default=None
         Workers over categories, as in scikit-learn. A worker uses one thread.
     random_state : int, RandomState instance or None, default=None
@@ -166,6 +175,7 @@ them, default="auto"
         "intercept_init": ["array-like", None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "refit": ["boolean"],
+        "checkpoint": [str, PathLike, None],
         "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
@@ -183,6 +193,7 @@ them, default="auto"
         validation_fraction: float = 0.25,
         refit: bool = True,
         cross_fit: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
@@ -195,6 +206,7 @@ them, default="auto"
         self.validation_fraction = validation_fraction
         self.refit = refit
         self.cross_fit = cross_fit
+        self.checkpoint = checkpoint
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.device = device
@@ -241,7 +253,7 @@ them, default="auto"
         self._validate_params()
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
-        solvers = [ProximalSolver()] if auto else self._make_solvers()
+        solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
         features = validate_data(self, Z, dtype=_FLOATS)
         labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -275,16 +287,25 @@ them, default="auto"
             )
             for j in range(len(seeds))
         ]
+        places: dict[str, Path] = {}
+        if self.checkpoint is not None:
+            self._check_seed()
+            places = checkpoint_places(
+                self.checkpoint,
+                solvers,
+                objective,
+                categories,
+                pooled=auto,
+                refit=self.refit,
+            )
         if auto:
             # matrix products, which dominate there, leave other threads free
             prefer = "threads" if features.nbytes > _LARGE else "processes"
-            run = partial(self._run, prefer=prefer)
+            run = partial(self._run, places=places, prefer=prefer)
             results = auto_refit(categories, objective, refit=self.refit, run=run)
         else:
-            results = self._run(
-                delayed(refit_category)(item, solvers, objective, self.refit)
-                for item in categories
-            )
+            tasks = [(data, solvers, objective, self.refit) for data in categories]
+            results = self._run(refit_category, CategoryResult, tasks, places=places)
         n_other = 0 if split.same_rows else len(split.features_val)
         self._store(results, len(features) + n_other)
         return self
@@ -392,40 +413,6 @@ them, default="auto"
     def _read_features(self, Z: ArrayLike) -> NDArray[np.floating[Any]]:
         return validate_data(self, Z, dtype=_FLOATS, reset=False)
 
-    def _make_solvers(self) -> list[CategorySolver]:
-        given = self.solver if isinstance(self.solver, list) else [self.solver]
-        if not given:
-            raise ValueError(
-                "`solver` must name at least one solver; got an empty list."
-            )
-        solvers = [self._make_solver(item) for item in given]
-        names = [item.name for item in solvers]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"The solvers of a list must have different names; got {names}."
-            )
-        return solvers
-
-    def _make_solver(self, solver: str | CategorySolver) -> CategorySolver:
-        if isinstance(solver, CategorySolver):
-            return solver
-        if solver == "ga":
-            from cftlearn.solvers import GeneticSolver
-
-            return GeneticSolver()
-        if solver == "proximal":
-            return ProximalSolver()
-        if solver in ("bce", "asl"):
-            from cftlearn._devices import resolve_device
-            from cftlearn.solvers import GradientSolver
-
-            device = resolve_device(self.device)
-            return GradientSolver(loss=cast(Any, solver), device=device)
-        raise ValueError(
-            "`solver` must be 'auto', or 'ga', 'bce', 'asl', 'proximal', a solver "
-            f"object, or a list of these; got {solver!r}."
-        )
-
     def _initial_rows(
         self,
         Z: NDArray[np.floating[Any]],
@@ -457,12 +444,32 @@ them, default="auto"
             )
         return coef.copy(), intercept.copy()
 
-    def _run(self, jobs: Iterable[Any], prefer: str = "processes") -> list[Any]:
+    def _check_seed(self) -> None:
+        if self.random_state is None:
+            raise ValueError(
+                "`checkpoint` needs a seed, or the fit that goes on would not be the "
+                "one that was interrupted; got random_state=None. Pass random_state=0."
+            )
+
+    def _run(
+        self,
+        make: Callable[..., Any],
+        kind: type[Any],
+        tasks: list[tuple[Any, ...]],
+        *,
+        places: dict[str, Path],
+        prefer: str = "processes",
+    ) -> list[Any]:
+        """Call ``make`` for every task, whose first entry is the category's data."""
+        jobs = (
+            delayed(resumed)(places.get(task[0].name), kind, make, *task)
+            for task in tasks
+        )
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator", prefer=prefer)
         with threadpool_limits(limits=1):  # workers may be threads of this process
             progress = tqdm(
                 parallel(jobs),
-                total=len(self.categories_),
+                total=len(tasks),
                 desc="refitting categories",
                 unit="category",
                 disable=None if self.verbose else True,

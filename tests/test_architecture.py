@@ -36,6 +36,8 @@ LAYERS = {
     "displays": 4,
     "_training": 5,
     "_label_split": 5,
+    "_checkpoint": 5,
+    "_solver_choice": 5,
     "_category_refit": 5,
     "_auto_refit": 5,
     "fine_tuning": 6,

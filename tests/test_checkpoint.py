@@ -1,0 +1,222 @@
+"""Fits that go on where they were killed, and end as if they never had been."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, _auto_refit
+from cftlearn._checkpoint import resumed
+from cftlearn.datasets import make_partial_multilabel
+from cftlearn.solvers import GeneticSolver, ProximalSolver
+
+SOLVERS = {
+    "auto": "auto",
+    "ga": GeneticSolver(n_generations=5),
+    "list": ["bce", ProximalSolver(spreads=(1.0,))],
+}
+by_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+
+
+def data():
+    return make_partial_multilabel(150, known=0.4, random_state=0)[:2]
+
+
+def tuner_of(solver="auto", **settings):
+    return CategoryWiseFineTuner(solver, random_state=0, device="cpu", **settings)
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir() if path.suffix == ".npz")
+
+
+def assert_same(one, other, *, seconds=False):
+    assert_array_equal(one.coef_, other.coef_)
+    assert_array_equal(one.intercept_, other.intercept_)
+    assert repr(one.history_) == repr(other.history_)
+    for line, twin in zip(one.report_, other.report_, strict=True):
+        if not seconds:
+            twin = twin | {"seconds": line["seconds"]}
+        assert repr(line) == repr(twin)
+
+
+@by_solver
+def test_a_checkpoint_changes_nothing(tmp_path, solver):
+    Z, y = data()
+    plain = tuner_of(solver).fit(Z, y)
+    kept = tuner_of(solver, checkpoint=tmp_path).fit(Z, y)
+    assert len(files(tmp_path)) == 5
+    assert not list(tmp_path.glob("*.part"))
+    assert_same(kept, plain)
+
+
+@by_solver
+def test_finished_categories_are_read_and_not_refitted(tmp_path, monkeypatch, solver):
+    Z, y = data()
+    first = tuner_of(solver, checkpoint=tmp_path / "new" / "folder").fit(Z, y)
+
+    def refuse(*args):
+        raise AssertionError
+
+    monkeypatch.setattr(_auto_refit, "propose", refuse)
+    monkeypatch.setattr("cftlearn.fine_tuning.refit_category", refuse)
+    again = tuner_of(solver, checkpoint=str(tmp_path / "new" / "folder")).fit(Z, y)
+    assert_same(again, first, seconds=solver != "auto")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@by_solver
+def test_some_finished_categories_give_the_same(tmp_path, solver, n_jobs):
+    Z, y = data()
+    first = tuner_of(solver, checkpoint=tmp_path).fit(Z, y)
+    for name in files(tmp_path)[1::2]:
+        (tmp_path / name).unlink()
+    again = tuner_of(solver, checkpoint=tmp_path, n_jobs=n_jobs).fit(Z, y)
+    assert_same(again, first)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_killed_fit_goes_on(tmp_path):
+    code = """
+        import os, signal, sys
+        from cftlearn import CategoryWiseFineTuner, _auto_refit
+        from cftlearn.datasets import make_partial_multilabel
+
+        Z, y = make_partial_multilabel(150, known=0.4, random_state=0)[:2]
+        propose, finished = _auto_refit.propose, []
+
+        def until_killed(*args):
+            if len(finished) == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            finished.append(args)
+            return propose(*args)
+
+        _auto_refit.propose = until_killed
+        CategoryWiseFineTuner(random_state=0, checkpoint=sys.argv[1]).fit(Z, y)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    killed = subprocess.run(command, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(files(tmp_path)) == 3
+    ages = {place: place.stat().st_mtime_ns for place in tmp_path.glob("*.npz")}
+    Z, y = data()
+    again = tuner_of(checkpoint=tmp_path).fit(Z, y)
+    assert len(files(tmp_path)) == 5
+    assert all(place.stat().st_mtime_ns == age for place, age in ages.items())
+    assert_same(again, tuner_of().fit(Z, y))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("features", "features"),
+        ("labels", "labels"),
+        ("seed", "seed"),
+        ("solver", "solver"),
+        ("objective", "objective"),
+        ("refit", "refit"),
+        ("rows", "trained rows"),
+        ("names", "categories"),
+    ],
+)
+def test_another_fit_is_refused_and_loses_nothing(tmp_path, change, named):
+    Z, y = data()
+    tuner_of(checkpoint=tmp_path).fit(Z, y)
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+    tuner = tuner_of(checkpoint=tmp_path)
+    if change == "features":
+        Z = Z + 1.0
+    elif change == "labels":
+        known = np.flatnonzero(~np.isnan(y[:, 2]))[:2]
+        y = y.copy()
+        y[known, 2] = 1 - y[known, 2]
+    elif change == "seed":
+        tuner.set_params(random_state=1)
+    elif change == "solver":
+        tuner.set_params(solver="proximal")
+    elif change == "objective":
+        tuner.set_params(objective="average_precision")
+    elif change == "refit":
+        tuner.set_params(refit=False)
+    elif change == "rows":
+        tuner.set_params(coef_init=np.ones((5, 20)), intercept_init=np.zeros(5))
+    else:
+        pd = pytest.importorskip("pandas")
+        y = pd.DataFrame(y, columns=list("abcde"))
+    with pytest.raises(ValueError, match=f"differs in: .*{named}.*another folder"):
+        tuner.fit(Z, y)
+    assert before == {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+
+
+def test_parameters_of_a_solver_count(tmp_path):
+    Z, y = data()
+    tuner_of(SOLVERS["ga"], checkpoint=tmp_path).fit(Z, y)
+    with pytest.raises(ValueError, match=r"differs in: solver\."):
+        tuner_of(GeneticSolver(n_generations=6), checkpoint=tmp_path).fit(Z, y)
+
+
+@pytest.mark.parametrize("content", [b"", b"not ours", None], ids=str)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+    Z, y = data()
+    tuner_of(checkpoint=tmp_path).fit(Z, y)
+    place = tmp_path / files(tmp_path)[2]
+    if content is None:
+        np.savez(place, something=np.zeros(3))
+    else:
+        place.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{place.name}.* cannot be read"):
+        tuner_of(checkpoint=tmp_path).fit(Z, y)
+    place.unlink()
+    tuner_of(checkpoint=tmp_path).fit(Z, y)
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path):
+    (tmp_path / "fit.json").write_text("my own notes")
+    with pytest.raises(ValueError, match="must name a folder of ours"):
+        tuner_of(checkpoint=tmp_path).fit(*data())
+    assert (tmp_path / "fit.json").read_text() == "my own notes"
+
+
+def test_a_seed_is_needed(tmp_path):
+    tuner = CategoryWiseFineTuner(checkpoint=tmp_path / "new")
+    with pytest.raises(ValueError, match=r"`checkpoint` needs a seed.*random_state=0"):
+        tuner.fit(*data())
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_classifier_goes_on_too(tmp_path):
+    Z, y = data()
+    model = CFTClassifier(fine_tuner=CategoryWiseFineTuner(), random_state=0)
+    plain = model.fit(Z, y).coef_
+    model.set_params(fine_tuner__checkpoint=tmp_path)
+    model.fit(Z, y)
+    (tmp_path / files(tmp_path)[0]).unlink()
+    assert_array_equal(model.fit(Z, y).coef_, plain)
+
+
+def test_numbers_of_numpy_in_a_history_are_kept_and_strangers_refused(tmp_path):
+    class Made:
+        def __init__(self, value):
+            self.value = value
+
+        def pack(self):
+            return {"array": np.arange(3)}, {"value": self.value}
+
+        @classmethod
+        def unpack(cls, arrays, plain):
+            assert_array_equal(arrays["array"], np.arange(3))
+            return cls(plain["value"])
+
+    for k, value in enumerate([np.float32(0.1), np.int64(3), float("nan"), None, "x"]):
+        place = tmp_path / f"{k}.npz"
+        assert resumed(place, Made, Made, value).value is value
+        assert repr(resumed(place, Made, Made, "other").value) == repr(
+            value.item() if isinstance(value, np.generic) else value
+        )
+    with pytest.raises(TypeError, match="must hold numbers and text; got object"):
+        resumed(tmp_path / "other.npz", Made, Made, object())
+    assert not (tmp_path / "other.npz").exists()
