@@ -144,11 +144,8 @@ def propose(
     """Fit the candidates of one category and ask its labels about them."""
     started = time.perf_counter()
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        train, held_out = data.known()
+        known, train, held_out = data.known()
         problem = data.problem(objective, train, held_out)
-        known = KnownRows(
-            np.concatenate([train.Z, held_out.Z]), np.concatenate([train.y, held_out.y])
-        )
         weight = np.ones(len(known.y))
         if refit:
             problem = replace(problem, train=known)
@@ -311,8 +308,8 @@ def _settle(
 ) -> CategoryResult:
     """Average the rows by weight, or leave the trained one as it is."""
     started = time.perf_counter()
-    held_out = data.known()[1]
-    before = _score(objective, held_out.y, data.trained_logits())
+    y = data.y_val[~np.isnan(data.y_val)] == 1.0
+    before = _score(objective, y, data.trained_logits())
     if verdict is None:
         reason = "no held-out labels of both classes in any category"
         row, bias = data.coef, data.intercept
@@ -321,7 +318,7 @@ def _settle(
         place = [universe.index(candidate) for candidate in proposal.candidates]
         weights = verdict.candidates[place]
         row, bias, left_out = _average(data, proposal, weights, verdict.trained)
-        after = _score(objective, held_out.y, left_out)
+        after = _score(objective, y, left_out)
         kept = verdict.trained >= _MAJORITY
         reason = _reason(proposal, verdict, n_pooled)
         if not objective.is_ranking and not kept and after <= before:
@@ -350,15 +347,13 @@ def _average(
     trained: float,
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Average rows of equal spread; give row, bias and left-out held-out logits."""
-    train, held_out = data.known()
     own_spread = max(proposal.trained_spread, np.finfo(float).tiny)
     row = weights @ proposal.coef.astype(np.float64) + trained * data.coef / own_spread
     left_out = weights @ (proposal.left_out / proposal.spread[:, None])
     left_out += trained * data.trained_logits() / own_spread
     scale = float(weights @ proposal.spread) + trained * proposal.trained_spread
     row, left_out = scale * row, scale * left_out
-    y = np.concatenate([train.y, held_out.y])
-    logits = np.concatenate([train.Z @ row, held_out.Z @ row])
+    logits, y = data.known_logits(row)
     if y.all():  # no negative to set the bias by: the background has set it
         bias = float(weights @ proposal.intercept) + trained * data.intercept
     else:

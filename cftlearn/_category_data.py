@@ -1,16 +1,32 @@
 """What the refit of one category needs to know, and what it answers."""
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 from cftlearn._feature_spaces import FeatureSpace, SpaceName
+from cftlearn._stored_features import StoredFeatures, batch_rows, gather, logits_of
 from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
 from cftlearn.metrics._objectives import Objective
 
 Floats = NDArray[np.floating[Any]]
+
+
+class KnownParts(NamedTuple):
+    """Rows whose label is known; the parts are views of the whole.
+
+    Attributes
+    ----------
+    everything, train, held_out : KnownRows
+        All of them, those to fit, and those to choose by.
+    """
+
+    everything: KnownRows
+    train: KnownRows
+    held_out: KnownRows
 
 
 @dataclass(frozen=True)
@@ -43,9 +59,9 @@ class CategoryData:
     """
 
     name: str
-    Z: Floats
+    Z: Floats | StoredFeatures
     y: NDArray[np.float64]
-    Z_val: Floats
+    Z_val: Floats | StoredFeatures
     y_val: NDArray[np.float64]
     same_rows: bool
     coef: NDArray[np.float64]
@@ -59,18 +75,37 @@ class CategoryData:
 
     def trained_logits(self) -> NDArray[np.float64]:
         """Give logits of the held-out rows by trained rows that did not see them."""
-        rows = ~np.isnan(self.y_val)
+        rows = np.flatnonzero(~np.isnan(self.y_val))
         if self.unseen is not None:
             return self.unseen[rows]
-        return self.Z_val[rows] @ self.coef + self.intercept
+        return logits_of(self.Z_val[rows], self.coef, self.intercept)
 
-    def known(self) -> tuple[KnownRows, KnownRows]:
-        """Gather the rows to fit and the held-out rows."""
-        rows, rows_val = ~np.isnan(self.y), ~np.isnan(self.y_val)
-        return (
-            KnownRows(self.Z[rows], self.y[rows] == 1.0),
-            KnownRows(self.Z_val[rows_val], self.y_val[rows_val] == 1.0),
+    def known(self) -> KnownParts:
+        """Gather the rows to fit and, after them, the held-out rows."""
+        rows = np.flatnonzero(~np.isnan(self.y))
+        rows_val = np.flatnonzero(~np.isnan(self.y_val))
+        n_train = len(rows)
+        Z = np.empty((n_train + len(rows_val), self.Z.shape[1]), dtype=self.Z.dtype)
+        gather(self.Z, rows, Z[:n_train])
+        gather(self.Z_val, rows_val, Z[n_train:])
+        y = np.concatenate([self.y[rows], self.y_val[rows_val]]) == 1.0
+        return KnownParts(
+            KnownRows(Z, y),
+            KnownRows(Z[:n_train], y[:n_train]),
+            KnownRows(Z[n_train:], y[n_train:]),
         )
+
+    def known_logits(
+        self, coef: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Give logits of a row on what is known, and labels, gathering it by parts."""
+        logits, labels = [], []
+        for Z, y in ((self.Z, self.y), (self.Z_val, self.y_val)):
+            rows = np.flatnonzero(~np.isnan(y))
+            labels.append(y[rows] == 1.0)
+            for batch in gen_batches(len(rows), batch_rows(Z.shape[1])):
+                logits.append(logits_of(Z[rows[batch]], coef))
+        return np.concatenate(logits), np.concatenate(labels)
 
     def unknown_rows(self) -> NDArray[np.intp]:
         """Index the rows of ``Z`` whose label is unknown altogether."""

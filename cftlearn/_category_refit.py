@@ -32,13 +32,15 @@ def refit_category(
     runs as many iterations again on all known labels, if ``refit``.
     """
     started = time.perf_counter()
-    train, held_out = data.known()
+    everything, train, held_out = data.known()
     lack = _what_lacks(train.y, held_out.y)
     if lack:
         return skipped(data, lack)
     problem = data.problem(objective, train, held_out)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        fit, result, history = _choose(problem, held_out, solvers, refit)
+        fit, result, history = _choose(
+            problem, held_out, solvers, everything if refit else None
+        )
     report = start_report(data) | result
     report |= {"seconds": time.perf_counter() - started}
     for record in history:
@@ -50,9 +52,12 @@ def _choose(
     problem: CategoryProblem,
     held_out: KnownRows,
     solvers: list[CategorySolver],
-    refit: bool,
+    everything: KnownRows | None,
 ) -> tuple[RowFit, dict[str, Any], list[dict[str, Any]]]:
-    """Let the held-out labels choose among the solvers' rows and the trained one."""
+    """Let the held-out labels choose among the solvers' rows and the trained one.
+
+    The chosen solver fits ``everything`` at last, unless it is None.
+    """
 
     def score_of(coef: NDArray[np.float64], intercept: float) -> float:
         return problem.objective.single(held_out.y, held_out.Z @ coef + intercept)
@@ -80,11 +85,7 @@ def _choose(
     result = outcome(
         "refitted", reason, before, best_score, best_solver.name, best.n_iter, 1.0
     )
-    if refit:
-        everything = KnownRows(
-            np.concatenate([problem.train.Z, held_out.Z]),
-            np.concatenate([problem.train.y, held_out.y]),
-        )
+    if everything is not None:
         final = best_solver.fit_row(
             replace(problem, train=everything, validation=None, n_iter=best.n_iter)
         )

@@ -1,6 +1,6 @@
 """Principal coordinates of all rows' features: computed once, shared by categories."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
+from cftlearn._stored_features import StoredFeatures, batch_rows
+
 Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
 
-_BATCH_ROWS = 16_384
+_MOST_ROWS = 131_072  # to average products of features over
 _TURNED_ROWS = 1024  # up to so many are turned once, more by every product
 _FEW_COLUMNS = 5
 _NEGLIGIBLE = 1e-10  # of the largest variance, or of 1: nothing varies there
@@ -98,21 +100,21 @@ class FeatureSpace:
         return np.sqrt(weights**2 @ self.variances)
 
 
-def make_feature_space(
-    Z: Floats,
+def make_feature_spaces(
+    Z: Floats | StoredFeatures,
     mean: NDArray[np.float64],
     scale: NDArray[np.float64],
-    name: SpaceName,
-) -> FeatureSpace:
+    names: Iterable[SpaceName],
+) -> dict[SpaceName, FeatureSpace]:
     """Scale features and find their principal axes.
 
     Parameters
     ----------
-    Z : ndarray of shape (n_samples, n_features)
-        All rows.
+    Z : ndarray or StoredFeatures of shape (n_samples, n_features)
+        All rows. Of very many only some are looked at, evenly spaced.
     mean, scale : ndarray of shape (n_features,)
         Mean and standard deviation of each feature, 1 for a constant one.
-    name : {"standard", "tempered"}
+    names : iterable of {"standard", "tempered"}
         ``"standard"`` gives every feature a standard deviation of 1. ``"tempered"``
         goes half of the way there: it divides by the geometric mean of the feature's
         own deviation and the overall one, so that features which vary more weigh
@@ -120,23 +122,34 @@ def make_feature_space(
 
     Returns
     -------
-    space : FeatureSpace
+    spaces : dict of str to FeatureSpace
         In the precision of ``Z``.
     """
-    if name == "tempered":
-        scale = np.sqrt(scale * np.sqrt(np.mean(scale**2)))
+    scales = {"standard": scale, "tempered": _tempered(scale)}
     n_samples, n_features = Z.shape
-    if n_samples < n_features:
-        rows = ((Z - mean) / scale).astype(np.float64)
-        variances, vectors = np.linalg.eigh(rows @ rows.T / n_samples)
-        keep = _worth_keeping(variances)
-        axes = rows.T @ vectors[:, keep]
-        axes /= np.linalg.norm(axes, axis=0)
-    else:
-        variances, vectors = np.linalg.eigh(_covariance(Z, mean, scale))
-        keep = _worth_keeping(variances)
-        axes = vectors[:, keep]
-    return FeatureSpace(mean, scale, axes.astype(Z.dtype), variances[keep])
+    few = n_samples < n_features
+    products = None if few else _covariance(Z, mean, scale)
+    spaces = {}
+    for name in names:
+        ratio = scale / scales[name]
+        if products is None:
+            rows = ((Z[:] - mean) / scales[name]).astype(np.float64)
+            variances, vectors = np.linalg.eigh(rows @ rows.T / n_samples)
+            keep = _worth_keeping(variances)
+            axes = rows.T @ vectors[:, keep]
+            axes /= np.linalg.norm(axes, axis=0)
+        else:
+            variances, vectors = np.linalg.eigh(products * np.outer(ratio, ratio))
+            keep = _worth_keeping(variances)
+            axes = vectors[:, keep]
+        spaces[name] = FeatureSpace(
+            mean, scales[name], axes.astype(Z.dtype), variances[keep]
+        )
+    return spaces
+
+
+def _tempered(scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(scale * np.sqrt(np.mean(scale**2)))
 
 
 def make_coordinates(
@@ -185,13 +198,17 @@ def times(matrix: Floats, columns: Floats) -> Floats:
 
 
 def _covariance(
-    Z: Floats, mean: NDArray[np.float64], scale: NDArray[np.float64]
+    Z: Floats | StoredFeatures, mean: NDArray[np.float64], scale: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    """Average products of standardised features, over at most so many rows."""
+    n_rows = min(len(Z), _MOST_ROWS)
+    chosen = np.linspace(0, len(Z) - 1, n_rows).astype(np.intp)
     total = np.zeros((Z.shape[1], Z.shape[1]))
-    for batch in gen_batches(len(Z), _BATCH_ROWS):  # no copy of all features
-        rows = (Z[batch] - mean) / scale  # in double precision
+    for batch in gen_batches(n_rows, batch_rows(Z.shape[1])):  # no copy of all
+        rows = (Z[chosen[batch]] - mean) / scale  # in double precision, or means cancel
+        rows = rows.astype(Z.dtype)
         total += rows.T @ rows
-    return total / len(Z)
+    return total / n_rows
 
 
 def _worth_keeping(variances: NDArray[np.float64]) -> NDArray[np.intp]:

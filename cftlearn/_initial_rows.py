@@ -7,15 +7,18 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 from threadpoolctl import threadpool_limits
 
+from cftlearn._stored_features import StoredFeatures, batches
+
 _MAX_ITER = 300
-_BATCH_ROWS = 16_384
 
 
 def logistic_rows(
-    Z: NDArray[np.floating[Any]], targets: NDArray[np.float64], *, n_jobs: int | None
+    Z: NDArray[np.floating[Any]] | StoredFeatures,
+    targets: NDArray[np.float64],
+    *,
+    n_jobs: int | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit one L2-penalised logistic regression per category.
 
@@ -35,7 +38,18 @@ def logistic_rows(
         Rows in the scale of ``Z``.
     intercept : ndarray of shape (n_categories,)
         Biases.
+
+    Raises
+    ------
+    ValueError
+        If the features are stored.
     """
+    if isinstance(Z, StoredFeatures):
+        raise ValueError(
+            "`coef_init` and `intercept_init` must be given with features that are not "
+            "in memory: no rows can be fitted to start from. Pass the classification "
+            "layer of the network that made the features."
+        )
     mean, scale = feature_moments(Z)
     rows = Parallel(n_jobs=n_jobs)(
         delayed(_logistic_row)(Z, targets[:, j], mean, scale)
@@ -45,12 +59,12 @@ def logistic_rows(
 
 
 def feature_moments(
-    Z: NDArray[np.floating[Any]],
+    Z: NDArray[np.floating[Any]] | StoredFeatures,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each feature, 1 for a constant one."""
     scaler = StandardScaler()
-    for rows in gen_batches(len(Z), _BATCH_ROWS):  # no copy of all features
-        scaler.partial_fit(Z[rows])
+    for rows in batches(Z):  # no copy of all features
+        scaler.partial_fit(rows)
     return scaler.mean_, scaler.scale_
 
 
@@ -66,7 +80,10 @@ def _logistic_row(
     if n_positive in (0.0, float(len(y))):
         odds = (n_positive + 0.5) / (len(y) - n_positive + 0.5)
         return np.zeros(Z.shape[1]), float(np.log(odds))
-    standard = ((Z[used] - mean) / scale).astype(Z.dtype)
+    standard = np.empty((len(y), Z.shape[1]), dtype=Z.dtype)
+    np.take(Z, np.flatnonzero(used), axis=0, out=standard, mode="clip")
+    standard -= mean.astype(Z.dtype)
+    standard /= scale.astype(Z.dtype)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
         model = LogisticRegression(max_iter=_MAX_ITER, tol=1e-3).fit(standard, y)
     row = model.coef_[0].astype(np.float64) / scale

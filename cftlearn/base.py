@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import ClassifierTags, Tags
+from sklearn.utils.validation import validate_data
 
 from cftlearn._feature_spaces import FeatureSpace, SpaceName
+from cftlearn._stored_features import is_stored, read_stored
 from cftlearn.labels import (
     PartialLabels,
     check_partial_labels,
@@ -257,7 +259,10 @@ class PartialLabelMixin:
             )
         X_val, y_val = validation_data
         inputs_val = inputs if X_val is X else read(X_val)
-        if np.array_equal(inputs_val, inputs):
+        in_memory = isinstance(inputs, np.ndarray) and isinstance(
+            inputs_val, np.ndarray
+        )
+        if in_memory and np.array_equal(inputs_val, inputs):
             inputs_val = inputs
         held_out = self._read_more_targets(inputs_val, y_val, names)
         both = labels.known & held_out.known if inputs_val is inputs else np.False_
@@ -270,6 +275,20 @@ class PartialLabelMixin:
                 "in one of the two."
             )
         return inputs_val, held_out
+
+    def _read_matrix(self, X: Any, name: str, *, reset: bool) -> Any:
+        """Check features; those that are stored stay where they are."""
+        if not is_stored(X):
+            return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+        features = read_stored(X, name)
+        if reset:
+            self.n_features_in_ = features.shape[1]
+        elif features.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {features.shape[1]} features, but {type(self).__name__} is "
+                f"expecting {self.n_features_in_} features as input."
+            )
+        return features
 
     def _is_binary(self) -> bool:
         """Tell whether ``fit`` saw a 1-D target."""

@@ -423,7 +423,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         has_network = (self.module if reset else self._input_shape) is not None
         if not has_network:
             self._input_shape = None
-            return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+            return self._read_matrix(X, "X", reset=reset)
         shape = np.shape(X)
         wanted = shape[1:] if reset else self._input_shape
         if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):

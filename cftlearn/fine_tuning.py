@@ -3,31 +3,27 @@
 import logging
 import warnings
 from collections.abc import Callable
-from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
+from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._auto_refit import auto_refit
 from cftlearn._category_data import CategoryData, CategoryResult
-from cftlearn._category_refit import refit_category
-from cftlearn._checkpoint import checkpoint_places, resumed
+from cftlearn._checkpoint import checkpoint_places
 from cftlearn._dependencies import Interval, StrOptions
-from cftlearn._feature_spaces import make_feature_space
+from cftlearn._feature_spaces import make_feature_spaces
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
+from cftlearn._refit_all import refit_all
 from cftlearn._seeding import category_seeds
 from cftlearn._solver_choice import make_solvers
+from cftlearn._stored_features import logits_of
 from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
@@ -38,8 +34,6 @@ from cftlearn.solvers._proximal import ProximalSolver
 __all__ = ["CategoryWiseFineTuner"]
 
 _LOGGER = logging.getLogger("cftlearn")
-_LARGE = 2**27  # bytes of features, from which workers share them as threads
-_FLOATS = [np.float64, np.float32]
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
     False: "A refit needs at least two known positives and two known negatives, or "
@@ -223,8 +217,10 @@ them, default="auto"
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_features)
-            Features, as the trained rows expect them. NaN is not accepted.
+        Z : array-like or stored matrix of shape (n_samples, n_features)
+            Features, as the trained rows expect them. NaN is not accepted. A memory
+            map, or whatever else has ``shape``, ``dtype`` and slices (HDF5, zarr),
+            is read some rows at a time and needs ``coef_init``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
@@ -254,7 +250,7 @@ them, default="auto"
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
-        features = validate_data(self, Z, dtype=_FLOATS)
+        features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
         seeds = category_seeds(base_seed, self.categories_)
@@ -265,9 +261,7 @@ them, default="auto"
         )
         mean, scale = feature_moments(features)
         needed = dict.fromkeys(name for s in solvers for name in s.needed_spaces)
-        spaces = {
-            name: make_feature_space(features, mean, scale, name) for name in needed
-        }
+        spaces = make_feature_spaces(features, mean, scale, needed) if needed else {}
         categories = [
             CategoryData(
                 name=str(self.categories_[j]),
@@ -298,14 +292,15 @@ them, default="auto"
                 pooled=auto,
                 refit=self.refit,
             )
-        if auto:
-            # matrix products, which dominate there, leave other threads free
-            prefer = "threads" if features.nbytes > _LARGE else "processes"
-            run = partial(self._run, places=places, prefer=prefer)
-            results = auto_refit(categories, objective, refit=self.refit, run=run)
-        else:
-            tasks = [(data, solvers, objective, self.refit) for data in categories]
-            results = self._run(refit_category, CategoryResult, tasks, places=places)
+        results = refit_all(
+            categories,
+            None if auto else solvers,
+            objective,
+            refit=self.refit,
+            places=places,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
         n_other = 0 if split.same_rows else len(split.features_val)
         self._store(results, len(features) + n_other)
         return self
@@ -331,8 +326,7 @@ them, default="auto"
             If ``Z`` has other features than in ``fit``, or NaN.
         """
         check_is_fitted(self)
-        features = self._read_features(Z)
-        return features @ self.coef_.T + self.intercept_
+        return logits_of(self._read_features(Z), self.coef_, self.intercept_)
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -410,8 +404,8 @@ them, default="auto"
                     f"judge; got cross_fit={self.cross_fit}."
                 )
 
-    def _read_features(self, Z: ArrayLike) -> NDArray[np.floating[Any]]:
-        return validate_data(self, Z, dtype=_FLOATS, reset=False)
+    def _read_features(self, Z: ArrayLike, *, reset: bool = False) -> Any:
+        return self._read_matrix(Z, "Z", reset=reset)
 
     def _initial_rows(
         self,
@@ -450,31 +444,6 @@ them, default="auto"
                 "`checkpoint` needs a seed, or the fit that goes on would not be the "
                 "one that was interrupted; got random_state=None. Pass random_state=0."
             )
-
-    def _run(
-        self,
-        make: Callable[..., Any],
-        kind: type[Any],
-        tasks: list[tuple[Any, ...]],
-        *,
-        places: dict[str, Path],
-        prefer: str = "processes",
-    ) -> list[Any]:
-        """Call ``make`` for every task, whose first entry is the category's data."""
-        jobs = (
-            delayed(resumed)(places.get(task[0].name), kind, make, *task)
-            for task in tasks
-        )
-        parallel = Parallel(n_jobs=self.n_jobs, return_as="generator", prefer=prefer)
-        with threadpool_limits(limits=1):  # workers may be threads of this process
-            progress = tqdm(
-                parallel(jobs),
-                total=len(tasks),
-                desc="refitting categories",
-                unit="category",
-                disable=None if self.verbose else True,
-            )
-            return list(progress)
 
     def _store(self, results: list[CategoryResult], n_cells: int) -> None:
         self.coef_ = np.stack([result.coef for result in results])

@@ -26,6 +26,7 @@ LAYERS = {
     "losses": 2,
     "model_selection": 2,
     "datasets": 2,
+    "_stored_features": 1,
     "_feature_spaces": 2,
     "_evidence": 2,
     "base": 3,
@@ -40,11 +41,12 @@ LAYERS = {
     "_solver_choice": 5,
     "_category_refit": 5,
     "_auto_refit": 5,
-    "fine_tuning": 6,
-    "classifier": 7,
-    "persistence": 8,
-    "cli": 9,
-    "__main__": 10,
+    "_refit_all": 6,
+    "fine_tuning": 7,
+    "classifier": 8,
+    "persistence": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 OWNERS = {
     "deap": {"solvers._genetic"},
@@ -60,7 +62,7 @@ OWNERS = {
         "cli._demo",
     },
     "safetensors": {"persistence"},
-    "tqdm": {"fine_tuning", "_training"},
+    "tqdm": {"_refit_all", "_training"},
 }
 ONLY_INSIDE_FUNCTIONS = {"pandas", "matplotlib", "PIL", "torchvision"}
 MOST_LINES = 500

@@ -220,7 +220,7 @@ def test_without_refit_held_out_labels_only_choose():
 
 def category_data(Z, y, y_val):
     from cftlearn._category_data import CategoryData
-    from cftlearn._feature_spaces import make_feature_space
+    from cftlearn._feature_spaces import make_feature_spaces
 
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
     names = "standard", "tempered"
@@ -236,7 +236,7 @@ def category_data(Z, y, y_val):
         feature_mean=mean,
         feature_scale=scale,
         seed=0,
-        spaces={name: make_feature_space(Z, mean, scale, name) for name in names},
+        spaces=make_feature_spaces(Z, mean, scale, names),
     )
 
 

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from cftlearn import _feature_spaces
-from cftlearn._feature_spaces import make_coordinates, make_feature_space, times
+from cftlearn import _feature_spaces, _stored_features
+from cftlearn._feature_spaces import make_coordinates, make_feature_spaces, times
 
 SHAPES = {"more rows": (60, 7), "more features": (12, 30)}
 by_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -30,7 +30,7 @@ def make_features(shape, dtype=np.float64, seed=0):
 
 def space_of(Z, name="standard"):
     moments = StandardScaler().fit(Z)
-    return make_feature_space(Z, moments.mean_, moments.scale_, name)
+    return make_feature_spaces(Z, moments.mean_, moments.scale_, [name])[name]
 
 
 def tolerance(dtype):
@@ -188,7 +188,9 @@ def test_tempered_coordinates_do_see_the_scale_of_a_feature():
 def test_tempered_scale_lies_between_the_own_and_the_overall_one(scale):
     rng = np.random.default_rng(0)
     Z = rng.standard_normal((20, len(scale))) * scale
-    space = make_feature_space(Z, np.zeros(len(scale)), scale, "tempered")
+    space = make_feature_spaces(Z, np.zeros(len(scale)), scale, ["tempered"])[
+        "tempered"
+    ]
     overall = np.sqrt(np.mean(scale**2))
     low, high = np.minimum(scale, overall), np.maximum(scale, overall)
     assert (space.scale >= low * (1 - 1e-9)).all()
@@ -200,7 +202,7 @@ def test_tempered_scale_lies_between_the_own_and_the_overall_one(scale):
 def test_batches_do_not_matter(monkeypatch, dtype):
     Z = make_features((60, 7), dtype)
     whole = space_of(Z)
-    monkeypatch.setattr(_feature_spaces, "_BATCH_ROWS", 11)
+    monkeypatch.setattr(_stored_features, "_BATCH_BYTES", 11 * 7 * 4)
     parts = space_of(Z)
     assert_allclose(parts.variances, whole.variances, rtol=tolerance(dtype))
     found, expected = parts.coordinates(Z), whole.coordinates(Z)

@@ -11,7 +11,7 @@ from cftlearn._seeding import category_seeds
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_moments_are_numpys_whatever_the_batches(dtype, monkeypatch):
-    monkeypatch.setattr("cftlearn._initial_rows._BATCH_ROWS", 7)
+    monkeypatch.setattr("cftlearn._stored_features._BATCH_BYTES", 7 * 12)
     rng = np.random.default_rng(0)
     Z = (rng.standard_normal((100, 3)) * [1, 10, 0.1] + [0, 100, -1]).astype(dtype)
     mean, scale = feature_moments(Z)

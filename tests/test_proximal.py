@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from cftlearn import CategoryWiseFineTuner
-from cftlearn._feature_spaces import make_feature_space
+from cftlearn._feature_spaces import make_feature_spaces
 from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.metrics._objectives import make_objective
@@ -53,7 +53,7 @@ def make_problem(
         feature_mean=mean,
         feature_scale=scale,
         random_state=seed,
-        spaces={name: make_feature_space(Z, mean, scale, name) for name in names},
+        spaces=make_feature_spaces(Z, mean, scale, names),
         unknown=UnknownRows(n_unknown, Z[2 * n :].mean(axis=0, dtype=np.float64))
         if n_unknown
         else None,
@@ -583,10 +583,9 @@ def test_refitted_rows_are_candidates_fitted_on_all_known_labels(partial_labels)
         feature_scale=moments.scale_,
         random_state=0,
         n_iter=tuner.report_[j]["n_iter"],
-        spaces={
-            name: make_feature_space(Z, moments.mean_, moments.scale_, name)
-            for name in ("standard", "tempered")
-        },
+        spaces=make_feature_spaces(
+            Z, moments.mean_, moments.scale_, ("standard", "tempered")
+        ),
     )
     fit = solver.fit_row(problem)
     assert_allclose(tuner.coef_[j], fit.coef, rtol=1e-3, atol=1e-5)

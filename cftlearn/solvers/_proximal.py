@@ -370,7 +370,7 @@ def _space(problem: CategoryProblem, name: SpaceName) -> FeatureSpace:
     if name not in problem.spaces:
         raise ValueError(
             f"`problem.spaces` must hold {name!r}, which this solver needs; got "
-            f"{list(problem.spaces)}. Make it by make_feature_space."
+            f"{list(problem.spaces)}. Make it by make_feature_spaces."
         )
     return problem.spaces[name]
 
