@@ -244,14 +244,14 @@ class PartialLabelMixin:
         inputs: NDArray[Any],
         labels: PartialLabels,
         validation_data: tuple[ArrayLike, ArrayLike],
-        *,
         read: Callable[[ArrayLike], NDArray[Any]],
-        names: tuple[str, str],
+        name: str,
     ) -> tuple[NDArray[Any], PartialLabels]:
         """Read ``validation_data``; its inputs are ``inputs`` itself if equal to them.
 
         Where the rows are the same, a label must not be both fitted and chosen by.
         """
+        names = f"{name}_val", "y_val"
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             raise ValueError(
                 f"`validation_data` must be a tuple ({', '.join(names)}); got "

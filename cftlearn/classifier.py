@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = ["CFTClassifier"]
+
+_SEEN_LABELS = (
+    "`train=False`: labels of `y` that the network was trained on cannot choose refits "
+    "honestly. Pass validation_data=(X_val, y_val) that it never saw."
+)
 
 
 class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
@@ -250,8 +255,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = self._make_fine_tuner(int(tuner_seed))
+        self.module_ = self.head_ = None
         if tuner.cross_fit is not None:
-            self.module_ = self.head_ = None
             self._store(tuner.fit(inputs, labels, validation_data=validation_data), [])
             return self
         if validation_data is None:
@@ -259,15 +264,14 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
             inputs_val = inputs
         else:
-            fitted, names = labels, ("X_val", "y_val")
+            fitted = labels
             inputs_val, held_out = self._read_validation(
-                X, inputs, labels, validation_data, read=self._read_inputs, names=names
+                X, inputs, labels, validation_data, self._read_inputs, "X"
             )
-        left_out = held_out if inputs_val is inputs else None
-        targets = stage_one_targets(fitted, left_out, unknown=self.unknown)
+        unseen = held_out if inputs_val is inputs else None
+        targets = stage_one_targets(fitted, unseen, unknown=self.unknown)
         if self.module is None:
             Z, Z_val, stage_one = inputs, inputs_val, []
-            self.module_ = self.head_ = None
             if tuner.coef_init is None:
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
@@ -280,14 +284,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             Z = self._features(inputs)
             Z_val = Z if inputs_val is inputs else self._features(inputs_val)
             if not self.train and validation_data is None:
-                warnings.warn(
-                    "A network trained elsewhere (train=False) is refitted without "
-                    "validation_data. If it was trained on labels of `y`, the choice "
-                    "of refits by some of them cannot be trusted. Pass "
-                    "validation_data=(X_val, y_val) that it never saw.",
-                    SeenLabelsWarning,
-                    stacklevel=2,
-                )
+                warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
         tuner.fit(Z, fitted, validation_data=(Z_val, held_out))
         self._store(tuner, stage_one)
         return self
@@ -314,8 +311,12 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         inputs = self._read_inputs(X)
-        Z = inputs if self.module_ is None else self._features(inputs)
-        logits = self.fine_tuner_.transform(Z)
+        if self.module_ is None:
+            logits = self.fine_tuner_.transform(inputs)
+        else:  # some rows at a time: features may take more room than inputs
+            rows = gen_batches(len(inputs), 32 * self.batch_size)
+            features = (self._features(inputs[some]) for some in rows)
+            logits = np.concatenate([self.fine_tuner_.transform(Z) for Z in features])
         return logits.ravel() if self._is_binary() else logits
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -420,8 +421,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         return with_rows(self.module_, self.head_, self.coef_, self.intercept_).eval()
 
     def _read_inputs(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
-        has_network = (self.module if reset else self._input_shape) is not None
-        if not has_network:
+        if (self.module if reset else self._input_shape) is None:
             self._input_shape = None
             return self._read_matrix(X, "X", reset=reset)
         shape = np.shape(X)

@@ -385,8 +385,8 @@ them, default="auto"
             features,
             labels,
             validation_data,
-            read=self._read_features,
-            names=("Z_val", "y_val"),
+            self._read_features,
+            "Z",
         )
         return LabelSplit(labels, features_val, held_out, features_val is features)
 

@@ -232,6 +232,22 @@ def test_stage_one_trains_the_rows_that_cft_starts_from(make_model, held_out_pro
     assert_array_equal(model.fine_tuner_.intercept_init_, head.bias.detach().numpy())
 
 
+def test_rows_are_predicted_some_at_a_time(monkeypatch, make_model, images):
+    y = np.tile([[1, 0, 1], [0, 1, np.nan], [1, 0, 0]], (40, 1))
+    model = make_model(conv_network, batch_size=64).fit(images, y)
+    expected = model.predict_proba(images)
+    model.set_params(batch_size=1)
+    extract, sizes = model._features, []
+
+    def count(inputs):
+        sizes.append(len(inputs))
+        return extract(inputs)
+
+    monkeypatch.setattr(model, "_features", count)
+    assert_allclose(model.predict_proba(images), expected, rtol=1e-5)
+    assert sizes == [32, 32, 32, 24]
+
+
 def test_unknown_labels_of_a_network_may_be_ignored(make_model, held_out_problem):
     """The loss of the first batch tells what unknown labels counted as."""
     Z, y, validation_data = held_out_problem
