@@ -22,6 +22,8 @@ class StoredFeatures:
 
     Attributes
     ----------
+    source : object
+        What was given.
     shape : tuple of int
         (n_samples, n_features).
     dtype : numpy.dtype
@@ -32,7 +34,7 @@ class StoredFeatures:
     dtype = np.dtype(np.float32)
 
     def __init__(self, source: Any) -> None:
-        self._source = source
+        self.source = source
         self.shape = tuple(map(int, source.shape))
 
     def __len__(self) -> int:
@@ -47,7 +49,7 @@ class StoredFeatures:
     def __getitem__(self, rows: Any) -> NDArray[np.float32]:
         """Read the rows of a slice, of a mask, or of indices."""
         if isinstance(rows, slice):
-            return np.asarray(self._source[rows]).astype(np.float32)
+            return np.asarray(self.source[rows]).astype(np.float32)
         index = np.asarray(rows)
         if index.dtype == bool:
             index = np.flatnonzero(index)
@@ -67,11 +69,11 @@ class StoredFeatures:
             if low == high:
                 continue
             own = rows[low:high]
-            if isinstance(self._source, np.memmap):
-                out[order[low:high]] = self._source[own]
+            if isinstance(self.source, np.memmap):
+                out[order[low:high]] = self.source[own]
             else:  # may not read single rows, or not in any order
                 first = int(own[0])
-                block = np.asarray(self._source[first : int(own[-1]) + 1])
+                block = np.asarray(self.source[first : int(own[-1]) + 1])
                 out[order[low:high]] = block[own - first]
 
     def _bounds(self) -> NDArray[np.intp]:

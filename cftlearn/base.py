@@ -279,7 +279,8 @@ class PartialLabelMixin:
     def _read_matrix(self, X: Any, name: str, *, reset: bool) -> Any:
         """Check features; those that are stored stay where they are."""
         if not is_stored(X):
-            return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+            read = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+            return X if isinstance(X, np.memmap) else read  # still knows its file
         features = read_stored(X, name)
         if reset:
             self.n_features_in_ = features.shape[1]

@@ -5,6 +5,7 @@ __all__ = [
     "NonFiniteLossError",
     "SeenLabelsWarning",
     "UndefinedCategoryWarning",
+    "WorkerLostWarning",
 ]
 
 
@@ -14,6 +15,10 @@ class UndefinedCategoryWarning(UserWarning):
 
 class SeenLabelsWarning(UserWarning):
     """Labels used to choose a refit may have trained the network before."""
+
+
+class WorkerLostWarning(UserWarning):
+    """A process ended before the category that it refitted; another one does it."""
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -14,16 +14,18 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from cftlearn._auto_refit import auto_refit
 from cftlearn._category_data import CategoryData, CategoryResult
+from cftlearn._category_refit import refit_category
 from cftlearn._checkpoint import checkpoint_places
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._feature_spaces import make_feature_spaces
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
-from cftlearn._refit_all import refit_all
 from cftlearn._seeding import category_seeds
 from cftlearn._solver_choice import make_solvers
 from cftlearn._stored_features import logits_of
+from cftlearn._workers import CategoryWorkers
 from cftlearn.base import CategorySolver, PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
@@ -292,15 +294,14 @@ them, default="auto"
                 pooled=auto,
                 refit=self.refit,
             )
-        results = refit_all(
-            categories,
-            None if auto else solvers,
-            objective,
-            refit=self.refit,
-            places=places,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+        run = CategoryWorkers(
+            self.n_jobs, self.verbose, places, busy_with_products=auto
         )
+        if auto:
+            results = auto_refit(categories, objective, refit=self.refit, run=run)
+        else:
+            tasks = [(data, solvers, objective, self.refit) for data in categories]
+            results = run(refit_category, CategoryResult, tasks)
         n_other = 0 if split.same_rows else len(split.features_val)
         self._store(results, len(features) + n_other)
         return self

@@ -41,7 +41,7 @@ LAYERS = {
     "_solver_choice": 5,
     "_category_refit": 5,
     "_auto_refit": 5,
-    "_refit_all": 6,
+    "_workers": 6,
     "fine_tuning": 7,
     "classifier": 8,
     "persistence": 9,
@@ -62,7 +62,7 @@ OWNERS = {
         "cli._demo",
     },
     "safetensors": {"persistence"},
-    "tqdm": {"_refit_all", "_training"},
+    "tqdm": {"_workers", "_training"},
 }
 ONLY_INSIDE_FUNCTIONS = {"pandas", "matplotlib", "PIL", "torchvision"}
 MOST_LINES = 500

@@ -63,7 +63,7 @@ def test_finished_categories_are_read_and_not_refitted(tmp_path, monkeypatch, so
         raise AssertionError
 
     monkeypatch.setattr(_auto_refit, "propose", refuse)
-    monkeypatch.setattr("cftlearn._refit_all.refit_category", refuse)
+    monkeypatch.setattr("cftlearn.fine_tuning.refit_category", refuse)
     again = tuner_of(solver, checkpoint=str(tmp_path / "new" / "folder")).fit(Z, y)
     assert_same(again, first, seconds=solver != "auto")
 
