@@ -13,6 +13,7 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._stored_features import logits_of
 from cftlearn.base import CategoryProblem, CategorySolver, RowFit
 from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
 
@@ -230,7 +231,7 @@ class _Evolution:
         self.objective = problem.objective
         make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
         self.space = make_space(problem)
-        self.train = self.space.rows(problem.train)
+        self.train = self.space.rows(problem.train, order="F")
         self.validation = problem.validation and self.space.rows(problem.validation)
         coef, bias = self.space.enter(problem.coef, problem.intercept)
         self.start = np.append(coef, bias).astype(self.train.Z.dtype)
@@ -280,7 +281,8 @@ class _Evolution:
                 population = self._next_generation(population, elite)
         coef, bias = self.space.leave(answer[:-1], float(answer[-1]))
         if self.fixed_bias and best_iter > 0:
-            bias = likeliest_intercept(problem.train.Z @ coef, problem.train.y)
+            logits = logits_of(problem.train.Z, coef)
+            bias = likeliest_intercept(logits, problem.train.y)
         history = [_plain(record) for record in logbook]
         return RowFit(coef, bias, best_iter, generation, stopped_by, history)
 

@@ -1,7 +1,7 @@
 """The coordinates in which a solver moves a row: raw, or free of any scale."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,15 @@ class RowSpace:
         """Features as they are."""
         return cls(np.zeros_like(problem.coef), np.ones_like(problem.coef))
 
-    def rows(self, known: KnownRows) -> KnownRows:
-        """Express features in these coordinates, in their own precision."""
-        dtype = known.Z.dtype
-        Z = (known.Z - self.mean.astype(dtype)) / self.scale.astype(dtype)
+    def rows(self, known: KnownRows, *, order: Literal["C", "F"] = "C") -> KnownRows:
+        """Express features in these coordinates, in their own precision.
+
+        With ``order="F"`` features lie column by column, and few rows of weights are
+        multiplied with them.
+        """
+        Z = np.empty(known.Z.shape, dtype=known.Z.dtype, order=order)
+        np.subtract(known.Z, self.mean.astype(Z.dtype), out=Z)
+        Z /= self.scale.astype(Z.dtype)
         return KnownRows(Z, known.y)
 
     def enter(
