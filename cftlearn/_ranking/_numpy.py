@@ -19,15 +19,10 @@ def roc_auc(
         return np.full(len(scores), np.nan)
     keys = _sorted_keys(scores, y, exact)
     # rank - index = number of negatives at or above each positive
-    n_misranked = _positive_ranks(keys, n_positive).sum(axis=1, dtype=np.float64)
-    tied = ((keys[:, 1:] ^ keys[:, :-1]) == 1).any(axis=1)
-    if tied.any():
-        flipped = keys[tied] ^ 1
-        flipped.sort(axis=1)
-        ranks = _positive_ranks(flipped ^ 1, n_positive)
-        strictly = ranks.sum(axis=1, dtype=np.float64)
-        n_misranked[tied] = (n_misranked[tied] + strictly) / 2
+    ranks = _positive_ranks(keys, n_positive)
+    n_misranked = ranks.sum(axis=1, dtype=np.float64)
     n_misranked -= n_positive * (n_positive - 1) / 2
+    n_misranked -= _tied_pairs(keys, ranks) / 2
     return 1.0 - n_misranked / n_pairs
 
 
@@ -50,6 +45,23 @@ def average_precision(
         last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
         precision = np.take_along_axis(precision, last, axis=1)
     return precision.mean(axis=1)
+
+
+def _tied_pairs(keys: Keys, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Count pairs of a positive and a negative with one score, in each row.
+
+    Such a negative stands right before the first positive of that score.
+    """
+    here = np.take_along_axis(keys, ranks, axis=1)
+    before = np.take_along_axis(keys, np.maximum(ranks - 1, 0), axis=1)
+    is_first = before == here - 1
+    pairs = np.zeros(len(keys))
+    for row in np.flatnonzero(is_first.any(axis=1)):
+        code, rank = here[row, is_first[row]], ranks[row, is_first[row]]
+        start = np.searchsorted(keys[row], code - 1)
+        stop = np.searchsorted(keys[row], code, side="right")
+        pairs[row] = np.sum((rank - start) * (stop - rank), dtype=np.float64)
+    return pairs
 
 
 def _sorted_keys(scores: Scores, y: NDArray[np.bool_], exact: bool) -> Keys:
