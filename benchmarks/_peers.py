@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from _mlcpl import discarded_prints, import_mlcpl, linear, tensor
 from _problems import Problem
-from ga_vs_published import discarded_prints, import_mlcpl, linear, tensor
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
@@ -177,16 +177,15 @@ def ours(solver: str | CategorySolver, *, refit: bool = True) -> Fit:
 
 
 def mlcpl_ga(problem: Problem, objective: str, seed: int) -> Rows:
-    _, GAForLinear, _ = import_mlcpl()
     metric = mlcpl_metric(objective)
-    solver = GAForLinear(device="cpu", metric=metric, **MLCPL_GA)
+    solver = import_mlcpl().GAForLinear(device="cpu", metric=metric, **MLCPL_GA)
     return fit_by_mlcpl(problem, solver, metric, seed)
 
 
 def mlcpl_bp(problem: Problem, objective: str, seed: int) -> Rows:
-    import_mlcpl()
+    cft = import_mlcpl()
     losses = importlib.import_module("mlcpl.losses")
-    solver = importlib.import_module("mlcpl.cft").BP(
+    solver = cft.BP(
         device="cpu",
         loss_fn=losses.PartialAsymmetricWithLogitLoss(**MLCPL_ASL),
         optimizer_class=torch.optim.Adam,
@@ -196,10 +195,9 @@ def mlcpl_bp(problem: Problem, objective: str, seed: int) -> Rows:
 
 
 def fit_by_mlcpl(problem: Problem, solver: Any, metric: Any, seed: int) -> Rows:
-    CFT, _, _ = import_mlcpl()
     torch.manual_seed(seed)
     with discarded_prints():
-        heads, _ = CFT(
+        heads, _ = import_mlcpl().CFT(
             list(map(linear, problem.coef, problem.intercept)),
             training_data=(tensor(problem.Z), tensor(problem.y)),
             validation_data=(tensor(problem.Z), tensor(problem.y_held)),

@@ -78,9 +78,8 @@ def growth(arguments: argparse.Namespace) -> None:
         slope = np.polyfit(np.log(sizes), np.log(medians), 1)[0]
         print(f"\n{name}: seconds, median (and all); exponent {slope:.2f}")
         for (size, seconds), median in zip(curve, medians, strict=True):
-            print(
-                f"  {size:>6}  {median:7.2f}  ({', '.join(f'{s:.2f}' for s in seconds)})"
-            )
+            each = ", ".join(f"{one:.2f}" for one in seconds)
+            print(f"  {size:>6}  {median:7.2f}  ({each})")
     if arguments.figure is not None:
         draw(curves, arguments.figure)
 

@@ -37,7 +37,8 @@ import numpy as np
 import torch
 from _large import chexpert_labels, make_features, make_large, mean_difference_rows
 from _machine import describe_machine
-from _peers import MLCPL_GA, import_mlcpl, linear, missing, mlcpl_metric
+from _mlcpl import import_mlcpl, linear
+from _peers import MLCPL_GA, missing, mlcpl_metric
 from _problems import DATA_FOLDER, AbsentDataError, make_problem
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
@@ -165,9 +166,8 @@ def kernels_alone(problem: CategoryProblem) -> float:
 
 def peer_generation(problem: CategoryProblem) -> float:
     """Time the authors' step and the validation score of its row."""
-    _, GAForLinear, _ = import_mlcpl()
     metric = mlcpl_metric(problem.objective.name)
-    solver = GAForLinear(device="cpu", metric=metric, **MLCPL_GA)
+    solver = import_mlcpl().GAForLinear(device="cpu", metric=metric, **MLCPL_GA)
     solver.set_head(linear(problem.coef, problem.intercept))
     parts = [
         torch.from_numpy(np.asarray(values))
