@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from cftlearn._ranking import batch_average_precision, batch_roc_auc
+from cftlearn._ranking import _numpy, batch_average_precision, batch_roc_auc
 
 METRICS = {
     "roc_auc": (batch_roc_auc, roc_auc_score),
@@ -351,3 +351,16 @@ def test_both_backends_agree_to_the_last_digit(metric, dtype, exact, seed):
     on_numpy = evaluate(metric, scores, y, exact=exact)
     on_torch = evaluate(metric, scores, y, exact=exact, backend="torch")
     assert_allclose(on_torch, on_numpy, rtol=0, atol=1e-14)
+
+
+@by_exact
+@by_type
+@by_metric
+def test_blocks_of_score_vectors_do_not_matter(monkeypatch, metric, dtype, exact, rng):
+    scores = rng.integers(0, 9, (11, 40)).astype(dtype)  # with ties
+    y = rng.random(40) < 0.3
+    whole = evaluate(metric, scores, y, exact=exact)
+    for size in (1, 80, 200):
+        monkeypatch.setattr(_numpy, "_BLOCK", size)
+        assert_array_equal(evaluate(metric, scores, y, exact=exact), whole)
+    assert_allclose(whole, oracle(metric, scores, y))

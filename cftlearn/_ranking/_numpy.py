@@ -1,5 +1,7 @@
 """The ranking kernels on the CPU, with numpy's vectorised integer sort."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,27 @@ from numpy.typing import NDArray
 Scores = NDArray[np.float32] | NDArray[np.float64]
 Keys = NDArray[np.signedinteger[Any]]
 
+_BLOCK = 2**17  # scores that are ranked at a time
 
+
+def _in_blocks(evaluate: Callable[..., NDArray[np.float64]]) -> Callable[..., Any]:
+    """Evaluate some score vectors at a time, in memory that is warm and stays small."""
+
+    @wraps(evaluate)
+    def evaluate_all(
+        scores: Scores, y: NDArray[np.bool_], *, exact: bool
+    ) -> NDArray[np.float64]:
+        values = np.empty(len(scores))
+        size = max(_BLOCK // max(len(y), 1), 1)
+        for start in range(0, len(scores), size):
+            block = slice(start, start + size)
+            values[block] = evaluate(scores[block], y, exact=exact)
+        return values
+
+    return evaluate_all
+
+
+@_in_blocks
 def roc_auc(
     scores: Scores, y: NDArray[np.bool_], *, exact: bool
 ) -> NDArray[np.float64]:
@@ -26,6 +48,7 @@ def roc_auc(
     return 1.0 - n_misranked / n_pairs
 
 
+@_in_blocks
 def average_precision(
     scores: Scores, y: NDArray[np.bool_], *, exact: bool
 ) -> NDArray[np.float64]:
