@@ -20,6 +20,7 @@ from cftlearn._evidence import Evidence, Verdict, effective_labels, weigh
 from cftlearn._ranking import batch_roc_auc
 from cftlearn.base import KnownRows
 from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._penalised_paths import in_steps
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 from cftlearn.solvers._row_space import likeliest_intercept
 
@@ -250,7 +251,7 @@ def _sample(
 def _auc(
     positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
-    scores = np.concatenate([positives, negatives], axis=1)
+    scores = in_steps(np.concatenate([positives, negatives], axis=1))
     return batch_roc_auc(
         scores, np.arange(scores.shape[1]) < positives.shape[1], exact=False
     )
@@ -355,7 +356,10 @@ def _average(
     row, left_out = scale * row, scale * left_out
     logits, y = data.known_logits(row)
     if y.all():  # no negative to set the bias by: the background has set it
-        bias = float(weights @ proposal.intercept) + trained * data.intercept
+        mean = data.feature_mean
+        middle = proposal.intercept + proposal.spread * (proposal.coef @ mean)
+        own = data.intercept + float(data.coef @ mean)
+        bias = float(weights @ middle) + trained * own - float(row @ mean)
     else:
         bias = likeliest_intercept(logits, y)
     return row, bias, left_out + bias

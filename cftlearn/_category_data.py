@@ -5,10 +5,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
 from cftlearn._feature_spaces import FeatureSpace, SpaceName
-from cftlearn._stored_features import StoredFeatures, batch_rows, gather, logits_of
+from cftlearn._stored_features import StoredFeatures, gather, logits_of, row_batches
 from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
 from cftlearn.metrics._objectives import Objective
 
@@ -103,7 +102,7 @@ class CategoryData:
         for Z, y in ((self.Z, self.y), (self.Z_val, self.y_val)):
             rows = np.flatnonzero(~np.isnan(y))
             labels.append(y[rows] == 1.0)
-            for batch in gen_batches(len(rows), batch_rows(Z.shape[1])):
+            for batch in row_batches(len(rows), Z.shape[1]):
                 logits.append(logits_of(Z[rows[batch]], coef))
         return np.concatenate(logits), np.concatenate(labels)
 

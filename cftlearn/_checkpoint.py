@@ -1,5 +1,6 @@
 """Finished categories on disk, so that a killed fit can go on where it was."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,12 +9,14 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, Self
+from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._category_data import CategoryData
+from cftlearn._stored_features import batches
 from cftlearn.base import CategorySolver
 from cftlearn.metrics._objectives import Objective
 
@@ -75,8 +78,9 @@ def checkpoint_places(
         "refit": str(refit),
         "categories": _digest([data.name for data in categories]),
         "seed": _digest([data.seed for data in categories]),
-        "features": _digest(first.Z.shape, first.feature_mean, first.feature_scale),
-        "labels": _digest(first.Z_val.shape, *chain.from_iterable(arrays)),
+        "features": _digest_of_rows(first.Z),
+        "validation features": "" if first.same_rows else _digest_of_rows(first.Z_val),
+        "labels": _digest(*chain.from_iterable(arrays)),
         "trained rows": _digest(*((data.coef, data.intercept) for data in categories)),
     }
     root = Path(folder)
@@ -85,35 +89,24 @@ def checkpoint_places(
     return {data.name: root / f"{_digest(data.name)[:20]}.npz" for data in categories}
 
 
-def resumed(
-    place: Path | None, kind: type[Storable], make: Callable[..., Any], *arguments: Any
-) -> Any:
-    """Read a finished category, or make it and write it.
+def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Make what a category is to give, and write it.
 
     Parameters
     ----------
     place : path or None
         Its file. None keeps nothing.
-    kind : type
-        What ``make`` returns.
     make : callable
-        Makes it from ``arguments``.
+        Makes a :class:`Storable` from ``arguments``.
 
     Returns
     -------
     made : Storable
-        The same, bit for bit, whether it was made or read.
-
-    Raises
-    ------
-    ValueError
-        If the file is not one of ours.
+        What was made.
     """
-    if place is None:
-        return make(*arguments)
-    if place.exists():
-        return _read(place, kind)
     made = make(*arguments)
+    if place is None:
+        return made
     arrays, plain = made.pack()
     contents: dict[str, Any] = {_PLAIN: np.array(json.dumps(plain, default=_as_plain))}
     contents |= arrays
@@ -125,11 +118,11 @@ def _check_fit(root: Path, fit: dict[str, str]) -> None:
     """Sign a new folder; refuse one that another fit has signed."""
     note = root / _FIT_FILE
     if not note.exists():
-        _write(note, lambda file: file.write(json.dumps(fit, indent=1).encode()))
-        return
+        text = json.dumps(fit, indent=1).encode()
+        _write(note, lambda file: file.write(text), replaces=False)
     try:
-        other = dict(json.loads(note.read_text()))
-    except ValueError as error:
+        other = dict(json.loads(note.read_text()))  # perhaps of a fit that was faster
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"`checkpoint` must name a folder of ours; {str(note)!r} is not. Name "
             "another folder."
@@ -167,23 +160,62 @@ def _as_plain(value: Any) -> Any:
     )
 
 
-def _read(place: Path, kind: type[Storable]) -> Storable:
+def finished(place: Path, kind: type[Storable]) -> Any:
+    """Read a finished category: the same, bit for bit, as when it was made.
+
+    Parameters
+    ----------
+    place : path
+        Its file.
+    kind : type
+        What it is.
+
+    Returns
+    -------
+    made : Storable
+        Of that type.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of ours.
+    """
     try:
         with np.load(place, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return kind.unpack(arrays, json.loads(str(arrays.pop(_PLAIN))))
-    except (BadZipFile, EOFError, KeyError, ValueError, OSError) as error:
+    except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
             f"A file in `checkpoint` must be a finished category; {str(place)!r} "
             f"cannot be read ({error!r}). Delete it, and the category is refitted."
         ) from error
 
 
-def _write(place: Path, fill: Callable[[Any], object]) -> None:
-    """Write a file so that it is there whole or not at all."""
-    beside = place.with_name(f"{place.name}.{os.getpid()}.part")
-    with beside.open("wb") as file:
-        fill(file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(place)
+def _digest_of_rows(Z: Any) -> str:
+    """Give a fingerprint of a matrix that may be larger than memory."""
+    total = hashlib.sha256(f"{Z.dtype.str} {Z.shape}".encode())
+    for rows in batches(Z):
+        total.update(np.ascontiguousarray(rows).data)
+    return total.hexdigest()
+
+
+def _write(
+    place: Path, fill: Callable[[Any], object], *, replaces: bool = True
+) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    With ``replaces=False`` a file that somebody else has put there meanwhile stays.
+    """
+    beside = place.with_name(f"{place.name}.{uuid4().hex}.part")
+    try:
+        with beside.open("wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        if replaces:
+            beside.replace(place)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(beside, place)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
-from cftlearn._stored_features import StoredFeatures, batch_rows
+from cftlearn._stored_features import StoredFeatures, row_batches
 
 Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
@@ -204,7 +203,7 @@ def _covariance(
     n_rows = min(len(Z), _MOST_ROWS)
     chosen = np.linspace(0, len(Z) - 1, n_rows).astype(np.intp)
     total = np.zeros((Z.shape[1], Z.shape[1]))
-    for batch in gen_batches(n_rows, batch_rows(Z.shape[1])):  # no copy of all
+    for batch in row_batches(n_rows, Z.shape[1]):  # no copy of all
         rows = (Z[chosen[batch]] - mean) / scale  # in double precision, or means cancel
         rows = rows.astype(Z.dtype)
         total += rows.T @ rows

@@ -1,11 +1,11 @@
 """Features that stay where they are stored, and are read some rows at a time."""
 
 from collections.abc import Iterator
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import gen_batches
 
 Floats = NDArray[np.floating[Any]]
 
@@ -78,7 +78,7 @@ class StoredFeatures:
 
     def _bounds(self) -> NDArray[np.intp]:
         return np.append(
-            np.arange(0, len(self), batch_rows(self.shape[1])), len(self)
+            np.arange(0, len(self), _batch_rows(self.shape[1])), len(self)
         ).astype(np.intp)
 
 
@@ -134,7 +134,7 @@ def read_stored(Z: Any, name: str = "Z") -> StoredFeatures:
             "float16 or float32."
         )
     features = StoredFeatures(Z)
-    for batch in gen_batches(len(features), batch_rows(features.shape[1])):
+    for batch in row_batches(*features.shape):
         rows = features[batch]
         if not np.isfinite(rows.sum(dtype=np.float64)):
             row, column = np.argwhere(~np.isfinite(rows))[0]
@@ -146,9 +146,50 @@ def read_stored(Z: Any, name: str = "Z") -> StoredFeatures:
     return features
 
 
-def batch_rows(n_features: int) -> int:
-    """Give the number of rows that are read at once."""
+def row_batches(n_rows: int, n_features: int) -> Iterator[slice]:
+    """Cut rows into slices of what is read at once; none where there are none."""
+    size = _batch_rows(n_features)
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def _batch_rows(n_features: int) -> int:
     return max(_BATCH_BYTES // (4 * n_features), 1)
+
+
+def in_order_of_its_file(Z: Floats) -> Floats:
+    """Copy a view of a memory map that joblib would read in the order of the file.
+
+    It hands memory maps to other processes as files, and takes a contiguous view to
+    lie there as the whole file does; a transposed one does not.
+    """
+    whole = file_under(Z)
+    if whole is None or whole is Z:
+        return Z
+    flags = Z.flags
+    is_turned = flags.c_contiguous != whole.flags.c_contiguous
+    if is_turned and (flags.c_contiguous or flags.f_contiguous):
+        return np.array(Z, order="C", subok=False)
+    return Z
+
+
+def file_under(Z: object) -> np.memmap[Any, Any] | None:
+    """Find the memory map that an array is a view of, or is."""
+    whole: Any = Z
+    while isinstance(whole, np.ndarray) and not isinstance(whole.base, mmap):
+        whole = whole.base
+    return whole if isinstance(whole, np.memmap) and whole.filename else None
+
+
+def are_same(one: Floats | StoredFeatures, other: Floats | StoredFeatures) -> bool:
+    """Tell whether two matrices hold the same, reading no more than needed."""
+    if one is other:
+        return True
+    if one.shape != other.shape or len(one.shape) != 2:
+        return one.shape == other.shape and np.array_equal(one[:], other[:])
+    return all(
+        np.array_equal(one[rows], other[rows]) for rows in row_batches(*one.shape)
+    )
 
 
 def gather(Z: Floats | StoredFeatures, rows: NDArray[np.intp], out: Floats) -> None:
@@ -182,7 +223,7 @@ def logits_of(
     """
     weights = np.asarray(coef, dtype=np.float64).T
     logits = np.empty((len(Z), *weights.shape[1:]))
-    for batch in gen_batches(len(Z), batch_rows(Z.shape[1])):
+    for batch in row_batches(*Z.shape):
         np.matmul(Z[batch], weights, out=logits[batch])
     logits += intercept
     return logits
@@ -190,5 +231,5 @@ def logits_of(
 
 def batches(Z: Floats | StoredFeatures) -> Iterator[Floats]:
     """Read all rows, some at a time."""
-    for batch in gen_batches(len(Z), batch_rows(Z.shape[1])):
+    for batch in row_batches(*Z.shape):
         yield Z[batch]

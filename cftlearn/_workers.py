@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from cftlearn._category_data import CategoryData
-from cftlearn._checkpoint import resumed
-from cftlearn._stored_features import StoredFeatures
+from cftlearn._checkpoint import finished, kept
+from cftlearn._stored_features import StoredFeatures, file_under
 from cftlearn.exceptions import WorkerLostWarning
 
 _LARGE = 2**27  # bytes of features, from which workers share them as threads
@@ -82,8 +82,13 @@ class CategoryWorkers:
         WorkerLostWarning
             If a process ended before its task.
         """
-        results: list[Any] = []
+        results = {
+            k: finished(self._places[task[0].name], kind)
+            for k, task in enumerate(tasks)
+            if task[0].name in self._places and self._places[task[0].name].exists()
+        }
         progress = tqdm(
+            initial=len(results),
             total=len(tasks),
             desc="refitting categories",
             unit="category",
@@ -93,12 +98,13 @@ class CategoryWorkers:
         # workers may be threads of this process
         with progress, threadpool_limits(limits=1):
             while True:
-                left = tasks[len(results) :]
+                left = [k for k in range(len(tasks)) if k not in results]
+                made = self._results(make, [tasks[k] for k in left])
                 try:
-                    for result in self._results(make, kind, left):
-                        results.append(result)
+                    for k, result in zip(left, made, strict=True):
+                        results[k] = result
                         progress.update()
-                    return results
+                    return [results[k] for k in range(len(tasks))]
                 except BrokenProcessPool as error:
                     losses += 1
                     if losses > _MOST_LOSSES:
@@ -111,17 +117,22 @@ class CategoryWorkers:
                         stacklevel=2,
                     )
 
-    def _results(
-        self, make: Callable[..., Any], kind: type[Any], tasks: list[Task]
-    ) -> Iterator[Any]:
+    def _results(self, make: Callable[..., Any], tasks: list[Task]) -> Iterator[Any]:
+        if not tasks:
+            return
+        prefer = "threads" if self._shares(tasks[0][0]) else "processes"
+        backend = get_active_backend(prefer=prefer)[0]
+        alone = effective_n_jobs(self._n_jobs) == 1 or getattr(
+            backend, "supports_sharedmem", False
+        )
+        if not alone:
+            _check_travels(tasks[0][0].Z)
+        prepare = _work_of if alone else _taken_apart
         jobs = (
-            delayed(_work)(
-                self._places.get(task[0].name), kind, make, *_taken_apart(*task)
-            )
+            delayed(_work)(self._places.get(task[0].name), make, *prepare(*task))
             for task in tasks
         )
-        prefer = "threads" if tasks and self._shares(tasks[0][0]) else "processes"
-        gives_as_it_goes = get_active_backend()[0].supports_return_generator
+        gives_as_it_goes = backend.supports_return_generator
         yield from Parallel(
             n_jobs=self._n_jobs,
             prefer=prefer,
@@ -151,6 +162,11 @@ class _MappedFile:
         return np.memmap(mode="r", **where)
 
 
+def _work_of(data: CategoryData, *rest: Any) -> tuple[Any, ...]:
+    """Leave a task whole, for a worker in this process."""
+    return data, rest
+
+
 def _taken_apart(data: CategoryData, *rest: Any) -> tuple[Any, ...]:
     """Separate matrices, which are the same for all categories, from a task."""
     names = list(data.spaces)
@@ -163,25 +179,37 @@ def _taken_apart(data: CategoryData, *rest: Any) -> tuple[Any, ...]:
 
 def _work(
     place: Path | None,
-    kind: type[Any],
     make: Callable[..., Any],
     data: CategoryData,
     rest: tuple[Any, ...],
     *matrices: Any,
 ) -> Any:
-    """Put a task together again, and do it."""
+    """Put a task together again, if it was taken apart, and do it."""
+    if not matrices:
+        return kept(place, make, data, *rest)
     Z, Z_val, *axes = map(_received, matrices)
     spaces = {
         name: replace(space, axes=own)
         for (name, space), own in zip(data.spaces.items(), axes, strict=True)
     }
-    return resumed(
-        place, kind, make, replace(data, Z=Z, Z_val=Z_val, spaces=spaces), *rest
-    )
+    return kept(place, make, replace(data, Z=Z, Z_val=Z_val, spaces=spaces), *rest)
+
+
+def _check_travels(Z: Any) -> None:
+    if isinstance(Z, StoredFeatures) and not isinstance(Z.source, np.memmap):
+        raise ValueError(
+            "`Z` must be an array or a memory map of numpy for workers outside of this "
+            f"process; got {type(Z.source).__name__}, which cannot be sent there. "
+            "Leave the backend of joblib to n_jobs, which then takes threads."
+        )
 
 
 def _sent(Z: Any) -> Any:
     source = Z.source if isinstance(Z, StoredFeatures) else Z
+    whole = file_under(source)
+    if whole is not None and not Path(str(whole.filename)).exists():
+        source = np.array(source)  # other processes could not open it
+        return StoredFeatures(source) if isinstance(Z, StoredFeatures) else source
     if not isinstance(source, np.memmap) or source.mode == "c" or not source.filename:
         return Z
     if not isinstance(source.base, mmap):  # a view, whose place in the file is unknown

@@ -14,7 +14,12 @@ from sklearn.utils import ClassifierTags, Tags
 from sklearn.utils.validation import validate_data
 
 from cftlearn._feature_spaces import FeatureSpace, SpaceName
-from cftlearn._stored_features import is_stored, read_stored
+from cftlearn._stored_features import (
+    are_same,
+    in_order_of_its_file,
+    is_stored,
+    read_stored,
+)
 from cftlearn.labels import (
     PartialLabels,
     check_partial_labels,
@@ -259,10 +264,7 @@ class PartialLabelMixin:
             )
         X_val, y_val = validation_data
         inputs_val = inputs if X_val is X else read(X_val)
-        in_memory = isinstance(inputs, np.ndarray) and isinstance(
-            inputs_val, np.ndarray
-        )
-        if in_memory and np.array_equal(inputs_val, inputs):
+        if are_same(inputs_val, inputs):
             inputs_val = inputs
         held_out = self._read_more_targets(inputs_val, y_val, names)
         both = labels.known & held_out.known if inputs_val is inputs else np.False_
@@ -280,7 +282,8 @@ class PartialLabelMixin:
         """Check features; those that are stored stay where they are."""
         if not is_stored(X):
             read = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
-            return X if isinstance(X, np.memmap) else read  # still knows its file
+            # a memory map still knows its file
+            return in_order_of_its_file(X if isinstance(X, np.memmap) else read)
         features = read_stored(X, name)
         if reset:
             self.n_features_in_ = features.shape[1]

@@ -363,9 +363,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
-        proba = expit(self.decision_function(X))
         threshold = check_threshold(self.threshold, len(self.categories_))
-        decided = (proba >= threshold).astype(np.int64)
+        decided = (expit(self.decision_function(X)) >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -455,7 +454,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 "change with every fold, and with unknown='ignore'; got "
                 f"cross_fit={tuner.cross_fit}."
             )
-        if tuner.random_state is None:
+        has_seed = self.random_state is not None or tuner.checkpoint is None
+        if tuner.random_state is None and has_seed:
             tuner.set_params(random_state=seed)
         if tuner.n_jobs is None:
             tuner.set_params(n_jobs=self.n_jobs)

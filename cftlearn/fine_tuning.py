@@ -96,8 +96,8 @@ them, default="auto"
     checkpoint : str or path, default=None
         A folder that keeps every finished category. A fit that was killed goes on
         there when it is called again, and ends as if it had never been interrupted,
-        bit for bit. Needs ``random_state``; of a callable ``objective`` it only knows
-        the name.
+        bit for bit. Needs an integer ``random_state``; of a callable ``objective`` it
+        only knows the name. A folder is for one fit, not for a grid search.
     n_jobs : int, default=None
         Workers over categories, as in scikit-learn. A worker uses one thread.
     random_state : int, RandomState instance or None, default=None
@@ -440,10 +440,11 @@ them, default="auto"
         return coef.copy(), intercept.copy()
 
     def _check_seed(self) -> None:
-        if self.random_state is None:
+        if not isinstance(self.random_state, Integral):
             raise ValueError(
                 "`checkpoint` needs a seed, or the fit that goes on would not be the "
-                "one that was interrupted; got random_state=None. Pass random_state=0."
+                "one that was interrupted; got random_state="
+                f"{self.random_state!r}. Pass random_state=0."
             )
 
     def _store(self, results: list[CategoryResult], n_cells: int) -> None:

@@ -266,6 +266,8 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
 
 def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
     """Write a parameter as JSON, its arrays aside."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.generic):

@@ -1,5 +1,7 @@
 """solver="auto": candidates of all categories, weighed together."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -310,3 +312,51 @@ def test_two_negatives_are_enough_not_to_do_harm():
     gain -= partial_roc_auc_score(full, before, average=None)
     assert [line["n_negative"] for line in tuner.report_] == [2] * 5
     assert gain.min() > -0.03
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 0], [1, 1, 0], [0]], ids=str)
+def test_a_category_with_too_few_labels_to_hold_out_does_not_stop_the_fit(labels):
+    Z, y, _, _ = problem()
+    y[:, 0] = np.nan
+    y[: len(labels), 0] = labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedCategoryWarning)
+        tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    assert np.isfinite(tuner.coef_).all()
+    assert statuses(tuner)[1:] == ["refitted"] * 4
+
+
+def test_all_labels_may_be_in_the_validation_data():
+    Z, y, Z_test, full = problem()
+    seen = y.copy()
+    seen[:, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z))
+    tuner.fit(Z, seen, validation_data=(Z_test, full))
+    assert statuses(tuner) == ["refitted"] * 5
+
+
+@pytest.mark.parametrize("shift", [10.0, 1e4])
+def test_the_origin_of_features_does_not_matter_without_known_negatives(shift):
+    Z, y, _, _ = problem()
+    y[y[:, 0] == 0, 0] = np.nan
+    rows, logits = noise_rows(y, Z), []
+    for moved in (0.0, shift):
+        rows["intercept_init"] = -moved * rows["coef_init"].sum(axis=1)
+        tuner = CategoryWiseFineTuner(random_state=0, **rows).fit(Z + moved, y)
+        logits.append(tuner.transform(Z + moved)[:, 0])
+    np.testing.assert_allclose(logits[1].mean(), logits[0].mean(), atol=0.05)
+    np.testing.assert_allclose(logits[1].std(), logits[0].std(), rtol=0.02)
+
+
+def test_equal_rows_are_not_ranked_by_rounding():
+    """Sparse features make many rows alike; rounding must not tell them apart."""
+    rng = np.random.default_rng(0)
+    Z = (rng.random((600, 40)) < 0.02).astype(np.float64)
+    _, y, _, _ = problem(1200)
+    found = [
+        CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(features, y)
+        for features in (Z, Z.astype(np.float32), 3 * Z)
+    ]
+    scores = [[line["score_val"] for line in tuner.history_] for tuner in found]
+    np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
+    np.testing.assert_allclose(scores[2], scores[0], atol=0.05)

@@ -4,13 +4,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, _auto_refit
-from cftlearn._checkpoint import resumed
+from cftlearn import (
+    CategoryWiseFineTuner,
+    CFTClassifier,
+    _auto_refit,
+    load_model,
+    save_model,
+)
+from cftlearn._checkpoint import finished, kept
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.solvers import GeneticSolver, ProximalSolver
 
@@ -121,6 +128,8 @@ def test_a_killed_fit_goes_on(tmp_path):
         ("refit", "refit"),
         ("rows", "trained rows"),
         ("names", "categories"),
+        ("rows moved", "features"),
+        ("precision", "features"),
     ],
 )
 def test_another_fit_is_refused_and_loses_nothing(tmp_path, change, named):
@@ -130,6 +139,10 @@ def test_another_fit_is_refused_and_loses_nothing(tmp_path, change, named):
     tuner = tuner_of(checkpoint=tmp_path)
     if change == "features":
         Z = Z + 1.0
+    elif change == "rows moved":
+        Z = Z[::-1]
+    elif change == "precision":
+        Z = Z.astype(np.float32)
     elif change == "labels":
         known = np.flatnonzero(~np.isnan(y[:, 2]))[:2]
         y = y.copy()
@@ -213,10 +226,79 @@ def test_numbers_of_numpy_in_a_history_are_kept_and_strangers_refused(tmp_path):
 
     for k, value in enumerate([np.float32(0.1), np.int64(3), float("nan"), None, "x"]):
         place = tmp_path / f"{k}.npz"
-        assert resumed(place, Made, Made, value).value is value
-        assert repr(resumed(place, Made, Made, "other").value) == repr(
+        assert kept(place, Made, value).value is value
+        assert repr(finished(place, Made).value) == repr(
             value.item() if isinstance(value, np.generic) else value
         )
     with pytest.raises(TypeError, match="must hold numbers and text; got object"):
-        resumed(tmp_path / "other.npz", Made, Made, object())
+        kept(tmp_path / "other.npz", Made, object())
     assert not (tmp_path / "other.npz").exists()
+
+
+def test_other_validation_features_are_another_fit(tmp_path):
+    Z, y = data()
+    parts = Z[:100], y[:100]
+    tuner = tuner_of(checkpoint=tmp_path)
+    tuner.fit(*parts, validation_data=(Z[100:], y[100:]))
+    with pytest.raises(ValueError, match="differs in: validation features"):
+        tuner.fit(*parts, validation_data=(Z[100:] + 1.0, y[100:]))
+
+
+def test_fits_that_start_together_do_not_mix(tmp_path):
+    """Of two fits one gets the folder, the other is refused, or they are the same."""
+    Z, y = data()
+    expected = {seed: tuner_of().set_params(random_state=seed) for seed in (0, 1)}
+    for tuner in expected.values():
+        tuner.fit(Z, y)
+
+    def fit(seed, folder):
+        try:
+            tuner = tuner_of(checkpoint=folder).set_params(random_state=seed)
+            return seed, tuner.fit(Z, y).coef_
+        except ValueError as error:
+            return seed, str(error)
+
+    for k, seeds in enumerate([(0, 1), (0, 0), (0, 1, 0, 1)]):
+        with ThreadPool(len(seeds)) as pool:
+            found = pool.starmap(fit, [(seed, tmp_path / str(k)) for seed in seeds])
+        assert any(not isinstance(answer, str) for _, answer in found)
+        for seed, answer in found:
+            if isinstance(answer, str):
+                assert "differs in: seed" in answer
+            else:
+                assert_array_equal(answer, expected[seed].coef_)
+        assert not list((tmp_path / str(k)).glob("*.part"))
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "null", "3", "{"])
+def test_a_damaged_note_of_the_fit_is_named(tmp_path, text):
+    (tmp_path / "fit.json").write_text(text)
+    with pytest.raises(ValueError, match=r"`checkpoint` must name"):
+        tuner_of(checkpoint=tmp_path).fit(*data())
+
+
+def test_damaged_arrays_are_named(tmp_path):
+    Z, y = data()
+    tuner_of(checkpoint=tmp_path).fit(Z, y)
+    place = tmp_path / files(tmp_path)[0]
+    with place.open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(ValueError, match=f"{place.name}.* cannot be read"):
+        tuner_of(checkpoint=tmp_path).fit(Z, y)
+    np.savez(place, plain=np.array("[]"))
+    with pytest.raises(ValueError, match=f"{place.name}.* cannot be read"):
+        tuner_of(checkpoint=tmp_path).fit(Z, y)
+
+
+@pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=str)
+def test_a_classifier_needs_a_seed_too(tmp_path, seed):
+    tuner = CategoryWiseFineTuner(checkpoint=tmp_path, random_state=seed)
+    with pytest.raises(ValueError, match="`checkpoint` needs a seed"):
+        CFTClassifier(fine_tuner=tuner).fit(*data())
+
+
+def test_a_saved_model_remembers_its_folder(tmp_path):
+    tuner = tuner_of(checkpoint=tmp_path / "fit").fit(*data())
+    save_model(tuner, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.checkpoint == str(tmp_path / "fit")

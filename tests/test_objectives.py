@@ -31,7 +31,7 @@ class Margin:
     """A callable without a ``__name__``."""
 
     def __call__(self, y_true, y_score):
-        return y_score[y_true].mean() - y_score[~y_true].mean()
+        return y_score[y_true == 1].mean() - y_score[y_true == 0].mean()
 
 
 MARGIN = Margin()

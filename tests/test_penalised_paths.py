@@ -531,3 +531,24 @@ def test_a_fit_never_believes_a_label_less_for_having_seen_it(
     assert np.isfinite(gain).all()
     # so far as the Hessian's single precision goes
     assert (np.where(problem.y == 1, gain, -gain) > -0.01).all()
+
+
+@by_type
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_are_alike_tie_whatever_the_rounding(dtype, seed):
+    rng = np.random.default_rng(seed)
+    rows = np.full((150, 6), -0.3)
+    rows[:6] = rng.normal(size=(6, 6))
+    y = (np.arange(150) % 2).astype(float)
+    ones, penalties = np.ones((150, 1)), np.full((1, 6), 3.0)
+    rows = Coordinates(rows.astype(dtype))
+    path = fit_path(PathProblem(rows, ones, y, ones[:, 0], penalties))
+    positives, negatives = (6 + np.flatnonzero(y[6:] == label) for label in (1, 0))
+    assert_allclose(path.ranking_evidence(positives, negatives), 0.5)
+
+
+def test_logits_are_rounded_to_steps_of_the_largest():
+    logits = np.array([[1.0, 1.0 + 1e-7, 0.5, -1.0], [0.0, 0.0, 0.0, 0.0]])
+    found = _penalised_paths.in_steps(logits)
+    assert found[0, 0] == found[0, 1] > found[0, 2] > found[0, 3]
+    assert_array_equal(found[1], 0.0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
@@ -219,3 +220,57 @@ def test_other_numbers_of_features_and_rows_are_refused(problem):
         tuner.transform(Slices(Z[:, :19]))
     with pytest.raises(ValueError, match="one row per sample"):
         tuner.fit(Slices(Z), y[:-1])
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("view", ["turned", "columns", "rows", "whole"])
+def test_views_of_a_memory_map_are_read_as_they_are(problem, tmp_path, view, n_jobs):
+    Z, y = problem
+    Z = Z.astype(np.float32)
+    if view == "turned":
+        mapped = on_disk("memmap", np.ascontiguousarray(Z.T), tmp_path).T
+    elif view == "columns":
+        mapped = on_disk("memmap", np.hstack([Z, Z]), tmp_path)[:, 20:]
+    elif view == "rows":
+        mapped = on_disk("memmap", np.vstack([Z, Z + 1, Z]), tmp_path)[600:]
+    else:
+        mapped = on_disk("memmap", np.asfortranarray(Z), tmp_path)
+    assert_array_equal(mapped, Z)
+    tuner = CategoryWiseFineTuner(random_state=0, n_jobs=n_jobs)
+    expected = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    found = tuner.fit(mapped, y)
+    assert_allclose(found.coef_init_, expected.coef_init_, rtol=1e-3, atol=1e-4)
+    assert_allclose(found.coef_, expected.coef_, rtol=1e-3, atol=1e-4)
+
+
+def test_the_same_rows_are_known_by_another_name(problem):
+    Z, y = problem
+    tuner = CategoryWiseFineTuner(random_state=0, **rows_of(y, 20))
+    with pytest.raises(ValueError, match="must hold other known labels than `y`"):
+        tuner.fit(Slices(Z), y, validation_data=(Slices(Z.copy()), y))
+    seen, judges = y.copy(), y.copy()
+    seen[::2], judges[1::2] = np.nan, np.nan
+    tuner.fit(Slices(Z), seen, validation_data=(Slices(Z.copy()), judges))
+    assert tuner.report_[0]["n_unknown"] == np.isnan(y[:, 0]).sum()
+
+
+def test_a_memory_map_may_have_lost_its_file(problem, tmp_path):
+    Z, y = problem
+    expected = CategoryWiseFineTuner(random_state=0, **rows_of(y, 20)).fit(
+        Z.astype(np.float32), y
+    )
+    mapped = on_disk("memmap", Z.astype(np.float32), tmp_path)
+    (tmp_path / "features.npy").unlink()
+    for n_jobs in (1, 2):
+        tuner = CategoryWiseFineTuner(random_state=0, n_jobs=n_jobs, **rows_of(y, 20))
+        assert_allclose(tuner.fit(mapped, y).coef_, expected.coef_, rtol=1e-6)
+
+
+def test_what_cannot_be_sent_is_refused(problem):
+    Z, y = problem
+    tuner = CategoryWiseFineTuner(random_state=0, **rows_of(y, 20))
+    with (
+        parallel_config("loky", n_jobs=2),
+        pytest.raises(ValueError, match="got Slices, which cannot be sent there"),
+    ):
+        tuner.fit(Slices(Z), y)

@@ -124,7 +124,7 @@ def test_matrices_travel_apart_and_come_back():
         id(matrix) for matrix in _workers._taken_apart(data)[2:]
     ]
     assert matrices[0] is matrices[1] is data.Z
-    again = _workers._work(None, CategoryData, lambda data: data, bare, (), *matrices)
+    again = _workers._work(None, lambda data: data, bare, (), *matrices)
     assert again.Z is again.Z_val is data.Z
     for name, space in data.spaces.items():
         assert again.spaces[name].axes is space.axes

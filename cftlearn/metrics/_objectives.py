@@ -92,7 +92,8 @@ def make_objective(objective: ObjectiveLike) -> Objective:
 def _each_row(
     metric: Callable[[NDArray, NDArray], float], scores: NDArray, y: NDArray
 ) -> NDArray[np.float64]:
-    values = np.array([_as_number(metric(y, row)) for row in scores])
+    labels = y.astype(np.int64)
+    values = np.array([_as_number(metric(labels, row)) for row in scores])
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)][0]
         raise ValueError(

@@ -17,6 +17,7 @@ _DENSE_UNKNOWNS = 320  # up to so many, and so many rows, exact Hessians are che
 _DENSE_ROWS = 4096
 _JITTER = 1e-9  # of the mean squared length of rows, where some are equal
 _MOST_LEVERAGE = 0.999
+_STEP = 1e-5  # of the largest logit, within which rounding may have moved equal rows
 _MOST_PAIRED = 256  # rows of a class that are compared pair by pair
 
 
@@ -60,7 +61,7 @@ class PenalisedPath:
         """ROC AUC of rows by fits without them, of shape (n_path,)."""
         rows = np.concatenate([positives, negatives])
         y = np.arange(len(rows)) < len(positives)
-        return batch_roc_auc(self.left_out(rows), y, exact=False)
+        return batch_roc_auc(in_steps(self.left_out(rows)), y, exact=False)
 
 
 def fit_paths(problems: Sequence[PathProblem]) -> list[PenalisedPath]:
@@ -158,7 +159,8 @@ class _DensePath(PenalisedPath):
         change -= free_first * move_second + across * curved_first * move_first
         margin = self._logits[:, positives, None] - self._logits[:, None, negatives]
         margin += change / np.maximum(free_both, 1 - _MOST_LEVERAGE)
-        return np.mean((margin > 0) + 0.5 * (margin == 0), axis=(1, 2))
+        tie = _STEP * np.abs(self._logits).max(axis=1)[:, None, None]
+        return np.mean((margin > tie) + 0.5 * (np.abs(margin) <= tie), axis=(1, 2))
 
     def _removal(
         self, own: NDArray[np.float64], rows: NDArray[np.intp]
@@ -237,6 +239,12 @@ def _predict(
     push = problem.rows.push(found[:, n_lead:].T.astype(problem.rows.base.dtype))
     logits = problem.lead[rows] @ found[:, :n_lead].T + problem.rows.base[rows] @ push
     return np.asarray(logits.T, dtype=np.float64)
+
+
+def in_steps(logits: Floats) -> NDArray[np.float64]:
+    """Round each path's logits to steps, so that rounding does not rank equal rows."""
+    step = _STEP * np.abs(logits).max(axis=1, initial=0.0, keepdims=True)
+    return np.round(logits / np.maximum(step, np.finfo(np.float64).tiny))
 
 
 def _as_many_columns_as_rows(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
