@@ -363,8 +363,9 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
+        proba = expit(self.decision_function(X))
         threshold = check_threshold(self.threshold, len(self.categories_))
-        decided = (expit(self.decision_function(X)) >= threshold).astype(np.int64)
+        decided = (proba >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
@@ -450,9 +451,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             )
         if tuner.cross_fit and (self.module is not None or self.unknown == "ignore"):
             raise ValueError(
-                "`fine_tuner` must have cross_fit=None with a `module`, whose features "
-                "change with every fold, and with unknown='ignore'; got "
-                f"cross_fit={tuner.cross_fit}."
+                "`fine_tuner` must have cross_fit=None with a `module`, and with "
+                f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
             )
         has_seed = self.random_state is not None or tuner.checkpoint is None
         if tuner.random_state is None and has_seed:
