@@ -1,6 +1,5 @@
 """Finished categories on disk, so that a killed fit can go on where it was."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -215,7 +214,11 @@ def _write(
         if replaces:
             beside.replace(place)
         else:
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.link(beside, place)
+            except FileExistsError:
+                pass  # somebody was faster
+            except OSError:
+                beside.replace(place)  # a file system without links
     finally:
         beside.unlink(missing_ok=True)

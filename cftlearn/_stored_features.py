@@ -135,7 +135,8 @@ def read_stored(Z: Any, name: str = "Z") -> StoredFeatures:
         )
     features = StoredFeatures(Z)
     for batch in row_batches(*features.shape):
-        rows = features[batch]
+        with np.errstate(over="ignore"):  # said below, with its place
+            rows = features[batch]
         if not np.isfinite(rows.sum(dtype=np.float64)):
             row, column = np.argwhere(~np.isfinite(rows))[0]
             raise ValueError(

@@ -77,6 +77,11 @@ class CategoryWorkers:
         results : list
             One per task.
 
+        Raises
+        ------
+        RuntimeError
+            If processes keep ending.
+
         Warns
         -----
         WorkerLostWarning
@@ -108,7 +113,12 @@ class CategoryWorkers:
                 except BrokenProcessPool as error:
                     losses += 1
                     if losses > _MOST_LOSSES:
-                        raise
+                        raise RuntimeError(
+                            f"Processes ended {losses} times before their categories, "
+                            f"as they do for lack of memory; {len(left)} categories "
+                            "have no result. Pass a smaller n_jobs, or a checkpoint to "
+                            "keep the others."
+                        ) from error
                     warnings.warn(
                         f"A worker ended before its category ({error}); the "
                         f"{len(tasks) - len(results)} categories without a result are "

@@ -454,8 +454,9 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 "`fine_tuner` must have cross_fit=None with a `module`, and with "
                 f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
             )
-        has_seed = self.random_state is not None or tuner.checkpoint is None
-        if tuner.random_state is None and has_seed:
+        if self.random_state is None or tuner.random_state is not None:
+            tuner._check_seed()  # now, not after hours of training
+        if tuner.random_state is None:
             tuner.set_params(random_state=seed)
         if tuner.n_jobs is None:
             tuner.set_params(n_jobs=self.n_jobs)
@@ -490,11 +491,9 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             self.module_, self.head_, X, batch_size=self.batch_size, device=self.device_
         )
 
-    def _store(
-        self, tuner: CategoryWiseFineTuner, stage_one: list[dict[str, Any]]
-    ) -> None:
+    def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> None:
         self.fine_tuner_ = tuner
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
-        self.history_ = [{"stage": "train", **row} for row in stage_one]
+        self.history_ = [{"stage": "train", **row} for row in steps]
         self.history_ += [{"stage": "cft", **row} for row in tuner.history_]

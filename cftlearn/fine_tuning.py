@@ -241,14 +241,19 @@ them, default="auto"
         ------
         TypeError, ValueError
             If a parameter is out of its range, features or labels are not accepted,
-            or shapes do not match.
+            shapes do not match, or ``checkpoint`` holds another fit.
+        RuntimeError
+            If processes keep ending before their categories.
 
         Warns
         -----
         UndefinedCategoryWarning
             Once, naming the categories that could not be refitted.
+        WorkerLostWarning
+            If a process ended before its category, which another one then refits.
         """
         self._validate_params()
+        self._check_seed()
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
@@ -285,7 +290,6 @@ them, default="auto"
         ]
         places: dict[str, Path] = {}
         if self.checkpoint is not None:
-            self._check_seed()
             places = checkpoint_places(
                 self.checkpoint,
                 solvers,
@@ -440,7 +444,8 @@ them, default="auto"
         return coef.copy(), intercept.copy()
 
     def _check_seed(self) -> None:
-        if not isinstance(self.random_state, Integral):
+        """Refuse a checkpoint of a fit that no other one could go on with."""
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
                 "`checkpoint` needs a seed, or the fit that goes on would not be the "
                 "one that was interrupted; got random_state="

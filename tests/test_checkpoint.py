@@ -291,10 +291,26 @@ def test_damaged_arrays_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=str)
-def test_a_classifier_needs_a_seed_too(tmp_path, seed):
+def test_a_classifier_needs_a_seed_before_it_trains(tmp_path, seed):
     tuner = CategoryWiseFineTuner(checkpoint=tmp_path, random_state=seed)
+
+    def never():
+        raise AssertionError
+
     with pytest.raises(ValueError, match="`checkpoint` needs a seed"):
-        CFTClassifier(fine_tuner=tuner).fit(*data())
+        CFTClassifier(never, fine_tuner=tuner).fit(*data())
+
+
+def test_a_file_system_without_links_will_do(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError("not supported")
+
+    monkeypatch.setattr("os.link", refuse)
+    Z, y = data()
+    tuner_of(checkpoint=tmp_path).fit(Z, y)
+    assert not list(tmp_path.glob("*.part"))
+    with pytest.raises(ValueError, match="differs in: seed"):
+        tuner_of(checkpoint=tmp_path).set_params(random_state=1).fit(Z, y)
 
 
 def test_a_saved_model_remembers_its_folder(tmp_path):

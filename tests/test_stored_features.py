@@ -181,7 +181,6 @@ def test_a_value_that_is_not_finite_is_named_with_its_place(problem, value, name
     Z[257, 3] = value
     tuner = CategoryWiseFineTuner(**rows_of(y, 20))
     with (
-        np.errstate(over="ignore"),
         pytest.raises(
             ValueError, match=f"`Z` must be finite.* got {named} in row 257, "
         ),

@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
 
-from cftlearn import CategoryWiseFineTuner, _workers
+from cftlearn import CategoryWiseFineTuner, _auto_refit, _workers
 from cftlearn._category_data import CategoryData
 from cftlearn._feature_spaces import make_feature_spaces
 from cftlearn._stored_features import StoredFeatures
@@ -50,11 +51,19 @@ def test_backends_of_joblib_give_what_one_worker_gives(problem, solver, backend)
         assert_same(fit(problem, solver), expected)
 
 
-@by_solver
-def test_large_features_are_shared_by_threads(problem, monkeypatch, solver):
-    expected = fit(problem, solver)
+def test_large_features_are_shared_by_threads(problem, monkeypatch):
+    expected = fit(problem)
     monkeypatch.setattr(_workers, "_LARGE", 0)
-    assert_same(fit(problem, solver, n_jobs=2), expected)
+    propose, threads = _auto_refit.propose, set()
+
+    def note_thread(*args):
+        threads.add((os.getpid(), threading.get_ident()))
+        return propose(*args)
+
+    monkeypatch.setattr(_auto_refit, "propose", note_thread)
+    assert_same(fit(problem, n_jobs=2), expected)
+    assert {pid for pid, _ in threads} == {os.getpid()}
+    assert threads != {(os.getpid(), threading.get_ident())}
 
 
 @by_solver
@@ -198,10 +207,8 @@ def test_a_lost_worker_does_not_lose_the_fit(problem, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL here")
 def test_a_category_that_always_kills_its_worker_ends_the_fit(problem, tmp_path):
-    from concurrent.futures.process import BrokenProcessPool
-
     with (
         pytest.warns(WorkerLostWarning),
-        pytest.raises(BrokenProcessPool),
+        pytest.raises(RuntimeError, match=r"ended 4 times.*Pass a smaller n_jobs"),
     ):
         fit(problem, Fragile(tmp_path, times=50), n_jobs=2)
