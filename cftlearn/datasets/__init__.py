@@ -1,6 +1,7 @@
-"""Data for examples, tests and the demo, made on the spot."""
+"""Label tables of real sets, and data made on the spot."""
 
 from cftlearn.datasets._digit_panels import load_digit_panels
+from cftlearn.datasets._label_table import LabelTable
 from cftlearn.datasets._synthetic import make_partial_multilabel
 
-__all__ = ["load_digit_panels", "make_partial_multilabel"]
+__all__ = ["LabelTable", "load_digit_panels", "make_partial_multilabel"]

@@ -8,9 +8,11 @@ from cftlearn.labels._encoding import (
 )
 from cftlearn.labels._hiding import hide_labels
 from cftlearn.labels._policies import resolve_labels
+from cftlearn.labels._states import LabelState
 from cftlearn.labels._summary import label_summary
 
 __all__ = [
+    "LabelState",
     "PartialLabels",
     "check_partial_labels",
     "encode_binary_labels",

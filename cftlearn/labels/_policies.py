@@ -1,22 +1,19 @@
 """Policies that turn tables with four label states into ``y``."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from cftlearn.labels._encoding import read_table, refuse_other_values
-
-Policy = Literal["unknown", "positive", "negative"]
-_STATES = {"unknown": np.nan, "positive": 1.0, "negative": 0.0}
+from cftlearn.labels._states import Policies, policy_values
 
 
 def resolve_labels(
     table: ArrayLike,
     *,
-    uncertain: Policy | Mapping[str, Policy] = "unknown",
-    blank: Policy | Mapping[str, Policy] = "unknown",
+    uncertain: Policies = "unknown",
+    blank: Policies = "unknown",
 ) -> Any:
     """Turn positive, negative, uncertain and blank cells into ``y``.
 
@@ -58,34 +55,14 @@ def resolve_labels(
     """
     cells, names = read_table(table, None, "table")
     values = cells.astype(np.float64)
-    is_uncertain, is_blank = values == -1.0, np.isnan(values)
-    for j, name in enumerate(names):
-        values[is_uncertain[:, j], j] = _state(uncertain, name, names, "uncertain")
-        values[is_blank[:, j], j] = _state(blank, name, names, "blank")
+    states = (
+        (values == -1.0, policy_values(uncertain, names, "uncertain")),
+        (np.isnan(values), policy_values(blank, names, "blank")),
+    )
+    for cells_in_state, becomes in states:
+        np.copyto(values, becomes, where=cells_in_state)
     refuse_other_values(values, names, "table")
     frame: Any = table
     if hasattr(frame, "iloc"):
         return type(frame)(values, index=frame.index, columns=frame.columns)
     return values
-
-
-def _state(
-    policy: str | Mapping[str, Policy],
-    category: str,
-    names: NDArray[Any],
-    parameter: str,
-) -> float:
-    if isinstance(policy, Mapping):
-        strangers = [key for key in policy if key not in set(names)]
-        if strangers:
-            raise ValueError(
-                f"`{parameter}` must name categories of the table; got "
-                f"{strangers[0]!r}. The table has: {', '.join(map(repr, names))}."
-            )
-        policy = policy.get(category, "unknown")
-    if not isinstance(policy, str) or policy not in _STATES:
-        raise ValueError(
-            f"`{parameter}` must be 'unknown', 'positive' or 'negative'; got "
-            f"{policy!r} for category {category!r}."
-        )
-    return _STATES[policy]

@@ -1,0 +1,289 @@
+"""What every loader returns: samples, and what a label file says of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from cftlearn._dependencies import import_optional
+from cftlearn.labels import LabelState
+from cftlearn.labels._states import Policies, resolve_states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IN_FRAMES = np.array([np.nan, 0.0, 1.0, -1.0])  # by LabelState, as CheXpert writes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelTable:
+    """Samples and the states of their labels, as a label file has them.
+
+    All four states are kept: what *uncertain* and *blank* count as is decided when
+    :meth:`labels` makes ``y``. No image is opened, none need exist.
+
+    Parameters
+    ----------
+    paths : ndarray of shape (n_samples,), object
+        Path of each sample's image as text, below the folder of images that the
+        loader was given.
+    states : ndarray or scipy.sparse.csc_array of shape (n_samples, n_categories), uint8
+        Codes of :class:`cftlearn.labels.LabelState`. Sparse where blanks are many.
+    categories : ndarray of shape (n_categories,), object
+        Names of the categories.
+    info : dict of str to ndarray, each of shape (n_samples,)
+        What else the file says of each sample: ``patient``, ``study``, ``view``, ...
+
+    Examples
+    --------
+    >>> from cftlearn.datasets import LabelTable
+    >>> table = LabelTable.from_cells(
+    ...     ["a.jpg", "b.jpg"], ["cat", "dog"], rows=[0, 0, 1], columns=[0, 1, 1],
+    ...     states=[2, 1, 3],
+    ... )
+    >>> table
+    LabelTable: 2 samples, 2 categories, 1 positive, 1 negative, 1 uncertain, 1 blank
+    >>> table.labels(uncertain={"dog": "positive"})
+    array([[ 1.,  0.],
+           [nan,  1.]])
+    """
+
+    paths: NDArray[np.object_]
+    states: Any
+    categories: NDArray[np.object_]
+    info: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    def from_cells(
+        cls,
+        paths: Iterable[str],
+        categories: Iterable[str],
+        *,
+        rows: ArrayLike,
+        columns: ArrayLike,
+        states: ArrayLike,
+        info: Mapping[str, NDArray[Any]] | None = None,
+    ) -> "LabelTable":
+        """Make a sparse table from single cells; the others are blank.
+
+        A cell that is given twice with different states becomes uncertain: its
+        sources are at odds.
+
+        Parameters
+        ----------
+        paths : iterable of str, of length n_samples
+            Paths of the images.
+        categories : iterable of str, of length n_categories
+            Names of the categories.
+        rows, columns : array-like of shape (n_cells,), int
+            Where the cells are.
+        states : array-like of shape (n_cells,), int
+            Their states, codes of :class:`cftlearn.labels.LabelState`.
+        info : dict of str to ndarray, default=None
+            What else is known of the samples.
+
+        Returns
+        -------
+        table : LabelTable
+            The table.
+        """
+        paths, names = as_objects(paths), as_objects(categories)
+        shape = len(paths), len(names)
+        # One sort of packed keys puts cells into columns and finds repeated ones.
+        keys = np.array(columns, dtype=np.int64)
+        keys *= shape[0]
+        keys += np.asarray(rows, dtype=np.int64)
+        keys <<= 2
+        keys |= np.asarray(states, dtype=np.uint8)
+        keys.sort()
+        cells, last = keys >> 2, (keys & 3).astype(np.uint8)
+        starts = np.flatnonzero(np.diff(cells, prepend=-1))
+        cells, first = cells[starts], last[starts]
+        last = last[np.append(starts, len(keys))[1:] - 1]
+        merged = np.where(first == last, first, np.uint8(LabelState.UNCERTAIN))
+        column_of, row_of = np.divmod(cells, max(shape[0], 1))
+        bounds = np.searchsorted(column_of, np.arange(shape[1] + 1))
+        matrix = sparse.csc_array((merged, row_of, bounds), shape=shape)
+        return cls(paths, matrix, names, info or {})
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        """Say how large the table is, and count its states."""
+        total = self._count().sum(axis=1)
+        counts = ", ".join(
+            f"{total[state]:,} {state.name.lower()}"
+            for state in (
+                LabelState.POSITIVE,
+                LabelState.NEGATIVE,
+                LabelState.UNCERTAIN,
+                LabelState.BLANK,
+            )
+        )
+        return (
+            f"LabelTable: {len(self):,} samples, {len(self.categories):,} categories, "
+            f"{counts}"
+        )
+
+    def labels(
+        self, *, uncertain: Policies = "unknown", blank: Policies = "unknown"
+    ) -> NDArray[np.float64]:
+        """Make ``y`` of the states.
+
+        Parameters
+        ----------
+        uncertain : {"unknown", "positive", "negative"} or dict, default="unknown"
+            What an uncertain label becomes. A dict maps names of categories to
+            policies; the categories it leaves out become unknown.
+        blank : {"unknown", "positive", "negative"} or dict, default="unknown"
+            What a blank label becomes; ``"negative"`` is *Negative mode*.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples, n_categories), float64
+            1 positive, 0 negative, NaN unknown. It is dense, 8 bytes a cell:
+            :meth:`select` categories and :meth:`take` rows of large tables first.
+
+        Raises
+        ------
+        ValueError
+            If a policy is not one of the three, or a dict names a category that the
+            table does not have.
+        """
+        return resolve_states(
+            self._dense(), self.categories, uncertain=uncertain, blank=blank
+        )
+
+    def frame(self) -> "pd.DataFrame":
+        """Give the labels as CheXpert writes them.
+
+        Returns
+        -------
+        frame : pandas.DataFrame of shape (n_samples, n_categories)
+            1 positive, 0 negative, -1 uncertain, NaN blank; indexed by path. What
+            :func:`cftlearn.labels.resolve_labels` reads.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        pandas = import_optional(
+            "pandas", feature="LabelTable.frame", extra="dataframes"
+        )
+        return pandas.DataFrame(
+            _IN_FRAMES[self._dense()], index=self.paths, columns=self.categories
+        )
+
+    def select(self, categories: Iterable[str]) -> "LabelTable":
+        """Keep some categories, in the order given.
+
+        Parameters
+        ----------
+        categories : iterable of str
+            Their names.
+
+        Returns
+        -------
+        table : LabelTable
+            The same samples.
+
+        Raises
+        ------
+        ValueError
+            If a name is not in the table, or is given twice.
+        """
+        wanted = [categories] if isinstance(categories, str) else list(categories)
+        place = {name: j for j, name in enumerate(self.categories)}
+        for name in wanted:
+            if name not in place or wanted.count(name) > 1:
+                has = ", ".join(map(repr, self.categories[:20]))
+                more = ", ..." if len(self.categories) > 20 else ""
+                raise ValueError(
+                    f"`categories` must name categories of the table, each once; got "
+                    f"{name!r}. The table has: {has}{more}."
+                )
+        chosen = [place[name] for name in wanted]
+        return replace(
+            self, states=self.states[:, chosen], categories=self.categories[chosen]
+        )
+
+    def take(self, rows: ArrayLike | slice) -> "LabelTable":
+        """Keep some samples.
+
+        Parameters
+        ----------
+        rows : array-like of int, of bool with shape (n_samples,), or slice
+            Which ones, in this order.
+
+        Returns
+        -------
+        table : LabelTable
+            All categories of these samples.
+
+        Raises
+        ------
+        IndexError
+            If a row does not exist.
+        """
+        index = np.arange(len(self))[rows if isinstance(rows, slice) else _index(rows)]
+        info = {name: column[index] for name, column in self.info.items()}
+        return replace(
+            self, paths=self.paths[index], states=self.states[index], info=info
+        )
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Count the states of every category.
+
+        Returns
+        -------
+        summary : list of dict, one per category
+            Keys ``category``, ``n_positive``, ``n_negative``, ``n_uncertain``,
+            ``n_blank``. ``pandas.DataFrame(summary)`` is the table.
+        """
+        counts = self._count()
+        return [
+            {
+                "category": str(name),
+                "n_positive": int(counts[LabelState.POSITIVE, j]),
+                "n_negative": int(counts[LabelState.NEGATIVE, j]),
+                "n_uncertain": int(counts[LabelState.UNCERTAIN, j]),
+                "n_blank": int(counts[LabelState.BLANK, j]),
+            }
+            for j, name in enumerate(self.categories)
+        ]
+
+    def _dense(self) -> NDArray[np.uint8]:
+        return self.states.toarray() if sparse.issparse(self.states) else self.states
+
+    def _count(self) -> NDArray[np.int64]:
+        """Count states of every category, of shape (4, n_categories)."""
+        codes = range(len(LabelState))
+        if not sparse.issparse(self.states):
+            columns = np.asarray(self.states).T
+            return np.array([(columns == code).sum(axis=1) for code in codes])
+        n_categories = len(self.categories)
+        column_of = np.repeat(np.arange(n_categories), np.diff(self.states.indptr))
+        column_of += n_categories * self.states.data.astype(np.int64)
+        counts = np.bincount(column_of, minlength=len(codes) * n_categories)
+        counts = counts.reshape(len(codes), n_categories)
+        counts[LabelState.BLANK] += len(self) - counts.sum(axis=0)
+        return counts
+
+
+def as_objects(items: Iterable[Any]) -> NDArray[np.object_]:
+    """Make an array of objects, of one dimension whatever the items are."""
+    listed = list(items)
+    array = np.empty(len(listed), dtype=object)
+    array[:] = listed
+    return array
+
+
+def _index(rows: ArrayLike) -> NDArray[Any]:
+    index = np.asarray(rows)
+    return index if index.size else index.astype(np.intp)

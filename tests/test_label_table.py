@@ -1,0 +1,113 @@
+"""The table that loaders return: states in, ``y`` out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from cftlearn.datasets import LabelTable
+from cftlearn.datasets._label_table import as_objects
+from cftlearn.labels import LabelState, resolve_labels
+
+STATES = np.array([[0, 1, 2], [3, 0, 1], [2, 2, 3], [0, 0, 0]], dtype=np.uint8)
+NAMES = as_objects(["cat", "dog", "Übergröße"])
+PATHS = as_objects(["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+
+
+@pytest.fixture(params=["dense", "sparse"])
+def table(request):
+    states = STATES if request.param == "dense" else sparse.csc_array(STATES)
+    return LabelTable(PATHS, states, NAMES, {"patient": np.array([1, 1, 2, 3])})
+
+
+def test_labels_follow_the_policies_as_resolve_labels_does(table):
+    frame = table.frame()
+    for policies in (
+        {},
+        {"uncertain": "positive"},
+        {"uncertain": {"cat": "positive"}, "blank": {"dog": "negative"}},
+        {"blank": "negative", "uncertain": "negative"},
+    ):
+        expected = resolve_labels(frame, **policies).to_numpy()
+        np.testing.assert_array_equal(table.labels(**policies), expected)
+
+
+@pytest.mark.parametrize("parameter", ["uncertain", "blank"])
+def test_wrong_policies_are_refused(table, parameter):
+    with pytest.raises(ValueError, match=rf"`{parameter}` must be 'unknown', .*'soft'"):
+        table.labels(**{parameter: "soft"})
+    with pytest.raises(ValueError, match=rf"`{parameter}` must name categories of"):
+        table.labels(**{parameter: {"bird": "positive"}})
+
+
+def test_select_keeps_the_order_asked_for(table):
+    chosen = table.select(["Übergröße", "cat"])
+    np.testing.assert_array_equal(chosen.labels(), table.labels()[:, [2, 0]])
+    assert list(chosen.categories) == ["Übergröße", "cat"]
+    assert list(chosen.paths) == list(PATHS)
+
+
+@pytest.mark.parametrize("names", [["bird"], ["cat", "cat"]])
+def test_select_refuses_strange_and_repeated_names(table, names):
+    with pytest.raises(ValueError, match="`categories` must name categories of the"):
+        table.select(names)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[2, 0], np.array([True, False, True, False]), slice(1, 3), []],
+    ids=["indices", "mask", "slice", "none"],
+)
+def test_take_keeps_rows_and_what_is_known_of_them(table, rows):
+    index = np.arange(4)[rows if len(np.shape(rows)) == 0 or len(rows) else slice(0)]
+    taken = table.take(rows)
+    assert len(taken) == len(index)
+    np.testing.assert_array_equal(taken.labels(), table.labels()[index])
+    np.testing.assert_array_equal(taken.paths, PATHS[index])
+    np.testing.assert_array_equal(taken.info["patient"], table.info["patient"][index])
+
+
+def test_take_refuses_rows_that_do_not_exist(table):
+    with pytest.raises(IndexError, match="out of bounds"):
+        table.take([4])
+
+
+def test_summary_and_repr_count_the_states(table):
+    assert table.summary()[0] == {
+        "category": "cat",
+        "n_positive": 1,
+        "n_negative": 0,
+        "n_uncertain": 1,
+        "n_blank": 2,
+    }
+    text = "4 samples, 3 categories, 3 positive, 2 negative, 2 uncertain, 5 blank"
+    assert repr(table) == f"LabelTable: {text}"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 3)), max_size=40
+    )
+)
+def test_from_cells_equals_a_loop_over_cells(cells):
+    expected = np.zeros((5, 3), dtype=np.uint8)
+    given_before = set()
+    for row, column, state in cells:
+        repeated = (row, column) in given_before
+        at_odds = repeated and expected[row, column] != state
+        expected[row, column] = LabelState.UNCERTAIN if at_odds else state
+        given_before.add((row, column))
+    rows, columns, states = np.array(cells, dtype=int).reshape(-1, 3).T
+    table = LabelTable.from_cells(
+        map(str, range(5)), "abc", rows=rows, columns=columns, states=states
+    )
+    np.testing.assert_array_equal(table.states.toarray(), expected)
+    counts = table.summary()
+    for column in range(3):
+        assert counts[column]["n_blank"] == (expected[:, column] == 0).sum()
+
+
+def test_a_table_without_cells_is_blank():
+    table = LabelTable.from_cells(["a"], ["b"], rows=[], columns=[], states=[])
+    assert np.isnan(table.labels()).all()
