@@ -111,3 +111,19 @@ def test_from_cells_equals_a_loop_over_cells(cells):
 def test_a_table_without_cells_is_blank():
     table = LabelTable.from_cells(["a"], ["b"], rows=[], columns=[], states=[])
     assert np.isnan(table.labels()).all()
+
+
+def test_concatenate_puts_rows_below_each_other_by_name(table):
+    other = table.select(["dog", "cat", "Übergröße"]).take([1, 0])
+    both = LabelTable.concatenate([table, other])
+    expected = np.vstack([table.labels(), table.labels()[[1, 0]]])
+    np.testing.assert_array_equal(both.labels(), expected)
+    assert list(both.paths) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "b.jpg", "a.jpg"]
+    np.testing.assert_array_equal(both.info["patient"], [1, 1, 2, 3, 1, 1])
+
+
+def test_concatenate_refuses_other_categories(table):
+    with pytest.raises(ValueError, match="same categories; got 'cat' in only one of"):
+        LabelTable.concatenate([table, table.select(["dog", "Übergröße"])])
+    with pytest.raises(ValueError, match="`tables` must hold at least one table"):
+        LabelTable.concatenate([])

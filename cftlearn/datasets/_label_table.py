@@ -1,6 +1,6 @@
 """What every loader returns: samples, and what a label file says of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,48 @@ class LabelTable:
         bounds = np.searchsorted(column_of, np.arange(shape[1] + 1))
         matrix = sparse.csc_array((merged, row_of, bounds), shape=shape)
         return cls(paths, matrix, names, info or {})
+
+    @classmethod
+    def concatenate(cls, tables: Sequence["LabelTable"]) -> "LabelTable":
+        """Put tables of the same categories below each other.
+
+        Parameters
+        ----------
+        tables : sequence of LabelTable
+            At least one. Their categories may differ in order; those of the first
+            table stay.
+
+        Returns
+        -------
+        table : LabelTable
+            All samples, with the columns of ``info`` that every table has.
+
+        Raises
+        ------
+        ValueError
+            If there is no table, or a category is not in all of them.
+        """
+        if not tables:
+            raise ValueError("`tables` must hold at least one table; got none.")
+        names = tables[0].categories
+        for number, table in enumerate(tables):
+            differ = set(names) ^ set(table.categories)
+            if differ:
+                raise ValueError(
+                    "`tables` must have the same categories; got "
+                    f"{min(differ, key=str)!r} in only one of table 0 and table "
+                    f"{number}. Select the ones they share."
+                )
+        parts = [table.select(names) for table in tables]
+        states = [part.states for part in parts]
+        is_sparse = any(sparse.issparse(part) for part in states)
+        shared = [c for c in parts[0].info if all(c in part.info for part in parts)]
+        return cls(
+            np.concatenate([part.paths for part in parts]),
+            sparse.vstack(states, format="csc") if is_sparse else np.vstack(states),
+            names,
+            {c: np.concatenate([part.info[c] for part in parts]) for c in shared},
+        )
 
     def __len__(self) -> int:
         """Count the samples."""
