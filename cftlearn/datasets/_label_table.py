@@ -1,5 +1,6 @@
 """What every loader returns: samples, and what a label file says of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -242,8 +243,9 @@ class LabelTable:
         """
         wanted = [categories] if isinstance(categories, str) else list(categories)
         place = {name: j for j, name in enumerate(self.categories)}
+        counts = Counter(wanted)
         for name in wanted:
-            if name not in place or wanted.count(name) > 1:
+            if name not in place or counts[name] > 1:
                 has = ", ".join(map(repr, self.categories[:20]))
                 more = ", ..." if len(self.categories) > 20 else ""
                 raise ValueError(
