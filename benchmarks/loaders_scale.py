@@ -115,7 +115,9 @@ def peak_memory() -> float:
 def write_open_images(path: Path, n_rows: int) -> None:
     """Write labels grouped by image; categories are rarer and rarer."""
     rng = np.random.default_rng(0)
-    names = [f"/m/0{np.base_repr(number, 36).lower()}" for number in range(CLASSES)]
+    names = [
+        f"/m/0{np.base_repr(40_000 + 997 * j, 36).lower()}" for j in range(CLASSES)
+    ]
     share = 1 / np.arange(10, CLASSES + 10)
     bounds = np.cumsum(share / share.sum())
     sources = ("verification", "crowdsource-verification")

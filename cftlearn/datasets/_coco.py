@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from cftlearn._dependencies import validate_params
 from cftlearn.datasets._annotation_file import field, read_annotation_file
 from cftlearn.datasets._label_table import LabelTable
 from cftlearn.labels import LabelState
 
 
+@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
 def load_coco(
     path: str | os.PathLike[str], *, categories: Iterable[str] | None = None
 ) -> LabelTable:

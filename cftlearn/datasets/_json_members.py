@@ -123,9 +123,10 @@ class _Window:
             try:
                 value, end = self._json.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                ahead = error.pos - self._at
                 if self._may_be_cut(error) and self._read_more():
                     continue
-                self._at = min(error.pos, len(self._text))
+                self._at += ahead
                 self.fail(f"JSON ({error.msg})", error)
             except (RecursionError, ValueError) as error:
                 self.fail(f"JSON that Python can read ({error})", error)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._dependencies import validate_params
 from cftlearn.datasets._annotation_file import (
     AnnotationFile,
     field,
@@ -19,6 +20,7 @@ from cftlearn.labels import LabelState
 _FOLDER_AND_FILE = re.compile(r"[^/]+/[^/]+$")
 
 
+@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
 def load_lvis(
     path: str | os.PathLike[str], *, categories: Iterable[str] | None = None
 ) -> LabelTable:

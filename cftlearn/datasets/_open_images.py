@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._dependencies import validate_params
 from cftlearn.datasets._label_files import read_lines
 from cftlearn.datasets._label_table import LabelTable, as_objects, merge_cells
 from cftlearn.datasets._table_rows import Rows, read_rows
@@ -19,6 +20,14 @@ _MID = re.compile(r"/[a-z]/[0-9a-z_]+")
 _NAMES_AT_A_TIME = 1 << 16
 
 
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "classes": [str, os.PathLike, None],
+        "descriptions": [str, os.PathLike, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def load_open_images(
     path: str | os.PathLike[str],
     *,

@@ -4,6 +4,7 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +50,7 @@ _YEAR = re.compile(r"VOC\d{4}")
     {
         "folder": [str, os.PathLike],
         "split": [str],
-        "year": [int, None],
+        "year": [Integral, None],
         "source": [StrOptions({"lists", "annotations"})],
     },
     prefer_skip_nested_validation=True,
