@@ -39,7 +39,7 @@ def load_open_images(
 
     People checked every image for a few of thousands of categories. Confidence 1 is
     positive, 0 negative; all other cells are blank, and a cell with both is uncertain.
-    Reads versions 1 to 7 alike. Twenty million rows are read in a stream.
+    Read in a stream: the training images have some twenty million labels.
 
     Parameters
     ----------
