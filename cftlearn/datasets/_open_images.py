@@ -94,10 +94,8 @@ def load_open_images(
         cells.add(rows)
     names = sorted(cells.column_of) if wanted is None else wanted
     image_ids, row_of_cell = _group(_joined(cells.ids, np.uint64))
-    cells.ids.clear()
     columns = _columns_of(cells, names)
     states = _joined(cells.states, np.uint8)
-    cells.states.clear()
     if wanted is not None:
         kept = columns >= 0
         row_of_cell, columns, states = row_of_cell[kept], columns[kept], states[kept]
@@ -170,8 +168,10 @@ def _group(
     """Sort the images, and tell which one each cell belongs to."""
     # Rows of an image stand together in the published files: sort runs, not rows.
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
-    lengths = np.diff(starts, append=len(ids))
-    image_ids, place = np.unique(ids[starts], return_inverse=True)
+    lengths = np.diff(starts, append=len(ids)).astype(np.int32)
+    runs = ids[starts]
+    del ids, starts  # twenty million of them may stand in any order
+    image_ids, place = np.unique(runs, return_inverse=True)
     return image_ids, np.repeat(place.astype(np.int32), lengths)
 
 
@@ -181,13 +181,14 @@ def _columns_of(cells: _Cells, names: list[str]) -> NDArray[np.int32]:
     columns = np.array([place.get(name, -1) for name in cells.column_of], np.int32)
     for block in cells.columns:
         block[:] = columns[block]
-    joined = _joined(cells.columns, np.int32)
-    cells.columns.clear()
-    return joined
+    return _joined(cells.columns, np.int32)
 
 
 def _joined(blocks: list[NDArray], dtype: type) -> NDArray:
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=dtype)
+    """Make one array of blocks, and let go of them."""
+    joined = np.concatenate(blocks) if blocks else np.zeros(0, dtype=dtype)
+    blocks.clear()
+    return joined
 
 
 def _paths_of(image_ids: NDArray[np.uint64]) -> NDArray[np.object_]:
