@@ -166,6 +166,10 @@ def test_a_file_without_rows_gives_an_empty_table(load):
             HEADER + ROW.replace("498e", "498"),
             "of 16 hexadecimal digits as ImageID; go",
         ),
+        (
+            HEADER + ROW.replace("498e", "498e0"),
+            "ImageID; got '000002b66c9c498e0' in l",
+        ),
         (HEADER + ROW + ROW.replace("e,", "E,"), "got '000002b66c9c498E' in line 3"),
         (HEADER + ROW + ROW.replace("498", "é9"), "digits as ImageID; got '000002b66c"),
         (
