@@ -37,6 +37,8 @@ class LabelTable:
         Names of the categories.
     info : dict of str to ndarray, each of shape (n_samples,)
         What else the file says of each sample: ``patient``, ``study``, ``view``, ...
+    descriptions : dict of str to str, default=None
+        What categories mean, where their names are codes as ``/m/011k07``.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class LabelTable:
     states: Any
     categories: NDArray[np.object_]
     info: Mapping[str, NDArray[Any]]
+    descriptions: Mapping[str, str] | None = None
 
     @classmethod
     def from_cells(
@@ -92,22 +95,7 @@ class LabelTable:
             The table.
         """
         paths, names = as_objects(paths), as_objects(categories)
-        shape = len(paths), len(names)
-        # One sort of packed keys puts cells into columns and finds repeated ones.
-        keys = np.array(columns, dtype=np.int64)
-        keys *= shape[0]
-        keys += np.asarray(rows, dtype=np.int64)
-        keys <<= 2
-        keys |= np.asarray(states, dtype=np.uint8)
-        keys.sort()
-        cells, last = keys >> 2, (keys & 3).astype(np.uint8)
-        starts = np.flatnonzero(np.diff(cells, prepend=-1))
-        cells, first = cells[starts], last[starts]
-        last = last[np.append(starts, len(keys))[1:] - 1]
-        merged = np.where(first == last, first, np.uint8(LabelState.UNCERTAIN))
-        column_of, row_of = np.divmod(cells, max(shape[0], 1))
-        bounds = np.searchsorted(column_of, np.arange(shape[1] + 1))
-        matrix = sparse.csc_array((merged, row_of, bounds), shape=shape)
+        matrix = merge_cells((len(paths), len(names)), rows, columns, states)
         return cls(paths, matrix, names, info or {})
 
     @classmethod
@@ -318,6 +306,50 @@ class LabelTable:
         counts = counts.reshape(len(codes), n_categories)
         counts[LabelState.BLANK] += len(self) - counts.sum(axis=0)
         return counts
+
+
+def merge_cells(
+    shape: tuple[int, int], rows: ArrayLike, columns: ArrayLike, states: ArrayLike
+) -> sparse.csc_array:
+    """Put cells into a sparse matrix; one with different states becomes uncertain.
+
+    It sorts one integer a cell, in place: tens of millions are meant.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Numbers of samples and categories.
+    rows, columns, states : array-like of shape (n_cells,), int
+        As :meth:`LabelTable.from_cells` takes them.
+
+    Returns
+    -------
+    matrix : scipy.sparse.csc_array of the shape, uint8
+        Rows ascend in every column.
+    """
+    # One sort of packed keys puts cells into columns and finds repeated ones.
+    keys = np.array(columns, dtype=np.int64)
+    keys *= shape[0]
+    np.add(keys, rows, out=keys, dtype=np.int64, casting="unsafe")
+    keys <<= 2
+    keys |= np.asarray(states, dtype=np.uint8)
+    keys.sort()
+    merged = keys.astype(np.uint8) & np.uint8(3)
+    keys >>= 2
+    differs = keys[1:] != keys[:-1]
+    ends = np.append(differs, np.ones(min(len(keys), 1), dtype=bool))
+    starts = np.append(np.ones(min(len(keys), 1), dtype=bool), differs)
+    last = merged[ends]
+    merged = merged[starts]
+    merged[merged != last] = LabelState.UNCERTAIN
+    cells = keys[starts]
+    del keys
+    bounds = np.searchsorted(cells, np.arange(shape[1] + 1) * shape[0])
+    cells %= max(shape[0], 1)
+    small = np.int32 if max(len(cells), *shape) < 2**31 else np.int64
+    return sparse.csc_array(
+        (merged, cells.astype(small), bounds.astype(small)), shape=shape
+    )
 
 
 def as_objects(items: Iterable[Any]) -> NDArray[np.object_]:

@@ -1,0 +1,75 @@
+"""MS-COCO: what is annotated is there, and nothing else is."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from cftlearn._dependencies import validate_params
+from cftlearn.datasets._annotation_file import field, read_annotation_file
+from cftlearn.datasets._label_table import LabelTable
+from cftlearn.labels import LabelState
+
+
+@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
+def load_coco(
+    path: str | os.PathLike[str], *, categories: Iterable[str] | None = None
+) -> LabelTable:
+    """Read which categories MS-COCO's images show from its instance annotations.
+
+    A category is positive in an image with at least one annotation of it, be it a
+    single object or a crowd (``iscrowd``), and negative in all others: every cell is
+    known. Images without any annotation are kept; all their labels are negative. Hide
+    labels for experiments with :func:`cftlearn.labels.hide_labels`.
+
+    Parameters
+    ----------
+    path : str or path
+        ``annotations/instances_train2014.json``, another year's or split's, or a file
+        of the same form; gzip or not. Read in a stream: outlines are dropped at once.
+    categories : iterable of str, default=None
+        Names of the categories to keep, in this order. All, sorted by their id, by
+        default: MS-COCO's 80 ids have gaps, so an id is not a column.
+
+    Returns
+    -------
+    table : LabelTable
+        Dense. One row per image, in the file's order; ``paths`` are ``file_name``.
+        ``info`` has ``image_id``, and ``width`` and ``height`` in pixels where every
+        image has them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    ValueError
+        If it is not JSON of this form, is cut off, has an id twice, or has annotations
+        of images or categories that it does not list; if ``categories`` names one
+        that it does not have.
+
+    See Also
+    --------
+    load_lvis : The same images with 1,203 categories, most labels unknown.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
+
+    Examples
+    --------
+    >>> from cftlearn.datasets import load_coco
+    >>> table = load_coco("annotations/instances_val2014.json")  # doctest: +SKIP
+    >>> y = table.labels()  # doctest: +SKIP
+    """
+    content = read_annotation_file(path, keep=_file_name)
+    shape = len(content.images), len(content.categories)
+    states = np.full(shape, LabelState.NEGATIVE, dtype=np.uint8)
+    states[content.rows, content.columns] = LabelState.POSITIVE
+    paths = np.array(content.images, dtype=object)
+    table = LabelTable(paths, states, content.categories, content.info)
+    return table if categories is None else table.select(categories)
+
+
+def _file_name(place: str, image: dict[str, Any]) -> str:
+    return field(image, "file_name", str, place)
