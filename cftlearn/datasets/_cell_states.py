@@ -1,5 +1,6 @@
 """What the text of a cell says of a label."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,18 +47,24 @@ class CellStates(dict[str, int]):
                     "`values` must map to 'positive', 'negative', 'uncertain' or "
                     f"'blank'; got {state!r} for {value!r}."
                 )
-            number = _number(str(value))
-            if number is None:
-                self._by_text[str(value).strip().casefold()] = _STATES[state]
-            else:
-                self._by_number[number] = _STATES[state]
+            self._add(str(value), _STATES[state])
+
+    def _add(self, text: str, code: int) -> None:
+        number, plain = _number(text), text.strip().casefold()
+        if number is None:
+            self._by_text[plain] = code
+        elif self._by_number.setdefault(number, code) != code:
+            raise ValueError(
+                f"`values` must give every value one state; got two for {text}."
+            )
 
     def __missing__(self, text: str) -> int:
         """Read a text that did not come before."""
-        plain = text.strip().casefold()
-        code = self._by_text.get(plain, NO_STATE)
-        if code == NO_STATE:
-            code = self._by_number.get(_number(plain), NO_STATE)  # type: ignore[arg-type]
+        number, plain = _number(text), text.strip().casefold()
+        if number is None:
+            code = self._by_text.get(plain, NO_STATE)
+        else:
+            code = self._by_number.get(number, NO_STATE)
         if code != NO_STATE:
             self[text] = code
         return code
@@ -113,7 +120,9 @@ def encode_columns(
 
 
 def _number(text: str) -> float | None:
+    """Read a number; NaN is none, but a spelling of blank."""
     try:
-        return float(text.replace(",", "."))  # spreadsheets write 1,0 beside semicolons
+        number = float(text.replace(",", "."))  # some write 1,0 between semicolons
     except ValueError:
         return None
+    return None if math.isnan(number) else number

@@ -11,7 +11,7 @@ from typing import Any
 from cftlearn.datasets._label_files import existing_file, open_text
 
 _SEPARATORS = ",;\t|"
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,14 @@ def read_delimited(
     Raises
     ------
     ValueError
-        If the file is empty or not text, has a column twice, a row with more or
+        If the file has no rows or is not text, has a column twice, a row with more or
         fewer cells than the header, or a quote that does not end.
     """
     file = existing_file(path)
+    if separator is not None and len(separator) != 1:
+        raise ValueError(
+            f"`separator` must be one character or None; got {separator!r}."
+        )
     with open_text(file, encoding) as stream:
         first = stream.readline()
         reader = csv.reader(
@@ -91,6 +95,11 @@ def read_delimited(
                 f"{reader.line_num} ({error}). Is a quote left open, or the file cut "
                 "short?"
             ) from error
+    if not lines:
+        raise ValueError(
+            f"`path` must have rows; '{file}' has a header and nothing below. Copy or "
+            "download it again."
+        )
     return DelimitedTable(file, header, columns, lines)
 
 
@@ -121,6 +130,7 @@ def _read_rows(
     columns: list[list[str]] = [[] for _ in range(n_columns)]
     lines: list[int] = []
     rows: list[list[str]] = []
+    seen: dict[str, str] = {}
     for row in reader:
         if len(row) != n_columns:
             if not row:
@@ -133,12 +143,16 @@ def _read_rows(
         rows.append(row)
         lines.append(reader.line_num)
         if len(rows) == _ROWS_AT_ONCE:  # so that lists of rows do not pile up
-            _append(columns, rows)
+            _append(columns, rows, seen)
             rows = []
-    _append(columns, rows)
+    _append(columns, rows, seen)
     return columns, lines
 
 
-def _append(columns: list[list[str]], rows: list[list[str]]) -> None:
+def _append(
+    columns: list[list[str]], rows: list[list[str]], seen: dict[str, str]
+) -> None:
+    """Add cells to their columns, short ones as one object per text, which is less."""
     for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
-        column.extend(cells)
+        short = len(cells[0]) < 9
+        column.extend(map(seen.setdefault, cells, cells) if short else cells)
