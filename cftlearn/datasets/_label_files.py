@@ -205,12 +205,14 @@ def read_lines(file: Path) -> list[str]:
     Raises
     ------
     ValueError
-        If the file is not text, or one of its lines is empty.
+        If the file is empty or not text, or one of its lines is empty.
     """
     with open_text(file) as stream:
         lines = [line.strip() for line in stream.read().split("\n")]
     while lines and not lines[-1]:
         lines.pop()
+    if not lines:
+        raise ValueError(f"'{file}' has no line. Copy or download it again.")
     if "" in lines:
         raise ValueError(
             f"'{file}' must have no empty line; line {lines.index('') + 1} is. "

@@ -62,8 +62,8 @@ def load_nus_wide(
     Notes
     -----
     The published ``Labels_lake_Train.txt`` has -1130179 in line 78,372. That one label
-    is uncertain; ``AllLabels`` is free of the mistake. Many images are gone from Flickr: keep
-    the rows that you have by :meth:`LabelTable.take`.
+    is uncertain; ``AllLabels`` is free of the mistake. Many images are gone from
+    Flickr: keep the rows that you have by :meth:`LabelTable.take`.
 
     References
     ----------
