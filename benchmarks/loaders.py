@@ -85,10 +85,8 @@ def main() -> int:
         f"{np.median(processor):.2f} s of the processor\n"
     )
     for row in table.summary():
-        print(
-            "  ".join(f"{value:>12,}" for value in list(row.values())[1:]),
-            *[f" {row['category']}"],
-        )
+        name, *counts = row.values()
+        print("  ".join(f"{count:>9,}" for count in counts), f"  {name}")
     wrong = differences(table)
     print("\ncounts are those published" if not wrong else "\ncounts differ:")
     print(*wrong, sep="\n", end="\n" if wrong else "")

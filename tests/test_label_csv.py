@@ -65,7 +65,9 @@ def test_wide_files_give_states_and_info(write):
     ],
 )
 def test_spellings_of_one_table_are_one(write, text, encoding):
-    table = load_label_csv(write(text, encoding))
+    file = write(text, encoding)
+    table = load_label_csv(file)
+    assert list(load_label_csv(file, path_column="image").paths) == list(table.paths)
     assert table.states.tolist() == STATES
     assert list(table.paths) == ["a.jpg", "b.jpg", "c.jpg"]
     assert list(table.info) == ["patient"]
@@ -220,3 +222,39 @@ def test_many_rows_are_read_whole(write):
     table = load_label_csv(write("image,odd,i\n" + "".join(rows)))
     np.testing.assert_array_equal(table.labels()[:, 0], np.arange(n_rows) % 2)
     assert table.info["i"].tolist() == [str(i) for i in range(n_rows)]
+
+
+def test_encodings_that_python_lacks_are_refused(write):
+    with pytest.raises(ValueError, match=r"`encoding` must be one that .* 'windows-'"):
+        load_label_csv(write(WIDE), encoding="windows-")
+
+
+def test_wrong_bytes_in_a_damaged_archive_are_told(tmp_path):
+    rows = "".join(f"{i}.jpg,1\n" for i in range(20_000))
+    file = tmp_path / "labels.csv.gz"
+    for text, place in ((b"\xe4,1\n" + rows.encode(), ", line 2"), (b"\xe4,1", "")):
+        file.write_bytes(gzip.compress(b"image,x\n" + text)[:-6])
+        with pytest.raises(ValueError, match=rf"0xe4 in '[^']*'{place}\."):
+            load_label_csv(file)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=80),
+        st.text('ab01-,;"\n\r \t\x00ü', max_size=60).map(str.encode),
+        st.text("a01,\n", max_size=60).map(lambda text: b"image,x\n" + text.encode()),
+        st.binary(max_size=30).map(
+            lambda rest: gzip.compress(WIDE.encode())[:9] + rest
+        ),
+    )
+)
+def test_any_bytes_are_a_table_or_a_value_error(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp("bytes") / "labels.csv"
+    file.write_bytes(content)
+    for arguments in ({}, {"label_column": "x"}):
+        try:
+            table = load_label_csv(file, **arguments)
+        except ValueError as error:
+            assert str(error).startswith("`")  # noqa: PT017
+        else:
+            assert table.labels().shape == (len(table.paths), len(table.categories))

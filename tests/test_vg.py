@@ -62,7 +62,7 @@ def test_categories_may_be_named():
         (INDEX_200, '{"2328403.jpg": [3]}', "has none for '1592810"),
         (INDEX_200, "[]", "JSON object .* holds a list"),
         (INDEX_200, '{"2328403.jpg": [3', "must be JSON"),
-        ("train_list_500.txt", "91.jpg\n91.jpg\n", r"'91\.jpg' stands more than once"),
+        ("train_list_500.txt", "91.jpg\n91.jpg\n", r"'91\.jpg' stands 2 times"),
         ("train_list_500.txt", "\n", "has no line"),
     ],
 )

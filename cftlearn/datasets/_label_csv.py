@@ -82,9 +82,9 @@ def load_label_csv(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file cannot be decoded, a row has too few or too many cells, a column is
-        missing or ambiguous, an image has no path or (wide) two rows, or a cell is no
-        state. The message names file, line and column.
+        If ``encoding`` is unknown or the file cannot be decoded, a row has too few or
+        too many cells, a column is missing or ambiguous, an image has no path or (wide)
+        two rows, or a cell is no state. The message names file, line and column.
 
     Examples
     --------
@@ -170,8 +170,7 @@ def _read_wide(
     states = encode_columns(table, chosen, codes, _REMEDY)
     info = {
         table.header[j]: np.array(table.columns[j], dtype=str)
-        for j in others
-        if j not in chosen
+        for j in sorted(set(others) - set(chosen))
     }
     names = as_objects(table.header[j] for j in chosen)
     return LabelTable(as_objects(paths), states, names, info)

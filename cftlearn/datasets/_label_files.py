@@ -1,11 +1,12 @@
 """Label files on disk: opened, decoded, or refused with the reason."""
 
+import codecs
 import gzip
 import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO
@@ -141,6 +142,8 @@ def open_text(file: Path, encoding: str | None = None) -> Iterator[TextIO]:
         If the bytes are not text of this encoding, are an archive, or end too early;
         also while the stream is read.
     """
+    if encoding is not None:
+        _check_encoding(encoding)
     with file.open("rb") as raw:
         start = raw.peek(4)
         if start.startswith(_ZIP):
@@ -168,6 +171,16 @@ def open_text(file: Path, encoding: str | None = None) -> Iterator[TextIO]:
             ) from error
 
 
+def _check_encoding(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(
+            f"`encoding` must be one that Python knows; got {encoding!r}. Files of "
+            'Windows are often "cp1252", others "latin-1".'
+        ) from None
+
+
 def _encoding_of(start: bytes) -> str:
     for mark, encoding in _MARKED.items():
         if start.startswith(mark):
@@ -179,8 +192,9 @@ def _place(file: Path, error: UnicodeDecodeError) -> str:
     """Find the line that cannot be decoded; the error knows only its own block."""
     if not error.encoding.startswith("utf-8"):
         return ""
-    opened = gzip.open if file.read_bytes()[:2] == _GZIP else open
-    with opened(file, "rb") as lines:
+    damage = (EOFError, gzip.BadGzipFile, zlib.error)
+    with file.open("rb") as raw, suppress(*damage):
+        lines = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(_GZIP) else raw
         for number, line in enumerate(lines, start=1):
             try:
                 line.decode(error.encoding)

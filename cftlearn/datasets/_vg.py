@@ -1,5 +1,6 @@
 """Visual Genome's 200 categories, as the literature on partial labels uses them."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -126,11 +127,11 @@ def _names_of(categories: Iterable[str] | None) -> list[str]:
 
 def _read_list(file: Path) -> list[str]:
     paths = read_lines(file)
-    if len(set(paths)) < len(paths):
-        repeated = next(path for path in paths if paths.count(path) > 1)
+    repeated, times = Counter(paths).most_common(1)[0]
+    if times > 1:
         raise ValueError(
-            f"`folder` must list every image once; {repeated!r} stands more than once "
-            f"in '{file}'. Copy or download it again."
+            f"`folder` must list every image once; {repeated!r} stands {times} "
+            f"times in '{file}'. Copy or download it again."
         )
     return paths
 
