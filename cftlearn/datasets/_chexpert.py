@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._cell_states import CellStates, encode_columns
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
-from cftlearn.datasets._label_files import PathText, existing_file
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import PathText, existing_file
 
 _CATEGORIES = (
     "No Finding",

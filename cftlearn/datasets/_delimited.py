@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from cftlearn.datasets._label_files import existing_file, open_text
+from cftlearn.datasets._text_files import existing_file, open_text
 
 _SEPARATORS = ",;\t|"
 _ROWS_AT_ONCE = 256

@@ -13,8 +13,8 @@ from cftlearn.datasets._cell_states import (
     encode_columns,
 )
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
-from cftlearn.datasets._label_files import PathText
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import PathText
 from cftlearn.labels import LabelState
 
 State = Literal["positive", "negative", "uncertain", "blank"]

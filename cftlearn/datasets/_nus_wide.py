@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.datasets._label_files import PathText, first_existing, read_lines
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import PathText, first_existing, read_lines
 from cftlearn.labels import LabelState
 
 # List of images, folder of labels and end of their names.

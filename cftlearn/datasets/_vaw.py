@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.datasets._label_files import (
+from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import (
     PathText,
     existing_file,
     first_existing,
     read_json,
 )
-from cftlearn.datasets._label_table import LabelTable, as_objects
 from cftlearn.labels import LabelState
 
 _PARTS = {

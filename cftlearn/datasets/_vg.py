@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.datasets._label_files import (
+from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import (
     PathText,
     first_existing,
     read_json,
     read_lines,
 )
-from cftlearn.datasets._label_table import LabelTable, as_objects
 from cftlearn.labels import LabelState
 
 _N_CATEGORIES = 200

@@ -1,4 +1,4 @@
-"""Label files on disk: opened, decoded, or refused with the reason."""
+"""Files of text on disk: opened, decoded, or refused with the reason."""
 
 import codecs
 import gzip
