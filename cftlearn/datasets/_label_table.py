@@ -35,7 +35,7 @@ class LabelTable:
         Codes of :class:`cftlearn.labels.LabelState`. Sparse where blanks are many.
     categories : ndarray of shape (n_categories,), object
         Names of the categories.
-    info : dict of str to ndarray, each of shape (n_samples,)
+    info : dict of str to ndarray, each of shape (n_samples,) or (n_samples, ...)
         What else the file says of each sample: ``patient``, ``study``, ``view``, ...
     descriptions : dict of str to str, default=None
         What categories mean, where their names are codes as ``/m/011k07``.

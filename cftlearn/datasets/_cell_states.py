@@ -1,0 +1,128 @@
+"""What the text of a cell says of a label."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn.datasets._delimited import DelimitedTable
+from cftlearn.labels import LabelState
+
+NO_STATE = 255
+STANDARD_VALUES: Mapping[Any, str] = {
+    1: "positive",
+    0: "negative",
+    -1: "uncertain",
+    "true": "positive",
+    "false": "negative",
+}
+_BLANKS = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null")
+_STATES = {state.name.lower(): int(state) for state in LabelState}
+
+
+class CellStates(dict[str, int]):
+    """Codes of :class:`cftlearn.labels.LabelState` by text, learnt as cells come.
+
+    Texts are compared without capitals and blanks around them, numbers by their
+    value: ``1``, ``1.0`` and `` 1`` are one. Empty cells and spellings of NaN are
+    blank unless a value says otherwise.
+
+    Parameters
+    ----------
+    values : mapping of str or float to str
+        States, ``"positive"``, ``"negative"``, ``"uncertain"`` or ``"blank"``, by
+        the value that means them.
+    """
+
+    def __init__(self, values: Mapping[Any, str]):
+        super().__init__()
+        self.values_given = dict(values)
+        self._by_text = dict.fromkeys(_BLANKS, int(LabelState.BLANK))
+        self._by_number: dict[float, int] = {}
+        for value, state in values.items():
+            if state not in _STATES:
+                raise ValueError(
+                    "`values` must map to 'positive', 'negative', 'uncertain' or "
+                    f"'blank'; got {state!r} for {value!r}."
+                )
+            self._add(str(value), _STATES[state])
+
+    def _add(self, text: str, code: int) -> None:
+        number, plain = _number(text), text.strip().casefold()
+        if number is None:
+            self._by_text[plain] = code
+        elif self._by_number.setdefault(number, code) != code:
+            raise ValueError(
+                f"`values` must give every value one state; got two for {text}."
+            )
+
+    def __missing__(self, text: str) -> int:
+        """Read a text that did not come before."""
+        number, plain = _number(text), text.strip().casefold()
+        if number is None:
+            code = self._by_text.get(plain, NO_STATE)
+        else:
+            code = self._by_number.get(number, NO_STATE)
+        if code != NO_STATE:
+            self[text] = code
+        return code
+
+    def encode(self, cells: list[str]) -> NDArray[np.uint8]:
+        """Give the codes of cells; 255 where a cell is no state."""
+        return np.frombuffer(bytes(map(self.__getitem__, cells)), dtype=np.uint8)
+
+    def said(self) -> str:
+        """Write which values are read."""
+        pairs = [f"{value} ({state})" for value, state in self.values_given.items()]
+        return ", ".join(pairs) + " or nothing (blank)"
+
+
+def encode_columns(
+    table: DelimitedTable, places: list[int], codes: CellStates, remedy: str
+) -> NDArray[np.uint8]:
+    """Give the states of some columns of a table.
+
+    Parameters
+    ----------
+    table : DelimitedTable
+        The cells.
+    places : list of int
+        Which columns.
+    codes : CellStates
+        What cells mean.
+    remedy : str
+        End of the error where a cell is no state.
+
+    Returns
+    -------
+    states : ndarray of shape (n_samples, n_columns), uint8
+        Codes of :class:`cftlearn.labels.LabelState`.
+
+    Raises
+    ------
+    ValueError
+        If a cell is no state.
+    """
+    states = np.empty((len(table), len(places)), dtype=np.uint8)
+    for j, place in enumerate(places):
+        states[:, j] = codes.encode(table.columns[place])
+        wrong = np.flatnonzero(states[:, j] == NO_STATE)
+        if len(wrong):
+            others = f" and {len(wrong) - 1:,} other cells" if len(wrong) > 1 else ""
+            raise ValueError(
+                f"`path` must hold {codes.said()} in column "
+                f"{table.header[place]!r}; got {table.columns[place][wrong[0]]!r} in "
+                f"{table.where(wrong[0])}{others}. {remedy}"
+            )
+    return states
+
+
+def _number(text: str) -> float | None:
+    """Read a number; NaN is none, but a spelling of blank."""
+    try:
+        number = float(text.replace(",", "."))  # some write 1,0 between semicolons
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number

@@ -1,0 +1,143 @@
+"""NUS-WIDE: 81 concepts in images of Flickr, a text file for each."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import PathText, first_existing, read_lines
+from cftlearn.labels import LabelState
+
+# List of images, folder of labels and end of their names.
+_SPLITS = {
+    "train": ("TrainImagelist.txt", "TrainTestLabels", "_Train"),
+    "test": ("TestImagelist.txt", "TrainTestLabels", "_Test"),
+    "all": ("Imagelist.txt", "AllLabels", ""),
+}
+_STATES = {b"1": int(LabelState.POSITIVE), b"0": int(LabelState.NEGATIVE)}
+_NO_STATE = 255
+# The published Labels_lake_Train.txt has this in line 78,372, by mistake.
+_KNOWN_MISTAKE = ("lake", b"-1130179")
+
+
+@validate_params(
+    {"folder": "no_validation", "split": [StrOptions(set(_SPLITS))]},
+    prefer_skip_nested_validation=True,
+)
+def load_nus_wide(
+    folder: PathText, *, split: Literal["train", "test", "all"]
+) -> LabelTable:
+    r"""Load the labels of NUS-WIDE.
+
+    Reads ``Concepts81.txt`` (also in ``ConceptsList``), ``ImageList`` and
+    ``Groundtruth`` as they are published; capitals of folders do not matter. Every
+    label is known; hide some with :func:`cftlearn.labels.hide_labels`.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder that holds the three.
+    split : {"train", "test", "all"}
+        The authors' 161,789 training or 107,859 test images, or all in the order of
+        ``Imagelist.txt`` (from ``AllLabels``).
+
+    Returns
+    -------
+    table : LabelTable
+        ``paths`` are those of the list of images with ``/`` for its backslashes, such
+        as ``actor/0001_2124494179.jpg``. ``info`` has ``flickr_id``, the number that
+        the file's name ends with; images of one number are the same photo.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If the folder or a file in it does not exist.
+    ValueError
+        If a file of labels has not as many lines as there are images, or a line is
+        neither 0 nor 1. The message names file and line.
+
+    Notes
+    -----
+    The published ``Labels_lake_Train.txt`` has -1130179 in line 78,372. That one label
+    is uncertain; ``AllLabels`` is free of the mistake. Many images are gone from
+    Flickr: keep the rows that you have by :meth:`LabelTable.take`.
+
+    References
+    ----------
+    .. [1] Chua et al., "NUS-WIDE: A Real-World Web Image Database from National
+       University of Singapore", CIVR 2009.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cftlearn.datasets import load_nus_wide
+    >>> with TemporaryDirectory() as folder:
+    ...     for name, text in {
+    ...         "Concepts81.txt": "sky",
+    ...         "ImageList/TestImagelist.txt": "actor\\0001_2124494179.jpg",
+    ...         "Groundtruth/TrainTestLabels/Labels_sky_Test.txt": "1",
+    ...     }.items():
+    ...         file = Path(folder, name)
+    ...         file.parent.mkdir(parents=True, exist_ok=True)
+    ...         _ = file.write_text(text)
+    ...     table = load_nus_wide(folder, split="test")
+    >>> print(*table.paths, table)
+    actor/0001_2124494179.jpg LabelTable: 1 samples, 1 categories, 1 positive, ...
+    """
+    root = Path(folder)
+    names = read_lines(
+        first_existing(
+            root,
+            [
+                "Concepts81.txt",
+                "ConceptsList/Concepts81.txt",
+                "Concepts/Concepts81.txt",
+            ],
+            "the names of the concepts",
+        )
+    )
+    listed, labels, end = _SPLITS[split]
+    list_file = first_existing(
+        root, [f"ImageList/{listed}", listed], "the list of images"
+    )
+    paths = [line.replace("\\", "/") for line in read_lines(list_file)]
+    states = np.empty((len(paths), len(names)), dtype=np.uint8)
+    for j, name in enumerate(names):
+        choices = [
+            f"{above}{labels}/Labels_{name}{end}.txt" for above in ("Groundtruth/", "")
+        ]
+        file = first_existing(root, choices, f"the labels of {name}")
+        states[:, j] = _read_states(file, name, len(paths), list_file)
+    info = {"flickr_id": np.array([_flickr_id(path) for path in paths], dtype=str)}
+    return LabelTable(as_objects(paths), states, as_objects(names), info)
+
+
+def _read_states(
+    file: Path, name: str, n_images: int, list_file: Path
+) -> NDArray[np.uint8]:
+    lines = file.read_bytes().split()
+    if len(lines) != n_images:
+        raise ValueError(
+            f"`folder` must have a label for every image; '{file}' has {len(lines):,} "
+            f"lines, '{list_file}' {n_images:,}. Was one of them cut short, or taken "
+            "from another copy?"
+        )
+    codes = bytes(_STATES.get(line, _NO_STATE) for line in lines)
+    states = np.frombuffer(codes, dtype=np.uint8).copy()
+    for row in np.flatnonzero(states == _NO_STATE):
+        if (name, lines[row]) != _KNOWN_MISTAKE:
+            raise ValueError(
+                f"`folder` must have 0 or 1 in every line of labels; got "
+                f"{lines[row].decode(errors='replace')!r} in line {row + 1} of "
+                f"'{file}'. Copy or download it again."
+            )
+        states[row] = LabelState.UNCERTAIN
+    return states
+
+
+def _flickr_id(path: str) -> str:
+    return path.rsplit("/", 1)[-1].rsplit("_", 1)[-1].split(".")[0]

@@ -1,0 +1,164 @@
+"""Visual Genome's 200 categories, as the literature on partial labels uses them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._text_files import (
+    PathText,
+    first_existing,
+    read_json,
+    read_lines,
+)
+from cftlearn.labels import LabelState
+
+_N_CATEGORIES = 200
+# The 200 are the first of the 500, so either file of indices will do.
+_INDEX_FILES = {
+    "vg_category_200_labels_index.json": 200,
+    "vg_category_500_labels_index.json": 500,
+}
+
+
+@validate_params(
+    {
+        "folder": "no_validation",
+        "split": [StrOptions({"train", "test"})],
+        "categories": "no_validation",
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_vg200(
+    folder: PathText,
+    *,
+    split: Literal["train", "test"],
+    categories: Iterable[str] | None = None,
+) -> LabelTable:
+    r"""Load the labels of Visual Genome's 200 most frequent categories (VG-200).
+
+    Reads the files that SSGRL published for 500 categories and HCP-MLR-PL cut to 200:
+    ``train_list_500.txt``, ``test_list_500.txt`` (an image in every line) and
+    ``vg_category_200_labels_index.json`` or ``vg_category_500_labels_index.json``
+    (indices of the categories by image). As in their work, a category that is not
+    listed for an image is negative; hide labels with
+    :func:`cftlearn.labels.hide_labels`. Visual Genome was not annotated exhaustively:
+    some of these negatives are not.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder of these files.
+    split : {"train", "test"}
+        Which list of images.
+    categories : iterable of str, default=None
+        Names of the 200 categories in order. The files have none; by default they
+        are ``"0"`` to ``"199"``.
+
+    Returns
+    -------
+    table : LabelTable
+        ``paths`` are the lines of the list, such as ``2328403.jpg``; Visual Genome
+        keeps them in two folders, ``VG_100K`` and ``VG_100K_2``. ``info`` has
+        ``image_id``.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If the folder or a file in it does not exist.
+    ValueError
+        If an image is listed twice or has no indices, or an index is out of range.
+
+    References
+    ----------
+    .. [1] Chen et al., "Learning Semantic-Specific Graph Representation for
+       Multi-Label Image Recognition", ICCV 2019;
+       https://github.com/HCPLab-SYSU/SSGRL.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from cftlearn.datasets import load_vg200
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "test_list_500.txt").write_text("2328403.jpg\n")
+    ...     file = Path(folder, "vg_category_200_labels_index.json")
+    ...     _ = file.write_text('{"2328403.jpg": [3, 199]}')
+    ...     load_vg200(folder, split="test")
+    LabelTable: 1 samples, 200 categories, 2 positive, 198 negative, ...
+    """
+    root = Path(folder)
+    list_file = first_existing(root, [f"{split}_list_500.txt"], "the list of images")
+    index_file = first_existing(root, list(_INDEX_FILES), "the indices of categories")
+    paths = _read_list(list_file)
+    names = _names_of(categories)
+    index = read_json(index_file)
+    if not isinstance(index, dict):
+        raise ValueError(
+            f"`folder` must have a JSON object of indices by image; '{index_file}' "
+            f"holds a {type(index).__name__}."
+        )
+    size = _INDEX_FILES[index_file.name.casefold()]
+    states = np.full((len(paths), len(names)), LabelState.NEGATIVE, dtype=np.uint8)
+    for row, path in enumerate(paths):
+        listed = _indices_of(path, index, size, index_file)
+        states[row, [j for j in listed if j < _N_CATEGORIES]] = LabelState.POSITIVE
+    info = {"image_id": _image_ids(paths, list_file)}
+    return LabelTable(as_objects(paths), states, as_objects(names), info)
+
+
+def _names_of(categories: Iterable[str] | None) -> list[str]:
+    if categories is None:
+        return [str(index) for index in range(_N_CATEGORIES)]
+    names = [categories] if isinstance(categories, str) else list(categories)
+    if len(names) != _N_CATEGORIES or len(set(names)) < len(names):
+        raise ValueError(
+            f"`categories` must be {_N_CATEGORIES} different names in the order of the "
+            f"indices; got {len(names)}, {len(set(names))} of them different. Choose "
+            "some from the table by its `select`."
+        )
+    return names
+
+
+def _read_list(file: Path) -> list[str]:
+    paths = read_lines(file)
+    repeated, times = Counter(paths).most_common(1)[0]
+    if times > 1:
+        raise ValueError(
+            f"`folder` must list every image once; {repeated!r} stands {times} "
+            f"times in '{file}'. Copy or download it again."
+        )
+    return paths
+
+
+def _indices_of(path: str, index: dict[str, Any], size: int, file: Path) -> list[int]:
+    listed = index.get(path)
+    if listed is None:
+        raise ValueError(
+            f"`folder` must have the indices of every image; '{file}' has none for "
+            f"{path!r}. Are the files of one copy?"
+        )
+    if not isinstance(listed, list) or not all(
+        type(place) is int and 0 <= place < size for place in listed
+    ):
+        raise ValueError(
+            f"`folder` must have lists of indices from 0 to {size - 1}; got {listed!r} "
+            f"for {path!r} in '{file}'. Copy or download it again."
+        )
+    return listed
+
+
+def _image_ids(paths: list[str], file: Path) -> NDArray[np.int64]:
+    numbers = [path.rsplit(".", 1)[0] for path in paths]
+    for row, number in enumerate(numbers):
+        if not number.isdecimal():
+            raise ValueError(
+                f"`folder` must list images of Visual Genome, such as 2328403.jpg; got "
+                f"{paths[row]!r} in line {row + 1} of '{file}'."
+            )
+    return np.array(numbers, dtype=np.int64)
