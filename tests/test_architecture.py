@@ -20,6 +20,7 @@ LAYERS = {
     "_seeding": 0,
     "_thresholds": 0,
     "_devices": 0,
+    "_groups": 0,
     "labels": 1,
     "_ranking": 1,
     "metrics": 2,
@@ -44,9 +45,12 @@ LAYERS = {
     "_workers": 6,
     "fine_tuning": 7,
     "classifier": 8,
-    "persistence": 9,
-    "cli": 10,
-    "__main__": 11,
+    "_combination": 2,
+    "_member_selection": 3,
+    "ensemble": 9,
+    "persistence": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 OWNERS = {
     "deap": {"solvers._genetic"},
