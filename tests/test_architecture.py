@@ -47,6 +47,7 @@ LAYERS = {
     "classifier": 8,
     "_combination": 2,
     "_member_selection": 3,
+    "_members": 3,
     "ensemble": 9,
     "persistence": 10,
     "cli": 11,

@@ -35,7 +35,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "confidence": [Interval(Real, 0, 1, closed="neither")],
     "random_state": ["random_state"],
 }
-_MOST_WEIGHTS = 2**21  # at a time: 16 MiB
+_MOST_WEIGHTS = 2**20  # at a time: 8 MiB
 _MOST_BLOCKS = 1000  # of the jackknife
 
 
