@@ -19,6 +19,7 @@ Selection = Literal["best", "greedy"]
 SELECTIONS = StrOptions({"best", "greedy"})
 N_ROUNDS = 20
 
+_EQUAL = 1e-12  # scores that differ by less are one score, rounded differently
 _COUNTS = ("n_positive", "n_negative", "n_unknown")
 
 
@@ -235,17 +236,17 @@ def _choose(
     y: NDArray[np.bool_], scores: Floats, metric: Objective, n_rounds: int
 ) -> MemberChoice:
     alone = metric(y, scores)
-    first = int(np.argmax(alone))
+    first = int(np.argmax(alone >= alone.max() - _EQUAL))
     counts = np.zeros(len(scores))
     counts[first] = 1
     total = scores[first].copy()
     best = MemberChoice(counts.copy(), float(alone[first]), float(alone[first]))
     for n_parts in range(2, n_rounds + 1):
         values = metric(y, (total + scores) / n_parts)
-        equal = np.flatnonzero(values == values.max())
+        equal = np.flatnonzero(values >= values.max() - _EQUAL)
         added = equal[np.argmax(counts[equal] > 0)]  # a member already in, if any
         counts[added] += 1
         total += scores[added]
-        if values[added] > best.score:
+        if values[added] > best.score + _EQUAL:
             best = MemberChoice(counts / n_parts, best.score_best, float(values[added]))
     return best
