@@ -124,7 +124,7 @@ def select_members(
             f"{labels.values.shape}; got {table.shape[1:]}."
         )
     choices = choose_members(labels, table, how, objective, n_rounds)
-    warn_unjudged(labels, choices, stacklevel=4)  # past the decorator
+    warn_unjudged(labels, choices, stacklevel=3)  # past the decorator
     return np.column_stack([choice.weights for choice in choices])
 
 
@@ -213,7 +213,7 @@ def warn_unjudged(
     choices : list of MemberChoice
         Of :func:`choose_members`.
     stacklevel : int
-        Of the caller's own public function.
+        How far the user's code is above the caller.
     """
     names = [
         repr(str(name))

@@ -120,8 +120,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     weights_ : ndarray of shape (n_members, n_categories), float64
         They sum to 1 in every category.
     reference_ : ndarray of shape (n_members, n_reference, n_categories), or None
-        Sorted scores of the held-out rows, or else of the rows of ``fit``, at most
-        10,000; ``combine="rank_mean"`` ranks among them.
+        Sorted scores of held-out rows, else of the rows of ``fit``, that ranks are among.
     categories_ : ndarray of shape (n_categories,), object
         Names of the categories.
     classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
@@ -141,7 +140,6 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     See Also
     --------
     combine_scores : The same for plain arrays of scores.
-    sklearn.ensemble.VotingClassifier : For one target with every label known.
 
     Notes
     -----
@@ -232,12 +230,12 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         Returns
         -------
         self : CFTEnsemble
-            The ensemble.
+            Itself.
 
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If there is none of that name.
         """
         self._set_params("estimators", **params)
         return self
@@ -337,7 +335,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         sklearn.exceptions.NotFittedError, ValueError
             Before ``fit``; if members do not accept ``X``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "weights_")
         logits = self._member_logits(X)
         if self.combine == "mean":
             scores = mean_log_odds(logits, self.weights_)
@@ -436,7 +434,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
             linear (:class:`CategoryWiseFineTuner`, or :class:`CFTClassifier` without a
             network).
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "weights_")
         if self.combine != "logit_mean":
             raise ValueError(
                 '`combine` must be "logit_mean" for one row per category; got '
@@ -453,10 +451,10 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
             raise ValueError(
                 "`estimators` must hold fitted members with prefit=True; got None."
             )
-        members: Members
-        if self.estimators is None:
-            members = [(f"seed{i}", CFTClassifier()) for i in range(self.n_estimators)]
-        else:
+        members: Members = [
+            (f"seed{i}", CFTClassifier()) for i in range(self.n_estimators)
+        ]
+        if self.estimators is not None:
             members = check_members(self.estimators)
             self._validate_names([name for name, _ in members])
         return [name for name, _ in members], [member for _, member in members]
@@ -475,6 +473,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
 
     def _weigh(self, X_val: Any, labels: PartialLabels, held: PartialLabels) -> None:
         """Set reference, weights and report."""
+        held = held._replace(categories=self.categories_)
         by_labels, by_rank = isinstance(self.weights, str), self.combine == "rank_mean"
         logits = self._member_logits(X_val) if by_labels or by_rank else np.empty(0)
         self.reference_ = reference_rows(logits) if by_rank else None
@@ -484,7 +483,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
             choices = choose_members(
                 held, self._to_average(logits), how, self.objective
             )
-            warn_unjudged(held, choices, stacklevel=4)
+            warn_unjudged(held, choices, stacklevel=3)
         else:
             status = "alike" if self.weights is None else "given"
             shape = len(self.estimators_), len(self.categories_)
@@ -492,7 +491,9 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
             choices = [MemberChoice(weights) for weights in given.T]
         self.weights_ = np.column_stack([choice.weights for choice in choices])
         names = list(self.named_estimators_)
-        self.report_ = report_choices(labels, choices, names, status)
+        self.report_ = report_choices(
+            labels._replace(categories=self.categories_), choices, names, status
+        )
 
     def _to_average(self, logits: Floats) -> Floats:
         if self.combine == "rank_mean":
