@@ -120,7 +120,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     weights_ : ndarray of shape (n_members, n_categories), float64
         They sum to 1 in every category.
     reference_ : ndarray of shape (n_members, n_reference, n_categories), or None
-        Sorted scores of held-out rows, else of the rows of ``fit``, that ranks are among.
+        Sorted scores of held-out rows, else of those of ``fit``: ranks are among them.
     categories_ : ndarray of shape (n_categories,), object
         Names of the categories.
     classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
