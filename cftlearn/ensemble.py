@@ -74,9 +74,8 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     """Average several models, alike or by what they are worth in each category.
 
     Members are models of the same categories: seeds, networks, solvers, training
-    schemes. Their mean is mostly better than the best of them. With ``weights="best"``
-    or ``"greedy"`` held-out labels choose among the members in each category [1]_
-    [2]_.
+    schemes. With ``weights="best"`` or ``"greedy"`` held-out labels choose among them in
+    each category [1]_ [2]_.
 
     Parameters
     ----------
@@ -490,10 +489,9 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
             given = member_weights(self.weights, *shape)
             choices = [MemberChoice(weights) for weights in given.T]
         self.weights_ = np.column_stack([choice.weights for choice in choices])
+        labels = labels._replace(categories=self.categories_)
         names = list(self.named_estimators_)
-        self.report_ = report_choices(
-            labels._replace(categories=self.categories_), choices, names, status
-        )
+        self.report_ = report_choices(labels, choices, names, status)
 
     def _to_average(self, logits: Floats) -> Floats:
         if self.combine == "rank_mean":

@@ -169,6 +169,8 @@ def test_hiding_a_category_leaves_the_others_as_they_are():
     for key in ("estimate", "low", "high"):
         assert np.isnan(second[1][key])
     assert second[1]["n_undefined"] == 2000
+    both = (first[0]["estimate"] + first[2]["estimate"]) / 2
+    assert_allclose(second[3]["estimate"], both)
     assert second[3]["n_positive"] == first[0]["n_positive"] + first[2]["n_positive"]
 
 

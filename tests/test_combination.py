@@ -243,6 +243,14 @@ def test_ties_go_to_the_simplest():
     assert_array_equal(weights, [[1], [0], [0]])
 
 
+def test_of_equal_means_the_one_of_fewest_parts_is_kept():
+    y = np.array([[1.0], [1.0], [0.0], [0.0]])
+    one = np.array([[0.9], [0.3], [0.4], [0.1]])
+    other = np.array([[0.1], [0.8], [0.2], [0.3]])
+    weights = select_members(y, [one, other, other], n_rounds=10)
+    assert_array_equal(weights, [[0.5], [0.5], [0]])
+
+
 def test_permuted_categories_have_permuted_weights():
     y, scores = held_out(3, n_categories=4)
     order = [2, 0, 3, 1]
