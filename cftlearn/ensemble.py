@@ -74,8 +74,8 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     """Average several models, alike or by what they are worth in each category.
 
     Members are models of the same categories: seeds, networks, solvers, training
-    schemes. With ``weights="best"`` or ``"greedy"`` held-out labels choose among them in
-    each category [1]_ [2]_.
+    schemes. With ``weights="best"`` or ``"greedy"`` held-out labels choose among them
+    in each category [1]_ [2]_.
 
     Parameters
     ----------
