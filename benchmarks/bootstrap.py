@@ -46,14 +46,15 @@ def loop(y, scores, metric, n_resamples, rng):
     return np.nanquantile(values, [0.025, 0.975], axis=0)
 
 
-def speed(n_resamples: int, n_looped: int) -> None:
+def speed(n_resamples: int, n_looped: int, n_sizes: int) -> None:
     print(f"{n_resamples} draws; the loop ran {n_looped} and is scaled up\n")
     print(f"{'rows':>7} {'categories':>10}  {'metric':<18} {'method':<11}", end="")
     print(f" {'seconds':>8} {'loop':>9} {'times':>6}")
-    for n_rows, n_categories in SIZES:
+    for n_rows, n_categories in SIZES[:n_sizes]:
         rng = np.random.default_rng(0)
         y, scores = sample(n_rows, n_categories, 0.2, 1.0, rng)
         for metric in METRICS:
+            loop(y, scores, metric, 1, rng)  # warm
             start = time.perf_counter()
             loop(y, scores, metric, n_looped, rng)
             looped = (time.perf_counter() - start) * n_resamples / n_looped
@@ -112,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--looped", type=int, default=10)
+    parser.add_argument("--sizes", type=int, default=len(SIZES))
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--trials", type=int, default=500)
     arguments = parser.parse_args()
@@ -119,7 +121,7 @@ def main() -> None:
     if arguments.coverage:
         coverage(arguments.trials, arguments.resamples)
     else:
-        speed(arguments.resamples, arguments.looped)
+        speed(arguments.resamples, arguments.looped, arguments.sizes)
 
 
 if __name__ == "__main__":
