@@ -143,7 +143,8 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
     Notes
     -----
     Whole rows are held out, not single labels of rows that stay: a member that takes
-    unknown labels for negatives would learn the held-out positives as such.
+    unknown labels for negatives would learn the held-out positives as such. With few
+    labels the members can lose more by that than the choice gains; None holds out none.
 
     References
     ----------
