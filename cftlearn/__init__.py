@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cftlearn.classifier import CFTClassifier
+    from cftlearn.ensemble import CFTEnsemble
     from cftlearn.fine_tuning import CategoryWiseFineTuner
     from cftlearn.persistence import load_model, save_model
 
-__all__ = ["CFTClassifier", "CategoryWiseFineTuner", "load_model", "save_model"]
+__all__ = [
+    "CFTClassifier",
+    "CFTEnsemble",
+    "CategoryWiseFineTuner",
+    "load_model",
+    "save_model",
+]
 
 _MODULES = {
     "CFTClassifier": "cftlearn.classifier",
+    "CFTEnsemble": "cftlearn.ensemble",
     "CategoryWiseFineTuner": "cftlearn.fine_tuning",
     "load_model": "cftlearn.persistence",
     "save_model": "cftlearn.persistence",

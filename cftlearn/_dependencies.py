@@ -9,8 +9,16 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "import_optional", "validate_params"]
+__all__ = [
+    "BaseComposition",
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "import_optional",
+    "validate_params",
+]
 
 
 def import_optional(module: str, *, feature: str, extra: str) -> ModuleType:

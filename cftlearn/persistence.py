@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn.classifier import CFTClassifier
+from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
@@ -26,15 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["load_model", "save_model"]
 
-Model = CFTClassifier | CategoryWiseFineTuner
+Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 Arrays = dict[str, NDArray[Any]]
 
 _FORMAT = 1
 _DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
+_MEMBERS = "members"  # of an ensemble: a folder per member, by number
 _CLASSES = {
     cls.__name__: cls
     for cls in (
         CFTClassifier,
+        CFTEnsemble,
         CategoryWiseFineTuner,
         GeneticSolver,
         GradientSolver,
@@ -44,6 +48,7 @@ _CLASSES = {
 _ROWS = ("coef_", "intercept_", "coef_init_", "intercept_init_")
 _TABLES = ("categories_", "classes_", "feature_names_in_")  # names and classes
 _UNDEFINED = ("score_before", "score_after")  # NaN in a report, null in JSON
+_CHOSEN_BY = ("score_best", "score")
 
 
 def save_model(
@@ -53,12 +58,13 @@ def save_model(
 
     The folder holds ``model.json`` (parameters, categories, report),
     ``arrays.safetensors`` (rows) and, for a classifier with a network,
-    ``network.pt`` (its state dict). It is written beside its place and then moved
+    ``network.pt`` (its state dict); members of an ensemble have such a folder each, in
+    ``members``. It is written beside its place and then moved
     there, so an interrupted call leaves nothing half done. ``history_`` is not saved.
 
     Parameters
     ----------
-    model : CFTClassifier or CategoryWiseFineTuner
+    model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
         A fitted model.
     path : str or path-like
         The folder.
@@ -97,10 +103,11 @@ def save_model(
     >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
     True
     """
-    if type(model) not in (CFTClassifier, CategoryWiseFineTuner):
+    if type(model) not in (CFTClassifier, CategoryWiseFineTuner, CFTEnsemble):
         raise TypeError(
-            "`model` must be a CFTClassifier or a CategoryWiseFineTuner; got "
-            f"{type(model).__name__}. Save the steps of a Pipeline one by one."
+            "`model` must be a CFTClassifier, a CategoryWiseFineTuner or a "
+            f"CFTEnsemble of these; got {type(model).__name__}. Save the steps of a "
+            "Pipeline one by one."
         )
     check_is_fitted(model)
     target = Path(path)
@@ -123,6 +130,9 @@ def save_model(
             import torch
 
             torch.save(model.module_.state_dict(), staged / _NETWORK)
+        if isinstance(model, CFTEnsemble):
+            for number, member in enumerate(model.estimators_):
+                save_model(member, staged / _MEMBERS / str(number))
         _move(staged, target, previous=Path(folder) / "previous")
     return target
 
@@ -130,7 +140,7 @@ def save_model(
 def load_model(
     path: str | os.PathLike[str],
     *,
-    module: "nn.Module | Callable[[], nn.Module] | None" = None,
+    module: "nn.Module | Callable[[], nn.Module] | dict[str, Any] | None" = None,
 ) -> Model:
     """Load a model that :func:`save_model` saved.
 
@@ -140,13 +150,14 @@ def load_model(
     ----------
     path : str or path-like
         The folder.
-    module : torch.nn.Module or callable, default=None
+    module : torch.nn.Module, callable or dict, default=None
         For a classifier with a network: a module of the same architecture, or what
-        makes one. It is copied; its weights are replaced by the saved ones.
+        makes one. It is copied; its weights are replaced by the saved ones. An
+        ensemble hands it to all members with a network, or a dict's to those it names.
 
     Returns
     -------
-    model : CFTClassifier or CategoryWiseFineTuner
+    model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
         A fitted model with the same predictions; its ``history_`` is empty. A
         network computes on the CPU; ``model.device_`` may be set to another device.
 
@@ -191,6 +202,8 @@ def load_model(
         ValueError,
     ) as error:
         raise _damaged(folder, error) from error
+    if isinstance(model, CFTEnsemble):
+        return _load_members(model, module, folder)
     if has_network and module is None:
         raise ValueError(
             "`module` must be given: the saved model has a network, and only its "
@@ -208,7 +221,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     names = {file.name for file in target.iterdir()} if target.is_dir() else set()
-    if not {_DOCUMENT, _ARRAYS} <= names <= {_DOCUMENT, _ARRAYS, _NETWORK}:
+    if not {_DOCUMENT, _ARRAYS} <= names <= {_DOCUMENT, _ARRAYS, _NETWORK, _MEMBERS}:
         raise FileExistsError(
             f"`path` must be free; {target} exists and is no saved model, or holds "
             "more than one. Choose another path."
@@ -241,7 +254,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         "params": {
             name: _encoded(value, f"{prefix}{name}", arrays)
             for name, value in estimator.get_params(deep=False).items()
-            if name != "module"
+            if name not in ("module", "estimators")
         },
     }
     for name in _TABLES:
@@ -252,16 +265,26 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         document["n_features_in_"] = int(estimator.n_features_in_)
     if isinstance(estimator, CategoryWiseFineTuner) and hasattr(estimator, "coef_"):
         arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
-        document["report_"] = [
-            {key: None if value != value else value for key, value in line.items()}
-            for line in estimator.report_
-        ]
+        document["report_"] = _without_nan(estimator.report_)
+    if isinstance(estimator, CFTEnsemble):
+        arrays[f"{prefix}weights_"] = estimator.weights_
+        if estimator.reference_ is not None:
+            arrays[f"{prefix}reference_"] = estimator.reference_
+        document["members"] = list(estimator.named_estimators_)
+        document["choices"] = _without_nan(estimator.report_)
     if isinstance(estimator, CFTClassifier):
         document["head_"] = estimator.head_
         document["input_shape"] = list(estimator._input_shape or ())
         tuner = estimator.fine_tuner_
         document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
     return document
+
+
+def _without_nan(report: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: None if value != value else value for key, value in line.items()}
+        for line in report
+    ]
 
 
 def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
@@ -308,6 +331,14 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
             for line in document["report_"]
         ]
         estimator.history_ = []
+    if "members" in document:
+        estimator.weights_ = arrays[f"{prefix}weights_"]
+        estimator.reference_ = arrays.get(f"{prefix}reference_")
+        estimator.report_ = [
+            line | {key: np.nan for key in _CHOSEN_BY if line[key] is None}
+            for line in document["choices"]
+        ]
+        estimator.named_estimators_ = Bunch(**dict.fromkeys(document["members"]))
     if "fine_tuner_" in document:
         tuner = _rebuilt(document["fine_tuner_"], f"{prefix}fine_tuner_.", arrays)
         estimator.fine_tuner_ = tuner
@@ -329,6 +360,22 @@ def _decoded(value: Any, arrays: Arrays, name: str) -> Any:
     if "array" in value:
         return arrays[value["array"]]
     return _rebuilt(value, f"{name}.", arrays)
+
+
+def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:
+    """Load the members, which the ensemble knows by name so far."""
+    for number, name in enumerate(ensemble.named_estimators_):
+        place = folder / _MEMBERS / str(number)
+        own = module.get(name) if isinstance(module, dict) else module
+        has_network = any(place.rglob(_NETWORK))
+        try:
+            member = load_model(place, module=own if has_network else None)
+        except FileNotFoundError as error:
+            raise _damaged(folder, error) from error
+        ensemble.named_estimators_[name] = member
+    ensemble.estimators_ = list(ensemble.named_estimators_.values())
+    ensemble.estimators = list(ensemble.named_estimators_.items())
+    return ensemble
 
 
 def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:

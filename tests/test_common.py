@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
 from cftlearn.base import CategorySolver
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
@@ -17,6 +17,8 @@ ESTIMATORS = [
     CategoryWiseFineTuner(refit=False),
     CFTClassifier(),
     CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
+    CFTEnsemble(n_estimators=2),
+    CFTEnsemble(n_estimators=2, combine="logit_mean", weights="greedy"),
 ]
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
 
 numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="the lint extra")
 
@@ -17,6 +17,7 @@ MODULES = [
     "cftlearn",
     "cftlearn.datasets",
     "cftlearn.displays",
+    "cftlearn.ensemble",
     "cftlearn.labels",
     "cftlearn.losses",
     "cftlearn.metrics",
@@ -77,7 +78,9 @@ def test_documented_parameters_and_defaults_are_those_of_the_signature(item):
             assert stated.strip("'\"") == str(parameter.default), name
 
 
-@pytest.mark.parametrize("estimator", [CategoryWiseFineTuner, CFTClassifier])
+@pytest.mark.parametrize(
+    "estimator", [CategoryWiseFineTuner, CFTClassifier, CFTEnsemble]
+)
 def test_documented_attributes_are_those_of_a_fitted_estimator(estimator):
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)

@@ -14,12 +14,19 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import cftlearn.persistence
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_model
+from cftlearn import (
+    CategoryWiseFineTuner,
+    CFTClassifier,
+    CFTEnsemble,
+    load_model,
+    save_model,
+)
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
@@ -601,3 +608,54 @@ def test_format_1():
     assert model.feature_names_in_.tolist() == ["sin1", "sin2", "sin3", "sin5"]
     assert [solver.name for solver in model.fine_tuner.solver] == ["bce", "ga"]
     assert len(model.report_) == 2
+
+
+@pytest.mark.parametrize("combine", ["mean", "rank_mean"])
+def test_an_ensemble_comes_back_with_its_members(partial_problem, tmp_path, combine):
+    Z, y, _ = partial_problem
+    frame = pd.DataFrame(y, columns=["Ödem", "b", "c"])
+    convex = CFTClassifier(fine_tuner=CategoryWiseFineTuner("proximal"))
+    members = [("first", convex), ("zweites Modell", CategoryWiseFineTuner("proximal"))]
+    model = CFTEnsemble(members, combine=combine, weights="best", random_state=0)
+    model.fit(Z, frame)
+    save_model(model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert_array_equal(loaded.decision_function(Z), model.decision_function(Z))
+    assert loaded.report_ == model.report_
+    assert list(loaded.categories_) == ["Ödem", "b", "c"]
+    assert list(loaded.named_estimators_) == ["first", "zweites Modell"]
+    assert loaded.combine == combine
+    again = clone(loaded).fit(Z, frame)
+    assert_array_equal(again.decision_function(Z), model.decision_function(Z))
+    save_model(loaded, tmp_path / "model", overwrite=True)
+    shutil.rmtree(tmp_path / "model" / "members" / "1")
+    with pytest.raises(ModelFormatError, match="damaged"):
+        load_model(tmp_path / "model")
+
+
+def test_networks_of_an_ensemble_need_modules(
+    partial_problem, network_factory, tmp_path
+):
+    Z, y, _ = partial_problem
+    convex = CategoryWiseFineTuner("proximal")
+    small = CFTClassifier(
+        network_factory, max_epochs=1, fine_tuner=convex, device="cpu"
+    )
+    model = CFTEnsemble([("a", small), ("b", CFTClassifier(fine_tuner=convex))])
+    save_model(model.fit(Z, y), tmp_path / "model")
+    for module in (network_factory, {"a": network_factory}):
+        loaded = load_model(tmp_path / "model", module=module)
+        found, expected = loaded.predict_proba(Z), model.predict_proba(Z)
+        assert_allclose(found, expected, rtol=1e-6)
+    for module in (None, {"b": network_factory}):
+        with pytest.raises(ValueError, match="`module` must be given"):
+            load_model(tmp_path / "model", module=module)
+
+
+def test_an_ensemble_of_foreign_members_is_refused(partial_problem, tmp_path):
+    Z, y, y_full = partial_problem
+    forest = RandomForestClassifier(2, random_state=0).fit(Z, y_full)
+    model = CFTEnsemble([("forest", forest)], prefit=True).fit(Z, y)
+    with pytest.raises(TypeError, match="of these; got RandomForestClassifier"):
+        save_model(model, tmp_path / "model")
+    assert not any(tmp_path.iterdir())

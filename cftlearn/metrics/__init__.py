@@ -1,5 +1,6 @@
-"""Scores over known labels only, their scorers, and the objectives of a refit."""
+"""Scores over known labels only, how sure they are, their scorers, and objectives."""
 
+from cftlearn.metrics._bootstrap import bootstrap_intervals, compare_scores
 from cftlearn.metrics._partial import (
     partial_average_precision_score,
     partial_f1_score,
@@ -14,6 +15,8 @@ from cftlearn.metrics._scorers import (
 )
 
 __all__ = [
+    "bootstrap_intervals",
+    "compare_scores",
     "neg_partial_log_loss_scorer",
     "partial_average_precision_score",
     "partial_average_precision_scorer",

@@ -12,6 +12,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from cftlearn._dependencies import Interval, validate_params
+from cftlearn._groups import number_groups
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.model_selection._balance import deal
@@ -291,28 +292,6 @@ def _read_units(
     if groups is None:
         return units, np.arange(n_samples)
     check_length("groups", groups, n_samples)
-    unit_of_row = _number_groups(groups)
+    unit_of_row, _ = number_groups(groups)
     cells = np.ones(n_samples), (unit_of_row, np.arange(n_samples))
     return sparse.csr_array(cells) @ units, unit_of_row
-
-
-def _number_groups(groups: ArrayLike) -> NDArray[np.intp]:
-    if np.ndim(groups) != 1:
-        raise ValueError(
-            "`groups` must be 1-D, one group per row; got shape "
-            f"{np.shape(groups)}. Pass one column."
-        )
-    names = np.asarray(groups).tolist()
-    unnamed = [
-        row
-        for row, name in enumerate(names)
-        if type(name).__name__ in ("NoneType", "NAType") or name != name
-    ]
-    if unnamed:
-        raise ValueError(
-            "`groups` must name the group of every row; got "
-            f"{names[unnamed[0]]} in row {unnamed[0]} ({len(unnamed)} such rows). Give "
-            "each of these rows a group of its own."
-        )
-    numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names])

@@ -1,0 +1,435 @@
+"""How sure a score is, and whether two differ: the bootstrap, over known labels."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from numbers import Integral, Real
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+from sklearn.utils import check_random_state
+
+from cftlearn._dependencies import Interval, StrOptions, validate_params
+from cftlearn._groups import number_groups
+from cftlearn._ranking._weighted import (
+    RankedRows,
+    rank_rows,
+    weighted_average_precision,
+    weighted_roc_auc,
+)
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.metrics._partial import Scores, _read_pair
+
+Floats = NDArray[np.float64]
+Metric = Literal["roc_auc", "average_precision"]
+RandomStateLike = int | np.random.RandomState | None
+
+_METRICS: dict[str, Callable[[RankedRows, Floats], Floats]] = {
+    "roc_auc": weighted_roc_auc,
+    "average_precision": weighted_average_precision,
+}
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "metric": [StrOptions(set(_METRICS))],
+    "n_resamples": [Interval(Integral, 2, None, closed="left")],
+    "confidence": [Interval(Real, 0, 1, closed="neither")],
+    "random_state": ["random_state"],
+}
+_MOST_WEIGHTS = 2**20  # at a time: 8 MiB
+_MOST_BLOCKS = 1000  # of the jackknife
+
+
+class _Evaluation(NamedTuple):
+    """Scores of every category, and at last their mean, under some weightings."""
+
+    names: list[str | None]
+    n_positive: NDArray[np.int64]
+    n_negative: NDArray[np.int64]
+    defined: NDArray[np.bool_]
+    ranked: list[list[RankedRows]]  # of every model, its defined categories
+    n_units: int
+
+
+@validate_params(
+    _CONSTRAINTS | {"method": [StrOptions({"bca", "percentile"})]},
+    prefer_skip_nested_validation=True,
+)
+def bootstrap_intervals(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    metric: Metric = "roc_auc",
+    groups: ArrayLike | None = None,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    method: Literal["bca", "percentile"] = "bca",
+    random_state: RandomStateLike = None,
+) -> list[dict[str, Any]]:
+    """Score every category and their mean with bootstrap confidence intervals.
+
+    Rows, or whole groups of them, are drawn with replacement; all categories are
+    scored on the same draws, over known labels only. Scores are sorted once, so a draw
+    costs O(n_samples) per category.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_score : array-like of the shape of ``y_true``
+        Probabilities or raw logits, higher for positives, of a model that was not
+        fitted, chosen or calibrated on these labels. NaN and infinities are not
+        accepted.
+    metric : {"roc_auc", "average_precision"}, default="roc_auc"
+        What to score by. Ties are treated as scikit-learn does.
+    groups : array-like of shape (n_samples,), default=None
+        What is drawn as a whole: the patient or study of every row. Rows of one
+        group resemble each other; drawn one by one, their intervals are too short.
+    n_resamples : int, default=2000
+        How many draws, at least 2. The ends of an interval rest on the share
+        ``(1 - confidence) / 2`` of them.
+    confidence : float, default=0.95
+        Share in (0, 1) of such intervals that should hold the true score.
+    method : {"bca", "percentile"}, default="bca"
+        How draws become an interval: their quantiles, at levels corrected for bias
+        and skewness [1]_ or as they are.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
+
+    Returns
+    -------
+    intervals : list of dict, one per category and one for their mean
+        Keys ``category`` (None for the mean, which is last), ``estimate``, ``low``,
+        ``high``, ``n_positive`` and ``n_negative`` (known labels), ``n_undefined``
+        (draws left out for want of a class). ``pandas.DataFrame(intervals)`` is the
+        table. NaN for a category without a known positive or a known negative; such
+        categories are left out of the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or scores are not accepted, shapes or column names differ, or a
+        parameter is out of its range.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    See Also
+    --------
+    compare_scores : Whether two models differ, on the same rows.
+    partial_roc_auc_score : The estimate alone.
+
+    Notes
+    -----
+    The mean of a draw is over the categories that have both classes in it, as
+    ``average="macro"`` does; it is left out where none has. With 30 positives intervals
+    tend to be too short, by quantiles more than corrected; with under ten, or where
+    the score is 0 or 1, take none of them for a bound. The acceleration of ``"bca"`` is
+    a jackknife's, of at most 1,000 blocks of rows or groups.
+
+    References
+    ----------
+    .. [1] Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 14.
+
+    Examples
+    --------
+    >>> from cftlearn.metrics import bootstrap_intervals
+    >>> y_true = [[1], [1], [1], [0], [0], [None], [0], [0]]
+    >>> y_score = [[0.9], [0.8], [0.4], [0.5], [0.3], [0.9], [0.2], [0.1]]
+    >>> first, mean = bootstrap_intervals(y_true, y_score, random_state=0)
+    >>> first["category"], first["n_positive"], first["n_negative"]
+    ('0', 3, 4)
+    >>> bool(first["low"] < first["estimate"] < first["high"])
+    True
+    """
+    evaluation = _prepare(y_true, [y_score], groups)
+    n_units = evaluation.n_units
+    estimates = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[0, :, 0]
+    draws = _draws(n_units, n_resamples, random_state)
+    values = _evaluate(evaluation, metric, draws)[0]
+    left_out = np.full((len(estimates), 1), np.nan)
+    if method == "bca":
+        left_out = _evaluate(evaluation, metric, _blocks_left_out(n_units))[0]
+    intervals = []
+    for j, record in enumerate(_records(evaluation, values)):
+        levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+        if method == "bca":
+            levels = _corrected(levels, estimates[j], values[j], left_out[j])
+        low, high = _quantiles(values[j], levels)
+        ends = {"estimate": float(estimates[j]), "low": low, "high": high}
+        intervals.append({"category": record.pop("category"), **ends, **record})
+    return intervals
+
+
+@validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
+def compare_scores(
+    y_true: ArrayLike,
+    score_a: ArrayLike,
+    score_b: ArrayLike,
+    *,
+    metric: Metric = "roc_auc",
+    groups: ArrayLike | None = None,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: RandomStateLike = None,
+) -> list[dict[str, Any]]:
+    """Test whether two models score differently on the same rows.
+
+    Both are scored on the same draws of rows, or of whole groups, over known labels
+    only: what is easy or hard for both then cancels out of their difference.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    score_a, score_b : array-like of the shape of ``y_true``
+        Probabilities or raw logits of the two models, not necessarily on one scale.
+        NaN and infinities are not accepted.
+    metric : {"roc_auc", "average_precision"}, default="roc_auc"
+        What to score by. Ties are treated as scikit-learn does.
+    groups : array-like of shape (n_samples,), default=None
+        What is drawn as a whole: the patient or study of every row.
+    n_resamples : int, default=2000
+        How many draws, at least 2. No p-value is below ``2 / (n_resamples + 1)``.
+    confidence : float, default=0.95
+        Share in (0, 1) of such intervals that should hold the true difference.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
+
+    Returns
+    -------
+    differences : list of dict, one per category and one for their mean
+        Keys ``category`` (None for the mean, which is last), ``score_a``,
+        ``score_b``, ``difference`` (a minus b), ``low``, ``high`` (of the
+        difference, quantiles of the draws), ``p_value`` in (0, 1], ``n_positive`` and
+        ``n_negative`` (known labels), ``n_undefined`` (draws left out for want of a
+        class). ``pandas.DataFrame(differences)`` is the table. NaN for a category
+        without a known positive or a known negative; such categories are left out of
+        the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or scores are not accepted, shapes or column names differ, or a
+        parameter is out of its range.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming all categories that are NaN.
+
+    See Also
+    --------
+    bootstrap_intervals : How sure one model's scores are.
+
+    Notes
+    -----
+    The p-value is two-sided and the interval's own: twice the smaller share of draws in
+    which the difference is not above, or not below, zero, the estimate itself
+    counted as one draw more on that side, and at most 1 [1]_. It is below ``1 -
+    confidence`` where the interval excludes zero, up to the steps of the draws. For ROC
+    AUC it estimates what DeLong's test [2]_ computes from a normal approximation. With
+    many categories some p-values are small by chance: trust the mean, or correct
+    them (Holm) first.
+
+    References
+    ----------
+    .. [1] Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 15
+       and 16.
+    .. [2] DeLong et al., "Comparing the Areas under Two or More Correlated Receiver
+       Operating Characteristic Curves: A Nonparametric Approach", Biometrics 44, 1988.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.metrics import compare_scores
+    >>> rng = np.random.default_rng(0)
+    >>> y_true = rng.integers(0, 2, size=(300, 2))
+    >>> good = y_true + rng.standard_normal(y_true.shape)
+    >>> bad = y_true + 3 * rng.standard_normal(y_true.shape)
+    >>> mean = compare_scores(y_true, good, bad, random_state=0)[-1]
+    >>> bool(mean["difference"] > 0.1), bool(mean["p_value"] < 0.01)
+    (True, True)
+    """
+    evaluation = _prepare(y_true, [score_a, score_b], groups)
+    n_units = evaluation.n_units
+    a, b = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[:, :, 0]
+    draws = _draws(n_units, n_resamples, random_state)
+    of_a, of_b = _evaluate(evaluation, metric, draws)
+    values = of_a - of_b
+    levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    differences = []
+    for j, record in enumerate(_records(evaluation, values)):
+        low, high = _quantiles(values[j], levels)
+        tested = {
+            "score_a": float(a[j]),
+            "score_b": float(b[j]),
+            "difference": float(a[j] - b[j]),
+            "low": low,
+            "high": high,
+            "p_value": _two_sided(values[j]),
+        }
+        differences.append({"category": record.pop("category"), **tested, **record})
+    return differences
+
+
+def _prepare(
+    y_true: ArrayLike, all_scores: list[ArrayLike], groups: ArrayLike | None
+) -> _Evaluation:
+    """Read labels and scores, and sort the known rows of every category."""
+    pairs = [_read_pair(y_true, scores, "score") for scores in all_scores]
+    labels = pairs[0][0]
+    y, known = labels.values == 1.0, labels.known
+    n_positive = (y & known).sum(axis=0)
+    n_negative = (~y & known).sum(axis=0)
+    defined = (n_positive > 0) & (n_negative > 0)
+    if not defined.all():
+        _warn_undefined(labels.categories[~defined], len(defined))
+    unit_of_row, n_units = _read_units(groups, len(y))
+
+    def rank(scores: Scores, j: np.intp) -> RankedRows:
+        rows = known[:, j]
+        return rank_rows(scores[rows, j], y[rows, j], unit_of_row[rows], n_units)
+
+    return _Evaluation(
+        [*map(str, labels.categories), None],
+        np.append(n_positive, n_positive[defined].sum()),
+        np.append(n_negative, n_negative[defined].sum()),
+        defined,
+        [[rank(scores, j) for j in np.flatnonzero(defined)] for _, scores in pairs],
+        n_units,
+    )
+
+
+def _read_units(
+    groups: ArrayLike | None, n_samples: int
+) -> tuple[NDArray[np.intp], int]:
+    if groups is None:
+        return np.arange(n_samples), n_samples
+    unit_of_row, names = number_groups(groups)
+    if len(unit_of_row) != n_samples:
+        raise ValueError(
+            "`groups` must name the group of every row of `y_true`; got "
+            f"{len(unit_of_row)} for {n_samples} rows."
+        )
+    if len(names) < 2:
+        raise ValueError(
+            f"`groups` must name at least two groups to draw from; got {names[0]!r} "
+            "in every row. Pass groups=None to draw rows."
+        )
+    return unit_of_row, len(names)
+
+
+def _evaluate(
+    evaluation: _Evaluation, metric: Metric, weightings: Iterator[Floats]
+) -> Floats:
+    """Score every model under every weighting: (n_models, n_categories + 1, ...)."""
+    weigh = _METRICS[metric]
+    n_models, n_categories = len(evaluation.ranked), len(evaluation.defined)
+    parts = []
+    for weights in weightings:
+        values = np.full((n_models, n_categories + 1, weights.shape[1]), np.nan)
+        for model, all_ranked in enumerate(evaluation.ranked):
+            places = np.flatnonzero(evaluation.defined)
+            for j, ranked in zip(places, all_ranked, strict=True):
+                values[model, j] = weigh(ranked, weights)
+        values[:, -1] = _mean_of_defined(values[:, :-1])
+        parts.append(values)
+    return np.concatenate(parts, axis=2)
+
+
+def _mean_of_defined(values: Floats) -> Floats:
+    is_defined = ~np.isnan(values)
+    n_defined = is_defined.sum(axis=1)
+    total = np.where(is_defined, values, 0.0).sum(axis=1)
+    return np.where(n_defined > 0, total / np.maximum(n_defined, 1), np.nan)
+
+
+def _draws(
+    n_units: int, n_resamples: int, random_state: RandomStateLike
+) -> Iterator[Floats]:
+    """Count how often each draw takes each unit, some draws at a time."""
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    rng = np.random.default_rng(seed)
+    size = max(_MOST_WEIGHTS // n_units, 1)
+    for start in range(0, n_resamples, size):
+        weights = np.empty((n_units, min(size, n_resamples - start)))
+        for draw in range(weights.shape[1]):
+            taken = rng.integers(n_units, size=n_units)
+            weights[:, draw] = np.bincount(taken, minlength=n_units)
+        yield weights
+
+
+def _blocks_left_out(n_units: int) -> Iterator[Floats]:
+    """Weigh every unit once but those of a block, for one block after another."""
+    n_blocks = min(n_units, _MOST_BLOCKS)
+    block_of_unit = np.random.default_rng(0).permutation(n_units) % n_blocks
+    size = max(_MOST_WEIGHTS // n_units, 1)
+    for start in range(0, n_blocks, size):
+        blocks = np.arange(start, min(start + size, n_blocks))
+        yield (block_of_unit[:, np.newaxis] != blocks).astype(np.float64)
+
+
+def _corrected(
+    levels: Floats, estimate: float, values: Floats, left_out: Floats
+) -> Floats:
+    """Correct the levels of quantiles for bias and for skewness."""
+    values = values[~np.isnan(values)]
+    left_out = left_out[~np.isnan(left_out)]
+    if not len(values) or not len(left_out):
+        return levels
+    below = (np.mean(values < estimate) + np.mean(values <= estimate)) / 2
+    step = 1 / (len(values) + 1)
+    bias = ndtri(np.clip(below, step, 1 - step))
+    influence = left_out.mean() - left_out
+    spread = np.sum(influence**2) ** 1.5
+    skewness = np.sum(influence**3) / (6 * spread) if spread > 0 else 0.0
+    shifted = bias + ndtri(levels)
+    room = np.maximum(1 - skewness * shifted, np.finfo(np.float64).tiny)
+    corrected: Floats = ndtr(bias + np.clip(shifted / room, -100, 100))
+    return corrected
+
+
+def _quantiles(values: Floats, levels: Floats) -> tuple[float, float]:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, levels)
+    return float(low), float(high)
+
+
+def _two_sided(differences: Floats) -> float:
+    """Give the p-value of no difference, by how many draws lie on either side."""
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
+        return float("nan")
+    fewer = min(np.sum(differences <= 0), np.sum(differences >= 0))
+    return min(float(2 * (fewer + 1) / (len(differences) + 1)), 1.0)
+
+
+def _records(evaluation: _Evaluation, values: Floats) -> Iterator[dict[str, Any]]:
+    """Describe every category and their mean, but for the scores."""
+    for j, name in enumerate(evaluation.names):
+        yield {
+            "category": name,
+            "n_positive": int(evaluation.n_positive[j]),
+            "n_negative": int(evaluation.n_negative[j]),
+            "n_undefined": int(np.isnan(values[j]).sum()),
+        }
+
+
+def _warn_undefined(categories: NDArray[Any], n_categories: int) -> None:
+    shown = ", ".join(repr(str(name)) for name in categories[:10])
+    more = f" and {len(categories) - 10} more" if len(categories) > 10 else ""
+    warnings.warn(
+        f"{len(categories)} of {n_categories} categories have no score, for want of a "
+        f"known positive or a known negative: {shown}{more}. Their scores and "
+        "intervals are NaN and they are left out of the mean.",
+        UndefinedCategoryWarning,
+        stacklevel=4,  # past the decorator of the public function
+    )
