@@ -167,8 +167,14 @@ def test_modes_that_pillow_cannot_convert_are_refused(tmp_path, monkeypatch):
     [
         (b"", r"is empty \(0 bytes\)\. Copy it again"),
         (b"\0" * 128 + b"DICM" + b"\0" * 9, "is a DICOM file. Write its pixels as PNG"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "pointer of Git LFS"),
-        (b"\n <!DOCTYPE html><html>", "its download failed. Fetch it again"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            r"is a pointer of Git LFS",
+        ),
+        (
+            b"\n <!DOCTYPE html><html>",
+            r"is a page of text, not an image: its download failed\. Fetch it again",
+        ),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIF image"),
         (b"PK\x03\x04 and so on", "is not an image that pillow can read"),
         (b"\x93NUMPY", "is not an image that pillow can read"),
