@@ -346,10 +346,10 @@ class _FirstParts:
 
 def _item_kind(X: Any) -> str | None:
     """Tell by the first item: ``"path"``, ``"image"``, or None for numbers."""
-    if isinstance(X, np.ndarray) or hasattr(X, "iloc"):
-        is_list = X.ndim == 1 and getattr(X.dtype, "kind", "O") in "OUT"
-    else:
-        is_list = isinstance(X, (list, tuple))
+    is_list = isinstance(X, (list, tuple))
+    if not is_list and len(getattr(X, "shape", ())) == 1:
+        dtype = getattr(X, "dtype", None)  # pandas and polars have types of their own
+        is_list = not isinstance(dtype, np.dtype) or dtype.kind in "OUT"
     first = next(iter(X), None) if is_list else None
     if isinstance(first, (str, os.PathLike)):
         return "path"
@@ -386,7 +386,7 @@ def _wrap_images(
         )
     if kind == "image":
         return Inputs(items, transform, **names)
-    paths = [os.fspath(item) for item in items]
+    paths = [str(os.fspath(item)) for item in items]
     return Inputs(_ImageFiles(paths), transform, paths=paths, **names)
 
 
