@@ -276,5 +276,5 @@ class TorchFeatureExtractor(
             f"have no features; the first is row {row}: {reason} `skipped_` lists "
             "them; take y[extractor.kept_] for the others.",
             SkippedRowsWarning,
-            stacklevel=3,
+            stacklevel=4,  # above the wrapper of set_output
         )
