@@ -75,7 +75,8 @@ class TorchFeatureExtractor(
         paths, a Dataset only by its class and length. Anything else there is refused,
         so give every ``X`` its own file.
     dtype : {"float32", "float16"}, default='float32'
-        How ``out`` stores them; half as much for half precision.
+        How ``out`` stores them. Half precision takes half the room; the fine-tuner
+        reads it some rows at a time, and needs ``coef_init`` then.
     on_error : {"raise", "skip"}, default='raise'
         What to do with image files that cannot be read. ``"skip"`` leaves their rows
         out, so there are fewer features than labels: take ``y[extractor.kept_]``.
