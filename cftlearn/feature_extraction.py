@@ -65,8 +65,9 @@ class TorchFeatureExtractor(
         Compute in half precision where torch holds it safe: bfloat16, or float16 on
         GPUs without it. Features lose digits and stay float32.
     num_workers : int, default=0
-        Processes that read and transform rows; 0 does so between batches. Features do
-        not depend on it, unless a transform or Dataset keeps a generator of its own.
+        Processes that read and transform rows, each two batches ahead; 0 reads between
+        batches. Features do not depend on it, unless a transform or Dataset keeps a
+        generator of its own.
     out : str or path, default=None
         A ``.npy`` file to write features to, for more than fit in memory; the result is
         a memory map of it. A killed extraction goes on where it was when it is called
