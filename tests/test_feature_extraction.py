@@ -2,9 +2,11 @@
 
 import copy
 import functools
+import inspect
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -301,6 +303,29 @@ def test_it_needs_no_fit_and_survives_clone_and_pickle(rows):
     assert fitted.get_feature_names_out()[0] == "torchfeatureextractor0"
     for copied in (clone(fitted), pickle.loads(pickle.dumps(fitted))):
         np.testing.assert_array_equal(copied.transform(rows), expected)
+
+
+def test_documented_attributes_are_those_it_gets(rows):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(rows, columns=list("abcdef"))
+    fitted = TorchFeatureExtractor(nn.Linear(6, 3), on_error="skip").fit(X)
+    fitted.transform(X)
+    body = inspect.getdoc(TorchFeatureExtractor).split("Attributes\n----------\n")[1]
+    documented = set(re.findall(r"(?m)^(\w+_) :", body.split("See Also")[0]))
+    assert documented == {name for name in vars(fitted) if name.endswith("_")}
+
+
+def test_frames_are_given_where_they_are_asked_for(images):
+    pandas = pytest.importorskip("pandas")
+    extractor = TorchFeatureExtractor(
+        seeded(), input_transform=ImageTransform(8), on_error="skip"
+    ).set_output(transform="pandas")
+    frame = extractor.fit(images).transform(images)
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame) == list(extractor.get_feature_names_out())
+    Path(images[3]).write_bytes(b"")
+    with pytest.warns(SkippedRowsWarning, match="1 of 12 rows"):
+        assert extractor.transform(images).shape == (11, 5)
 
 
 def test_it_feeds_the_fine_tuner_in_a_pipeline(partial_problem, tmp_path):
