@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -483,61 +482,48 @@ def test_what_was_left_out_before_a_failure_stays_so(images, tmp_path):
         np.testing.assert_array_equal(Z, extractor.transform(images))
 
 
-KILLED = """
-    import os, signal, sys
-    import numpy as np, torch
-    from torch import nn
-    import cftlearn._feature_file
-    from cftlearn import TorchFeatureExtractor
+class Fatal(nn.Module):
+    """A network that kills its process after some batches."""
 
-    torch.set_num_threads(1)
-    cftlearn._feature_file._SAVE_SECONDS = 0.0
+    def __init__(self, n_most=1000):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(6, 3)
+        self.n_left = n_most
 
-    class Network(nn.Module):
-        n_left = int(sys.argv[2])
-
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(6, 3)
-
-        def forward(self, X):
-            if len(X) > 1:
-                if self.n_left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                self.n_left -= 1
-                print("batch", flush=True)
-            return self.fc(X.tanh())
-
-    torch.manual_seed(0)
-    X = np.random.default_rng(0).standard_normal((23, 6))
-    Z = TorchFeatureExtractor(Network(), batch_size=5, out=sys.argv[1]).transform(X)
-    assert np.array_equal(Z, torch.from_numpy(X).float().tanh())
-"""
+    def forward(self, X):
+        if len(X) > 1:
+            if self.n_left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.n_left -= 1
+        return self.fc(X.tanh())
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_extraction_goes_on_where_it_was(tmp_path):
-    out, script = tmp_path / "Z.npy", tmp_path / "killed.py"
-    script.write_text(textwrap.dedent(KILLED))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-
-    def run(n_batches):
-        return subprocess.run(
-            [sys.executable, str(script), str(out), str(n_batches)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    assert run(3).returncode == -signal.SIGKILL
-    assert not out.exists()
-    ended = run(100)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("batch") == 2
-    assert np.load(out).shape == (23, 6)
+def test_a_killed_extraction_goes_on_where_it_was(rows, tmp_path):
+    np.save(tmp_path / "rows.npy", rows)
+    code = (
+        "import numpy, torch, cftlearn._feature_file, test_feature_extraction as tests;"
+        "torch.set_num_threads(1);"
+        "cftlearn._feature_file._SAVE_SECONDS = 0.0;"
+        "tests.extract(tests.Fatal(3), numpy.load('rows.npy'), out='Z.npy')"
+    )
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here.parent}{os.pathsep}{here}"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert not (tmp_path / "Z.npy").exists()
+    network = Fatal()
+    Z = extract(network, rows, out=tmp_path / "Z.npy")
+    assert network.n_left == 1000 - 2  # of five batches
+    np.testing.assert_array_equal(Z, extract(network, rows))
 
 
 @pytest.mark.parametrize(
