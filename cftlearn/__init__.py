@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cftlearn.classifier import CFTClassifier
     from cftlearn.ensemble import CFTEnsemble
+    from cftlearn.feature_extraction import TorchFeatureExtractor
     from cftlearn.fine_tuning import CategoryWiseFineTuner
     from cftlearn.persistence import load_model, save_model
 
@@ -13,6 +14,7 @@ __all__ = [
     "CFTClassifier",
     "CFTEnsemble",
     "CategoryWiseFineTuner",
+    "TorchFeatureExtractor",
     "load_model",
     "save_model",
 ]
@@ -21,6 +23,7 @@ _MODULES = {
     "CFTClassifier": "cftlearn.classifier",
     "CFTEnsemble": "cftlearn.ensemble",
     "CategoryWiseFineTuner": "cftlearn.fine_tuning",
+    "TorchFeatureExtractor": "cftlearn.feature_extraction",
     "load_model": "cftlearn.persistence",
     "save_model": "cftlearn.persistence",
 }

@@ -1,9 +1,11 @@
 """Errors and warnings that cftlearn raises, each catchable by its name."""
 
 __all__ = [
+    "ImageFileError",
     "ModelFormatError",
     "NonFiniteLossError",
     "SeenLabelsWarning",
+    "SkippedRowsWarning",
     "UndefinedCategoryWarning",
     "WorkerLostWarning",
 ]
@@ -21,9 +23,17 @@ class WorkerLostWarning(UserWarning):
     """A process ended before the category that it refitted; another one does it."""
 
 
+class SkippedRowsWarning(UserWarning):
+    """Some rows could not be read and were left out, as was asked for."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """Training met a loss that is NaN or infinite and stopped."""
 
 
 class ModelFormatError(ValueError):
     """A saved model cannot be read: missing parts, damage, or a newer format."""
+
+
+class ImageFileError(ValueError):
+    """An image file is missing, damaged, or nothing that can be read as one image."""

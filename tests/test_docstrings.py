@@ -18,11 +18,13 @@ MODULES = [
     "cftlearn.datasets",
     "cftlearn.displays",
     "cftlearn.ensemble",
+    "cftlearn.images",
     "cftlearn.labels",
     "cftlearn.losses",
     "cftlearn.metrics",
     "cftlearn.model_selection",
     "cftlearn.solvers",
+    "cftlearn.training",
 ]
 # Not held to: extended summaries, See Also, examples of exceptions and torch modules'
 # own methods, capitals and periods of descriptions that start with a value.

@@ -1,0 +1,178 @@
+"""Read image files as they are meant, or say which one cannot be read and why."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cftlearn._dependencies import import_optional
+from cftlearn.exceptions import ImageFileError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Mode = Literal["RGB", "L"]
+
+# What files that are no images begin with, at which byte, and what to do about them.
+_STRANGERS = (
+    (
+        128,
+        b"DICM",
+        "is a DICOM file. Write its pixels as PNG first, with the window that they "
+        "are to be seen in (pydicom does)",
+    ),
+    (
+        0,
+        b"version https://git-lfs",
+        "is a pointer of Git LFS, not the image. Run git lfs pull",
+    ),
+    (
+        0,
+        b"<",
+        "is text (HTML or SVG), not pixels. Fetch it again if its download failed",
+    ),
+    (
+        4,
+        b"ftyp",
+        "is a HEIF image or a film, which pillow does not read by itself. Convert it "
+        "to PNG or JPEG, or call pillow_heif.register_heif_opener() first",
+    ),
+)
+# Photographs whose further frames are previews or depth maps of the first one.
+_ONE_PICTURE = {"MPO"}
+# Formats whose values of 16 bits pillow hands over in 32.
+_SIXTEEN_BITS = {"PNG", "PPM"}
+
+
+def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
+    """Read one image file, upright, eight bits a channel.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file of any format that pillow reads. Of a photograph with embedded previews
+        (MPO) the first frame is read; other files must hold one frame.
+    mode : {"RGB", "L"}, default="RGB"
+        Colour, or grey. See :func:`convert_image`.
+
+    Returns
+    -------
+    image : PIL.Image.Image
+        The image, turned as its EXIF orientation says.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is missing, empty, no image, damaged, has more than one frame, more
+        than twice ``PIL.Image.MAX_IMAGE_PIXELS``, or values of no known range.
+    ImportError
+        If pillow is not installed.
+    """
+    image_module, ops = _pillow("Image"), _pillow("ImageOps")
+    subject = f"Image {os.fspath(path)!r}"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, and of large images
+            with image_module.open(path) as opened:
+                _check_frames(opened, subject)
+                ops.exif_transpose(opened, in_place=True)
+                return convert_image(opened, mode, subject=subject)
+    except ImageFileError:
+        raise
+    except image_module.DecompressionBombError as error:
+        raise ImageFileError(
+            f"{subject} has too many pixels to be read by accident: {error} Scale it "
+            "down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        raise ImageFileError(f"{subject} {_reason(Path(path), error)}.") from error
+
+
+def convert_image(image: "Image", mode: Mode, *, subject: str = "The image") -> "Image":
+    """Convert an image to eight bits a channel without clipping it.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Of any mode. Grey values of sixteen bits are scaled from [0, 65535] to
+        [0, 255]; what is transparent is laid over white.
+    mode : {"RGB", "L"}
+        Colour, or grey.
+    subject : str, default="The image"
+        What errors call it.
+
+    Returns
+    -------
+    image : PIL.Image.Image
+        Of that mode; its pixels are loaded.
+
+    Raises
+    ------
+    ImageFileError
+        If the values have no known range (floats, integers of 32 bits), or pillow
+        cannot convert the mode.
+    """
+    image.load()
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _scale_to_bytes(image, subject)
+    elif image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = _pillow("Image").new("RGB", image.size, (255, 255, 255))
+        image.paste(layer, mask=layer.getchannel("A"))
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise ImageFileError(
+            f"{subject} has the mode {image.mode}, which pillow cannot convert to "
+            f"{mode}. Save it as RGB."
+        ) from error
+
+
+def _scale_to_bytes(image: "Image", subject: str) -> "Image":
+    values = np.asarray(image)
+    has_16_bits = image.mode.startswith("I;16") or image.format in _SIXTEEN_BITS
+    if not has_16_bits:
+        raise ImageFileError(
+            f"{subject} holds values from {values.min():g} to {values.max():g} (mode "
+            f"{image.mode}); which of them are black and white is not written there. "
+            "Scale them to 8 or 16 bits and save it again."
+        )
+    scaled = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
+    return _pillow("Image").fromarray(scaled)
+
+
+def _pillow(module: str) -> Any:
+    return import_optional(f"PIL.{module}", feature="Reading images", extra="images")
+
+
+def _check_frames(image: Any, subject: str) -> None:
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1 and image.format not in _ONE_PICTURE:
+        raise ImageFileError(
+            f"{subject} holds {n_frames} frames ({image.format}), but one row is one "
+            "image. Save the frame that is meant as a file of its own."
+        )
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say in a few words why a file could not be read, and what to do."""
+    try:
+        if path.is_dir():
+            return "is a folder. Pass the folder itself to read all images below it"
+        with path.open("rb") as file:
+            start = file.read(132)
+    except FileNotFoundError:
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        return f"does not exist{where}. Check the path"
+    except (OSError, ValueError) as failure:
+        return f"cannot be opened ({failure}). Check its name and its permissions"
+    if not start:
+        return "is empty (0 bytes). Copy it again, or leave it out"
+    for offset, mark, reason in _STRANGERS:
+        if start[offset:].lstrip().startswith(mark):
+            return reason
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "is not an image that pillow can read. Convert it to PNG or JPEG"
+    return f"is damaged ({error}). Copy it again, or leave it out"
