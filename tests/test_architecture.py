@@ -37,6 +37,7 @@ LAYERS = {
     "displays": 4,
     "_training": 5,
     "_label_split": 5,
+    "_signed_folders": 4,
     "_checkpoint": 5,
     "_solver_choice": 5,
     "_category_refit": 5,
