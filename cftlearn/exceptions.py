@@ -1,6 +1,7 @@
 """Errors and warnings that cftlearn raises, each catchable by its name."""
 
 __all__ = [
+    "ImageFileError",
     "ModelFormatError",
     "NonFiniteLossError",
     "SeenLabelsWarning",
@@ -27,3 +28,7 @@ class NonFiniteLossError(ArithmeticError):
 
 class ModelFormatError(ValueError):
     """A saved model cannot be read: missing parts, damage, or a newer format."""
+
+
+class ImageFileError(ValueError):
+    """An image file is missing, damaged, or nothing that can be read as one image."""

@@ -1,0 +1,182 @@
+"""Read image files as they are meant, or say which one cannot be read and why."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cftlearn._dependencies import import_optional
+from cftlearn.exceptions import ImageFileError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Mode = Literal["RGB", "L"]
+
+# What files that are no images begin with, at which byte, and what to do about them.
+_STRANGERS = (
+    (
+        128,
+        b"DICM",
+        "is a DICOM file. Write its pixels as PNG first, with the window that they "
+        "are to be seen in (pydicom does)",
+    ),
+    (
+        0,
+        b"version https://git-lfs",
+        "is a pointer of Git LFS, not the image. Run git lfs pull",
+    ),
+    (0, b"<", "is a page of text, not an image: its download failed. Fetch it again"),
+    (
+        4,
+        b"ftyp",
+        "is a HEIF image, which pillow does not read by itself. Convert it to PNG or "
+        "JPEG, or call pillow_heif.register_heif_opener() first",
+    ),
+)
+# Photographs whose further frames are previews or depth maps of the first one.
+_ONE_PICTURE = {"MPO"}
+
+
+def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
+    """Read one image file, upright, eight bits a channel.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file of any format that pillow reads. Of a photograph with embedded previews
+        (MPO) the first frame is read; other files must hold one frame.
+    mode : {"RGB", "L"}, default="RGB"
+        Colour, or grey. See :func:`convert_image`.
+
+    Returns
+    -------
+    image : PIL.Image.Image
+        The image, turned as its EXIF orientation says.
+
+    Raises
+    ------
+    ImageFileError
+        If the file is missing, empty, no image, damaged, has more than one frame, more
+        than twice ``PIL.Image.MAX_IMAGE_PIXELS``, or values of no known range.
+    ImportError
+        If pillow is not installed.
+    """
+    image_module = import_optional(
+        "PIL.Image", feature="Reading images", extra="images"
+    )
+    ops = import_optional("PIL.ImageOps", feature="Reading images", extra="images")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged metadata, and of large images
+            with image_module.open(path) as opened:
+                _check_frames(opened)
+                opened.load()
+                return convert_image(ops.exif_transpose(opened), mode)
+    except ImageFileError as error:
+        raise ImageFileError(f"the image {_shown(path)} {error}") from error
+    except image_module.DecompressionBombError as error:
+        raise ImageFileError(
+            f"the image {_shown(path)} has too many pixels to be read by accident: "
+            f"{error} Scale it down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust "
+            "it."
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        raise ImageFileError(
+            f"the image {_shown(path)} {_reason(Path(path), error)}."
+        ) from error
+
+
+def convert_image(image: "Image", mode: Mode) -> "Image":
+    """Convert an image to eight bits a channel without clipping it.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Of any mode. Grey values of sixteen bits are scaled from [0, 65535] to
+        [0, 255]; what is transparent is laid over white.
+    mode : {"RGB", "L"}
+        Colour, or grey.
+
+    Returns
+    -------
+    image : PIL.Image.Image
+        Of that mode.
+
+    Raises
+    ------
+    ImageFileError
+        If the values have no known range (floats, integers beyond sixteen bits), or
+        pillow cannot convert the mode.
+    """
+    if image.mode == mode:
+        return image
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _scale_to_bytes(image)
+    elif image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = _blank_like(layer)
+        image.paste(layer, mask=layer.getchannel("A"))
+    try:
+        return image.convert(mode)
+    except ValueError as error:
+        raise ImageFileError(
+            f"has the mode {image.mode}, which pillow cannot convert to {mode}. Save "
+            "it as RGB."
+        ) from error
+
+
+def _scale_to_bytes(image: "Image") -> "Image":
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise ImageFileError(
+            f"holds values from {values.min():g} to {values.max():g} (mode "
+            f"{image.mode}), of which only you know what is black and what is white. "
+            "Scale them to 8 or 16 bits and save it again."
+        )
+    scaled = np.rint(values.astype(np.float64) / 257).astype(np.uint8)
+    return _pillow("Image").fromarray(scaled)
+
+
+def _blank_like(image: "Image") -> "Image":
+    return _pillow("Image").new("RGB", image.size, (255, 255, 255))
+
+
+def _pillow(module: str) -> Any:
+    return import_optional(f"PIL.{module}", feature="Reading images", extra="images")
+
+
+def _check_frames(image: Any) -> None:
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1 and image.format not in _ONE_PICTURE:
+        raise ImageFileError(
+            f"holds {n_frames} frames ({image.format}), but one row is one image. Save "
+            "the frame that is meant as a file of its own."
+        )
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say in a few words why a file could not be read, and what to do."""
+    if not path.exists():
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        return f"does not exist{where}. Check the path"
+    if path.is_dir():
+        return "is a folder. Pass the folder itself as `X` to read all images below it"
+    if isinstance(error, PermissionError):
+        return "may not be read. Check its permissions"
+    with path.open("rb") as file:
+        start = file.read(132)
+    if not start:
+        return "is empty (0 bytes). Copy it again, or leave it out"
+    for offset, mark, reason in _STRANGERS:
+        if start[offset:].lstrip().startswith(mark):
+            return reason
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "is not an image that pillow can read. Convert it to PNG or JPEG"
+    return f"is damaged ({error}). Copy it again, or leave it out"
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    return repr(os.fspath(path))

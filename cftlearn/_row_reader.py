@@ -1,0 +1,237 @@
+"""Read batches of items, here or in other processes, each item under its own seed."""
+
+import random
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, get_worker_info
+
+from cftlearn.exceptions import ImageFileError
+
+Transform = Callable[[Any], Any]
+
+
+class ReadFailure(NamedTuple):
+    """Why a row was not read.
+
+    Attributes
+    ----------
+    row : int
+        Its number.
+    kind : {"image", "item", "shape"}
+        An image file that cannot be read, an item or transform that fails, or another
+        shape or type than the first row of its batch.
+    message : str
+        What is wrong.
+    first_row : int or None
+        The first row of its batch, where the kind is ``"shape"``.
+    details, cause : str, Exception or None
+        Where a transform failed, in another process or in this one.
+    """
+
+    row: int
+    kind: Literal["image", "item", "shape"]
+    message: str
+    first_row: int | None = None
+    details: str = ""
+    cause: Exception | None = None
+
+
+class ReadBatch(NamedTuple):
+    """What became of one batch.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Rows that were read.
+    batch : Tensor of shape (n_rows, ...) or None
+        They, on the CPU; None where there are none or they do not fit together.
+    failures : list of ReadFailure
+        Why others were not.
+    """
+
+    rows: NDArray[np.intp]
+    batch: Tensor | None
+    failures: list[ReadFailure]
+
+
+def read_batches(
+    items: Any,
+    transform: Transform | None,
+    batches: Iterable[list[tuple[int, int]]],
+    *,
+    num_workers: int,
+    seed: int,
+) -> Iterator[ReadBatch]:
+    """Read batches by torch's DataLoader; results do not depend on ``num_workers``.
+
+    Parameters
+    ----------
+    items : sequence
+        What is read; reading an item may take a while, or fail.
+    transform : callable or None
+        Makes an array or tensor of an item.
+    batches : iterable of list of (int, int)
+        Row and item of every row of every batch.
+    num_workers : int
+        Processes that read; 0 reads in this one.
+    seed : int
+        Seed of every item's own seed, of torch, numpy and Python, drawn in the order
+        of the batches.
+
+    Yields
+    ------
+    read : ReadBatch
+        One per batch, in their order.
+
+    Raises
+    ------
+    RuntimeError
+        If a process ends.
+    """
+    loader: DataLoader[ReadBatch] = DataLoader(
+        _RowReader(items, transform),  # type: ignore[arg-type]
+        batch_sampler=_SeededBatches(batches, seed),
+        num_workers=num_workers,
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),  # else it draws from the global one
+    )
+    reads: Iterator[ReadBatch] = iter(loader)
+    while True:
+        try:
+            read = next(reads)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise RuntimeError(
+                f"A process that read rows ended: {str(error).splitlines()[0]} Lower "
+                "`num_workers`, as memory may be short, or pass num_workers=0 to see "
+                "what the rows do."
+            ) from error
+        yield read
+
+
+def to_tensor(array: ArrayLike) -> Tensor:
+    """Hand an array to torch; floats become float32."""
+    values = np.asarray(array)
+    if not values.flags.c_contiguous:
+        values = values.copy()
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
+    tensor = torch.from_numpy(values)
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+class _Key(NamedTuple):
+    row: int
+    item: int
+    seed: int
+
+
+class _SeededBatches:
+    """Batches of rows, each row with a seed of its own."""
+
+    def __init__(self, batches: Iterable[list[tuple[int, int]]], seed: int) -> None:
+        self.batches, self.seed = batches, seed
+
+    def __iter__(self) -> Iterator[list[_Key]]:
+        rng = np.random.default_rng(self.seed)
+        for batch in self.batches:
+            seeds = rng.integers(2**32, size=len(batch)).tolist()
+            yield [_Key(*row, seed) for row, seed in zip(batch, seeds, strict=True)]
+
+
+class _RowReader:
+    """A Dataset that reads batches, and gives failures back as values.
+
+    A worker could only raise them as texts wrapped in its own traceback.
+    """
+
+    def __init__(self, items: Any, transform: Transform | None) -> None:
+        self.items, self.transform = items, transform
+
+    def __getitems__(self, keys: list[_Key]) -> ReadBatch:
+        rows: list[int] = []
+        tensors: list[Tensor] = []
+        failures: list[ReadFailure] = []
+        with _randomness_put_back():
+            for key in keys:
+                _seed_all(key.seed)
+                try:
+                    tensors.append(self._read(key.item))
+                    rows.append(key.row)
+                except ImageFileError as error:
+                    failures.append(ReadFailure(key.row, "image", str(error)))
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    failures.append(_failure(key.row, error))
+        mismatches = _mismatches(rows, tensors)
+        batch = torch.stack(tensors) if tensors and not mismatches else None
+        return ReadBatch(np.array(rows, dtype=np.intp), batch, failures + mismatches)
+
+    def _read(self, item: int) -> Tensor:
+        value = self.items[item]
+        return _row_tensor(value if self.transform is None else self.transform(value))
+
+
+def _row_tensor(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        return tensor.float() if tensor.is_floating_point() else tensor
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub":
+        return to_tensor(value)
+    raise TypeError(
+        f"got {type(value).__name__}. Make a tensor of it in `transform`, for images "
+        "with cftlearn.images.ImageTransform"
+    )
+
+
+def _failure(row: int, error: Exception) -> ReadFailure:
+    message = f"{type(error).__name__}: {error}"
+    if get_worker_info() is None:
+        return ReadFailure(row, "item", message, cause=error)
+    return ReadFailure(row, "item", message, details=traceback.format_exc())
+
+
+def _mismatches(rows: list[int], tensors: list[Tensor]) -> list[ReadFailure]:
+    """Find the first row of another shape or type than the first one of its batch."""
+    for row, tensor in zip(rows, tensors, strict=True):
+        first = tensors[0]
+        if (tensor.shape, tensor.dtype) != (first.shape, first.dtype):
+            message = (
+                f"{tuple(first.shape)} and {tuple(tensor.shape)}, of {first.dtype} and "
+                f"{tensor.dtype}"
+            )
+            return [ReadFailure(row, "shape", message, first_row=rows[0])]
+    return []
+
+
+def _as_it_is(read: Any) -> Any:
+    return read
+
+
+@contextmanager
+def _randomness_put_back() -> Iterator[None]:
+    """Restore the global generators of torch (on the CPU), numpy and Python."""
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+def _seed_all(seed: int) -> None:
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed resets GPUs, too
+    np.random.seed(seed)
+    random.seed(seed)
