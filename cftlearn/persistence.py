@@ -20,6 +20,7 @@ from cftlearn.classifier import CFTClassifier
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
+from cftlearn.training import NetworkTrainer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,7 @@ _CLASSES = {
         CategoryWiseFineTuner,
         GeneticSolver,
         GradientSolver,
+        NetworkTrainer,
         ProximalSolver,
     )
 }

@@ -22,6 +22,7 @@ MODULES = [
     "cftlearn.metrics",
     "cftlearn.model_selection",
     "cftlearn.solvers",
+    "cftlearn.training",
 ]
 # Not held to: extended summaries, See Also, examples of exceptions and torch modules'
 # own methods, capitals and periods of descriptions that start with a value.
