@@ -38,6 +38,8 @@ _STRANGERS = (
 )
 # Photographs whose further frames are previews or depth maps of the first one.
 _ONE_PICTURE = {"MPO"}
+# Formats whose values of 16 bits pillow hands over in 32.
+_SIXTEEN_BITS = {"PNG", "PPM"}
 
 
 def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
@@ -64,32 +66,27 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
     ImportError
         If pillow is not installed.
     """
-    image_module = import_optional(
-        "PIL.Image", feature="Reading images", extra="images"
-    )
-    ops = import_optional("PIL.ImageOps", feature="Reading images", extra="images")
+    image_module, ops = _pillow("Image"), _pillow("ImageOps")
+    subject = f"Image {os.fspath(path)!r}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged metadata, and of large images
             with image_module.open(path) as opened:
-                _check_frames(opened)
-                opened.load()
-                return convert_image(ops.exif_transpose(opened), mode)
-    except ImageFileError as error:
-        raise ImageFileError(f"the image {_shown(path)} {error}") from error
+                _check_frames(opened, subject)
+                ops.exif_transpose(opened, in_place=True)
+                return convert_image(opened, mode, subject=subject)
+    except ImageFileError:
+        raise
     except image_module.DecompressionBombError as error:
         raise ImageFileError(
-            f"the image {_shown(path)} has too many pixels to be read by accident: "
-            f"{error} Scale it down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust "
-            "it."
+            f"{subject} has too many pixels to be read by accident: {error} Scale it "
+            "down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise ImageFileError(
-            f"the image {_shown(path)} {_reason(Path(path), error)}."
-        ) from error
+        raise ImageFileError(f"{subject} {_reason(Path(path), error)}.") from error
 
 
-def convert_image(image: "Image", mode: Mode) -> "Image":
+def convert_image(image: "Image", mode: Mode, *, subject: str = "The image") -> "Image":
     """Convert an image to eight bits a channel without clipping it.
 
     Parameters
@@ -99,61 +96,59 @@ def convert_image(image: "Image", mode: Mode) -> "Image":
         [0, 255]; what is transparent is laid over white.
     mode : {"RGB", "L"}
         Colour, or grey.
+    subject : str, default="The image"
+        What errors call it.
 
     Returns
     -------
     image : PIL.Image.Image
-        Of that mode.
+        Of that mode; its pixels are loaded.
 
     Raises
     ------
     ImageFileError
-        If the values have no known range (floats, integers beyond sixteen bits), or
-        pillow cannot convert the mode.
+        If the values have no known range (floats, integers of 32 bits), or pillow
+        cannot convert the mode.
     """
-    if image.mode == mode:
-        return image
+    image.load()
     if image.mode == "F" or image.mode.startswith("I"):
-        image = _scale_to_bytes(image)
+        image = _scale_to_bytes(image, subject)
     elif image.has_transparency_data:
         layer = image.convert("RGBA")
-        image = _blank_like(layer)
+        image = _pillow("Image").new("RGB", image.size, (255, 255, 255))
         image.paste(layer, mask=layer.getchannel("A"))
     try:
         return image.convert(mode)
     except ValueError as error:
         raise ImageFileError(
-            f"has the mode {image.mode}, which pillow cannot convert to {mode}. Save "
-            "it as RGB."
+            f"{subject} has the mode {image.mode}, which pillow cannot convert to "
+            f"{mode}. Save it as RGB."
         ) from error
 
 
-def _scale_to_bytes(image: "Image") -> "Image":
+def _scale_to_bytes(image: "Image", subject: str) -> "Image":
     values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+    has_16_bits = image.mode.startswith("I;16") or image.format in _SIXTEEN_BITS
+    if not has_16_bits:
         raise ImageFileError(
-            f"holds values from {values.min():g} to {values.max():g} (mode "
-            f"{image.mode}), of which only you know what is black and what is white. "
+            f"{subject} holds values from {values.min():g} to {values.max():g} (mode "
+            f"{image.mode}); which of them are black and white is not written there. "
             "Scale them to 8 or 16 bits and save it again."
         )
-    scaled = np.rint(values.astype(np.float64) / 257).astype(np.uint8)
+    scaled = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
     return _pillow("Image").fromarray(scaled)
-
-
-def _blank_like(image: "Image") -> "Image":
-    return _pillow("Image").new("RGB", image.size, (255, 255, 255))
 
 
 def _pillow(module: str) -> Any:
     return import_optional(f"PIL.{module}", feature="Reading images", extra="images")
 
 
-def _check_frames(image: Any) -> None:
+def _check_frames(image: Any, subject: str) -> None:
     n_frames = getattr(image, "n_frames", 1)
     if n_frames > 1 and image.format not in _ONE_PICTURE:
         raise ImageFileError(
-            f"holds {n_frames} frames ({image.format}), but one row is one image. Save "
-            "the frame that is meant as a file of its own."
+            f"{subject} holds {n_frames} frames ({image.format}), but one row is one "
+            "image. Save the frame that is meant as a file of its own."
         )
 
 
@@ -176,7 +171,3 @@ def _reason(path: Path, error: Exception) -> str:
     if type(error).__name__ == "UnidentifiedImageError":
         return "is not an image that pillow can read. Convert it to PNG or JPEG"
     return f"is damaged ({error}). Copy it again, or leave it out"
-
-
-def _shown(path: str | os.PathLike[str]) -> str:
-    return repr(os.fspath(path))

@@ -92,6 +92,11 @@ class Inputs:
         """Give the file of a row, or None."""
         return None if self.paths is None else self.paths[self.rows[row]]
 
+    def in_order(self, batch_size: int) -> Iterator[NDArray[np.intp]]:
+        """Cut the rows into batches; the last one may be smaller."""
+        for start in range(0, len(self), batch_size):
+            yield np.arange(start, min(start + batch_size, len(self)))
+
     def equals(self, other: "Inputs") -> bool:
         """Tell whether other inputs have the same rows, without reading items."""
         if not np.array_equal(self.rows, other.rows):

@@ -2,13 +2,16 @@
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from cftlearn._feature_batches import Tap, feature_batches, non_finite_error
+from cftlearn._inputs import ArrayInputs, Inputs
 
 
 def copy_or_make(module: Any, seed: int) -> nn.Module:
@@ -141,10 +144,11 @@ def with_rows(
 def extract_features(
     module: nn.Module,
     head: str,
-    X: NDArray[Any],
+    X: NDArray[Any] | Inputs,
     *,
     batch_size: int,
     device: str,
+    num_workers: int = 0,
 ) -> NDArray[np.float32]:
     """Compute the inputs of the classification layer, in evaluation mode.
 
@@ -154,12 +158,14 @@ def extract_features(
         The network; its mode and device are left as they were found.
     head : str
         Dotted name of the classification layer.
-    X : ndarray of shape (n_samples, ...)
+    X : ndarray of shape (n_samples, ...) or Inputs
         Inputs of the network.
     batch_size : int
         Rows at a time.
     device : str
         Torch device.
+    num_workers : int, default=0
+        Processes that read inputs which do not lie in memory.
 
     Returns
     -------
@@ -172,39 +178,26 @@ def extract_features(
         If the layer is not the last one of the forward pass, is not reached exactly
         once, or sees anything but one vector per row; or features are not finite.
     """
-    seen: list[tuple[Tensor, Tensor]] = []
-    layer = module.get_submodule(head)
-    hook = layer.register_forward_hook(
-        lambda _, inputs, output: seen.append((inputs[0].detach(), output.detach()))
+    inputs = X if isinstance(X, Inputs) else ArrayInputs(X)
+    features = feature_batches(
+        module,
+        Tap(head, "input", parameter="head"),
+        inputs,
+        inputs.in_order(batch_size),
+        device=device,
+        num_workers=num_workers,
     )
-    modes = [(part, part.training) for part in module.modules()]
-    home = next(module.parameters()).device
     Z: NDArray[np.float32] | None = None
-    try:
-        module.to(device).eval()
-        for start in range(0, len(X), batch_size):
-            batch = to_tensor(X[start : start + batch_size], device)
-            with torch.inference_mode():
-                output = _forward(module, batch)
-            _check_head_is_last(seen, output, head, len(batch))
-            features = seen.pop()[0].float().cpu().numpy()
+    with closing(features):
+        for rows, batch in features:
             if Z is None:
-                Z = np.empty((len(X), features.shape[1]), dtype=np.float32)
-            Z[start : start + len(batch)] = features
-    finally:
-        hook.remove()
-        for part, was_training in modes:
-            part.training = was_training
-        module.to(home)
+                Z = np.empty((len(inputs), batch.shape[1]), dtype=np.float32)
+            Z[rows] = batch
     if Z is None:
-        raise ValueError("`X` must hold at least one row; got none.")
+        raise ValueError(f"`{inputs.name}` must hold at least one row; got none.")
     wrong = np.flatnonzero(~np.isfinite(Z).all(axis=1))
     if len(wrong):
-        raise ValueError(
-            f"The network must give finite features; it gave NaN or infinity for "
-            f"{len(wrong)} rows, the first is row {wrong[0]}. Check these inputs, or "
-            "the network's weights."
-        )
+        raise non_finite_error(wrong, inputs)
     return Z
 
 
@@ -216,52 +209,3 @@ def to_tensor(X: NDArray[Any], device: str) -> Tensor:
 
 def _linear(module: nn.Module, name: str) -> nn.Linear:
     return cast(nn.Linear, module.get_submodule(name))
-
-
-def _forward(module: nn.Module, batch: Tensor) -> Any:
-    """Run a network; say what it was given if it fails."""
-    try:
-        return module(batch)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"`module` must accept the rows of `X`; it failed on a batch of shape "
-            f"{tuple(batch.shape)} and type {batch.dtype}: "
-            f"{str(error).strip().splitlines()[0]} Check shape and type of `X`: "
-            "channels first, and X.astype('float32') / 255 for images of bytes."
-        ) from error
-
-
-def _check_head_is_last(
-    seen: list[tuple[Tensor, Tensor]], output: Any, head: str, n_rows: int
-) -> None:
-    if len(seen) != 1:
-        raise ValueError(
-            f"The classification layer {head!r} must run once in a forward pass; it "
-            f"ran {len(seen)} times. Name another layer with `head`."
-        )
-    features, logits = seen[0]
-    if features.ndim != 2 or len(features) != n_rows:
-        raise ValueError(
-            f"The classification layer {head!r} must see one vector per row; it sees "
-            f"an array of shape {tuple(features.shape)} for {n_rows} rows. Pool or "
-            "flatten before it."
-        )
-    if (
-        not isinstance(output, Tensor)
-        or output.shape != logits.shape
-        or not torch.allclose(output, logits, rtol=0, atol=0, equal_nan=True)
-    ):
-        raise ValueError(
-            f"The classification layer {head!r} must be the last step of the network, "
-            "which must return its logits; the network returns "
-            f"{_kind(output)}. Remove what follows it (a sigmoid, say), or name the "
-            "last layer with `head`."
-        )
-
-
-def _kind(output: Any) -> str:
-    if isinstance(output, Tensor):
-        return f"another tensor, of shape {tuple(output.shape)}"
-    return f"a {type(output).__name__}"

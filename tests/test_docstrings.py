@@ -17,6 +17,7 @@ MODULES = [
     "cftlearn",
     "cftlearn.datasets",
     "cftlearn.displays",
+    "cftlearn.images",
     "cftlearn.labels",
     "cftlearn.losses",
     "cftlearn.metrics",
