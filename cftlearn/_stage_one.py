@@ -1,7 +1,7 @@
 """Stage one of a classifier: its inputs, its network, its features."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
+from cftlearn._devices import resolve_device
 from cftlearn._inputs import Inputs, is_array_like, read_inputs
-from cftlearn._networks import copy_or_make, extract_features, find_head
+from cftlearn._networks import (
+    copy_or_make,
+    extract_features,
+    find_head,
+    head_rows,
+)
 from cftlearn._optimization import positive_weights
 from cftlearn._training import (
     HeldOut,
@@ -73,6 +79,8 @@ class StageOneSettings(Protocol):
     module: Any
     head: str | None
     train: bool
+    trainer: NetworkTrainer | None
+    device: str
     loss: Any
     max_epochs: int
     batch_size: int
@@ -80,38 +88,57 @@ class StageOneSettings(Protocol):
     verbose: int
 
 
+class StageOne(NamedTuple):
+    """What stage one made.
+
+    Attributes
+    ----------
+    network : nn.Module
+        In evaluation mode, if it was trained.
+    head : str
+        Name of its classification layer.
+    device : str
+        Where torch computes.
+    history : list of dict
+        One record per epoch.
+    coef : ndarray of shape (n_categories, n_features)
+        Rows of the classification layer.
+    intercept : ndarray of shape (n_categories,)
+        Their biases.
+    """
+
+    network: nn.Module
+    head: str
+    device: str
+    history: list[dict[str, Any]]
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
 def fit_network(
     settings: StageOneSettings,
-    trainer: NetworkTrainer,
     inputs: Inputs,
     targets: NDArray[np.float64],
     held_out: tuple[Inputs, PartialLabels, Objective],
-    *,
     seed: int,
-    device: str,
-) -> tuple[nn.Module, str, list[dict[str, Any]]]:
+) -> StageOne:
     """Make a classifier's network: copied, checked, and trained if asked.
 
     Parameters
     ----------
     settings : StageOneSettings
         The classifier.
-    trainer : NetworkTrainer
-        Its finer parameters.
     inputs : Inputs
         Rows to train on.
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for cells to leave out.
     held_out : tuple of Inputs, PartialLabels and Objective
         Rows and labels to score every epoch by, and how.
-    seed, device : int, str
-        Seed of the training, and where torch computes.
-
-    Returns
-    -------
-    network, head, history : nn.Module, str, list of dict
-        The network, the name of its classification layer, one record per epoch.
+    seed : int
+        Seed of the training.
     """
+    trainer = settings.trainer or NetworkTrainer()
+    device = resolve_device(settings.device)
     weights = positive_weights(trainer.pos_weight, targets)
     plan = TrainingPlan(
         loss=make_loss(settings.loss, None if weights is None else weights.to(device)),
@@ -124,7 +151,7 @@ def fit_network(
         trainer=trainer,
     )
     unseen = _labels_to_score_by(*held_out) if trainer.validate else None
-    return prepare_network(
+    network, head, history = prepare_network(
         settings.module,
         settings.head,
         inputs,
@@ -133,6 +160,7 @@ def fit_network(
         unseen,
         train=settings.train,
     )
+    return StageOne(network, head, device, history, *head_rows(network, head))
 
 
 def prepare_network(

@@ -20,9 +20,8 @@ from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.labels import PartialLabels
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import Objective, make_objective
+from cftlearn.metrics._objectives import make_objective
 from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
 from cftlearn.training import NetworkTrainer
 
@@ -296,21 +295,21 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
-        unseen = held_out if inputs_val is inputs else None
-        targets = stage_one_targets(fitted, unseen, unknown=self.unknown)
+        excluded = held_out if inputs_val is inputs else None
+        targets = stage_one_targets(fitted, excluded, unknown=self.unknown)
         if self.module is None:
             Z, Z_val, stage_one = inputs, inputs_val, []
             if tuner.coef_init is None:
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            from cftlearn._networks import head_rows
+            from cftlearn._stage_one import fit_network
 
-            stage_one = self._make_network(
-                inputs, targets, (inputs_val, held_out, objective), int(network_seed)
-            )
-            coef, intercept = head_rows(self.module_, self.head_)
-            tuner.set_params(coef_init=coef, intercept_init=intercept)
+            unseen = inputs_val, held_out, objective
+            made = fit_network(self, inputs, targets, unseen, int(network_seed))
+            self.module_, self.head_, self.device_ = made[:3]
+            tuner.set_params(coef_init=made.coef, intercept_init=made.intercept)
+            stage_one = made.history
             Z = self._features(inputs)
             Z_val = Z if inputs_val is inputs else self._features(inputs_val)
             if not self.train and validation_data is None:
@@ -446,10 +445,10 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         from cftlearn._networks import with_rows
 
-        if self.module_ is None:
-            blank = nn.Linear(self.coef_.shape[1], self.coef_.shape[0])
-            return with_rows(blank, "", self.coef_, self.intercept_).eval()
-        return with_rows(self.module_, self.head_, self.coef_, self.intercept_).eval()
+        network, head = self.module_, self.head_
+        if network is None:
+            network, head = nn.Linear(*self.coef_.shape[::-1]), ""
+        return with_rows(network, head, self.coef_, self.intercept_).eval()
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         if (self.module if reset else self._input_shape) is None:
@@ -462,24 +461,6 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         if reset:
             self._input_shape = inputs.row_shape or ()
         return inputs
-
-    def _make_network(
-        self,
-        inputs: Any,
-        targets: NDArray[np.float64],
-        held_out: tuple[Any, PartialLabels, Objective],
-        seed: int,
-    ) -> list[dict[str, Any]]:
-        """Copy the network, and train it if asked; return the history of stage one."""
-        from cftlearn._devices import resolve_device
-        from cftlearn._stage_one import fit_network
-
-        self.device_ = resolve_device(self.device)
-        trainer = self.trainer or NetworkTrainer()
-        self.module_, self.head_, history = fit_network(
-            self, trainer, inputs, targets, held_out, seed=seed, device=self.device_
-        )
-        return history
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
         from cftlearn._networks import extract_features
