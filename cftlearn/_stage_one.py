@@ -61,6 +61,8 @@ def read_network_inputs(
     first = X[0] if isinstance(X, (list, tuple)) and X else X
     array = read_inputs(X).items if isinstance(first, Tensor) else X
     shape = np.shape(array)
+    if shape[:1] == (0,):
+        raise ValueError("`X` must hold at least one row; got none.")
     wanted = shape[1:] if reset or not row_shape else row_shape
     if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
         raise ValueError(

@@ -182,7 +182,6 @@ def _place(
     """Name the file that training goes on from."""
     if plan.trainer.checkpoint is None:  # or all inputs would be read for nothing
         return None
-    unseen = held_out or HeldOut(inputs.take([]), targets[:0], None)  # type: ignore[arg-type]
     return state_place(
         plan.trainer,
         network,
@@ -194,8 +193,8 @@ def _place(
         device=plan.device,
         inputs=inputs,
         labels=targets,
-        validation=(unseen.inputs, unseen.labels),
-        objective=unseen.objective and unseen.objective.name,
+        validation=() if held_out is None else held_out[:2],
+        objective=None if held_out is None else held_out.objective.name,
     )
 
 
