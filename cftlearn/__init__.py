@@ -5,14 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cftlearn.classifier import CFTClassifier
+    from cftlearn.feature_extraction import TorchFeatureExtractor
     from cftlearn.fine_tuning import CategoryWiseFineTuner
     from cftlearn.persistence import load_model, save_model
 
-__all__ = ["CFTClassifier", "CategoryWiseFineTuner", "load_model", "save_model"]
+__all__ = [
+    "CFTClassifier",
+    "CategoryWiseFineTuner",
+    "TorchFeatureExtractor",
+    "load_model",
+    "save_model",
+]
 
 _MODULES = {
     "CFTClassifier": "cftlearn.classifier",
     "CategoryWiseFineTuner": "cftlearn.fine_tuning",
+    "TorchFeatureExtractor": "cftlearn.feature_extraction",
     "load_model": "cftlearn.persistence",
     "save_model": "cftlearn.persistence",
 }

@@ -109,6 +109,60 @@ def feature_batches(
         hook.remove()
 
 
+def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
+    """Find what the last step of a network sees, by a run on one row.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network; its mode and device are left as they were found.
+    row : Inputs
+        One row.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    tap : Tap
+        The input of the last ``nn.Linear``, if its output is the network's; else the
+        network's output, if an ``nn.Identity`` gives it or there is no ``nn.Linear``.
+
+    Raises
+    ------
+    ValueError
+        If neither is so.
+    """
+    layers = dict(module.named_modules())
+    linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
+    if not linear:
+        return Tap("", "output")
+    blank = [name for name, layer in layers.items() if isinstance(layer, nn.Identity)]
+    given: dict[str, Any] = {}
+    hooks = [
+        layers[name].register_forward_hook(
+            lambda *run, name=name: given.update({name: run[2]})
+        )
+        for name in [linear[-1], *blank]
+    ]
+    try:
+        with _evaluating_on(module, device), torch.inference_mode():
+            _, batch = next(row.batches(row.in_order(1)))
+            output = _forward(module, batch, device)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if _is_same(output, given.get(linear[-1])):
+        return Tap(linear[-1], "input")
+    if any(_is_same(output, given.get(name)) for name in blank):
+        return Tap("", "output")
+    raise ValueError(
+        f"The last step of the network must be its last nn.Linear, {linear[-1]!r}, or "
+        f"an nn.Identity in its place; the network returns {_kind(output)}. Name the "
+        "layer whose output are the features with `layer`; layer='' takes what the "
+        "network returns."
+    )
+
+
 def autocast(device: str) -> torch.autocast:
     """Compute in half precision: bfloat16, or float16 on GPUs that lack it."""
     kind = torch.device(device).type
@@ -167,7 +221,7 @@ def _tapped(passes: list[_Pass], output: Any, tap: Tap, n_rows: int) -> Tensor:
     if tap.side == "output":
         return _vectors(seen.output, tap, n_rows)
     features = _vectors(seen.inputs[0], tap, n_rows)
-    if not is_same(output, seen.output):
+    if not _is_same(output, seen.output):
         raise ValueError(
             f"{_named(tap)} must be the last step of the network, which must return "
             f"its logits; the network returns {_kind(output)}. Remove what follows it "
@@ -197,7 +251,7 @@ def _vectors(found: Any, tap: Tap, n_rows: int) -> Tensor:
     return found.reshape(n_rows, -1)
 
 
-def is_same(output: Any, given: Any) -> bool:
+def _is_same(output: Any, given: Any) -> bool:
     """Tell whether a network's output is what one of its layers gave."""
     if not isinstance(output, Tensor) or not isinstance(given, Tensor):
         return False

@@ -49,8 +49,8 @@ class Inputs:
         Makes an array or tensor of an item. None: items are that already.
     paths : sequence of str or None
         Files of the items, for errors.
-    name : str
-        What errors call the inputs.
+    name, transform_name : str
+        What errors call the inputs and the parameter of their transform.
     """
 
     row_shape: tuple[int, ...] | None = None  # of an item; None: not known before
@@ -62,11 +62,13 @@ class Inputs:
         *,
         paths: Sequence[str] | None = None,
         name: str = "X",
+        transform_name: str = "transform",
     ) -> None:
         self.items = items
         self.transform = transform
         self.paths = paths
         self.name = name
+        self.transform_name = transform_name
         self.rows = np.arange(len(items))
 
     def __len__(self) -> int:
@@ -92,10 +94,10 @@ class Inputs:
         """Give the file of a row, or None."""
         return None if self.paths is None else self.paths[self.rows[row]]
 
-    def in_order(self, batch_size: int) -> Iterator[NDArray[np.intp]]:
-        """Cut the rows into batches; the last one may be smaller."""
-        for start in range(0, len(self), batch_size):
-            yield np.arange(start, min(start + batch_size, len(self)))
+    def in_order(self, batch_size: int, start: int = 0) -> Iterator[NDArray[np.intp]]:
+        """Cut the rows from one on into batches; the last one may be smaller."""
+        for first in range(start, len(self), batch_size):
+            yield np.arange(first, min(first + batch_size, len(self)))
 
     def equals(self, other: "Inputs") -> bool:
         """Tell whether other inputs have the same rows, without reading items."""
@@ -176,12 +178,12 @@ class Inputs:
             return ValueError(
                 f"Rows of `{self.name}` must have one shape and type in a batch; got "
                 f"{self.place(failure.first_row)} and {self.place(failure.row)} of "
-                f"shapes {failure.message}. Resize in `transform`, for example with "
-                "cftlearn.images.ImageTransform."
+                f"shapes {failure.message}. Resize in `{self.transform_name}`, with "
+                "cftlearn.images.ImageTransform for example."
             )
         error = ValueError(
-            f"`{self.name}` and `transform` must give an array or tensor per row; "
-            f"{self.place(failure.row)} failed: {failure.message}."
+            f"`{self.name}` and `{self.transform_name}` must give an array or tensor "
+            f"per row; {self.place(failure.row)} failed: {failure.message}."
         )
         error.__cause__ = failure.cause
         if failure.details:
@@ -194,23 +196,19 @@ class ArrayInputs(Inputs):
 
     Parameters
     ----------
-    array : ndarray of shape (n_rows, ...)
+    items : ndarray of shape (n_rows, ...)
         The rows.
     transform : callable or None
         Makes an array or tensor of a row.
-    name : str
-        What errors call the inputs.
+    **names
+        As of the base class.
     """
 
     def __init__(
-        self,
-        array: NDArray[Any],
-        transform: Transform | None = None,
-        *,
-        name: str = "X",
+        self, items: NDArray[Any], transform: Transform | None = None, **names: Any
     ) -> None:
-        super().__init__(array, transform, name=name)
-        self.row_shape = array.shape[1:]
+        super().__init__(items, transform, **names)
+        self.row_shape = items.shape[1:]
 
     def equals(self, other: Inputs) -> bool:
         """Tell whether other inputs hold equal rows."""
@@ -250,6 +248,7 @@ def read_inputs(
     *,
     name: str = "X",
     check_files: bool = True,
+    transform_name: str = "transform",
 ) -> Inputs:
     """Wrap what a network takes, and check it without opening an image.
 
@@ -268,6 +267,8 @@ def read_inputs(
         What errors call the inputs.
     check_files : bool, default=True
         Look whether every path is there.
+    transform_name : str, default="transform"
+        What errors call the parameter of the transform.
 
     Returns
     -------
@@ -283,23 +284,27 @@ def read_inputs(
     """
     if transform is not None and not callable(transform):
         raise TypeError(
-            f"`transform` must be callable; got {type(transform).__name__}. Pass "
-            "cftlearn.images.ImageTransform(), for example."
+            f"`{transform_name}` must be callable; got {type(transform).__name__}. "
+            "Pass cftlearn.images.ImageTransform(), for example."
         )
     if isinstance(X, Inputs):
         return X
+    names = {"name": name, "transform_name": transform_name}
     if isinstance(X, (str, os.PathLike)):
         X = _image_files(Path(X), name)
-    if isinstance(X, Dataset):
-        return _wrap_dataset(X, transform, name)
     kind = _item_kind(X)
-    if kind is None and is_stored(X):
-        inputs = Inputs(X, transform, name=name)
+    if isinstance(X, Dataset):
+        _check_map_style(X, name)
+        inputs = Inputs(_FirstParts(X), transform, **names)
+    elif kind is not None:
+        inputs = _wrap_images(list(X), kind, transform, names)
+        if check_files:
+            _check_files(inputs.paths or [], name)
+    elif is_stored(X):
+        inputs = Inputs(X, transform, **names)
         inputs.row_shape = tuple(map(int, X.shape[1:]))
-    elif kind is None:
-        inputs = ArrayInputs(_numbers(X, name), transform, name=name)
     else:
-        inputs = _wrap_images(list(X), kind, transform, name, check_files)
+        inputs = ArrayInputs(_numbers(X, name), transform, **names)
     if not len(inputs):
         raise ValueError(f"`{name}` must hold at least one row; got none.")
     return inputs
@@ -341,10 +346,10 @@ class _FirstParts:
 
 def _item_kind(X: Any) -> str | None:
     """Tell by the first item: ``"path"``, ``"image"``, or None for numbers."""
-    if isinstance(X, np.ndarray) or hasattr(X, "iloc"):
-        is_list = X.ndim == 1 and getattr(X.dtype, "kind", "O") in "OUT"
-    else:
-        is_list = isinstance(X, (list, tuple))
+    is_list = isinstance(X, (list, tuple))
+    if not is_list and len(getattr(X, "shape", ())) == 1:
+        dtype = getattr(X, "dtype", None)  # pandas and polars have types of their own
+        is_list = not isinstance(dtype, np.dtype) or dtype.kind in "OUT"
     first = next(iter(X), None) if is_list else None
     if isinstance(first, (str, os.PathLike)):
         return "path"
@@ -355,47 +360,37 @@ def _item_kind(X: Any) -> str | None:
     return "image" if is_image else None
 
 
-def _wrap_dataset(X: Any, transform: Transform | None, name: str) -> Inputs:
+def _check_map_style(X: Any, name: str) -> None:
     if isinstance(X, IterableDataset) or not hasattr(X, "__len__"):
         raise TypeError(
             f"`{name}` must be a map-style Dataset, with a length and rows in any "
             f"order; got {type(X).__name__}. Give it __len__ and __getitem__."
         )
-    inputs = Inputs(_FirstParts(X), transform, name=name)
-    if not len(inputs):
-        raise ValueError(f"`{name}` must hold at least one row; got none.")
-    return inputs
 
 
 def _wrap_images(
-    items: list[Any],
-    kind: str,
-    transform: Transform | None,
-    name: str,
-    check_files: bool,
+    items: list[Any], kind: str, transform: Transform | None, names: dict[str, str]
 ) -> Inputs:
-    if transform is None:
-        raise ValueError(
-            f"`{name}` holds images, which need a `transform` that makes the network's "
-            "input of one; got None. Pass the transform that the network was trained "
-            "with, or transform=cftlearn.images.ImageTransform(224) for colours in "
-            "ImageNet's scale."
-        )
     for row, item in enumerate(items):
         if _item_kind([item]) != kind:
             raise TypeError(
-                f"`{name}` must hold {kind}s in every row, as in the first; got "
-                f"{item!r} in row {row}. Leave the row out."
+                f"`{names['name']}` must hold {kind}s in every row, as in the first; "
+                f"got {item!r} in row {row}. Leave the row out."
             )
+    if transform is None:
+        raise ValueError(
+            f"`{names['name']}` holds images, which need a `{names['transform_name']}` "
+            "that makes the network's input of one; got None. Pass the transform that "
+            "the network was trained with, or cftlearn.images.ImageTransform(224) for "
+            "colours in ImageNet's scale."
+        )
     if kind == "image":
-        return Inputs(items, transform, name=name)
-    paths = [os.fspath(item) for item in items]
-    if check_files:
-        _check_files(paths, name)
-    return Inputs(_ImageFiles(paths), transform, paths=paths, name=name)
+        return Inputs(items, transform, **names)
+    paths = [str(os.fspath(item)) for item in items]
+    return Inputs(_ImageFiles(paths), transform, paths=paths, **names)
 
 
-def _check_files(paths: list[str], name: str) -> None:
+def _check_files(paths: Sequence[str], name: str) -> None:
     missing = [row for row, path in enumerate(paths) if not Path(path).is_file()]
     if not missing:
         return
@@ -443,7 +438,7 @@ def _numbers(X: Any, name: str) -> NDArray[Any]:
     except ValueError as error:  # rows of unequal shape
         raise ValueError(
             f"`{name}` must hold rows of one shape; {error}. Make them equal, or pass "
-            "a torch Dataset and a `transform` that does."
+            "a torch Dataset."
         ) from error
     if array.ndim == 0 or array.dtype.kind not in "fiub":
         raise TypeError(

@@ -190,7 +190,7 @@ def _row_tensor(value: Any) -> Tensor:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fiub":
         return to_tensor(value)
     raise TypeError(
-        f"got {type(value).__name__}. Make a tensor of it in `transform`, for images "
+        f"got {type(value).__name__}. Make a tensor of it in the transform, for images "
         "with cftlearn.images.ImageTransform"
     )
 

@@ -5,6 +5,7 @@ __all__ = [
     "ModelFormatError",
     "NonFiniteLossError",
     "SeenLabelsWarning",
+    "SkippedRowsWarning",
     "UndefinedCategoryWarning",
     "WorkerLostWarning",
 ]
@@ -20,6 +21,10 @@ class SeenLabelsWarning(UserWarning):
 
 class WorkerLostWarning(UserWarning):
     """A process ended before the category that it refitted; another one does it."""
+
+
+class SkippedRowsWarning(UserWarning):
+    """Some rows could not be read and were left out, as was asked for."""
 
 
 class NonFiniteLossError(ArithmeticError):

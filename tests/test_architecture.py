@@ -37,6 +37,9 @@ LAYERS = {
     "base": 3,
     "solvers": 4,
     "_initial_rows": 4,
+    "_feature_file": 3,
+    "_extraction": 4,
+    "feature_extraction": 5,
     "_category_data": 4,
     "_networks": 4,
     "displays": 4,
@@ -66,6 +69,7 @@ OWNERS = {
         "losses",
         "solvers._gradient",
         "_devices",
+        "_extraction",
         "_feature_batches",
         "_inputs",
         "_row_reader",
@@ -76,12 +80,13 @@ OWNERS = {
         "_training_state",
         "training",
         "classifier",
+        "feature_extraction",
         "images",
         "persistence",
         "cli._demo",
     },
     "safetensors": {"persistence"},
-    "tqdm": {"_workers", "_training"},
+    "tqdm": {"_extraction", "_workers", "_training"},
 }
 ONLY_INSIDE_FUNCTIONS = {"pandas", "matplotlib", "PIL", "torchvision"}
 MOST_LINES = 500

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
-from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, TorchFeatureExtractor
 from cftlearn.base import CategorySolver
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
@@ -18,12 +19,16 @@ ESTIMATORS = [
     CFTClassifier(),
     CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
 ]
+EXTRACTORS = [
+    TorchFeatureExtractor(nn.Flatten()),
+    TorchFeatureExtractor(nn.Sequential(nn.Flatten(), nn.Tanh()), layer="1", amp=True),
+]
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS + EXTRACTORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
@@ -39,7 +44,7 @@ def test_every_estimator_is_checked():
         if isinstance(item, type) and issubclass(item, BaseEstimator)
     }
     assert estimators
-    assert estimators == {type(estimator) for estimator in ESTIMATORS}
+    assert estimators == {type(estimator) for estimator in ESTIMATORS + EXTRACTORS}
 
 
 def test_every_solver_is_exported():
