@@ -24,7 +24,7 @@ from cftlearn._inputs import read_inputs
 from cftlearn._networks import extract_features, head_rows
 from cftlearn._seeding import category_seeds
 from cftlearn._stage_one import prepare_network
-from cftlearn._training import TrainingPlan, make_loss
+from cftlearn._training_plan import TrainingPlan, make_loss
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels
 from cftlearn.labels import check_partial_labels, hide_labels

@@ -18,12 +18,8 @@ from cftlearn._networks import (
     head_rows,
 )
 from cftlearn._optimization import positive_weights
-from cftlearn._training import (
-    HeldOut,
-    TrainingPlan,
-    make_loss,
-    train_network,
-)
+from cftlearn._training import train_network
+from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
@@ -57,7 +53,7 @@ def read_network_inputs(
     if not is_array_like(X):
         if reset:
             _forget_features(estimator)
-        return read_inputs(X, transform)
+        return read_inputs(X, transform, transform_name="input_transform")
     first = X[0] if isinstance(X, (list, tuple)) and X else X
     array = read_inputs(X).items if isinstance(first, Tensor) else X
     shape = np.shape(array)
@@ -72,7 +68,7 @@ def read_network_inputs(
     checked = validate_data(
         estimator, array, dtype="numeric", allow_nd=True, reset=reset
     )
-    return read_inputs(checked, transform)
+    return read_inputs(checked, transform, transform_name="input_transform")
 
 
 class StageOneSettings(Protocol):

@@ -1,9 +1,8 @@
 """Stage one: train a network on labels of which some are unknown."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from cftlearn._epoch_scores import check_patience, evaluate, gain_of, places_of
 from cftlearn._inputs import Inputs
 from cftlearn._networks import seeded_torch
 from cftlearn._optimization import MovingAverage, make_optimizer, make_schedule
+from cftlearn._training_plan import HeldOut, TrainingPlan
 from cftlearn._training_state import (
     TrainingState,
     load_state,
@@ -22,82 +23,6 @@ from cftlearn._training_state import (
     state_place,
 )
 from cftlearn.exceptions import NonFiniteLossError
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
-from cftlearn.metrics._objectives import Objective
-from cftlearn.training import NetworkTrainer
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-_MOST_SHOWN = 8  # rows in an error
-
-
-def make_loss(loss: str | Loss, pos_weight: Tensor | None = None) -> Loss:
-    """Turn the parameter ``loss`` of an estimator into a callable."""
-    if loss == "bce":
-        return PartialBCEWithLogitsLoss(pos_weight=pos_weight)
-    if pos_weight is not None:
-        raise ValueError(
-            "`pos_weight` needs loss='bce'; got "
-            f"{repr(loss) if isinstance(loss, str) else 'a callable'}. Weigh positives "
-            "in a loss of your own, or pass pos_weight=None."
-        )
-    if loss == "asl":
-        return PartialAsymmetricLoss()
-    return loss  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train.
-
-    Attributes
-    ----------
-    loss : callable
-        Maps logits and targets (NaN left out) to a scalar tensor.
-    max_epochs, batch_size : int
-        Passes over the data, and rows at a time.
-    learning_rate : float
-        Peak of the schedule.
-    seed : int
-        Seed of the order of rows and of the network's own randomness.
-    device : str
-        Torch device.
-    verbose : int
-        Above 0, shows a progress bar where the output is a terminal.
-    trainer : NetworkTrainer
-        The finer parameters; its ``pos_weight`` is in ``loss`` already.
-    """
-
-    loss: Loss
-    max_epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    device: str
-    verbose: int = 0
-    trainer: NetworkTrainer = field(default_factory=NetworkTrainer)
-
-    def steps_of(self, n_rows: int) -> int:
-        """Count the optimizer's steps in an epoch."""
-        return -(-n_rows // (self.batch_size * self.trainer.accumulation_steps))
-
-
-class HeldOut(NamedTuple):
-    """Labels that nothing is trained on, to score every epoch by.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        Rows.
-    labels : ndarray of shape (n_rows, n_categories), float64
-        1, 0, or NaN where unknown.
-    objective : Objective
-        What to score by.
-    """
-
-    inputs: Inputs
-    labels: NDArray[np.float64]
-    objective: Objective
 
 
 class _Batch(NamedTuple):
@@ -144,7 +69,7 @@ def train_network(
         If the network's output has another shape than the targets, early stopping
         has nothing to go by, or the checkpoint is not of this training.
     """
-    _check_patience(plan.trainer, held_out)
+    check_patience(plan.trainer, held_out)
     place = _place(network, inputs, targets, plan, held_out)
     network.to(plan.device).train()
     n_steps = plan.steps_of(len(inputs))
@@ -162,10 +87,10 @@ def train_network(
         while not _is_over(state, plan):
             record = _train_epoch(state, inputs, labels, plan, progress)
             if held_out is not None:
-                record |= _evaluate(state.evaluated, held_out, plan, record["epoch"])
+                record |= evaluate(state.evaluated, held_out, plan, record["epoch"])
             state.history.append(record)
             if plan.trainer.patience is not None:
-                state.note(_gain(record, plan.trainer.monitor))
+                state.note(gain_of(record, plan.trainer.monitor))
             save_state(place, state)
             progress.set_postfix(_shown(record))
     state.finish()
@@ -313,66 +238,6 @@ def _half_precision(plan: TrainingPlan) -> torch.autocast:
     return torch.autocast(kind, dtype=precision, enabled=plan.trainer.amp)
 
 
-@torch.no_grad()
-def _evaluate(
-    network: nn.Module, held_out: HeldOut, plan: TrainingPlan, epoch: int
-) -> dict[str, float]:
-    """Score a network on held-out labels; training goes on as if it had not been."""
-    n_rows = len(held_out.inputs)
-    batches = np.array_split(np.arange(n_rows), -(-n_rows // plan.batch_size))
-    parts = []
-    network.eval()
-    with seeded_torch(plan.seed):
-        for _, X in held_out.inputs.batches(
-            batches, num_workers=plan.trainer.num_workers
-        ):
-            parts.append(network(X.to(plan.device)).float().cpu())
-    logits = torch.cat(parts)
-    wrong = torch.nonzero(~torch.isfinite(logits).all(dim=1)).flatten().numpy()
-    if len(wrong):
-        raise NonFiniteLossError(
-            f"Logits of held-out rows must be finite; got NaN or infinity after epoch "
-            f"{epoch} ({_rows(held_out.inputs, wrong)}). Lower `learning_rate`, or "
-            "check these rows."
-        )
-    labels = torch.from_numpy(held_out.labels).float().to(plan.device)
-    loss = float(plan.loss(logits.to(plan.device), labels))
-    return {"val_loss": loss} | _score(logits.numpy(), held_out)
-
-
-def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
-    """Average the objective over the categories that have both classes."""
-    scores = []
-    for scored, label in zip(logits.T, held_out.labels.T, strict=True):
-        known = ~np.isnan(label)
-        positive = label[known] == 1.0
-        if positive.any() and not positive.all():
-            scores.append(held_out.objective.single(positive, scored[known]))
-    return {"val_score": float(np.mean(scores))} if scores else {}
-
-
-def _check_patience(trainer: NetworkTrainer, held_out: HeldOut | None) -> None:
-    if trainer.patience is None:
-        return
-    known = None if held_out is None else held_out.labels
-    if known is None or not np.any(~np.isnan(known)):
-        raise ValueError(
-            "`patience` needs held-out labels and validate=True to stop by; got "
-            f"validate={trainer.validate} and no held-out label. Pass patience=None, "
-            "or validation_data with known labels."
-        )
-    both = np.any(known == 1.0, axis=0) & np.any(known == 0.0, axis=0)
-    if trainer.monitor == "score" and not both.any():
-        raise ValueError(
-            "`monitor='score'` needs a category with held-out labels of both classes; "
-            "got none. Pass monitor='loss', or patience=None."
-        )
-
-
-def _gain(record: dict[str, Any], monitor: str) -> float:
-    return float(record["val_score"] if monitor == "score" else -record["val_loss"])
-
-
 def _is_over(state: TrainingState, plan: TrainingPlan) -> bool:
     n_epochs = len(state.history)
     patience = plan.trainer.patience
@@ -405,13 +270,6 @@ def _non_finite(
 ) -> str:
     half = " pass amp=False," if plan.trainer.amp else ""
     return (
-        f"The loss must be finite; got {value} in {where} ({_rows(inputs, rows)}). "
+        f"The loss must be finite; got {value} in {where} ({places_of(inputs, rows)}). "
         f"Lower `learning_rate`,{half} or check these rows."
     )
-
-
-def _rows(inputs: Inputs, rows: NDArray[np.intp]) -> str:
-    """Name some rows and their files."""
-    places = [inputs.place(int(row)) for row in np.sort(rows)[:_MOST_SHOWN]]
-    more = f", ... of {len(rows)}" if len(rows) > _MOST_SHOWN else ""
-    return "rows " + ", ".join(place.removeprefix("row ") for place in places) + more

@@ -69,7 +69,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         Rows at a time, for training and for extracting features.
     learning_rate : float, default=0.002
         Peak of the schedule, by default one cycle of AdamW; above 0.
-    transform : callable, default=None
+    input_transform : callable, default=None
         Makes the network's input of one item of ``X``, which images need:
         :class:`cftlearn.images.ImageTransform`, or one of torchvision.
     trainer : NetworkTrainer, default=None
@@ -152,7 +152,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "transform": [callable, None],
+        "input_transform": [callable, None],
         "trainer": [NetworkTrainer, None],
         "fine_tuner": [CategoryWiseFineTuner, None],
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
@@ -174,7 +174,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         max_epochs: int = 20,
         batch_size: int = 128,
         learning_rate: float = 2e-3,
-        transform: Callable[[Any], Any] | None = None,
+        input_transform: Callable[[Any], Any] | None = None,
         trainer: NetworkTrainer | None = None,
         fine_tuner: CategoryWiseFineTuner | None = None,
         threshold: float | ArrayLike = 0.5,
@@ -192,7 +192,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.transform = transform
+        self.input_transform = input_transform
         self.trainer = trainer
         self.fine_tuner = fine_tuner
         self.threshold = threshold
@@ -457,7 +457,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         from cftlearn._stage_one import read_network_inputs
 
         shape = None if reset else self._input_shape
-        inputs = read_network_inputs(self, X, self.transform, shape)
+        inputs = read_network_inputs(self, X, self.input_transform, shape)
         if reset:
             self._input_shape = inputs.row_shape or ()
         return inputs

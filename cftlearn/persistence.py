@@ -83,8 +83,8 @@ def save_model(
         If the path exists and ``overwrite`` is False, or it is not a saved model.
     TypeError
         If ``model`` is of another class, or a parameter cannot be written as text: a
-        callable ``loss``, ``objective`` or ``transform`` (but an ``ImageTransform``), a
-        solver of one's own, a ``RandomState``.
+        callable ``loss``, ``objective`` or ``input_transform`` (but not an
+        ``ImageTransform``), a solver of one's own, a ``RandomState``.
 
     See Also
     --------
@@ -288,9 +288,9 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
     if _CLASSES.get(type(value).__name__) is type(value):
         return _described(value, f"{name}.", arrays)
     remedy = (
-        "Pass a cftlearn.images.ImageTransform; or save with transform=None, and set "
-        "it again with set_params after loading."
-        if name == "transform"
+        "Pass a cftlearn.images.ImageTransform; or save with input_transform=None, and "
+        "set it again with set_params after loading."
+        if name == "input_transform"
         else "Set another value with set_params before saving (predictions do not "
         "depend on it), or use pickle."
     )

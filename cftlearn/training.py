@@ -70,8 +70,8 @@ class NetworkTrainer(BaseEstimator):
         ``score_before`` in ``report_`` is a little too good. None trains
         ``max_epochs`` and keeps the last one.
     augment : callable, default=None
-        Replaces the ``transform`` of the classifier for the rows that are trained on,
-        and there alone: from one item (an image, a row of an array) to an array or
+        Replaces the ``input_transform`` of the classifier for the rows that are trained
+        on, and there alone: from one item (an image, a row of an array) to an array or
         tensor. It may draw from the global generators of torch, numpy and Python.
     num_workers : int, default=0
         Processes that read and transform rows; 0 reads in this one. Results do not

@@ -69,7 +69,7 @@ def make_model(quick_tuner):
     return functools.partial(
         CFTClassifier,
         conv_network,
-        transform=TRANSFORM,
+        input_transform=TRANSFORM,
         fine_tuner=quick_tuner,
         max_epochs=2,
         batch_size=16,
@@ -112,7 +112,7 @@ AS_THEY_ARE = {
 @pytest.fixture
 def expected(make_model, arrays, pictures):
     """Give the model fitted on arrays."""
-    return make_model(transform=None).fit(arrays, pictures[1])
+    return make_model(input_transform=None).fit(arrays, pictures[1])
 
 
 # ------------------------------------------------------------------- every form of X
@@ -132,7 +132,7 @@ def test_images_are_read_when_they_are_needed(
 @pytest.mark.parametrize("form", AS_THEY_ARE.values(), ids=AS_THEY_ARE)
 def test_tensors_and_datasets(make_model, arrays, pictures, expected, form):
     X = form(arrays)
-    model = make_model(transform=None).fit(X, pictures[1])
+    model = make_model(input_transform=None).fit(X, pictures[1])
     assert_array_equal(model.coef_, expected.coef_)
     assert_array_equal(model.predict_proba(X), expected.predict_proba(arrays))
     assert model.predict(X).shape == (N_ROWS, 3)
@@ -141,14 +141,16 @@ def test_tensors_and_datasets(make_model, arrays, pictures, expected, form):
 def test_a_model_of_images_takes_arrays_of_the_networks_shape(
     make_model, paths, arrays, pictures, expected
 ):
-    model = make_model().fit(paths, pictures[1]).set_params(transform=None)
+    model = make_model().fit(paths, pictures[1]).set_params(input_transform=None)
     assert_array_equal(model.predict(arrays), expected.predict(arrays))
-    with pytest.raises(ValueError, match="holds images, which need a `transform`"):
+    with pytest.raises(
+        ValueError, match="holds images, which need a `input_transform`"
+    ):
         model.predict(paths)
 
 
 def test_a_model_of_arrays_takes_images(make_model, paths, arrays, expected):
-    model = expected.set_params(transform=TRANSFORM)
+    model = expected.set_params(input_transform=TRANSFORM)
     assert_array_equal(
         model.decision_function(paths[:7]), model.decision_function(paths)[:7]
     )
@@ -163,7 +165,7 @@ def test_rows_of_arrays_may_have_a_transform(make_model, arrays, pictures, expec
         return (torch.from_numpy(row).permute(2, 0, 1) * (1 / 255) - 0.5) / 0.25
 
     X = pictures[0][..., np.newaxis]
-    model = make_model(transform=scale).fit(X, pictures[1])
+    model = make_model(input_transform=scale).fit(X, pictures[1])
     assert_allclose(model.coef_, expected.coef_, rtol=1e-3, atol=1e-4)
     assert model.n_features_in_ == 5
 
@@ -220,7 +222,7 @@ def test_validation_data_of_the_same_images(
         return extract(module, head, inputs, **options)
 
     y, y_val = split(pictures[1])
-    expected = make_model(transform=None)
+    expected = make_model(input_transform=None)
     expected.fit(arrays, y, validation_data=(arrays.copy(), y_val))
     monkeypatch.setattr(cftlearn._networks, "extract_features", count)
     model = make_model().fit(paths, y, validation_data=(again(paths), y_val))
@@ -315,7 +317,7 @@ def test_balanced_weights_reach_the_loss(make_model, arrays, pictures):
         targets = np.where(held & ~np.isnan(y), np.nan, targets)
         weights = np.nansum(targets == 0, axis=0) / np.nansum(targets == 1, axis=0)
         for pos_weight in ("balanced", weights):
-            model = make_model(transform=None, unknown=unknown)
+            model = make_model(input_transform=None, unknown=unknown)
             model.set_params(trainer__pos_weight=pos_weight)
             model.fit(arrays, y_fit, validation_data=(arrays, y_val))
             losses[unknown, str(pos_weight)] = model.history_[0]["loss"]
@@ -337,7 +339,7 @@ def test_early_stopping_in_a_fit(make_model, paths, pictures):
 def test_every_row_is_read_as_often_as_is_needed(make_model, arrays, pictures):
     """The trial of one row, two epochs and their scores, and the features, once."""
     data = Pictures(arrays)
-    model = make_model(transform=None).fit(data, pictures[1])
+    model = make_model(input_transform=None).fit(data, pictures[1])
     scored = len(
         np.flatnonzero(~np.isnan(pictures[1]).all(axis=1))
     )  # at most: the rows with a label held out
@@ -384,7 +386,7 @@ def test_a_loss_that_is_not_finite_names_the_image(make_model, paths, pictures):
         wrong = np.array_equal(np.asarray(image)[..., 0], pictures[0][41])
         return torch.full_like(pixels, np.inf) if wrong else pixels
 
-    model = make_model(transform=spoil, batch_size=1)
+    model = make_model(input_transform=spoil, batch_size=1)
     with pytest.raises(NonFiniteLossError, match=r"rows 41 \('.*041\.png'\)"):
         model.fit(paths, np.nan_to_num(pictures[1]))
 
@@ -411,9 +413,13 @@ def test_lengths_must_agree(make_model, paths, folder, pictures):
 
 
 def test_a_transform_that_is_none(make_model, paths, pictures):
-    with pytest.raises(ValueError, match="holds images, which need a `transform`"):
-        make_model(transform=None).fit(paths, pictures[1])
-    with pytest.raises(ValueError, match="'transform' parameter of CFTClassifier"):
-        make_model(transform="resize").fit(paths, pictures[1])
+    with pytest.raises(
+        ValueError, match="holds images, which need a `input_transform`"
+    ):
+        make_model(input_transform=None).fit(paths, pictures[1])
+    with pytest.raises(
+        ValueError, match="'input_transform' parameter of CFTClassifier"
+    ):
+        make_model(input_transform="resize").fit(paths, pictures[1])
     with pytest.raises(ValueError, match="'trainer' parameter of CFTClassifier"):
         make_model(trainer="adam").fit(paths, pictures[1])

@@ -391,12 +391,10 @@ def test_trainers_are_saved(tmp_path, network_model, network_factory):
 
 def test_transforms_of_images_are_saved(tmp_path, model, partial_problem):
     transform = ImageTransform((32, 48), mode="L", mean=(0.5,), std=0.25, crop=0.9)
-    save_model(model.set_params(transform=transform), tmp_path / "model")
-    assert load_model(tmp_path / "model").transform == transform
-    model.set_params(transform=np.asarray)
-    match = (
-        r"`transform` must be text, .* got .*Pass a cftlearn.images.ImageTransform; or"
-    )
+    save_model(model.set_params(input_transform=transform), tmp_path / "model")
+    assert load_model(tmp_path / "model").input_transform == transform
+    model.set_params(input_transform=np.asarray)
+    match = r"`input_transform` must be text, .* got .*Pass a cftlearn\.images\.Image"
     with pytest.raises(TypeError, match=match):
         save_model(model, tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -26,7 +26,8 @@ from cftlearn._optimization import (
     parameter_groups,
     positive_weights,
 )
-from cftlearn._training import HeldOut, TrainingPlan, make_loss, train_network
+from cftlearn._training import train_network
+from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.metrics import (

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cftlearn._inputs import read_inputs
-from cftlearn._training import TrainingPlan, make_loss, train_network
+from cftlearn._training import train_network
+from cftlearn._training_plan import TrainingPlan, make_loss
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
 
