@@ -1,8 +1,7 @@
 """Stage one: train a network on labels of which some are unknown."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,7 +80,7 @@ def train_network(
         unit="step",
         disable=None if plan.verbose else True,
     )
-    with progress, seeded_torch(plan.seed), _quiet_schedule():
+    with progress, seeded_torch(plan.seed):
         load_state(place, state)
         progress.update(n_steps * len(state.history))
         while not _is_over(state, plan):
@@ -166,16 +165,14 @@ def _train_epoch(
                 value = float(part.detach())
                 if not np.isfinite(value):
                     where = f"epoch {epoch}, batch {batch.number}"
-                    raise NonFiniteLossError(
-                        _non_finite(value, where, inputs, batch.rows, plan)
-                    )
+                    places = places_of(inputs, _suspects(batch.rows, X))
+                    raise NonFiniteLossError(_non_finite(value, where, places, plan))
                 state.scaler.scale(part * batch.share).backward()
                 loss += value * batch.share
             rate = float(state.optimizer.param_groups[0]["lr"])
             if step:
-                _make_step(state, plan)
                 losses.append(loss)
-            state.schedule.step()
+            _move_on(state, bool(step) and _make_step(state, plan))
             progress.update()
     mean = float(np.mean(losses)) if losses else 0.0
     return {"epoch": epoch, "loss": mean, "learning_rate": rate}
@@ -199,7 +196,9 @@ def _steps_of_epoch(
     return steps
 
 
-def _make_step(state: TrainingState, plan: TrainingPlan) -> None:
+def _make_step(state: TrainingState, plan: TrainingPlan) -> bool:
+    """Move the weights; False if the scaled gradients were too large for it."""
+    scale = state.scaler.get_scale()
     if plan.trainer.gradient_clip is not None:
         state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(state.network.parameters(), plan.trainer.gradient_clip)
@@ -207,6 +206,7 @@ def _make_step(state: TrainingState, plan: TrainingPlan) -> None:
     state.scaler.update()
     if state.average is not None:
         state.average.update(state.network)
+    return bool(state.scaler.get_scale() >= scale)
 
 
 def _batch_loss(
@@ -253,23 +253,23 @@ def _shown(record: dict[str, Any]) -> dict[str, str]:
     return {"epoch": str(record["epoch"])} | shown
 
 
-@contextmanager
-def _quiet_schedule() -> Iterator[None]:
-    """Let a schedule move on where the optimizer had nothing to do at first."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
-        yield
+def _move_on(state: TrainingState, stepped: bool) -> None:
+    """Move the schedule on, also where the optimizer had nothing to do."""
+    with warnings.catch_warnings() if not stepped else nullcontext():
+        if not stepped:
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+        state.schedule.step()
 
 
-def _non_finite(
-    value: float,
-    where: str,
-    inputs: Inputs,
-    rows: NDArray[np.intp],
-    plan: TrainingPlan,
-) -> str:
+def _suspects(rows: NDArray[np.intp], X: Tensor) -> NDArray[np.intp]:
+    """Give the rows whose inputs are not finite, or all if these all are."""
+    wrong = ~torch.isfinite(X).flatten(1).all(dim=1).cpu().numpy()
+    return rows[wrong] if wrong.any() else rows
+
+
+def _non_finite(value: float, where: str, places: str, plan: TrainingPlan) -> str:
     half = " pass amp=False," if plan.trainer.amp else ""
     return (
-        f"The loss must be finite; got {value} in {where} ({places_of(inputs, rows)}). "
-        f"Lower `learning_rate`,{half} or check these rows."
+        f"The loss must be finite; got {value} in {where} ({places}). Lower "
+        f"`learning_rate`,{half} or check these rows."
     )

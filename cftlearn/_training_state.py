@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -227,18 +226,25 @@ def _described(value: Any) -> Any:
         return tuple(_described(part) for part in value)
     if isinstance(value, (str, np.ndarray)):
         return value
-    if isinstance(value, Callable) and hasattr(value, "__qualname__"):  # type: ignore[arg-type]
+    if hasattr(value, "__qualname__"):  # a function or class
         return f"{value.__module__}.{value.__qualname__}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    settings = {
+        name: setting
+        for name, setting in sorted(getattr(value, "__dict__", {}).items())
+        if isinstance(setting, (bool, int, float, str, tuple))
+    }
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{value!r} {settings}")
 
 
 def _fingerprint(inputs: Inputs) -> str:
     """Tell inputs from others: by their numbers, by their paths, or by how many."""
+    transform = _described(inputs.transform)
     if isinstance(inputs, ArrayInputs):
         array = inputs.items
         flat = array.reshape(len(array), -1) if array.ndim != 2 else array
-        return digest(digest_of_rows(flat), array.shape, inputs.rows)
-    return digest(inputs.rows, None if inputs.paths is None else list(inputs.paths))
+        return digest(digest_of_rows(flat), array.shape, inputs.rows, transform)
+    paths = None if inputs.paths is None else list(inputs.paths)
+    return digest(inputs.rows, paths, transform)
 
 
 def _bytes(tensor: torch.Tensor) -> NDArray[np.uint8]:

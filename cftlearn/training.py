@@ -60,7 +60,8 @@ class NetworkTrainer(BaseEstimator):
         negatives with ``unknown="negative"``. It is kept within 0.01 and 100, and is
         1 where a category lacks one of the two.
     validate : bool, default=True
-        After every epoch, score the network on the labels held out of stage one.
+        After every epoch, score the network on the labels held out of stage one; this
+        costs a forward pass over their rows. False saves it.
     monitor : {"score", "loss"}, default="score"
         Which one of these ``patience`` looks at: the mean objective of the fine-tuner
         over categories, or the loss.
@@ -81,7 +82,9 @@ class NetworkTrainer(BaseEstimator):
     checkpoint : str or path-like, default=None
         Folder, for one fit alone, into which the state of the training goes after
         every epoch. The same fit goes on from there: on a CPU, it ends bit for bit as
-        if it never had been stopped. Needs a ``random_state``.
+        if it never had been stopped. Needs a ``random_state``. Another fit is refused;
+        arrays are told by their numbers, images by their paths, other inputs by their
+        length, functions by their names.
 
     See Also
     --------

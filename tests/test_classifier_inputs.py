@@ -386,7 +386,7 @@ def test_a_loss_that_is_not_finite_names_the_image(make_model, paths, pictures):
         wrong = np.array_equal(np.asarray(image)[..., 0], pictures[0][41])
         return torch.full_like(pixels, np.inf) if wrong else pixels
 
-    model = make_model(input_transform=spoil, batch_size=1)
+    model = make_model(input_transform=spoil)
     with pytest.raises(NonFiniteLossError, match=r"rows 41 \('.*041\.png'\)"):
         model.fit(paths, np.nan_to_num(pictures[1]))
 

@@ -30,6 +30,7 @@ from cftlearn._training import train_network
 from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.losses import PartialAsymmetricLoss
 from cftlearn.metrics import (
     partial_average_precision_score,
     partial_roc_auc_score,
@@ -550,10 +551,9 @@ def test_a_loss_that_is_not_finite_names_files(module, problem, tmp_path):
         return np.full(6, np.nan, np.float32) if pixels[0] == 120 else pixels / 255
 
     inputs = read_inputs(paths, spoil)
-    plan = replace(PLAN, batch_size=1)
     message = r"\(rows 3 \('.*röntgen 3\.png'\)\)\. Lower"
     with pytest.raises(NonFiniteLossError, match=message):
-        train_network(module, inputs, np.ones((6, 3)), plan)
+        train_network(module, inputs, np.ones((6, 3)), PLAN)
 
 
 def test_logits_of_held_out_rows_must_be_finite(problem, module, held_out):
@@ -682,6 +682,14 @@ def test_a_killed_fit_ends_the_same_bit_for_bit(tmp_path, quick_tuner):
     assert_array_equal(resumed.coef_, plain.coef_)
     with pytest.raises(ValueError, match=r"differs in: .*\bseed\b"):
         resumed.set_params(random_state=1).fit(X, y)
+
+
+def test_losses_differ_by_their_settings(problem, module, tmp_path):
+    one, other = PartialAsymmetricLoss(), PartialAsymmetricLoss(gamma_negative=2.0)
+    train(module, *problem, plan=replace(PLAN, loss=one), checkpoint=tmp_path)
+    train(module, *problem, plan=replace(PLAN, loss=one), checkpoint=tmp_path)
+    with pytest.raises(ValueError, match=r"differs in: loss\."):
+        train(module, *problem, plan=replace(PLAN, loss=other), checkpoint=tmp_path)
 
 
 CHANGES = {
