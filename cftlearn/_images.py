@@ -28,12 +28,16 @@ _STRANGERS = (
         b"version https://git-lfs",
         "is a pointer of Git LFS, not the image. Run git lfs pull",
     ),
-    (0, b"<", "is a page of text, not an image: its download failed. Fetch it again"),
+    (
+        0,
+        b"<",
+        "is text (HTML or SVG), not pixels. Fetch it again if its download failed",
+    ),
     (
         4,
         b"ftyp",
-        "is a HEIF image, which pillow does not read by itself. Convert it to PNG or "
-        "JPEG, or call pillow_heif.register_heif_opener() first",
+        "is a HEIF image or a film, which pillow does not read by itself. Convert it "
+        "to PNG or JPEG, or call pillow_heif.register_heif_opener() first",
     ),
 )
 # Photographs whose further frames are previews or depth maps of the first one.
@@ -154,15 +158,16 @@ def _check_frames(image: Any, subject: str) -> None:
 
 def _reason(path: Path, error: Exception) -> str:
     """Say in a few words why a file could not be read, and what to do."""
-    if not path.exists():
+    try:
+        if path.is_dir():
+            return "is a folder. Pass the folder itself to read all images below it"
+        with path.open("rb") as file:
+            start = file.read(132)
+    except FileNotFoundError:
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
         return f"does not exist{where}. Check the path"
-    if path.is_dir():
-        return "is a folder. Pass the folder itself as `X` to read all images below it"
-    if isinstance(error, PermissionError):
-        return "may not be read. Check its permissions"
-    with path.open("rb") as file:
-        start = file.read(132)
+    except (OSError, ValueError) as failure:
+        return f"cannot be opened ({failure}). Check its name and its permissions"
     if not start:
         return "is empty (0 bytes). Copy it again, or leave it out"
     for offset, mark, reason in _STRANGERS:

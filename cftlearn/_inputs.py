@@ -391,7 +391,7 @@ def _wrap_images(
 
 
 def _check_files(paths: Sequence[str], name: str) -> None:
-    missing = [row for row, path in enumerate(paths) if not Path(path).is_file()]
+    missing = [row for row, path in enumerate(paths) if not _is_file(path)]
     if not missing:
         return
     first = paths[missing[0]]
@@ -401,6 +401,13 @@ def _check_files(paths: Sequence[str], name: str) -> None:
         f"the first is row {missing[0]} ({first!r}){where}. Check the folder, or leave "
         "these rows out."
     )
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name too long, as texts are
+        return False
 
 
 def _image_files(folder: Path, name: str) -> list[str]:

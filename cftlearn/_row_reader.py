@@ -1,5 +1,7 @@
 """Read batches of items, here or in other processes, each item under its own seed."""
 
+import multiprocessing
+import pickle
 import random
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -92,9 +94,13 @@ def read_batches(
 
     Raises
     ------
+    TypeError
+        If a transform cannot be sent to other processes.
     RuntimeError
         If a process ends.
     """
+    if num_workers:
+        _check_travels(transform)
     loader: DataLoader[ReadBatch] = DataLoader(
         _RowReader(items, transform),  # type: ignore[arg-type]
         batch_sampler=_SeededBatches(batches, seed),
@@ -213,6 +219,19 @@ def _mismatches(rows: list[int], tensors: list[Tensor]) -> list[ReadFailure]:
             )
             return [ReadFailure(row, "shape", message, first_row=rows[0])]
     return []
+
+
+def _check_travels(transform: Transform | None) -> None:
+    """Refuse what other processes would not get, where they inherit nothing."""
+    if multiprocessing.get_start_method() == "fork":
+        return
+    try:
+        pickle.dumps(transform)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            f"The transform must be one that pickle can send to other processes; "
+            f"{error}. Define it at the top of a module, or pass num_workers=0."
+        ) from error
 
 
 def _as_it_is(read: Any) -> Any:

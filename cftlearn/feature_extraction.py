@@ -65,8 +65,9 @@ class TorchFeatureExtractor(
         Compute in half precision where torch holds it safe: bfloat16, or float16 on
         GPUs without it. Features lose digits and stay float32.
     num_workers : int, default=0
-        Processes that read and transform rows; 0 does so between batches. Features do
-        not depend on it, unless a transform or Dataset keeps a generator of its own.
+        Processes that read and transform rows, each two batches ahead; 0 reads between
+        batches. Features do not depend on it, unless a transform or Dataset keeps a
+        generator of its own.
     out : str or path, default=None
         A ``.npy`` file to write features to, for more than fit in memory; the result is
         a memory map of it. A killed extraction goes on where it was when it is called
@@ -75,7 +76,8 @@ class TorchFeatureExtractor(
         paths, a Dataset only by its class and length. Anything else there is refused,
         so give every ``X`` its own file.
     dtype : {"float32", "float16"}, default='float32'
-        How ``out`` stores them; half as much for half precision.
+        How ``out`` stores them. Half precision takes half the room; the fine-tuner
+        reads it some rows at a time, and needs ``coef_init`` then.
     on_error : {"raise", "skip"}, default='raise'
         What to do with image files that cannot be read. ``"skip"`` leaves their rows
         out, so there are fewer features than labels: take ``y[extractor.kept_]``.

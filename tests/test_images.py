@@ -173,9 +173,9 @@ def test_modes_that_pillow_cannot_convert_are_refused(tmp_path, monkeypatch):
         ),
         (
             b"\n <!DOCTYPE html><html>",
-            r"is a page of text, not an image: its download failed\. Fetch it again",
+            r"is text \(HTML or SVG\), not pixels\. Fetch it",
         ),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIF image"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIF image or a film"),
         (b"PK\x03\x04 and so on", "is not an image that pillow can read"),
         (b"\x93NUMPY", "is not an image that pillow can read"),
     ],
@@ -205,6 +205,11 @@ def test_missing_files_and_folders_are_told_apart(tmp_path, monkeypatch):
         read_image("a.png")
     with pytest.raises(ImageFileError, match=r"is a folder\. Pass the folder"):
         read_image(tmp_path)
+    for path in ("a" * 300, "a\0b"):
+        with pytest.raises(
+            ImageFileError, match=r"cannot be opened \(.*\)\. Check its"
+        ):
+            read_image(path)
 
 
 def test_images_too_large_are_refused_and_large_ones_read_quietly(

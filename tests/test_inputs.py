@@ -385,6 +385,8 @@ def test_missing_files_are_told_at_once(folder, monkeypatch):
     with pytest.raises(ImageFileError, match=message):
         read_inputs(X, Pixels())
     assert len(read_inputs(X, Pixels(), check_files=False)) == 3
+    with pytest.raises(ImageFileError, match=r"1 of 1 are none"):
+        read_inputs(["a text, not a path " * 20], Pixels())
 
 
 def test_a_single_file_is_no_folder(folder):
@@ -464,6 +466,13 @@ def test_a_failing_transform_names_the_row(folder, num_workers):
 def test_items_that_are_no_numbers_are_refused(item):
     with pytest.raises(ValueError, match=r"row 0 failed: TypeError: got \w+\. Make a"):
         read(read_inputs(Squares(1, lambda _: item)))
+
+
+def test_transforms_that_cannot_travel_are_refused(folder, monkeypatch):
+    monkeypatch.setattr("multiprocessing.get_start_method", lambda: "spawn")
+    inputs = read_inputs(folder, lambda image: image)
+    with pytest.raises(TypeError, match=r"pickle can send .* or pass num_workers=0"):
+        list(inputs.batches(inputs.in_order(4), num_workers=1))
 
 
 def leave(_):
