@@ -20,9 +20,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from cftlearn._initial_rows import logistic_rows
+from cftlearn._inputs import read_inputs
 from cftlearn._networks import extract_features, head_rows
 from cftlearn._seeding import category_seeds
-from cftlearn._training import TrainingPlan, make_loss, prepare_network
+from cftlearn._stage_one import prepare_network
+from cftlearn._training_plan import TrainingPlan, make_loss
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels
 from cftlearn.labels import check_partial_labels, hide_labels
@@ -221,10 +223,13 @@ def _train(
         seed=seed,
         device="cpu",
     )
-    network, head, _ = prepare_network(make_network, None, X, targets, plan, train=True)
+    inputs = read_inputs(X)
+    network, head, _ = prepare_network(
+        make_network, None, inputs, targets, plan, train=True
+    )
     Z, Z_test = (
         extract_features(network, head, x, batch_size=512, device="cpu")
-        for x in (X, X_test)
+        for x in (inputs, read_inputs(X_test))
     )
     return Z, Z_test, *head_rows(network, head)
 

@@ -1,6 +1,5 @@
 """Finished categories on disk, so that a killed fit can go on where it was."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -8,18 +7,21 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, Self
-from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._category_data import CategoryData
-from cftlearn._stored_features import batches
+from cftlearn._signed_folders import (
+    digest,
+    digest_of_rows,
+    sign_folder,
+    write_whole,
+)
 from cftlearn.base import CategorySolver
 from cftlearn.metrics._objectives import Objective
 
-_FIT_FILE = "fit.json"
 _PLAIN = "plain"  # the array that holds everything which is not an array, as JSON
 
 
@@ -69,23 +71,22 @@ def checkpoint_places(
     arrays = [(data.y, data.y_val, data.unseen) for data in categories]
     fit = {
         "version": version("cftlearn"),
-        "solver": _digest(
+        "solver": digest(
             pooled,
             [(type(solver).__qualname__, solver.get_params()) for solver in solvers],
         ),
         "objective": objective.name,
         "refit": str(refit),
-        "categories": _digest([data.name for data in categories]),
-        "seed": _digest([data.seed for data in categories]),
-        "features": _digest_of_rows(first.Z),
-        "validation features": "" if first.same_rows else _digest_of_rows(first.Z_val),
-        "labels": _digest(*chain.from_iterable(arrays)),
-        "trained rows": _digest(*((data.coef, data.intercept) for data in categories)),
+        "categories": digest([data.name for data in categories]),
+        "seed": digest([data.seed for data in categories]),
+        "features": digest_of_rows(first.Z),
+        "validation features": "" if first.same_rows else digest_of_rows(first.Z_val),
+        "labels": digest(*chain.from_iterable(arrays)),
+        "trained rows": digest(*((data.coef, data.intercept) for data in categories)),
     }
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    _check_fit(root, fit)
-    return {data.name: root / f"{_digest(data.name)[:20]}.npz" for data in categories}
+    sign_folder(root, fit)
+    return {data.name: root / f"{digest(data.name)[:20]}.npz" for data in categories}
 
 
 def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
@@ -109,44 +110,8 @@ def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
     arrays, plain = made.pack()
     contents: dict[str, Any] = {_PLAIN: np.array(json.dumps(plain, default=_as_plain))}
     contents |= arrays
-    _write(place, lambda file: np.savez(file, **contents))
+    write_whole(place, lambda file: np.savez(file, **contents))
     return made
-
-
-def _check_fit(root: Path, fit: dict[str, str]) -> None:
-    """Sign a new folder; refuse one that another fit has signed."""
-    note = root / _FIT_FILE
-    if not note.exists():
-        text = json.dumps(fit, indent=1).encode()
-        _write(note, lambda file: file.write(text), replaces=False)
-    try:
-        other = dict(json.loads(note.read_text()))  # perhaps of a fit that was faster
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`checkpoint` must name a folder of ours; {str(note)!r} is not. Name "
-            "another folder."
-        ) from error
-    changed = [name for name in fit if other.get(name) != fit[name]]
-    if changed:
-        raise ValueError(
-            f"`checkpoint` must name a new folder, or that of the same fit; "
-            f"{str(root)!r} holds a fit that differs in: {', '.join(changed)}. Name "
-            "another folder, or delete this one."
-        )
-
-
-def _digest(*parts: object) -> str:
-    """Give a fingerprint of arrays, and of what has a text."""
-    total = hashlib.sha256()
-    for part in parts:
-        if isinstance(part, np.ndarray):
-            total.update(f"{part.dtype.str} {part.shape}".encode())
-            total.update(np.ascontiguousarray(part).data)
-        elif isinstance(part, tuple):
-            total.update(_digest(*part).encode())
-        else:
-            total.update(repr(part).encode())
-    return total.hexdigest()
 
 
 def _as_plain(value: Any) -> Any:
@@ -188,37 +153,3 @@ def finished(place: Path, kind: type[Storable]) -> Any:
             f"A file in `checkpoint` must be a finished category; {str(place)!r} "
             f"cannot be read ({error!r}). Delete it, and the category is refitted."
         ) from error
-
-
-def _digest_of_rows(Z: Any) -> str:
-    """Give a fingerprint of a matrix that may be larger than memory."""
-    total = hashlib.sha256(f"{Z.dtype.str} {Z.shape}".encode())
-    for rows in batches(Z):
-        total.update(np.ascontiguousarray(rows).data)
-    return total.hexdigest()
-
-
-def _write(
-    place: Path, fill: Callable[[Any], object], *, replaces: bool = True
-) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    With ``replaces=False`` a file that somebody else has put there meanwhile stays.
-    """
-    beside = place.with_name(f"{place.name}.{uuid4().hex}.part")
-    try:
-        with beside.open("wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        if replaces:
-            beside.replace(place)
-        else:
-            try:
-                os.link(beside, place)
-            except FileExistsError:
-                pass  # somebody was faster
-            except OSError:
-                beside.replace(place)  # a file system without links
-    finally:
-        beside.unlink(missing_ok=True)

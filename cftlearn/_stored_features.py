@@ -182,10 +182,12 @@ def file_under(Z: object) -> np.memmap[Any, Any] | None:
     return whole if isinstance(whole, np.memmap) and whole.filename else None
 
 
-def are_same(one: Floats | StoredFeatures, other: Floats | StoredFeatures) -> bool:
-    """Tell whether two matrices hold the same, reading no more than needed."""
+def are_same(one: Any, other: Any) -> bool:
+    """Tell whether two matrices, or inputs, hold the same; read no more than needed."""
     if one is other:
         return True
+    if hasattr(one, "equals"):  # inputs of a network
+        return bool(one.equals(other))
     if one.shape != other.shape or len(one.shape) != 2:
         return one.shape == other.shape and np.array_equal(one[:], other[:])
     return all(

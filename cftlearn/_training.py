@@ -1,8 +1,8 @@
 """Stage one: train a network on labels of which some are unknown."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from contextlib import closing, nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,157 +10,210 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from cftlearn._networks import (
-    copy_or_make,
-    extract_features,
-    find_head,
-    seeded_torch,
-    to_tensor,
+from cftlearn._epoch_scores import check_patience, evaluate, gain_of, places_of
+from cftlearn._inputs import Inputs
+from cftlearn._networks import seeded_torch
+from cftlearn._optimization import MovingAverage, make_optimizer, make_schedule
+from cftlearn._training_plan import HeldOut, TrainingPlan
+from cftlearn._training_state import (
+    TrainingState,
+    load_state,
+    save_state,
+    state_place,
 )
 from cftlearn.exceptions import NonFiniteLossError
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def make_loss(loss: str | Loss) -> Loss:
-    """Turn the parameter ``loss`` of an estimator into a callable."""
-    if loss == "bce":
-        return PartialBCEWithLogitsLoss()
-    if loss == "asl":
-        return PartialAsymmetricLoss()
-    return loss  # type: ignore[return-value]
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How to train.
-
-    Attributes
-    ----------
-    loss : callable
-        Maps logits and targets (NaN left out) to a scalar tensor.
-    max_epochs, batch_size : int
-        Passes over the data, and rows at a time.
-    learning_rate : float
-        Peak of the one-cycle schedule.
-    seed : int
-        Seed of the order of rows and of the network's own randomness.
-    device : str
-        Torch device.
-    verbose : int
-        Above 0, shows a progress bar where the output is a terminal.
-    """
-
-    loss: Loss
-    max_epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    device: str
-    verbose: int = 0
-
-
-def prepare_network(
-    module: Any,
-    head: str | None,
-    X: NDArray[Any],
-    targets: NDArray[np.float64],
-    plan: TrainingPlan,
-    *,
-    train: bool,
-) -> tuple[nn.Module, str, list[dict[str, Any]]]:
-    """Copy a network, find its classification layer, and train it if asked.
-
-    One row is tried first: a wrong layer is told before an hour of training.
-    """
-    network = copy_or_make(module, plan.seed)
-    name = find_head(network, head, targets.shape[1])
-    extract_features(network, name, X[:1], batch_size=1, device=plan.device)
-    history = train_network(network, X, targets, plan) if train else []
-    return network, name, history
+class _Batch(NamedTuple):
+    number: int
+    rows: NDArray[np.intp]
+    share: float  # of the known labels of its step
 
 
 def train_network(
     network: nn.Module,
-    X: NDArray[Any],
+    inputs: Inputs,
     targets: NDArray[np.float64],
     plan: TrainingPlan,
+    held_out: HeldOut | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a network in place by AdamW under a one-cycle schedule.
+    """Train a network in place, and leave it in evaluation mode.
 
     Parameters
     ----------
     network : nn.Module
-        Maps a batch of ``X`` to logits of shape (n_rows, n_categories).
-    X : ndarray of shape (n_samples, ...)
-        Inputs.
+        Maps a batch of ``inputs`` to logits of shape (n_rows, n_categories).
+    inputs : Inputs
+        Rows.
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for cells to leave out.
     plan : TrainingPlan
         How to train.
+    held_out : HeldOut, default=None
+        What to score every epoch by; early stopping needs it.
 
     Returns
     -------
     history : list of dict, one per epoch
-        ``epoch``, mean ``loss`` of its batches, and ``learning_rate`` at its end.
+        ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
+        with ``held_out`` also ``val_loss`` and, where a category has both classes,
+        ``val_score``.
 
     Raises
     ------
     NonFiniteLossError
-        If a loss is NaN or infinite; names the epoch, the batch and its rows.
+        If a loss is NaN or infinite; names the epoch, the batch and its rows. Or a
+        logit of ``held_out`` is.
     ValueError
-        If the network's output has another shape than the targets.
+        If the network's output has another shape than the targets, early stopping
+        has nothing to go by, or the checkpoint is not of this training.
     """
+    check_patience(plan.trainer, held_out)
+    place = _place(network, inputs, targets, plan, held_out)
     network.to(plan.device).train()
-    y = torch.from_numpy(targets).float()
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(network), lr=plan.learning_rate, weight_decay=1e-2
-    )
-    n_batches = -(-len(X) // plan.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, total_steps=plan.max_epochs * n_batches
-    )
-    order = np.random.default_rng(plan.seed)
-    history = []
+    n_steps = plan.steps_of(len(inputs))
+    state = _begin(network, plan, n_steps)
+    labels = torch.from_numpy(targets).float()
     progress = tqdm(
-        total=plan.max_epochs * n_batches,
+        total=plan.max_epochs * n_steps,
         desc="training the network",
-        unit="batch",
+        unit="step",
         disable=None if plan.verbose else True,
     )
     with progress, seeded_torch(plan.seed):
-        for epoch in range(1, plan.max_epochs + 1):
-            losses = []
-            # Batches of even size: batch norm cannot train on a single row left over.
-            batches = np.array_split(order.permutation(len(X)), n_batches)
-            for batch, chosen in enumerate(batches, 1):
-                loss = _batch_loss(network, X[chosen], y[chosen], plan)
-                value = float(loss.detach())
+        load_state(place, state)
+        progress.update(n_steps * len(state.history))
+        while not _is_over(state, plan):
+            record = _train_epoch(state, inputs, labels, plan, progress)
+            if held_out is not None:
+                record |= evaluate(state.evaluated, held_out, plan, record["epoch"])
+            state.history.append(record)
+            if plan.trainer.patience is not None:
+                state.note(gain_of(record, plan.trainer.monitor))
+            save_state(place, state)
+            progress.set_postfix(_shown(record))
+    state.finish()
+    return state.history
+
+
+def _place(
+    network: nn.Module,
+    inputs: Inputs,
+    targets: NDArray[np.float64],
+    plan: TrainingPlan,
+    held_out: HeldOut | None,
+) -> Any:
+    """Name the file that training goes on from."""
+    if plan.trainer.checkpoint is None:  # or all inputs would be read for nothing
+        return None
+    return state_place(
+        plan.trainer,
+        network,
+        loss=plan.loss,
+        max_epochs=plan.max_epochs,
+        batch_size=plan.batch_size,
+        learning_rate=plan.learning_rate,
+        seed=plan.seed,
+        device=plan.device,
+        inputs=inputs,
+        labels=targets,
+        validation=() if held_out is None else held_out[:2],
+        objective=None if held_out is None else held_out.objective.name,
+    )
+
+
+def _begin(network: nn.Module, plan: TrainingPlan, n_steps: int) -> TrainingState:
+    trainer = plan.trainer
+    optimizer = make_optimizer(network, trainer, plan.learning_rate)
+    scales = trainer.amp and torch.device(plan.device).type == "cuda"
+    decay = trainer.ema_decay
+    return TrainingState(
+        network=network,
+        optimizer=optimizer,
+        schedule=make_schedule(optimizer, trainer, plan.max_epochs * n_steps),
+        scaler=torch.amp.GradScaler("cuda", enabled=scales),
+        average=None if decay is None else MovingAverage(network, decay),
+        order=np.random.default_rng(plan.seed),
+    )
+
+
+def _train_epoch(
+    state: TrainingState,
+    inputs: Inputs,
+    labels: Tensor,
+    plan: TrainingPlan,
+    progress: Any,
+) -> dict[str, Any]:
+    epoch = len(state.history) + 1
+    steps = _steps_of_epoch(state.order.permutation(len(inputs)), labels, plan)
+    read = inputs.batches(
+        (batch.rows for step in steps for batch in step),
+        transform=plan.trainer.augment,
+        num_workers=plan.trainer.num_workers,
+        seed=int(np.random.SeedSequence([plan.seed, epoch]).generate_state(1)[0]),
+    )
+    losses, rate = [], 0.0
+    state.network.train()
+    with closing(read):  # type: ignore[type-var]
+        for step in steps:
+            state.optimizer.zero_grad()
+            loss = 0.0
+            for batch in step:
+                X = next(read)[1].to(plan.device)
+                y = labels[batch.rows].to(plan.device)
+                part = _batch_loss(state.network, X, y, plan)
+                value = float(part.detach())
                 if not np.isfinite(value):
-                    raise NonFiniteLossError(_non_finite(value, epoch, batch, chosen))
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                losses.append(value)
-                progress.update()
-            history.append(
-                {
-                    "epoch": epoch,
-                    "loss": float(np.mean(losses)),
-                    "learning_rate": float(schedule.get_last_lr()[0]),
-                }
-            )
-            progress.set_postfix(epoch=epoch, loss=f"{history[-1]['loss']:.4f}")
-    network.eval()
-    return history
+                    where = f"epoch {epoch}, batch {batch.number}"
+                    places = places_of(inputs, _suspects(batch.rows, X))
+                    raise NonFiniteLossError(_non_finite(value, where, places, plan))
+                state.scaler.scale(part * batch.share).backward()
+                loss += value * batch.share
+            rate = float(state.optimizer.param_groups[0]["lr"])
+            if step:
+                losses.append(loss)
+            _move_on(state, bool(step) and _make_step(state, plan))
+            progress.update()
+    mean = float(np.mean(losses)) if losses else 0.0
+    return {"epoch": epoch, "loss": mean, "learning_rate": rate}
+
+
+def _steps_of_epoch(
+    order: NDArray[np.intp], labels: Tensor, plan: TrainingPlan
+) -> list[list[_Batch]]:
+    """Cut rows into the optimizer's steps, and these into batches with known labels."""
+    n_known = (~torch.isnan(labels)).sum(dim=1).numpy()
+    steps, number = [], 0
+    # Parts of even size: batch norm cannot train on a single row left over.
+    for rows in np.array_split(order, plan.steps_of(len(order))):
+        total = int(n_known[rows].sum())
+        step = []
+        for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
+            number += 1
+            if known := int(n_known[part].sum()):
+                step.append(_Batch(number, part, known / total))
+        steps.append(step)
+    return steps
+
+
+def _make_step(state: TrainingState, plan: TrainingPlan) -> bool:
+    """Move the weights; False if the scaled gradients were too large for it."""
+    scale = state.scaler.get_scale()
+    if plan.trainer.gradient_clip is not None:
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.network.parameters(), plan.trainer.gradient_clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    if state.average is not None:
+        state.average.update(state.network)
+    return bool(state.scaler.get_scale() >= scale)
 
 
 def _batch_loss(
-    network: nn.Module, X: NDArray[Any], targets: Tensor, plan: TrainingPlan
+    network: nn.Module, X: Tensor, targets: Tensor, plan: TrainingPlan
 ) -> Tensor:
-    logits = network(to_tensor(X, plan.device))
+    with _half_precision(plan):
+        logits = network(X)
     if not isinstance(logits, Tensor) or logits.shape != targets.shape:
         got = (
             tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -169,7 +222,7 @@ def _batch_loss(
             "`module` must return logits of shape (n_rows, n_categories), here "
             f"{tuple(targets.shape)}; got {got}."
         )
-    loss = plan.loss(logits, targets.to(plan.device))
+    loss = plan.loss(logits.float() if plan.trainer.amp else logits, targets)
     if not isinstance(loss, Tensor) or loss.ndim:
         got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise TypeError(
@@ -179,24 +232,44 @@ def _batch_loss(
     return loss
 
 
-def _parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Keep weight decay off biases and norms, which have one dimension."""
-    trainable = [p for p in network.parameters() if p.requires_grad]
-    if not trainable:
-        raise ValueError(
-            "`module` must have trainable parameters; all are frozen. Pass train=False "
-            "to refit it as it is."
-        )
-    return [
-        {"params": [p for p in trainable if p.ndim > 1]},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _half_precision(plan: TrainingPlan) -> torch.autocast:
+    kind = torch.device(plan.device).type
+    precision = torch.float16 if kind == "cuda" else torch.bfloat16
+    return torch.autocast(kind, dtype=precision, enabled=plan.trainer.amp)
 
 
-def _non_finite(value: float, epoch: int, batch: int, rows: NDArray[np.integer]) -> str:
-    shown = ", ".join(str(row) for row in np.sort(rows)[:8])
-    more = f", ... of {len(rows)}" if len(rows) > 8 else ""
+def _is_over(state: TrainingState, plan: TrainingPlan) -> bool:
+    n_epochs = len(state.history)
+    patience = plan.trainer.patience
+    if patience is not None and state.best is not None:
+        return n_epochs >= min(plan.max_epochs, state.best.epoch + patience)
+    return n_epochs >= plan.max_epochs
+
+
+def _shown(record: dict[str, Any]) -> dict[str, str]:
+    """Give what the progress bar shows of an epoch."""
+    names = [name for name in ("loss", "val_loss", "val_score") if name in record]
+    shown = {name: f"{record[name]:.4f}" for name in names}
+    return {"epoch": str(record["epoch"])} | shown
+
+
+def _move_on(state: TrainingState, stepped: bool) -> None:
+    """Move the schedule on, also where the optimizer had nothing to do."""
+    with warnings.catch_warnings() if not stepped else nullcontext():
+        if not stepped:
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+        state.schedule.step()
+
+
+def _suspects(rows: NDArray[np.intp], X: Tensor) -> NDArray[np.intp]:
+    """Give the rows whose inputs are not finite, or all if these all are."""
+    wrong = ~torch.isfinite(X).flatten(1).all(dim=1).cpu().numpy()
+    return rows[wrong] if wrong.any() else rows
+
+
+def _non_finite(value: float, where: str, places: str, plan: TrainingPlan) -> str:
+    half = " pass amp=False," if plan.trainer.amp else ""
     return (
-        f"The loss must be finite; got {value} in epoch {epoch}, batch {batch} (rows "
-        f"{shown}{more}). Lower `learning_rate`, or check these rows."
+        f"The loss must be finite; got {value} in {where} ({places}). Lower "
+        f"`learning_rate`,{half} or check these rows."
     )

@@ -245,13 +245,13 @@ class PartialLabelMixin:
 
     def _read_validation(
         self,
-        X: ArrayLike,
-        inputs: NDArray[Any],
+        X: Any,
+        inputs: Any,
         labels: PartialLabels,
-        validation_data: tuple[ArrayLike, ArrayLike],
-        read: Callable[[ArrayLike], NDArray[Any]],
+        validation_data: tuple[Any, ArrayLike],
+        read: Callable[[Any], Any],
         name: str,
-    ) -> tuple[NDArray[Any], PartialLabels]:
+    ) -> tuple[Any, PartialLabels]:
         """Read ``validation_data``; its inputs are ``inputs`` itself if equal to them.
 
         Where the rows are the same, a label must not be both fitted and chosen by.

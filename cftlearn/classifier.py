@@ -10,23 +10,27 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._seeding import category_seeds
+from cftlearn._stage_two import prepare_fine_tuner
 from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.metrics import partial_roc_auc_score
+from cftlearn.metrics._objectives import make_objective
 from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
+from cftlearn.training import NetworkTrainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = ["CFTClassifier"]
 
+_PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
     "`train=False`: labels of `y` that the network was trained on cannot choose refits "
     "honestly. Pass validation_data=(X_val, y_val) that it never saw."
@@ -64,7 +68,13 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
     batch_size : int, default=128
         Rows at a time, for training and for extracting features.
     learning_rate : float, default=0.002
-        Peak of the one-cycle schedule of AdamW, above 0.
+        Peak of the schedule, by default one cycle of AdamW; above 0.
+    input_transform : callable, default=None
+        Makes the network's input of one item of ``X``, which images need:
+        :class:`cftlearn.images.ImageTransform`, or one of torchvision.
+    trainer : NetworkTrainer, default=None
+        Finer parameters of training a network, which ``trainer__weight_decay`` and the
+        like reach in a grid search. None takes its defaults.
     fine_tuner : CategoryWiseFineTuner, default=None
         How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
         None takes its defaults.
@@ -102,15 +112,17 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         See :class:`CategoryWiseFineTuner`.
     history_ : list of dict
         Stage one's epochs (``stage="train"``: ``epoch``, ``loss``,
-        ``learning_rate``), then the fine-tuner's iterations (``stage="cft"``).
+        ``learning_rate`` and, from the labels held out, ``val_loss`` and
+        ``val_score``), then the fine-tuner's iterations (``stage="cft"``).
     n_features_in_ : int
-        Length of the second axis of ``X`` in ``fit``.
+        Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where ``X`` has string column names.
 
     See Also
     --------
     CategoryWiseFineTuner : Stage two alone, as a transformer of features.
+    cftlearn.training.NetworkTrainer : The finer parameters of stage one.
 
     References
     ----------
@@ -129,7 +141,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
     module_: Any  # a torch.nn.Module, or None; annotated without importing torch
     head_: Any
-    _input_shape: Any  # of a network's rows; None for features
+    _input_shape: Any  # of a network's rows, () if read when needed; None for features
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
@@ -140,6 +152,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "input_transform": [callable, None],
+        "trainer": [NetworkTrainer, None],
         "fine_tuner": [CategoryWiseFineTuner, None],
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -160,6 +174,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         max_epochs: int = 20,
         batch_size: int = 128,
         learning_rate: float = 2e-3,
+        input_transform: Callable[[Any], Any] | None = None,
+        trainer: NetworkTrainer | None = None,
         fine_tuner: CategoryWiseFineTuner | None = None,
         threshold: float | ArrayLike = 0.5,
         validation_fraction: float = 0.25,
@@ -176,6 +192,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.input_transform = input_transform
+        self.trainer = trainer
         self.fine_tuner = fine_tuner
         self.threshold = threshold
         self.validation_fraction = validation_fraction
@@ -185,12 +203,12 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self.verbose = verbose
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, those of the fine-tuner by ``fine_tuner__<name>``.
+        """Set parameters, also ``fine_tuner__<name>`` and ``trainer__<name>``.
 
         Parameters
         ----------
         **params : dict
-            A fine-tuner is made where there is none.
+            A fine-tuner, or a trainer, is made where there is none.
 
         Returns
         -------
@@ -202,24 +220,28 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         ValueError
             If there is no such parameter.
         """
-        nested = any(name.startswith("fine_tuner__") for name in params)
-        if nested and params.get("fine_tuner", self.fine_tuner) is None:
-            params["fine_tuner"] = CategoryWiseFineTuner()
+        for part, make in _PARTS.items():
+            nested = any(name.startswith(f"{part}__") for name in params)
+            if nested and params.get(part, getattr(self, part)) is None:
+                params[part] = make()
         return super().set_params(**params)
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike,
         *,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Run both stages.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Features; with a ``module``, its inputs with rows first (images, say).
+        X : array-like, Tensor, paths, folder, images or Dataset
+            Features of shape (n_samples, n_features). With a ``module``, its inputs
+            with rows first, of shape (n_samples, ...); or image paths, one folder of
+            images in the order of their names, PIL images, or a torch Dataset, which
+            are read when they are needed.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
@@ -240,6 +262,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             the network does not fit them.
         NonFiniteLossError
             If training meets a loss that is NaN or infinite.
+        ImageFileError
+            If an image cannot be read.
 
         Warns
         -----
@@ -249,12 +273,15 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``train=False`` and there is no ``validation_data``.
         """
         self._validate_params()
+        (self.trainer or NetworkTrainer())._check(self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
         check_threshold(self.threshold, len(self.categories_))
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
-        tuner = self._make_fine_tuner(int(tuner_seed))
+        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
+        prepare_fine_tuner(tuner, self, int(tuner_seed))
+        objective = make_objective(tuner.objective)
         self.module_ = self.head_ = None
         if tuner.cross_fit is not None:
             self._store(tuner.fit(inputs, labels, validation_data=validation_data), [])
@@ -268,19 +295,21 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
-        unseen = held_out if inputs_val is inputs else None
-        targets = stage_one_targets(fitted, unseen, unknown=self.unknown)
+        excluded = held_out if inputs_val is inputs else None
+        targets = stage_one_targets(fitted, excluded, unknown=self.unknown)
         if self.module is None:
             Z, Z_val, stage_one = inputs, inputs_val, []
             if tuner.coef_init is None:
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            from cftlearn._networks import head_rows
+            from cftlearn._stage_one import fit_network
 
-            stage_one = self._make_network(inputs, targets, int(network_seed))
-            coef, intercept = head_rows(self.module_, self.head_)
-            tuner.set_params(coef_init=coef, intercept_init=intercept)
+            unseen = inputs_val, held_out, objective
+            made = fit_network(self, inputs, targets, unseen, int(network_seed))
+            self.module_, self.head_, self.device_ = made[:3]
+            tuner.set_params(coef_init=made.coef, intercept_init=made.intercept)
+            stage_one = made.history
             Z = self._features(inputs)
             Z_val = Z if inputs_val is inputs else self._features(inputs_val)
             if not self.train and validation_data is None:
@@ -289,12 +318,12 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         self._store(tuner, stage_one)
         return self
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the logits of every category.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : array-like, Tensor, paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -315,16 +344,17 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             logits = self.fine_tuner_.transform(inputs)
         else:  # some rows at a time: features may take more room than inputs
             rows = gen_batches(len(inputs), 32 * self.batch_size)
-            features = (self._features(inputs[some]) for some in rows)
+            every = np.arange(len(inputs))
+            features = (self._features(inputs.take(every[some])) for some in rows)
             logits = np.concatenate([self.fine_tuner_.transform(Z) for Z in features])
         return logits.ravel() if self._is_binary() else logits
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Compute probabilities.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : array-like, Tensor, paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -343,12 +373,12 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         proba = expit(self.decision_function(X))
         return np.column_stack([1 - proba, proba]) if self._is_binary() else proba
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Decide every category by ``threshold``.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : array-like, Tensor, paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -368,14 +398,14 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         decided = (proba >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+    def score(self, X: Any, y: ArrayLike) -> float:
         """Compute the mean ROC AUC over known labels.
 
         Not the accuracy: that has no meaning where most labels are unknown.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+        X : array-like, Tensor, paths, folder, images or Dataset
             Inputs, as in ``fit``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             Labels, NaN unknown.
@@ -415,80 +445,33 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         from cftlearn._networks import with_rows
 
-        if self.module_ is None:
-            blank = nn.Linear(self.coef_.shape[1], self.coef_.shape[0])
-            return with_rows(blank, "", self.coef_, self.intercept_).eval()
-        return with_rows(self.module_, self.head_, self.coef_, self.intercept_).eval()
+        network, head = self.module_, self.head_
+        if network is None:
+            network, head = nn.Linear(*self.coef_.shape[::-1]), ""
+        return with_rows(network, head, self.coef_, self.intercept_).eval()
 
-    def _read_inputs(self, X: ArrayLike, *, reset: bool = False) -> NDArray[Any]:
+    def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         if (self.module if reset else self._input_shape) is None:
             self._input_shape = None
             return self._read_matrix(X, "X", reset=reset)
-        shape = np.shape(X)
-        wanted = shape[1:] if reset else self._input_shape
-        if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
-            raise ValueError(
-                f"`X` must hold rows of shape {wanted} as in `fit`, rows first; got "
-                f"shape {shape}. Pass x[np.newaxis] for a single row x."
-            )
-        inputs = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
+        from cftlearn._stage_one import read_network_inputs
+
+        shape = None if reset else self._input_shape
+        inputs = read_network_inputs(self, X, self.input_transform, shape)
         if reset:
-            self._input_shape = inputs.shape[1:]
+            self._input_shape = inputs.row_shape or ()
         return inputs
 
-    def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
-        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        own_rows = tuner.coef_init is not None
-        if own_rows and self.module is not None:
-            raise ValueError(
-                "The rows to start from come from the network; `fine_tuner` must not "
-                "set `coef_init` where there is a `module`."
-            )
-        if self.module is None and not self.train and not own_rows:
-            raise ValueError(
-                "`train=False` without a `module` needs rows to start from. Pass "
-                "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
-            )
-        if tuner.cross_fit and (self.module is not None or self.unknown == "ignore"):
-            raise ValueError(
-                "`fine_tuner` must have cross_fit=None with a `module`, and with "
-                f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
-            )
-        if self.random_state is None or tuner.random_state is not None:
-            tuner._check_seed()  # now, not after hours of training
-        if tuner.random_state is None:
-            tuner.set_params(random_state=seed)
-        if tuner.n_jobs is None:
-            tuner.set_params(n_jobs=self.n_jobs)
-        return tuner.set_params(verbose=max(tuner.verbose, self.verbose))
-
-    def _make_network(
-        self, X: NDArray[Any], targets: NDArray[np.float64], seed: int
-    ) -> list[dict[str, Any]]:
-        """Copy the network, and train it if asked; return the history of stage one."""
-        from cftlearn._devices import resolve_device
-        from cftlearn._training import TrainingPlan, make_loss, prepare_network
-
-        self.device_ = resolve_device(self.device)
-        plan = TrainingPlan(
-            loss=make_loss(self.loss),
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            seed=seed,
-            device=self.device_,
-            verbose=self.verbose,
-        )
-        self.module_, self.head_, history = prepare_network(
-            self.module, self.head, X, targets, plan, train=self.train
-        )
-        return history
-
-    def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
+    def _features(self, inputs: Any) -> NDArray[np.float32]:
         from cftlearn._networks import extract_features
 
         return extract_features(
-            self.module_, self.head_, X, batch_size=self.batch_size, device=self.device_
+            self.module_,
+            self.head_,
+            inputs,
+            batch_size=self.batch_size,
+            device=self.device_,
+            num_workers=self.trainer.num_workers if self.trainer else 0,
         )
 
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> None:

@@ -120,6 +120,10 @@ default='bilinear'
         values = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
+    def __sklearn_clone__(self) -> Self:
+        """Give this one again where an estimator is cloned: it cannot be changed."""
+        return self
+
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the result, in pixels."""

@@ -21,7 +21,9 @@ from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.images import ImageTransform
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
+from cftlearn.training import NetworkTrainer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +36,7 @@ Arrays = dict[str, NDArray[Any]]
 _FORMAT = 1
 _DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
 _MEMBERS = "members"  # of an ensemble: a folder per member, by number
-_CLASSES = {
+_CLASSES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         CFTClassifier,
@@ -42,6 +44,8 @@ _CLASSES = {
         CategoryWiseFineTuner,
         GeneticSolver,
         GradientSolver,
+        ImageTransform,
+        NetworkTrainer,
         ProximalSolver,
     )
 }
@@ -85,7 +89,8 @@ def save_model(
         If the path exists and ``overwrite`` is False, or it is not a saved model.
     TypeError
         If ``model`` is of another class, or a parameter cannot be written as text: a
-        callable ``loss`` or ``objective``, a solver of one's own, a ``RandomState``.
+        callable ``loss``, ``objective`` or ``input_transform`` (but not an
+        ``ImageTransform``), a solver of one's own, a ``RandomState``.
 
     See Also
     --------
@@ -301,12 +306,20 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
     if isinstance(value, (list, tuple)):
         items = [_encoded(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
         return {"tuple": items} if isinstance(value, tuple) else items
+    if isinstance(value, ImageTransform):
+        return {"class": type(value).__name__, "params": value.get_params()}
     if _CLASSES.get(type(value).__name__) is type(value):
         return _described(value, f"{name}.", arrays)
+    remedy = (
+        "Pass a cftlearn.images.ImageTransform; or save with input_transform=None, and "
+        "set it again with set_params after loading."
+        if name == "input_transform"
+        else "Set another value with set_params before saving (predictions do not "
+        "depend on it), or use pickle."
+    )
     raise TypeError(
         f"The parameter `{name}` must be text, a number, an array or an estimator of "
-        f"cftlearn to be saved; got {type(value).__name__}. Set another value with "
-        "set_params before saving (predictions do not depend on it), or use pickle."
+        f"cftlearn to be saved; got {type(value).__name__}. {remedy}"
     )
 
 

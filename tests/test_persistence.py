@@ -28,6 +28,7 @@ from cftlearn import (
     save_model,
 )
 from cftlearn.exceptions import ModelFormatError
+from cftlearn.images import ImageTransform
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
 DATA = Path(__file__).parent / "data"
@@ -382,6 +383,30 @@ def test_an_interrupted_first_save_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+# ----------------------------------------------------------- trainers and transforms
+def test_trainers_are_saved(tmp_path, network_model, network_factory):
+    network_model.set_params(
+        trainer__pos_weight=[0.5, 2.0, 1.0],
+        trainer__ema_decay=0.99,
+        trainer__checkpoint=tmp_path / "kept",
+    )
+    save_model(network_model, tmp_path / "model")
+    loaded = load_model(tmp_path / "model", module=network_factory)
+    expected = network_model.trainer.get_params() | {"checkpoint": f"{tmp_path}/kept"}
+    assert loaded.trainer.get_params() == expected
+
+
+def test_transforms_of_images_are_saved(tmp_path, model, partial_problem):
+    transform = ImageTransform((32, 48), mode="L", mean=(0.5,), std=0.25, crop=0.9)
+    save_model(model.set_params(input_transform=transform), tmp_path / "model")
+    assert load_model(tmp_path / "model").input_transform == transform
+    model.set_params(input_transform=np.asarray)
+    match = r"`input_transform` must be text, .* got .*Pass a cftlearn\.images\.Image"
+    with pytest.raises(TypeError, match=match):
+        save_model(model, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 # ------------------------------------------------------------------ what is refused
 def auc(y_true, y_score):
     return float(np.mean(y_score[y_true == 1]) - np.mean(y_score[y_true == 0]))
@@ -413,6 +438,16 @@ class OwnSolver(GradientSolver):
             lambda model: model.set_params(fine_tuner__solver=["bce", OwnSolver()]),
             "fine_tuner.solver.1",
             id="solver",
+        ),
+        pytest.param(
+            lambda model: model.set_params(trainer__schedule=auc),
+            "trainer.schedule",
+            id="schedule",
+        ),
+        pytest.param(
+            lambda model: model.set_params(trainer__augment=str.upper),
+            "trainer.augment",
+            id="augment",
         ),
         pytest.param(
             lambda model: model.set_params(threshold=pd.Series([0.1, 0.2, 0.3])),

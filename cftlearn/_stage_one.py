@@ -1,0 +1,198 @@
+"""Stage one of a classifier: its inputs, its network, its features."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+from torch import Tensor, nn
+
+from cftlearn._devices import resolve_device
+from cftlearn._inputs import Inputs, is_array_like, read_inputs
+from cftlearn._networks import (
+    copy_or_make,
+    extract_features,
+    find_head,
+    head_rows,
+)
+from cftlearn._optimization import positive_weights
+from cftlearn._training import train_network
+from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
+from cftlearn.labels import PartialLabels
+from cftlearn.metrics._objectives import Objective
+from cftlearn.training import NetworkTrainer
+
+
+def read_network_inputs(
+    estimator: BaseEstimator,
+    X: Any,
+    transform: Callable[[Any], Any] | None,
+    row_shape: tuple[int, ...] | None,
+) -> Inputs:
+    """Read the inputs of a network; numbers in memory are checked as scikit-learn does.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        What learns, or has, the number and names of features.
+    X : array-like, Tensor, paths, folder, images or Dataset
+        What a user gave.
+    transform : callable or None
+        Makes a row of the network's input of one item.
+    row_shape : tuple of int or None
+        Shape of a row in ``fit``, () where that was not known. None in ``fit``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is nothing of that, or does not fit the inputs of ``fit``.
+    """
+    reset = row_shape is None
+    if not is_array_like(X):
+        if reset:
+            _forget_features(estimator)
+        return read_inputs(X, transform, transform_name="input_transform")
+    first = X[0] if isinstance(X, (list, tuple)) and X else X
+    array = read_inputs(X).items if isinstance(first, Tensor) else X
+    shape = np.shape(array)
+    if shape[:1] == (0,):
+        raise ValueError("`X` must hold at least one row; got none.")
+    wanted = shape[1:] if reset or not row_shape else row_shape
+    if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
+        raise ValueError(
+            f"`X` must hold rows of shape {wanted} as in `fit`, rows first; got "
+            f"shape {shape}. Pass x[np.newaxis] for a single row x."
+        )
+    checked = validate_data(
+        estimator, array, dtype="numeric", allow_nd=True, reset=reset
+    )
+    return read_inputs(checked, transform, transform_name="input_transform")
+
+
+class StageOneSettings(Protocol):
+    """What stage one reads of a classifier's parameters."""
+
+    module: Any
+    head: str | None
+    train: bool
+    trainer: NetworkTrainer | None
+    device: str
+    loss: Any
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    verbose: int
+
+
+class StageOne(NamedTuple):
+    """What stage one made.
+
+    Attributes
+    ----------
+    network : nn.Module
+        In evaluation mode, if it was trained.
+    head : str
+        Name of its classification layer.
+    device : str
+        Where torch computes.
+    history : list of dict
+        One record per epoch.
+    coef : ndarray of shape (n_categories, n_features)
+        Rows of the classification layer.
+    intercept : ndarray of shape (n_categories,)
+        Their biases.
+    """
+
+    network: nn.Module
+    head: str
+    device: str
+    history: list[dict[str, Any]]
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+def fit_network(
+    settings: StageOneSettings,
+    inputs: Inputs,
+    targets: NDArray[np.float64],
+    held_out: tuple[Inputs, PartialLabels, Objective],
+    seed: int,
+) -> StageOne:
+    """Make a classifier's network: copied, checked, and trained if asked.
+
+    Parameters
+    ----------
+    settings : StageOneSettings
+        The classifier.
+    inputs : Inputs
+        Rows to train on.
+    targets : ndarray of shape (n_samples, n_categories)
+        1, 0, or NaN for cells to leave out.
+    held_out : tuple of Inputs, PartialLabels and Objective
+        Rows and labels to score every epoch by, and how.
+    seed : int
+        Seed of the training.
+    """
+    trainer = settings.trainer or NetworkTrainer()
+    device = resolve_device(settings.device)
+    weights = positive_weights(trainer.pos_weight, targets)
+    plan = TrainingPlan(
+        loss=make_loss(settings.loss, None if weights is None else weights.to(device)),
+        max_epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=seed,
+        device=device,
+        verbose=settings.verbose,
+        trainer=trainer,
+    )
+    unseen = _labels_to_score_by(*held_out) if trainer.validate else None
+    network, head, history = prepare_network(
+        settings.module,
+        settings.head,
+        inputs,
+        targets,
+        plan,
+        unseen,
+        train=settings.train,
+    )
+    return StageOne(network, head, device, history, *head_rows(network, head))
+
+
+def prepare_network(
+    module: Any,
+    head: str | None,
+    inputs: Inputs,
+    targets: NDArray[np.float64],
+    plan: TrainingPlan,
+    held_out: HeldOut | None = None,
+    *,
+    train: bool,
+) -> tuple[nn.Module, str, list[dict[str, Any]]]:
+    """Copy a network, find its classification layer, and train it if asked.
+
+    One row is tried first: a wrong layer is told before an hour of training.
+    """
+    network = copy_or_make(module, plan.seed)
+    name = find_head(network, head, targets.shape[1])
+    extract_features(network, name, inputs.take([0]), batch_size=1, device=plan.device)
+    history = train_network(network, inputs, targets, plan, held_out) if train else []
+    return network, name, history
+
+
+def _labels_to_score_by(
+    inputs: Inputs, labels: PartialLabels, objective: Objective
+) -> HeldOut | None:
+    """Keep the rows that have a known label; None where no row has one."""
+    rows = np.flatnonzero(labels.known.any(axis=1))
+    if not len(rows):
+        return None
+    return HeldOut(inputs.take(rows), labels.values[rows], objective)
+
+
+def _forget_features(estimator: BaseEstimator) -> None:
+    """Drop what an earlier fit on a matrix knew of its columns."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(name, None)
