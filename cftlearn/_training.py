@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from cftlearn._heads import find_head
 from cftlearn._networks import (
     copy_or_make,
     extract_features,
-    find_head,
     seeded_torch,
     to_tensor,
 )

@@ -276,7 +276,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            from cftlearn._networks import head_rows
+            from cftlearn._heads import head_rows
 
             stage_one = self._make_network(inputs, targets, int(network_seed))
             coef, intercept = head_rows(self.module_, self.head_)
@@ -413,7 +413,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         from torch import nn
 
-        from cftlearn._networks import with_rows
+        from cftlearn._heads import with_rows
 
         if self.module_ is None:
             blank = nn.Linear(self.coef_.shape[1], self.coef_.shape[0])

@@ -3,6 +3,7 @@
 __all__ = [
     "ModelFormatError",
     "NonFiniteLossError",
+    "PartialWeightsWarning",
     "SeenLabelsWarning",
     "UndefinedCategoryWarning",
     "WorkerLostWarning",
@@ -19,6 +20,10 @@ class SeenLabelsWarning(UserWarning):
 
 class WorkerLostWarning(UserWarning):
     """A process ended before the category that it refitted; another one does it."""
+
+
+class PartialWeightsWarning(UserWarning):
+    """A file of weights has some that a network has not, or lacks its last layer."""
 
 
 class NonFiniteLossError(ArithmeticError):

@@ -19,6 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn.classifier import CFTClassifier
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.networks import Architecture
+from cftlearn.networks._architecture import LIBRARIES
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ def save_model(
     The folder holds ``model.json`` (parameters, categories, report),
     ``arrays.safetensors`` (rows) and, for a classifier with a network,
     ``network.pt`` (its state dict). It is written beside its place and then moved
-    there, so an interrupted call leaves nothing half done. ``history_`` is not saved.
+    there, so an interrupted call leaves nothing half done. ``history_`` is not saved;
+    neither is a ``module``, unless it is a :class:`~cftlearn.networks.Architecture`.
 
     Parameters
     ----------
@@ -134,7 +137,8 @@ def load_model(
 ) -> Model:
     """Load a model that :func:`save_model` saved.
 
-    Nothing in the folder is executed: no pickle is read.
+    Nothing in the folder is executed: no pickle is read, and of the architectures that
+    a folder names only those of torchvision and timm are made.
 
     Parameters
     ----------
@@ -142,7 +146,8 @@ def load_model(
         The folder.
     module : torch.nn.Module or callable, default=None
         For a classifier with a network: a module of the same architecture, or what
-        makes one. It is copied; its weights are replaced by the saved ones.
+        makes one. It is copied; its weights are replaced by the saved ones. None is
+        enough where an ``Architecture`` of torchvision or timm was saved.
 
     Returns
     -------
@@ -157,8 +162,10 @@ def load_model(
     ModelFormatError
         If the folder is damaged, or of a newer format than this version reads.
     ValueError
-        If the model has a network and ``module`` is None or does not fit it, or it has
-        none and a ``module`` is given.
+        If the model has a network and ``module`` does not fit it, or is None where it
+        must be given; or the model has none and a ``module`` is given.
+    ImportError
+        If the library of the saved ``Architecture`` is not installed.
 
     See Also
     --------
@@ -179,6 +186,8 @@ def load_model(
             )
         model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
         has_network = document["model"].get("head_") is not None
+        described = document["model"].get("architecture")
+        architecture = None if described is None else Architecture(**described)
     except ModelFormatError:
         raise
     except (
@@ -191,17 +200,30 @@ def load_model(
         ValueError,
     ) as error:
         raise _damaged(folder, error) from error
-    if has_network and module is None:
+    if module is not None and not has_network:
+        raise ValueError("`module` must be None: the saved model has no network.")
+    if has_network:
+        module = _trusted(architecture) if module is None else module
+        _load_network(model, module, folder)
+    return model
+
+
+def _trusted(architecture: Architecture | None) -> Architecture:
+    """Give what was saved in place of a module, if making it runs no foreign code."""
+    if architecture is None:
         raise ValueError(
             "`module` must be given: the saved model has a network, and only its "
             "weights are in the folder. Pass load_model(path, module=...) with a "
             "module of the same architecture."
         )
-    if module is not None and not has_network:
-        raise ValueError("`module` must be None: the saved model has no network.")
-    if has_network:
-        _load_network(model, module, folder)
-    return model
+    if architecture.library not in LIBRARIES:
+        raise ValueError(
+            f"`module` must be given: the saved model names {architecture.name!r}, and "
+            "importing what a folder names would run any code that it names. If you "
+            f"know it, pass load_model(path, module=Architecture({architecture.name!r},"
+            f" n_outputs={architecture.n_outputs}))."
+        )
+    return architecture
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -259,6 +281,8 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
     if isinstance(estimator, CFTClassifier):
         document["head_"] = estimator.head_
         document["input_shape"] = list(estimator._input_shape or ())
+        if isinstance(estimator.module, Architecture):
+            document["architecture"] = estimator.module.describe()
         tuner = estimator.fine_tuner_
         document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
     return document
@@ -336,7 +360,8 @@ def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
 
     from cftlearn._networks import copy_or_make
 
-    network = copy_or_make(module, seed=0)
+    bare = module.without_weights if isinstance(module, Architecture) else module
+    network = copy_or_make(bare, seed=0)
     try:
         state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:

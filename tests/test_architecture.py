@@ -33,7 +33,9 @@ LAYERS = {
     "solvers": 4,
     "_initial_rows": 4,
     "_category_data": 4,
+    "_heads": 3,
     "_networks": 4,
+    "networks": 5,
     "displays": 4,
     "_training": 5,
     "_label_split": 5,
@@ -55,16 +57,34 @@ OWNERS = {
         "losses",
         "solvers._gradient",
         "_devices",
+        "_heads",
         "_networks",
         "_training",
         "classifier",
+        "networks._architecture",
+        "networks._exported",
+        "networks._keras",
+        "networks._loading",
+        "networks._onnx",
+        "networks._torchscript",
+        "networks._weights",
         "persistence",
         "cli._demo",
     },
-    "safetensors": {"persistence"},
+    "safetensors": {"networks._weights", "persistence"},
     "tqdm": {"_workers", "_training"},
 }
-ONLY_INSIDE_FUNCTIONS = {"pandas", "matplotlib", "PIL", "torchvision"}
+ONLY_INSIDE_FUNCTIONS = {
+    "keras",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pandas",
+    "PIL",
+    "timm",
+    "torchvision",
+}
 MOST_LINES = 500
 
 

@@ -21,6 +21,7 @@ MODULES = [
     "cftlearn.losses",
     "cftlearn.metrics",
     "cftlearn.model_selection",
+    "cftlearn.networks",
     "cftlearn.solvers",
 ]
 # Not held to: extended summaries, See Also, examples of exceptions and torch modules'

@@ -8,14 +8,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from cftlearn._heads import find_head, head_rows, with_rows
 from cftlearn._networks import (
     copy_or_make,
     extract_features,
-    find_head,
-    head_rows,
     seeded_torch,
     to_tensor,
-    with_rows,
 )
 
 
