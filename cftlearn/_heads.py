@@ -185,9 +185,9 @@ def check_head_inputs(
     if features.shape != wanted:
         each = "row" if len(wanted) == 2 else "row and category"
         raise ValueError(
-            f"The classification layer {head!r} must see one vector per {each}; it sees "
-            f"an array of shape {tuple(features.shape)} for {n_rows} rows. Pool or "
-            "flatten before it."
+            f"The classification layer {head!r} must see one vector per {each}; it "
+            f"sees an array of shape {tuple(features.shape)} for {n_rows} rows. Pool "
+            "or flatten before it."
         )
     x, w = features.detach().float(), weight.detach().float()
     equation = "ncd,cd->nc" if x.ndim == 3 else "nd,cd->nc"

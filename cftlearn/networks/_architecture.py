@@ -244,7 +244,8 @@ def _imported(package: str, what: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (AttributeError, ImportError) as error:
         raise ImportError(
-            f"`name` must name a callable that can be imported; got '{package}:{what}' "
-            f"({error}). Torchvision's are 'torchvision:<model>', timm's 'timm:<model>'."
+            f"`name` must name a callable that can be imported; got "
+            f"'{package}:{what}' ({error}). Networks of libraries are "
+            "'torchvision:<model>' and 'timm:<model>'."
         ) from error
-    return found  # type: ignore[no-any-return]
+    return found
