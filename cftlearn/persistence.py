@@ -274,6 +274,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         document["n_features_in_"] = int(estimator.n_features_in_)
     if isinstance(estimator, CategoryWiseFineTuner) and hasattr(estimator, "coef_"):
         arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
+        document["per_category"] = estimator._per_category
         document["report_"] = [
             {key: None if value != value else value for key, value in line.items()}
             for line in estimator.report_
@@ -332,6 +333,7 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
             for line in document["report_"]
         ]
         estimator.history_ = []
+        estimator._per_category = document.get("per_category", False)
     if "fine_tuner_" in document:
         tuner = _rebuilt(document["fine_tuner_"], f"{prefix}fine_tuner_.", arrays)
         estimator.fine_tuner_ = tuner

@@ -1,7 +1,6 @@
 """Networks from files that hold their code: torch.export, TorchScript, Keras."""
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
@@ -224,11 +223,10 @@ def test_files_that_are_no_network(tmp_path):
 # -------------------------------------------------------------------- load_keras
 @pytest.fixture(scope="module")
 def keras():
-    pytest.importorskip("keras", reason="the keras extra")
     pytest.importorskip("h5py", reason="the keras extra")
-    os.environ["KERAS_BACKEND"] = "torch"
-    import keras
-
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "torch")
+        keras = pytest.importorskip("keras", reason="the keras extra")
     if keras.config.backend() != "torch":
         pytest.skip("keras has another backend here")
     return keras
@@ -246,7 +244,7 @@ def radiograph_model(keras, end="sigmoid", *, separate=False):
     x = layers.Dense(5, activation=None if separate else end)(x)
     model = keras.Model(image, layers.Activation(end)(x) if separate else x)
     rng = np.random.default_rng(0)
-    model.set_weights([rng.uniform(0.1, 1.0, w.shape) for w in model.get_weights()])
+    model.set_weights([rng.uniform(0.02, 0.2, w.shape) for w in model.get_weights()])
     return model
 
 
