@@ -64,6 +64,7 @@ OWNERS = {
         "classifier",
         "networks._architecture",
         "networks._exported",
+        "networks._split",
         "networks._keras",
         "networks._loading",
         "networks._onnx",

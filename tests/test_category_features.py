@@ -134,13 +134,26 @@ def slices_alone(Z):
     return Stored()
 
 
-@pytest.mark.parametrize("kind", ["memory map", "half memory map", "slices"])
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "n_jobs"),
+    [
+        ("memory map", 1),
+        ("memory map", 2),
+        ("half memory map", 1),
+        ("half memory map", 2),
+        ("slices", 1),
+        ("slices", 2),
+        ("HDF5", 1),
+    ],
+)
 def test_stored_features(own_problem, tmp_path, kind, n_jobs):
     Z, y, _ = own_problem
     Z = Z.astype(np.float16).astype(np.float32)
     if kind == "slices":
         stored = slices_alone(Z)
+    elif kind == "HDF5":
+        h5py = pytest.importorskip("h5py")
+        stored = h5py.File(tmp_path / "Z.h5", "w").create_dataset("Z", data=Z)
     else:
         dtype = np.float16 if kind == "half memory map" else np.float32
         np.save(tmp_path / "Z.npy", Z.astype(dtype))
