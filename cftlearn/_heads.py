@@ -75,8 +75,9 @@ def last_linear(module: nn.Module) -> str:
     ValueError
         If there is none, or the network has several classifiers.
     """
-    get_classifier = getattr(module, "get_classifier", None)  # of timm
-    classifier = get_classifier() if callable(get_classifier) else None
+    classifier = None
+    if any(kind.__module__.partition(".")[0] == "timm" for kind in type(module).mro()):
+        classifier = module.get_classifier()  # type: ignore[operator]
     if isinstance(classifier, (tuple, list)):
         raise ValueError(
             f"`module` must have one classification layer; a {type(module).__name__} "
@@ -221,8 +222,9 @@ def _named(module: nn.Module, name: str) -> str:
 
 
 def _is_category_wise(layer: nn.Module) -> bool:
-    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-    if not isinstance(weight, Tensor) or not isinstance(bias, Tensor):
+    own = layer._parameters  # not what is computed, which cannot be written to
+    weight, bias = own.get("weight"), own.get("bias")
+    if weight is None or bias is None:
         return False
     return weight.ndim == 2 and bias.shape == weight.shape[:1]
 

@@ -115,6 +115,14 @@ def test_a_callable_that_is_not_there(own, name, error, message):
         Architecture(name, n_outputs=3)()
 
 
+def test_an_option_that_there_is_not(own):
+    architecture = Architecture(own, n_outputs=3, options={"width": 5})
+    with pytest.raises(ValueError, match=r"arguments of 'networks_of_mine:.*'width'"):
+        architecture()
+    with pytest.raises(ValueError, match="`options` must be arguments of"):
+        CFTClassifier(architecture).fit(np.ones((9, 6)), np.eye(9)[:, :3])
+
+
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 def test_an_architecture_that_the_library_has_not(library):
     pytest.importorskip(library, reason="the vision extra")

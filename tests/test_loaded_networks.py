@@ -93,7 +93,7 @@ WAYS = [
 def test_a_network_is_cut_and_gives_the_same(way, from_file, tmp_path):
     model = Pictures().eval()
     program = way(model)
-    source = saved(program, tmp_path / "net.bin") if from_file else program
+    source = saved(program, tmp_path / "net.pt2") if from_file else program
     network = load_network(source)
     for n_rows in (1, 2, 7):
         x = images(n_rows)
@@ -149,6 +149,15 @@ def test_a_loaded_network_is_refitted(way, rng, tmp_path):
     with torch.inference_mode():
         logits = refitted(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(logits, model.decision_function(X), atol=1e-5)
+
+
+def test_an_exported_network_can_be_trained_further(rng):
+    network = load_network(exported(Pictures().eval()))
+    X, y = images(60).numpy(), (rng.random((60, 4)) < 0.5).astype(float)
+    model = CFTClassifier(network, max_epochs=2, random_state=0).fit(X, y)
+    before, after = (dict(m.named_parameters()) for m in (network, model.module_))
+    name = "backbone.convolution.weight"
+    assert not torch.equal(before[name], after[name])
 
 
 def test_an_exported_network_is_plain_torch():

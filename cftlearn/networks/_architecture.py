@@ -119,8 +119,8 @@ class Architecture:
         ImportError
             If the library is not installed, or there is no such callable.
         ValueError
-            If the library has no such architecture, or the network has no
-            ``nn.Linear`` to be its classification layer.
+            If the library has no such architecture or the architecture no such option,
+            or the network has no ``nn.Linear`` to be its classification layer.
         ModelFormatError
             If the file of weights cannot be read, or lacks weights.
 
@@ -160,11 +160,16 @@ class Architecture:
     def _made(self, weights: Any) -> "nn.Module":
         _, _, what = self.name.partition(":")
         options = dict(self.options or {})
-        if self.library == "torchvision":
-            return _from_torchvision(what, weights, options)
-        if self.library == "timm":
-            return _from_timm(what, weights, options)
-        return _imported(self.library, what)(**options)
+        try:
+            if self.library == "torchvision":
+                return _from_torchvision(what, weights, options)
+            if self.library == "timm":
+                return _from_timm(what, weights, options)
+            return _imported(self.library, what)(**options)
+        except TypeError as error:
+            raise ValueError(
+                f"`options` must be arguments of {self.name!r}; got {options}: {error}."
+            ) from error
 
     def _check(self) -> None:
         _, _, what = str(self.name).partition(":")

@@ -82,13 +82,13 @@ def load_network(
     file = Path(path)
     kind = _kind(file)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), file.open("rb") as content:
             warnings.filterwarnings("ignore", r"`torch\.jit", FutureWarning)
             warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
             source: Any = (
-                torch.jit.load(file, map_location="cpu")
+                torch.jit.load(content, map_location="cpu")
                 if kind == "TorchScript"
-                else torch.export.load(file)
+                else torch.export.load(content)
             )
     except Exception as error:  # of any kind: both readers raise what they like
         raise _unreadable(file, f"{type(error).__name__}: {error}") from error
