@@ -145,6 +145,7 @@ def propose(
     """Fit the candidates of one category and ask its labels about them."""
     started = time.perf_counter()
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        data = data.ready()
         known, train, held_out = data.known()
         problem = data.problem(objective, train, held_out)
         weight = np.ones(len(known.y))

@@ -1,14 +1,16 @@
 """What the refit of one category needs to know, and what it answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._feature_spaces import FeatureSpace, SpaceName
+from cftlearn._category_features import features_of
+from cftlearn._feature_spaces import FeatureSpace, SpaceName, make_feature_spaces
+from cftlearn._initial_rows import feature_moments
 from cftlearn._stored_features import StoredFeatures, gather, logits_of, row_batches
-from cftlearn.base import CategoryProblem, KnownRows, UnknownRows
+from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, UnknownRows
 from cftlearn.metrics._objectives import Objective
 
 Floats = NDArray[np.floating[Any]]
@@ -55,6 +57,9 @@ class CategoryData:
         ``coef`` did not.
     folds : ndarray of shape (n_val,), or None
         Which of several such rows ``unseen`` comes from.
+    needed_spaces : tuple of str
+        What :meth:`ready` adds to ``spaces``, where features are not shared: one
+        category's axes at a time take as much room as all shared ones.
     """
 
     name: str
@@ -71,6 +76,16 @@ class CategoryData:
     spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
     unseen: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
+    needed_spaces: tuple[SpaceName, ...] = ()
+
+    def ready(self) -> Self:
+        """Find the principal axes of features that are this category's alone."""
+        if not self.needed_spaces:
+            return self
+        spaces = make_feature_spaces(
+            self.Z, self.feature_mean, self.feature_scale, self.needed_spaces
+        )
+        return replace(self, spaces=spaces, needed_spaces=())
 
     def trained_logits(self) -> NDArray[np.float64]:
         """Give logits of the held-out rows by trained rows that did not see them."""
@@ -163,6 +178,51 @@ class CategoryResult:
         """Put it together again."""
         values: dict[str, Any] = {**arrays, **plain}
         return cls(**values)
+
+
+def matrices_of_categories(
+    Z: Any, Z_val: Any, solvers: list[CategorySolver], n_categories: int
+) -> list[dict[str, Any]]:
+    """Give every category its features, their moments and their principal axes.
+
+    Parameters
+    ----------
+    Z, Z_val : ndarray or stored features
+        Of two axes: then all categories share what is found. Of three: every category
+        has its own, and finds its axes itself when it is its turn.
+    solvers : list of CategorySolver
+        Which need principal axes, or not.
+    n_categories : int
+        How many.
+
+    Returns
+    -------
+    matrices : list of dict
+        Arguments of :class:`CategoryData`.
+    """
+    needed = tuple(
+        dict.fromkeys(name for solver in solvers for name in solver.needed_spaces)
+    )
+    if Z.ndim == 2:
+        mean, scale = feature_moments(Z)
+        spaces = make_feature_spaces(Z, mean, scale, needed) if needed else {}
+        shared = {"Z": Z, "Z_val": Z_val, "spaces": spaces}
+        shared |= {"feature_mean": mean, "feature_scale": scale}
+        return [shared] * n_categories
+    matrices = []
+    for j in range(n_categories):
+        own = features_of(Z, j)
+        mean, scale = feature_moments(own)
+        matrices.append(
+            {
+                "Z": own,
+                "Z_val": own if Z_val is Z else features_of(Z_val, j),
+                "feature_mean": mean,
+                "feature_scale": scale,
+                "needed_spaces": needed,
+            }
+        )
+    return matrices
 
 
 def start_report(data: CategoryData) -> dict[str, Any]:

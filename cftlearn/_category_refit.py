@@ -36,8 +36,8 @@ def refit_category(
     lack = _what_lacks(train.y, held_out.y)
     if lack:
         return skipped(data, lack)
-    problem = data.problem(objective, train, held_out)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        problem = data.ready().problem(objective, train, held_out)
         fit, result, history = _choose(
             problem, held_out, solvers, everything if refit else None
         )

@@ -79,8 +79,10 @@ def checkpoint_places(
         "refit": str(refit),
         "categories": digest([data.name for data in categories]),
         "seed": digest([data.seed for data in categories]),
-        "features": digest_of_rows(first.Z),
-        "validation features": "" if first.same_rows else digest_of_rows(first.Z_val),
+        "features": _digest_of_matrices([data.Z for data in categories]),
+        "validation features": ""
+        if first.same_rows
+        else _digest_of_matrices([data.Z_val for data in categories]),
         "labels": digest(*chain.from_iterable(arrays)),
         "trained rows": digest(*((data.coef, data.intercept) for data in categories)),
     }
@@ -153,3 +155,10 @@ def finished(place: Path, kind: type[Storable]) -> Any:
             f"A file in `checkpoint` must be a finished category; {str(place)!r} "
             f"cannot be read ({error!r}). Delete it, and the category is refitted."
         ) from error
+
+
+def _digest_of_matrices(matrices: list[Any]) -> str:
+    """Give a fingerprint of the features of every category, or of those they share."""
+    if all(Z is matrices[0] for Z in matrices):
+        return digest_of_rows(matrices[0])
+    return digest([digest_of_rows(Z) for Z in matrices])

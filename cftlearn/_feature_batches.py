@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cftlearn._heads import check_head_inputs
 from cftlearn._inputs import Inputs, SkippedRow
 
 
@@ -102,9 +103,12 @@ def feature_batches(
             ):
                 with torch.inference_mode(), precision:
                     output = _forward(module, batch, device)
-                    features = _tapped(passes, output, tap, len(rows)).float().cpu()
+                    found = _tapped(passes, output, tap, len(rows))
+                if tap.side == "input" and not amp:  # half precision is no product
+                    seen = passes[0]
+                    check_head_inputs(layer, tap.layer, found, seen.output, len(rows))
                 passes.clear()
-                yield rows, features.numpy()
+                yield rows, found.float().cpu().numpy()
     finally:
         hook.remove()
 
@@ -220,7 +224,9 @@ def _tapped(passes: list[_Pass], output: Any, tap: Tap, n_rows: int) -> Tensor:
     seen = passes[0]
     if tap.side == "output":
         return _vectors(seen.output, tap, n_rows)
-    features = _vectors(seen.inputs[0], tap, n_rows)
+    features = seen.inputs[0]
+    if tap.parameter != "head":
+        features = _vectors(features, tap, n_rows)
     if not _is_same(output, seen.output):
         raise ValueError(
             f"{_named(tap)} must be the last step of the network, which must return "

@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from cftlearn._category_features import StoredCategoryFeatures, features_of
 from cftlearn._stored_features import StoredFeatures, batches
 
 _MAX_ITER = 300
 
 
 def logistic_rows(
-    Z: NDArray[np.floating[Any]] | StoredFeatures,
+    Z: NDArray[np.floating[Any]] | StoredFeatures | StoredCategoryFeatures,
     targets: NDArray[np.float64],
     *,
     n_jobs: int | None,
@@ -25,7 +26,8 @@ def logistic_rows(
     Parameters
     ----------
     Z : ndarray of shape (n_samples, n_features)
-        Features; they are standardised internally.
+        Features; they are standardised internally. (n_samples, n_categories,
+        n_features) if every category has its own.
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for cells to leave out. Where one class is absent the row is
         zero and its bias the smoothed log-odds of the share of positives.
@@ -44,16 +46,17 @@ def logistic_rows(
     ValueError
         If the features are stored.
     """
-    if isinstance(Z, StoredFeatures):
+    if isinstance(Z, (StoredFeatures, StoredCategoryFeatures)):
         raise ValueError(
             "`coef_init` and `intercept_init` must be given with features that are not "
             "in memory: no rows can be fitted to start from. Pass the classification "
             "layer of the network that made the features."
         )
-    mean, scale = feature_moments(Z)
+    shared = feature_moments(Z) if Z.ndim == 2 else None
+    matrices = [features_of(Z, j) for j in range(targets.shape[1])]
     rows = Parallel(n_jobs=n_jobs)(
-        delayed(_logistic_row)(Z, targets[:, j], mean, scale)
-        for j in range(targets.shape[1])
+        delayed(_logistic_row)(own, targets[:, j], *(shared or feature_moments(own)))
+        for j, own in enumerate(matrices)
     )
     return np.stack([row for row, _ in rows]), np.array([bias for _, bias in rows])
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._category_features import features_of
 from cftlearn._initial_rows import logistic_rows
 from cftlearn.labels import PartialLabels
 from cftlearn.model_selection._hold_out import deal_labels, stage_one_targets
@@ -72,7 +73,8 @@ def cross_fit(
         left = np.where(own, np.nan, targets)
         coef, intercept = logistic_rows(Z, left, n_jobs=n_jobs)
         for j in np.flatnonzero(own.any(axis=0)):
-            unseen[own[:, j], j] = Z[own[:, j]] @ coef[j] + intercept[j]
+            rows = features_of(Z, int(j))[own[:, j]]
+            unseen[own[:, j], j] = rows @ coef[j] + intercept[j]
     nothing = PartialLabels(
         np.full(targets.shape, np.nan), np.zeros_like(labels.known), labels.categories
     )

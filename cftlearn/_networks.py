@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,86 +61,6 @@ def seeded_torch(seed: int) -> Iterator[None]:
         yield
 
 
-def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
-    """Find the classification layer, and check that it fits the categories.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The network.
-    name : str or None
-        Dotted name of the layer; None takes the last ``nn.Linear`` registered.
-    n_categories : int
-        How many outputs it must have.
-
-    Returns
-    -------
-    name : str
-        Dotted name of the layer; empty if the network is the layer.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer, it is no ``nn.Linear``, or has another size.
-    """
-    linear = [
-        key for key, layer in module.named_modules() if isinstance(layer, nn.Linear)
-    ]
-    if not linear:
-        raise ValueError(
-            "`module` must have an nn.Linear as its classification layer; got a "
-            f"{type(module).__name__} without any."
-        )
-    name = linear[-1] if name is None else name
-    if name not in linear:
-        raise ValueError(
-            f"`head` must name an nn.Linear of the network; got {name!r}. It has: "
-            f"{', '.join(repr(key) for key in linear[-10:])}."
-        )
-    n_outputs = _linear(module, name).out_features
-    if n_outputs != n_categories:
-        raise ValueError(
-            f"The classification layer {name!r} must have one output per category of "
-            f"`y`; got {n_outputs} outputs for {n_categories} categories. Change the "
-            "layer, or name another one with `head`."
-        )
-    return name
-
-
-def head_rows(
-    module: nn.Module, head: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read the rows and biases of the classification layer."""
-    layer = _linear(module, head)
-    coef = layer.weight.detach().cpu().double().numpy().copy()
-    if layer.bias is None:
-        return coef, np.zeros(len(coef))
-    return coef, layer.bias.detach().cpu().double().numpy().copy()
-
-
-def with_rows(
-    module: nn.Module,
-    head: str,
-    coef: NDArray[np.float64],
-    intercept: NDArray[np.float64],
-) -> nn.Module:
-    """Copy a network and write rows and biases into its classification layer."""
-    network = copy.deepcopy(module)
-    layer = _linear(network, head)
-    new = nn.Linear(coef.shape[1], coef.shape[0]).to(layer.weight)
-    with torch.no_grad():
-        new.weight.copy_(torch.from_numpy(coef))
-        new.bias.copy_(torch.from_numpy(intercept))
-    new.train(layer.training)
-    if not head:
-        return new
-    for parent in list(network.modules()):
-        for name, child in parent._modules.items():
-            if child is layer:  # a network may know it by more than one name
-                setattr(parent, name, new)
-    return network
-
-
 def extract_features(
     module: nn.Module,
     head: str,
@@ -170,13 +90,15 @@ def extract_features(
     Returns
     -------
     Z : ndarray of shape (n_samples, n_features), float32
-        Features.
+        Features; of shape (n_samples, n_categories, n_features) if the layer gives
+        every category a vector of its own.
 
     Raises
     ------
     ValueError
         If the layer is not the last one of the forward pass, is not reached exactly
-        once, or sees anything but one vector per row; or features are not finite.
+        once, sees anything but one vector per row, or is not linear; or features are
+        not finite.
     """
     inputs = X if isinstance(X, Inputs) else ArrayInputs(X)
     features = feature_batches(
@@ -191,11 +113,11 @@ def extract_features(
     with closing(features):
         for rows, batch in features:
             if Z is None:
-                Z = np.empty((len(inputs), batch.shape[1]), dtype=np.float32)
+                Z = np.empty((len(inputs), *batch.shape[1:]), dtype=np.float32)
             Z[rows] = batch
     if Z is None:
         raise ValueError(f"`{inputs.name}` must hold at least one row; got none.")
-    wrong = np.flatnonzero(~np.isfinite(Z).all(axis=1))
+    wrong = np.flatnonzero(~np.isfinite(Z.reshape(len(Z), -1)).all(axis=1))
     if len(wrong):
         raise non_finite_error(wrong, inputs)
     return Z
@@ -205,7 +127,3 @@ def to_tensor(X: NDArray[Any], device: str) -> Tensor:
     """Hand a batch to torch; floats become float32."""
     tensor = torch.from_numpy(np.ascontiguousarray(X)).to(device)
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _linear(module: nn.Module, name: str) -> nn.Linear:
-    return cast(nn.Linear, module.get_submodule(name))

@@ -10,13 +10,9 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 from cftlearn._devices import resolve_device
+from cftlearn._heads import find_head, head_rows
 from cftlearn._inputs import Inputs, is_array_like, read_inputs
-from cftlearn._networks import (
-    copy_or_make,
-    extract_features,
-    find_head,
-    head_rows,
-)
+from cftlearn._networks import copy_or_make, extract_features
 from cftlearn._optimization import positive_weights
 from cftlearn._training import train_network
 from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss

@@ -1,5 +1,6 @@
 """Features that stay where they are stored, and are read some rows at a time."""
 
+import math
 from collections.abc import Iterator
 from mmap import mmap
 from typing import Any
@@ -188,10 +189,11 @@ def are_same(one: Any, other: Any) -> bool:
         return True
     if hasattr(one, "equals"):  # inputs of a network
         return bool(one.equals(other))
-    if one.shape != other.shape or len(one.shape) != 2:
+    if one.shape != other.shape or len(one.shape) < 2 or 0 in one.shape:
         return one.shape == other.shape and np.array_equal(one[:], other[:])
     return all(
-        np.array_equal(one[rows], other[rows]) for rows in row_batches(*one.shape)
+        np.array_equal(one[rows], other[rows])
+        for rows in row_batches(one.shape[0], math.prod(one.shape[1:]))
     )
 
 
@@ -199,7 +201,7 @@ def gather(Z: Floats | StoredFeatures, rows: NDArray[np.intp], out: Floats) -> N
     """Copy some rows into an array, and nothing beside it."""
     if isinstance(Z, StoredFeatures):
         Z.read_into(rows, out)
-    elif Z.dtype == out.dtype:
+    elif Z.dtype == out.dtype and Z.flags.c_contiguous:
         np.take(Z, rows, axis=0, out=out, mode="clip")  # "raise" would buffer them
     else:
         out[:] = Z[rows]

@@ -443,7 +443,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         from torch import nn
 
-        from cftlearn._networks import with_rows
+        from cftlearn._heads import with_rows
 
         network, head = self.module_, self.head_
         if network is None:

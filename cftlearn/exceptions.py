@@ -4,6 +4,7 @@ __all__ = [
     "ImageFileError",
     "ModelFormatError",
     "NonFiniteLossError",
+    "PartialWeightsWarning",
     "SeenLabelsWarning",
     "SkippedRowsWarning",
     "UndefinedCategoryWarning",
@@ -25,6 +26,10 @@ class WorkerLostWarning(UserWarning):
 
 class SkippedRowsWarning(UserWarning):
     """Some rows could not be read and were left out, as was asked for."""
+
+
+class PartialWeightsWarning(UserWarning):
+    """A file of weights has some that a network has not, or lacks its last layer."""
 
 
 class NonFiniteLossError(ArithmeticError):

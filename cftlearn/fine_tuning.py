@@ -15,12 +15,21 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._auto_refit import auto_refit
-from cftlearn._category_data import CategoryData, CategoryResult
+from cftlearn._category_data import (
+    CategoryData,
+    CategoryResult,
+    matrices_of_categories,
+)
+from cftlearn._category_features import (
+    category_logits,
+    check_categories,
+    is_per_category,
+    read_category_features,
+)
 from cftlearn._category_refit import refit_category
 from cftlearn._checkpoint import checkpoint_places
 from cftlearn._dependencies import Interval, StrOptions
-from cftlearn._feature_spaces import make_feature_spaces
-from cftlearn._initial_rows import feature_moments, logistic_rows
+from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._seeding import category_seeds
 from cftlearn._solver_choice import make_solvers
@@ -160,6 +169,8 @@ them, default="auto"
     (59, 189)
     """
 
+    _per_category = False  # whether features have three axes
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
             StrOptions({"auto", "ga", "bce", "asl", "proximal"}),
@@ -219,8 +230,11 @@ them, default="auto"
 
         Parameters
         ----------
-        Z : array-like or stored matrix of shape (n_samples, n_features)
-            Features, as the trained rows expect them. NaN is not accepted. A memory
+        Z : array-like or stored array of shape (n_samples, n_features) or \
+(n_samples, n_categories, n_features)
+            Features, as the trained rows expect them: the same for all categories, or
+            a vector of its own for each, as networks with attention per category give
+            them; row ``c`` is then fitted on ``Z[:, c]``. NaN is not accepted. A memory
             map, or whatever else has ``shape``, ``dtype`` and slices (HDF5, zarr),
             is read some rows at a time and needs ``coef_init``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
@@ -259,6 +273,7 @@ them, default="auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
+        check_categories(features, len(self.categories_))
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
         seeds = category_seeds(base_seed, self.categories_)
         split = self._split(Z, features, labels, validation_data, seeds)
@@ -266,23 +281,19 @@ them, default="auto"
         self.coef_init_, self.intercept_init_ = self._initial_rows(
             features, seen, split.held_out if split.same_rows else None
         )
-        mean, scale = feature_moments(features)
-        needed = dict.fromkeys(name for s in solvers for name in s.needed_spaces)
-        spaces = make_feature_spaces(features, mean, scale, needed) if needed else {}
+        matrices = matrices_of_categories(
+            features, split.features_val, solvers, len(seeds)
+        )
         categories = [
             CategoryData(
+                **matrices[j],
                 name=str(self.categories_[j]),
-                Z=features,
                 y=split.fitted.values[:, j],
-                Z_val=split.features_val,
                 y_val=split.held_out.values[:, j],
                 same_rows=split.same_rows,
                 coef=self.coef_init_[j],
                 intercept=float(self.intercept_init_[j]),
-                feature_mean=mean,
-                feature_scale=scale,
                 seed=int(seeds[j]),
-                spaces=spaces,
                 unseen=None if split.unseen is None else split.unseen[:, j],
                 folds=None if split.folds is None else split.folds[:, j],
             )
@@ -315,13 +326,15 @@ them, default="auto"
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_features)
-            Features.
+        Z : array-like of shape (n_samples, n_features) or \
+(n_samples, n_categories, n_features)
+            Features, of as many axes as in ``fit``.
 
         Returns
         -------
         logits : ndarray of shape (n_samples, n_categories), float64
-            ``Z @ coef_.T + intercept_``; above 0 the positive class is likelier.
+            ``Z @ coef_.T + intercept_``, or of each ``Z[:, c]`` with its own row; above
+            0 the positive class is likelier.
 
         Raises
         ------
@@ -331,7 +344,9 @@ them, default="auto"
             If ``Z`` has other features than in ``fit``, or NaN.
         """
         check_is_fitted(self)
-        return logits_of(self._read_features(Z), self.coef_, self.intercept_)
+        features = self._read_features(Z)
+        compute = category_logits if self._per_category else logits_of
+        return compute(features, self.coef_, self.intercept_)
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
@@ -410,7 +425,11 @@ them, default="auto"
                 )
 
     def _read_features(self, Z: ArrayLike, *, reset: bool = False) -> Any:
-        return self._read_matrix(Z, "Z", reset=reset)
+        if reset:
+            self._per_category = is_per_category(Z)
+        if not self._per_category:
+            return self._read_matrix(Z, "Z", reset=reset)
+        return read_category_features(Z, self, reset=reset)
 
     def _initial_rows(
         self,
@@ -434,7 +453,7 @@ them, default="auto"
             ensure_2d=False,
             input_name="intercept_init",
         )
-        shape = (len(self.categories_), Z.shape[1])
+        shape = (len(self.categories_), Z.shape[-1])
         if coef.shape != shape or intercept.shape != shape[:1]:
             raise ValueError(
                 f"`coef_init` must have shape {shape} and `intercept_init` shape "

@@ -22,6 +22,8 @@ from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
+from cftlearn.networks import Architecture
+from cftlearn.networks._architecture import LIBRARIES
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
@@ -63,8 +65,9 @@ def save_model(
     The folder holds ``model.json`` (parameters, categories, report),
     ``arrays.safetensors`` (rows) and, for a classifier with a network,
     ``network.pt`` (its state dict); members of an ensemble have such a folder each, in
-    ``members``. It is written beside its place and then moved
-    there, so an interrupted call leaves nothing half done. ``history_`` is not saved.
+    ``members``. It is written beside its place and then moved there, so an interrupted
+    call leaves nothing half done. ``history_`` is not saved; neither is a ``module``,
+    unless it is a :class:`~cftlearn.networks.Architecture`.
 
     Parameters
     ----------
@@ -149,7 +152,8 @@ def load_model(
 ) -> Model:
     """Load a model that :func:`save_model` saved.
 
-    Nothing in the folder is executed: no pickle is read.
+    Nothing in the folder is executed: no pickle is read, and of the architectures that
+    a folder names only those of torchvision and timm are made.
 
     Parameters
     ----------
@@ -157,8 +161,9 @@ def load_model(
         The folder.
     module : torch.nn.Module, callable or dict, default=None
         For a classifier with a network: a module of the same architecture, or what
-        makes one. It is copied; its weights are replaced by the saved ones. An
-        ensemble hands it to all members with a network, or a dict's to those it names.
+        makes one. It is copied; its weights are replaced by the saved ones. None is
+        enough where an ``Architecture`` of torchvision or timm was saved. An ensemble
+        hands it to all members with a network, or a dict's to those it names.
 
     Returns
     -------
@@ -173,8 +178,10 @@ def load_model(
     ModelFormatError
         If the folder is damaged, or of a newer format than this version reads.
     ValueError
-        If the model has a network and ``module`` is None or does not fit it, or it has
-        none and a ``module`` is given.
+        If the model has a network and ``module`` does not fit it, or is None where it
+        must be given; or the model has none and a ``module`` is given.
+    ImportError
+        If the library of the saved ``Architecture`` is not installed.
 
     See Also
     --------
@@ -195,6 +202,8 @@ def load_model(
             )
         model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
         has_network = document["model"].get("head_") is not None
+        described = document["model"].get("architecture")
+        architecture = None if described is None else Architecture(**described)
     except ModelFormatError:
         raise
     except (
@@ -209,17 +218,30 @@ def load_model(
         raise _damaged(folder, error) from error
     if isinstance(model, CFTEnsemble):
         return _load_members(model, module, folder)
-    if has_network and module is None:
+    if module is not None and not has_network:
+        raise ValueError("`module` must be None: the saved model has no network.")
+    if has_network:
+        module = _trusted(architecture) if module is None else module
+        _load_network(model, module, folder)
+    return model
+
+
+def _trusted(architecture: Architecture | None) -> Architecture:
+    """Give what was saved in place of a module, if making it runs no foreign code."""
+    if architecture is None:
         raise ValueError(
             "`module` must be given: the saved model has a network, and only its "
             "weights are in the folder. Pass load_model(path, module=...) with a "
             "module of the same architecture."
         )
-    if module is not None and not has_network:
-        raise ValueError("`module` must be None: the saved model has no network.")
-    if has_network:
-        _load_network(model, module, folder)
-    return model
+    if architecture.library not in LIBRARIES:
+        raise ValueError(
+            f"`module` must be given: the saved model names {architecture.name!r}, and "
+            "importing what a folder names would run any code that it names. If you "
+            f"know it, pass load_model(path, module=Architecture({architecture.name!r},"
+            f" n_outputs={architecture.n_outputs}))."
+        )
+    return architecture
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -270,6 +292,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         document["n_features_in_"] = int(estimator.n_features_in_)
     if isinstance(estimator, CategoryWiseFineTuner) and hasattr(estimator, "coef_"):
         arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
+        document["per_category"] = estimator._per_category
         document["report_"] = _without_nan(estimator.report_)
     if isinstance(estimator, CFTEnsemble):
         arrays[f"{prefix}weights_"] = estimator.weights_
@@ -280,6 +303,8 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
     if isinstance(estimator, CFTClassifier):
         document["head_"] = estimator.head_
         document["input_shape"] = list(estimator._input_shape or ())
+        if isinstance(estimator.module, Architecture):
+            document["architecture"] = estimator.module.describe()
         tuner = estimator.fine_tuner_
         document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
     return document
@@ -344,6 +369,7 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
             for line in document["report_"]
         ]
         estimator.history_ = []
+        estimator._per_category = document.get("per_category", False)
     if "members" in document:
         estimator.weights_ = arrays[f"{prefix}weights_"]
         estimator.reference_ = arrays.get(f"{prefix}reference_")
@@ -396,7 +422,8 @@ def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
 
     from cftlearn._networks import copy_or_make
 
-    network = copy_or_make(module, seed=0)
+    bare = module.without_weights if isinstance(module, Architecture) else module
+    network = copy_or_make(bare, seed=0)
     try:
         state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:

@@ -23,6 +23,7 @@ MODULES = [
     "cftlearn.losses",
     "cftlearn.metrics",
     "cftlearn.model_selection",
+    "cftlearn.networks",
     "cftlearn.solvers",
     "cftlearn.training",
 ]

@@ -1,0 +1,31 @@
+"""Networks made or trained elsewhere: by name, from files, and into ONNX."""
+
+from typing import TYPE_CHECKING, Any
+
+from cftlearn.networks._architecture import Architecture
+
+if TYPE_CHECKING:
+    from cftlearn.networks._keras import load_keras
+    from cftlearn.networks._loading import load_network
+    from cftlearn.networks._onnx import export_onnx
+
+__all__ = ["Architecture", "export_onnx", "load_keras", "load_network"]
+
+_MODULES = {
+    "export_onnx": "cftlearn.networks._onnx",
+    "load_keras": "cftlearn.networks._keras",
+    "load_network": "cftlearn.networks._loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first used."""
+    if name in _MODULES:
+        from importlib import import_module
+
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

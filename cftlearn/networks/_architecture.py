@@ -1,0 +1,256 @@
+"""An architecture by its name: a factory of networks that text can describe."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from cftlearn._dependencies import import_optional
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LIBRARIES = ("torchvision", "timm")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]+")  # no hub, no folder
+_FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+# Options of the libraries by which a network would fetch or read weights of its own.
+_NOT_OPTIONS = {
+    "checkpoint_path",
+    "num_classes",
+    "pretrained",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "weights",
+    "weights_backbone",
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network by the name of its architecture, for ``CFTClassifier(module=...)``.
+
+    Calling it makes the network. Unlike a module it is small, equal to its copies, and
+    text: a grid search clones it, and :func:`cftlearn.save_model` stores it, so that
+    :func:`cftlearn.load_model` needs no ``module``.
+
+    Parameters
+    ----------
+    name : str
+        ``"torchvision:densenet121"``, ``"timm:resnet50"``, or
+        ``"package.module:callable"`` for a function or class of your own.
+    n_outputs : int
+        Categories, 1 or more. A classification layer of another size is replaced by a
+        new ``nn.Linear`` with random weights.
+    weights : str or path, default=None
+        What the network starts from. None: random weights. ``"DEFAULT"``, or another
+        name that the library knows: weights that the library downloads. A path ending
+        in .pt, .pth, .bin, .ckpt or .safetensors: a state dict, alone or as the entry
+        ``state_dict``, ``model_state_dict`` or ``model`` of a checkpoint; the prefixes
+        of DataParallel, Lightning and torch.compile are taken off. No pickle is
+        executed.
+    options : dict, default=None
+        Keyword arguments of the architecture, of plain values.
+
+    Raises
+    ------
+    ValueError
+        If the name has another form, ``n_outputs`` is below 1, or options cannot be
+        written as JSON or belong into ``weights`` or ``n_outputs``.
+
+    See Also
+    --------
+    load_network : A network whose code is in its file.
+
+    Notes
+    -----
+    A saved model is rebuilt automatically only from ``torchvision:`` and ``timm:``. The
+    name of a callable in a folder from somebody else could name any code, so
+    ``load_model`` asks for ``module=`` instead of importing it.
+
+    Examples
+    --------
+    >>> from cftlearn import CFTClassifier
+    >>> from cftlearn.networks import Architecture
+    >>> network = Architecture("torchvision:densenet121", n_outputs=14)
+    >>> model = CFTClassifier(network, random_state=0)
+    """
+
+    name: str
+    n_outputs: int
+    weights: str | os.PathLike[str] | None = None
+    options: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        n_outputs: int,
+        weights: str | os.PathLike[str] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "n_outputs", n_outputs)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "options", options)
+        self._check()
+
+    @property
+    def library(self) -> str:
+        """The part of the name before the colon."""
+        return self.name.partition(":")[0]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.n_outputs))
+
+    def __call__(self) -> "nn.Module":
+        """Make the network.
+
+        Returns
+        -------
+        network : torch.nn.Module
+            With ``n_outputs`` logits, in training mode.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed, or there is no such callable.
+        ValueError
+            If the library has no such architecture or the architecture no such option,
+            or the network has no ``nn.Linear`` to be its classification layer.
+        ModelFormatError
+            If the file of weights cannot be read, or lacks weights.
+
+        Warns
+        -----
+        PartialWeightsWarning
+            If a file has weights that the network has not, or its classification layer
+            is not used.
+        """
+        from cftlearn.networks._weights import load_weights, resized
+
+        if not self._has_file():
+            return resized(self._made(self.weights), self.n_outputs)
+        return load_weights(self._made(None), self.weights, self.n_outputs)
+
+    def without_weights(self) -> "nn.Module":
+        """Make the network with random weights, without reading any file."""
+        from cftlearn.networks._weights import resized
+
+        return resized(self._made(None), self.n_outputs)
+
+    def describe(self) -> dict[str, Any]:
+        """Give the arguments as JSON can hold them."""
+        weights = None if self.weights is None else os.fspath(self.weights)
+        return {
+            "name": self.name,
+            "n_outputs": int(self.n_outputs),
+            "weights": weights,
+            "options": self.options,
+        }
+
+    def _has_file(self) -> bool:
+        if self.weights is None:
+            return False
+        return isinstance(self.weights, os.PathLike) or self.weights.endswith(_FILES)
+
+    def _made(self, weights: Any) -> "nn.Module":
+        _, _, what = self.name.partition(":")
+        options = dict(self.options or {})
+        try:
+            if self.library == "torchvision":
+                return _from_torchvision(what, weights, options)
+            if self.library == "timm":
+                return _from_timm(what, weights, options)
+            return _imported(self.library, what)(**options)
+        except TypeError as error:
+            raise ValueError(
+                f"`options` must be arguments of {self.name!r}; got {options}: {error}."
+            ) from error
+
+    def _check(self) -> None:
+        _, _, what = str(self.name).partition(":")
+        fits = _PLAIN_NAME.fullmatch(what) and _PLAIN_NAME.fullmatch(self.library)
+        if not isinstance(self.name, str) or not fits:
+            raise ValueError(
+                "`name` must be 'torchvision:<model>', 'timm:<model>' or "
+                f"'package.module:callable'; got {self.name!r}."
+            )
+        is_count = isinstance(self.n_outputs, Integral) and self.n_outputs >= 1
+        if isinstance(self.n_outputs, bool) or not is_count:
+            raise ValueError(
+                "`n_outputs` must be the number of categories, 1 or more; got "
+                f"{self.n_outputs!r}."
+            )
+        self._check_options()
+        if self.library in LIBRARIES or self.weights is None or self._has_file():
+            return
+        raise ValueError(
+            "`weights` must be None or the path of a state dict (.pt, .pth, "
+            f".safetensors) for a callable of your own; got {self.weights!r}."
+        )
+
+    def _check_options(self) -> None:
+        options = self.options or {}
+        try:
+            as_text = json.loads(json.dumps(options, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"`options` must hold plain values, which JSON can write; {error}."
+            ) from error
+        if as_text != options:
+            raise ValueError(
+                "`options` must hold text, numbers, lists and dicts with text as keys; "
+                f"got {options!r}, which JSON reads as {as_text!r}."
+            )
+        misplaced = sorted(_NOT_OPTIONS & set(options))
+        if misplaced and self.library in LIBRARIES:
+            raise ValueError(
+                f"`options` must not hold {misplaced[0]!r}; say it by `weights` or "
+                "`n_outputs`."
+            )
+
+
+def _from_torchvision(what: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
+    models = import_optional(
+        "torchvision.models", feature="Architecture", extra="vision"
+    )
+    if what not in models.list_models(module=models):
+        raise ValueError(
+            "`name` must be a classification network of torchvision.models; got "
+            f"{what!r}. torchvision.models.list_models() lists them."
+        )
+    network: nn.Module = models.get_model(what, weights=weights, **options)
+    return network
+
+
+def _from_timm(what: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
+    timm = import_optional("timm", feature="Architecture", extra="vision")
+    if not timm.is_model(what):
+        raise ValueError(
+            f"`name` must be a network of timm; got {what!r}. timm.list_models("
+            f"'*{what[:6]}*') lists those of a similar name."
+        )
+    if weights not in (None, "DEFAULT"):
+        what = f"{what.partition('.')[0]}.{weights}"
+    network: nn.Module = timm.create_model(
+        what, pretrained=weights is not None, **options
+    )
+    return network
+
+
+def _imported(package: str, what: str) -> Callable[..., Any]:
+    try:
+        found: Any = import_module(package)
+        for part in what.split("."):
+            found = getattr(found, part)
+    except (AttributeError, ImportError) as error:
+        raise ImportError(
+            f"`name` must name a callable that can be imported; got "
+            f"'{package}:{what}' ({error}). Networks of libraries are "
+            "'torchvision:<model>' and 'timm:<model>'."
+        ) from error
+    return found

@@ -1,0 +1,167 @@
+"""Programs of torch.export, cut at their classification layer."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from cftlearn.networks._split import SplitNetwork, refuse, tell_sigmoid
+
+_ATEN = torch.ops.aten
+_SAME = (_ATEN.alias, _ATEN.clone, _ATEN.contiguous, _ATEN.detach)
+_TURNED = (_ATEN.t, _ATEN.transpose, _ATEN.permute)
+_AGAIN = (
+    "Export it again: torch.export.export(model.eval(), (x,), "
+    "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)) with two rows or more in x."
+)
+
+
+def split_program(program: torch.export.ExportedProgram, what: str) -> SplitNetwork:
+    """Cut an exported program at its classification layer.
+
+    Parameters
+    ----------
+    program : torch.export.ExportedProgram
+        Takes one tensor, gives one tensor, for any number of rows.
+    what : str
+        How messages call it.
+
+    Returns
+    -------
+    network : SplitNetwork
+        Computes what the program does, without a sigmoid at its end. It computes as
+        in evaluation mode always.
+
+    Raises
+    ------
+    ValueError
+        If the program does not end in a linear layer, fixes the number of rows, or was
+        exported in training mode.
+    """
+    module = program.module()
+    graph: fx.Graph = module.graph
+    _check_program(graph, what)
+    last, removed = _before_sigmoid(_output(graph, what))
+    features, weight, bias = _linear_parts(module, last, what)
+    network = SplitNetwork(backbone_of(module, features), weight, bias)
+    tell_sigmoid(what, removed)
+    return network
+
+
+def backbone_of(module: nn.Module, features: fx.Node | None = None) -> fx.GraphModule:
+    """Make a plain module of an exported one, up to some node.
+
+    Parameters
+    ----------
+    module : nn.Module
+        ``ExportedProgram.module()``, which cannot change its mode or its device.
+    features : fx.Node, default=None
+        What the new module returns. None: what the old one does.
+
+    Returns
+    -------
+    backbone : fx.GraphModule
+        With the parameters that it needs.
+    """
+    graph: fx.Graph = module.graph  # type: ignore[assignment]
+    if features is None:
+        features = _output(graph, "the program")
+    graph.output_node().args = (features,)
+    for node in list(graph.nodes):
+        is_check = node.op == "call_module" and node.target == "_guards_fn"
+        if is_check or _packet(node) is _ATEN._assert_tensor_metadata:
+            graph.erase_node(node)
+        elif _packet(node) is _ATEN.to:  # its device is that of the export
+            node.kwargs = {k: v for k, v in node.kwargs.items() if k != "device"}
+    graph.eliminate_dead_code()
+    plain = fx.Graph()  # which knows nothing of the export, and can be pickled
+    plain.output(plain.graph_copy(graph, {}))
+    return fx.GraphModule(module, plain)
+
+
+def _check_program(graph: fx.Graph, what: str) -> None:
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1:
+        raise refuse(what, f"takes {len(inputs)} inputs, not one", "Wrap it before.")
+    value = inputs[0].meta.get("val")
+    if (
+        not isinstance(value, Tensor)
+        or not value.ndim
+        or isinstance(value.shape[0], int)
+    ):
+        rows = value.shape[0] if isinstance(value, Tensor) and value.ndim else "no"
+        raise refuse(what, f"accepts batches of {rows} rows alone", _AGAIN)
+    for node in graph.nodes:
+        if _trains(node):
+            raise refuse(
+                what, f"was exported in training mode ({node.target} trains)", _AGAIN
+            )
+
+
+def _output(graph: fx.Graph, what: str) -> fx.Node:
+    results, _ = torch.utils._pytree.tree_flatten(graph.output_node().args)
+    if len(results) != 1 or not isinstance(results[0], fx.Node):
+        raise refuse(
+            what, f"gives {len(results)} outputs, not one", "Wrap it before exporting."
+        )
+    return results[0]
+
+
+def _before_sigmoid(node: fx.Node) -> tuple[fx.Node, bool]:
+    removed = False
+    while node.args and isinstance(node.args[0], fx.Node):
+        is_sigmoid = _packet(node) is _ATEN.sigmoid and not removed
+        if not is_sigmoid and _packet(node) not in _SAME:
+            break
+        removed |= is_sigmoid
+        node = node.args[0]
+    return node, removed
+
+
+def _linear_parts(
+    module: nn.Module, node: fx.Node, what: str
+) -> tuple[fx.Node, Tensor, Tensor | None]:
+    """Give what a linear node multiplies, its rows, and its biases."""
+    arguments: list[Any] = list(node.args)
+    bias = None
+    if _packet(node) is _ATEN.linear:
+        features, weight, *biases = arguments
+        bias = biases[0] if biases else None
+    elif _packet(node) is _ATEN.addmm and not node.kwargs:
+        bias, features, weight = arguments
+        if _packet(weight) not in _TURNED:
+            raise refuse(what, "multiplies by rows that are computed", _AGAIN)
+        weight = weight.args[0]
+    else:
+        raise refuse(
+            what,
+            f"ends in {node.target}",
+            "Export the network that gives logits, whose last step is an nn.Linear.",
+        )
+    if any(part is not None and part.op != "get_attr" for part in (weight, bias)):
+        raise refuse(what, "computes the rows of its last layer", _AGAIN)
+    return (
+        features,
+        _attribute(module, weight.target),
+        None if bias is None else _attribute(module, bias.target),
+    )
+
+
+def _attribute(module: nn.Module, name: str) -> Tensor:
+    owner, _, own = name.rpartition(".")
+    tensor: Tensor = getattr(module.get_submodule(owner), own)
+    return tensor.detach()
+
+
+def _packet(node: Any) -> Any:
+    """Give the operator of a node, whichever of its overloads."""
+    return getattr(getattr(node, "target", None), "overloadpacket", None)
+
+
+def _trains(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return False
+    given = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
+    given |= node.kwargs
+    return any(given.get(name) is True for name in ("train", "training"))

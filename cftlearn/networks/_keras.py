@@ -1,0 +1,201 @@
+"""Networks of Keras, as torch modules."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cftlearn._dependencies import import_optional
+from cftlearn.networks._exported import backbone_of
+from cftlearn.networks._split import SplitNetwork, refuse, tell_sigmoid
+
+_TOLERANCE = 1e-4
+_ANY_SIZE = 96  # pixels, of an input that leaves its size open
+
+
+class _Backbone(nn.Module):
+    """Features of a Keras model, from inputs with channels first."""
+
+    def __init__(self, model: Any, *, turns: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.turns = turns
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.movedim(x, 1, -1) if self.turns else x
+        return self.model(x, training=False)
+
+
+def load_keras(path: str | os.PathLike[str]) -> nn.Module:
+    """Load a model of Keras as a torch network, ready to be refitted.
+
+    Reads a .h5 or .keras file of one input and one output, such as a CNN for chest
+    radiographs with 14 sigmoids, by Keras 3 on torch; then Keras is not needed any
+    more. Images have **channels first**, (n, channels, height, width), as everywhere
+    in torch; their values are those that the Keras model was given, so what it did to
+    them (rescaling, if a layer of it does) is done once. A sigmoid at the end is
+    removed, and the logger "cftlearn" says so.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. A model with custom layers must be loaded by code that has them.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        Gives logits; has a ``backbone`` and, as its classification layer, an
+        ``nn.Linear`` named ``head``. It computes as in evaluation mode: pass it to
+        ``CFTClassifier(train=False)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImportError
+        If Keras is not installed, or was imported with another backend than torch.
+    ValueError
+        If Keras cannot read the file, or the model does not end in a Dense layer with a
+        sigmoid or no activation.
+    ArithmeticError
+        If the network gives other numbers than the Keras model.
+
+    See Also
+    --------
+    load_network : Networks of TorchScript and torch.export.
+
+    Examples
+    --------
+    >>> from cftlearn import CFTClassifier
+    >>> from cftlearn.networks import load_keras
+    >>> network = load_keras("chexpert.h5")  # doctest: +SKIP
+    >>> model = CFTClassifier(network, train=False)  # doctest: +SKIP
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
+    keras = _keras_on_torch()
+    with keras.device("cpu"):
+        model = _loaded(keras, file)
+        dense, removed = _last_dense(keras, model, file.name)
+        turns = len(model.inputs[0].shape) > 2 and not _has_channels_first(model)
+        part = keras.Model(model.inputs, dense.input)
+        inputs = _example(model, turns=turns)
+        with torch.no_grad():
+            backbone = _exported(_Backbone(part, turns=turns).eval(), inputs, file.name)
+            bias = None if dense.bias is None else dense.bias.value.detach()
+            network = SplitNetwork(backbone, dense.kernel.value.detach().T, bias).eval()
+            _compare(network, _Backbone(model, turns=turns), inputs, removed)
+    tell_sigmoid(file.name, removed)
+    return network
+
+
+def _keras_on_torch() -> Any:
+    """Import Keras with torch as its backend, which is chosen once per process."""
+    asked_for = os.environ.get("KERAS_BACKEND")
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+    try:
+        keras = import_optional("keras", feature="load_keras", extra="keras")
+    finally:  # Keras has read it
+        os.environ.pop("KERAS_BACKEND", None)
+        if asked_for is not None:
+            os.environ["KERAS_BACKEND"] = asked_for
+    backend = keras.config.backend()
+    if backend != "torch":
+        raise ImportError(
+            f"load_keras needs Keras on torch; it is imported with {backend} already. "
+            "Start anew with the environment variable KERAS_BACKEND=torch, or call "
+            "load_keras before importing keras."
+        )
+    return keras
+
+
+def _loaded(keras: Any, file: Path) -> Any:
+    try:
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # of any kind: layers raise what they like
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"`path` must be a model that Keras {keras.__version__} can load; {file}: "
+            f"{first} If it has layers of your own, load it in Keras and save a model "
+            "without them."
+        ) from error
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise refuse(
+            file.name,
+            f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one "
+            "of each",
+            "Save a keras.Model of one input and one output.",
+        )
+    return model
+
+
+def _last_dense(keras: Any, model: Any, what: str) -> tuple[Any, bool]:
+    """Find the Dense layer that gives the output, and whether a sigmoid follows it."""
+    layers = list(model.layers)
+    activation = keras.activations.linear
+    last = layers.pop()
+    if isinstance(last, keras.layers.Activation) and layers:
+        activation, last = last.activation, layers.pop()
+    if not isinstance(last, keras.layers.Dense):
+        raise refuse(
+            what,
+            f"ends in a {type(last).__name__} layer",
+            "Save the model up to its last Dense layer.",
+        )
+    names = [getattr(a, "__name__", str(a)) for a in (last.activation, activation)]
+    others = [name for name in names if name != "linear"]
+    if others not in ([], ["sigmoid"]):
+        raise refuse(
+            what,
+            f"ends in {' and '.join(others)}",
+            "Categories need one sigmoid each, or no activation.",
+        )
+    return last, bool(others)
+
+
+def _has_channels_first(model: Any) -> bool:
+    layers = model._flatten_layers()
+    return any(getattr(item, "data_format", "") == "channels_first" for item in layers)
+
+
+def _example(model: Any, *, turns: bool) -> Tensor:
+    sizes = [_ANY_SIZE if size is None else size for size in model.inputs[0].shape[1:]]
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand((3, *sizes), generator=generator)
+    return torch.movedim(inputs, -1, 1).contiguous() if turns else inputs
+
+
+def _exported(backbone: nn.Module, inputs: Tensor, what: str) -> nn.Module:
+    rows = {0: torch.export.Dim.DYNAMIC}
+    try:
+        program = torch.export.export(
+            backbone, (inputs,), dynamic_shapes=(rows,), strict=False
+        )
+    except Exception as error:  # of any kind: layers raise what they like
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise refuse(
+            what,
+            f"cannot be exported by torch for any number of rows ({first})",
+            "Rebuild it in torch, and load its weights there.",
+        ) from error
+    return backbone_of(program.module())
+
+
+def _compare(
+    network: nn.Module, original: nn.Module, inputs: Tensor, removed: bool
+) -> None:
+    for some in (inputs, inputs[:1]):
+        got = network(some)
+        got = torch.sigmoid(got) if removed else got
+        expected = original(some)
+        room = _TOLERANCE * max(1.0, float(expected.abs().max()))
+        if got.shape != expected.shape or not (got - expected).abs().max() <= room:
+            raise ArithmeticError(
+                "The network gives other numbers than the Keras model, on "
+                f"{len(some)} random rows. Its layers cannot be cut as they are."
+            )

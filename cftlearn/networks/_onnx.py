@@ -1,0 +1,194 @@
+"""A fitted model as an ONNX file."""
+
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from cftlearn._dependencies import import_optional
+from cftlearn._networks import to_tensor
+
+_INPUT = "input"
+_TOLERANCE = 1e-3  # of the largest number; what goes wrong goes wrong by more
+
+
+class _Probabilities(nn.Module):
+    """A network with the logistic function after its logits."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.network(x))
+
+
+def export_onnx(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    example: ArrayLike | None = None,
+    sigmoid: bool = True,
+    opset: int | None = None,
+) -> Path:
+    """Export a fitted classifier as an ONNX file.
+
+    The file computes one output from one input, for any number of rows, and names the
+    categories in its metadata (``categories``, a JSON list; ``output``,
+    "probability" or "logit"). It is compared with the network by ONNX Runtime, where
+    that is installed, before it is put in its place. What happens to inputs before the
+    network (a ``transform``, a Pipeline) is not in it.
+
+    Parameters
+    ----------
+    model : CFTClassifier
+        A fitted classifier, with a network or on features.
+    path : str or path-like
+        The file, usually ending in .onnx. An earlier one is replaced. Above 2 GB the
+        weights lie beside it, in a file of the same name with ``.data`` at its end.
+    example : array-like of shape (n_samples, ...), default=None
+        Inputs of the network, of the shape and type to export for. None takes random
+        numbers of the shape seen in ``fit``; a network of integers needs it.
+    sigmoid : bool, default=True
+        Give probabilities, as ``predict_proba`` does. False gives logits, as
+        ``decision_function`` does. A 1-D target gives one column, of the second class.
+    opset : int, default=None
+        Version of the ONNX operators. None leaves it to torch.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The file.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    ImportError
+        If onnx or onnxscript is not installed.
+    TypeError
+        If ``model`` has no ``to_torch``.
+    ValueError
+        If the network cannot be exported, or ``example`` does not fit it.
+    ArithmeticError
+        If the file computes something else than the network.
+
+    See Also
+    --------
+    cftlearn.save_model : Save a model to go on with in Python.
+
+    Examples
+    --------
+    >>> from cftlearn import CFTClassifier
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> from cftlearn.networks import export_onnx
+    >>> X, y, _ = make_partial_multilabel(random_state=0)
+    >>> model = CFTClassifier(random_state=0).fit(X, y)
+    >>> export_onnx(model, "model.onnx")  # doctest: +SKIP
+    """
+    if not hasattr(model, "to_torch"):
+        raise TypeError(
+            "`model` must be a CFTClassifier; got "
+            f"{type(model).__name__}. Export the classifier of a Pipeline alone."
+        )
+    check_is_fitted(model)
+    for package in ("onnx", "onnxscript"):
+        import_optional(package, feature="export_onnx", extra="onnx")
+    network = model.to_torch().cpu().eval()
+    if sigmoid:
+        network = _Probabilities(network).eval()
+    inputs = _example(model, example)
+    output = "probability" if sigmoid else "logit"
+    program = _exported(network, inputs, output, opset)
+    program.model.metadata_props.update(
+        {
+            "categories": json.dumps([str(name) for name in model.categories_]),
+            "output": output,
+            "cftlearn": version("cftlearn"),
+        }
+    )
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
+        staged = Path(folder) / target.name
+        program.save(staged)
+        _compare(staged, network, inputs)
+        for file in sorted(Path(folder).iterdir(), reverse=True):  # weights first
+            file.replace(target.parent / file.name)
+    return target
+
+
+def _example(model: Any, example: ArrayLike | None) -> Tensor:
+    """Give two rows or more: of a single one torch would make a constant."""
+    shape = getattr(model, "_input_shape", None)
+    if example is None:
+        if model.module_ is not None and not shape:
+            raise ValueError(
+                "`example` must be given for a network whose inputs are no plain "
+                "array; pass a few of its input tensors as an array."
+            )
+        shape = shape or model.coef_.shape[1:]
+        return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)), "cpu")
+    rows = np.asarray(example)
+    if not len(rows.shape) or not len(rows):
+        raise ValueError(
+            "`example` must hold at least one row, rows first; got shape "
+            f"{rows.shape}. Pass X[:2]."
+        )
+    return to_tensor(np.resize(rows[:2], (2, *rows.shape[1:])), "cpu")
+
+
+def _exported(
+    network: nn.Module, inputs: Tensor, output: str, opset: int | None
+) -> Any:
+    try:
+        program = torch.onnx.export(
+            network,
+            (inputs,),
+            dynamo=True,
+            input_names=[_INPUT],
+            output_names=[output],
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            opset_version=opset,
+            verbose=False,
+        )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            "`model` must have a network that torch.onnx can export for any number of "
+            f"rows, from inputs of shape {tuple(inputs.shape)} and type {inputs.dtype} "
+            f"(see `example`); {str(error).strip().splitlines()[0]}"
+        ) from error
+    if program is None:
+        raise ValueError("`model` could not be exported: torch.onnx gave no program.")
+    return program
+
+
+def _compare(file: Path, network: nn.Module, inputs: Tensor) -> None:
+    """Run the file on one row and on more, and compare with the network."""
+    if find_spec("onnxruntime") is None:
+        return
+    onnxruntime = import_optional("onnxruntime", feature="export_onnx", extra="onnx")
+    session = onnxruntime.InferenceSession(
+        str(file), providers=["CPUExecutionProvider"]
+    )
+    for rows in (inputs[:1], torch.cat([inputs, inputs.flip(0), inputs[:1]])):
+        with torch.inference_mode():
+            expected = network(rows).numpy()
+        got = session.run(None, {_INPUT: rows.numpy()})[0]
+        same_shape = got.shape == expected.shape
+        difference = np.abs(got - expected).max() if same_shape else np.inf
+        if not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise ArithmeticError(
+                f"The exported file gives other numbers than the network: they differ "
+                f"by {difference:.3g} on {len(rows)} rows (shape {got.shape} for "
+                f"{expected.shape}). Try another `opset`; nothing was written."
+            )

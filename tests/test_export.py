@@ -1,0 +1,140 @@
+"""Fitted models as ONNX files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn.networks import export_onnx
+
+pytest.importorskip("onnxscript", reason="the onnx extra")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the onnx extra")
+
+
+def make_network():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(4, 3),
+    )
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 1, 8, 8)).astype(np.float32)
+    y = (rng.random((60, 3)) < 0.5).astype(float)
+    return X, np.where(rng.random(y.shape) < 0.2, np.nan, y)
+
+
+@pytest.fixture(scope="module")
+def fitted(problem):
+    torch.manual_seed(0)
+    pandas = pytest.importorskip("pandas")
+    y = pandas.DataFrame(problem[1], columns=["œdème", "b", "c"])
+    return CFTClassifier(make_network, max_epochs=1, random_state=0).fit(problem[0], y)
+
+
+def run(path, X):
+    session = onnxruntime.InferenceSession(str(path))
+    return session.run(None, {"input": X})[0]
+
+
+@pytest.fixture(scope="module")
+def exported(fitted, tmp_path_factory):
+    return export_onnx(fitted, tmp_path_factory.mktemp("onnx") / "model.onnx")
+
+
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_probabilities_are_those_of_predict_proba(fitted, exported, problem, n_rows):
+    X = problem[0][:n_rows]
+    got = run(exported, X)
+    assert got.shape == (n_rows, 3)
+    np.testing.assert_allclose(got, fitted.predict_proba(X), atol=1e-5)
+
+
+def test_the_file_names_categories_and_output(exported):
+    described = onnxruntime.InferenceSession(str(exported)).get_modelmeta()
+    metadata = described.custom_metadata_map
+    assert json.loads(metadata["categories"]) == ["œdème", "b", "c"]
+    assert metadata["output"] == "probability"
+
+
+def test_nothing_else_is_left_in_the_folder(exported):
+    assert [file.name for file in exported.parent.iterdir()] == ["model.onnx"]
+
+
+def test_logits_of_features(problem, tmp_path):
+    X, y = problem[0].reshape(60, -1)[:, :5], problem[1]
+    model = CFTClassifier(random_state=0).fit(X, y)
+    path = export_onnx(model, tmp_path / "new" / "logits.onnx", sigmoid=False, opset=18)
+    np.testing.assert_allclose(run(path, X), model.decision_function(X), atol=1e-5)
+
+
+def test_a_binary_target_has_one_column(problem, tmp_path):
+    X, y = problem[0].reshape(60, -1)[:, :5], (problem[0][:, 0, 0, 0] > 0).astype(int)
+    model = CFTClassifier(random_state=0).fit(X, y)
+    path = export_onnx(model, tmp_path / "model.onnx")
+    np.testing.assert_allclose(
+        run(path, X)[:, 0], model.predict_proba(X)[:, 1], atol=1e-5
+    )
+
+
+def test_integers_need_an_example(tmp_path, rng):
+    network = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(8, 3))
+    X, y = rng.integers(0, 10, (60, 2)), (rng.random((60, 3)) < 0.5).astype(float)
+    model = CFTClassifier(network, max_epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"type torch\.float32 \(see `example`"):
+        export_onnx(model, tmp_path / "model.onnx")
+    path = export_onnx(model, tmp_path / "model.onnx", example=X[:1])
+    np.testing.assert_allclose(run(path, X), model.predict_proba(X), atol=1e-5)
+
+
+class OneByOne(nn.Linear):
+    """A network that is written for a fixed number of rows."""
+
+    def forward(self, x):
+        return super().forward(torch.stack([x[k] for k in range(len(x))]))
+
+
+def test_a_network_for_a_fixed_number_of_rows_is_refused(problem, tmp_path):
+    X, y = problem[0].reshape(60, -1)[:, :5], problem[1]
+    network = nn.Sequential(OneByOne(5, 4), nn.Linear(4, 3))
+    model = CFTClassifier(network, max_epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="can export for any number of rows"):
+        export_onnx(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_computes_something_else_is_not_written(
+    fitted, exported, tmp_path, monkeypatch
+):
+    content = exported.read_bytes()
+    (tmp_path / "model.onnx").write_bytes(content)
+    right = torch.sigmoid
+    monkeypatch.setattr(  # as if the exporter had a bug
+        torch,
+        "sigmoid",
+        lambda x: torch.tanh(x) if torch.compiler.is_exporting() else right(x),
+    )
+    with pytest.raises(ArithmeticError, match="gives other numbers than the network"):
+        export_onnx(fitted, tmp_path / "model.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_bytes() == content
+
+
+def test_what_is_no_fitted_classifier(tmp_path, fitted):
+    with pytest.raises(NotFittedError):
+        export_onnx(CFTClassifier(), tmp_path / "model.onnx")
+    with pytest.raises(TypeError, match="must be a CFTClassifier; got CategoryWise"):
+        export_onnx(CategoryWiseFineTuner(), tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match="at least one row, rows first"):
+        export_onnx(fitted, tmp_path / "model.onnx", example=np.empty((0, 1, 8, 8)))

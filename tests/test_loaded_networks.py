@@ -1,0 +1,339 @@
+"""Networks from files that hold their code: torch.export, TorchScript, Keras."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cftlearn import CFTClassifier
+from cftlearn.exceptions import ModelFormatError
+from cftlearn.networks import export_onnx, load_keras, load_network
+
+DYNAMIC = ({0: torch.export.Dim.DYNAMIC},)
+
+
+class Pictures(nn.Module):
+    """A small network on images, with batch norm, a buffer, dropout and any end."""
+
+    def __init__(self, end=torch.sigmoid, *, bias=True):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 6, 3)
+        self.norm = nn.BatchNorm2d(6)
+        self.norm.running_mean.normal_()
+        self.dropout = nn.Dropout(0.5)
+        self.register_buffer("shift", torch.ones(1))
+        self.body = nn.Sequential(nn.Linear(6, 8), nn.ReLU())
+        self.fc = nn.Linear(8, 4, bias=bias)
+        self.end = end
+
+    def forward(self, x):
+        x = self.norm(self.convolution(x)).relu().mean((2, 3)) + self.shift
+        return self.end(self.fc(self.dropout(self.body(x))))
+
+
+def ends_plainly(x):
+    return x
+
+
+def images(n_rows=2):
+    return torch.randn(n_rows, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+
+
+def exported(model, n_rows=2, shapes=DYNAMIC):
+    return torch.export.export(model, (images(n_rows),), dynamic_shapes=shapes)
+
+
+def scripted(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated, files of it are not
+        return torch.jit.script(model)
+
+
+def traced(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(model, images())
+
+
+def frozen(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.freeze(torch.jit.script(model))
+
+
+def saved(program, path):
+    if isinstance(program, torch.export.ExportedProgram):
+        torch.export.save(program, path)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.save(program, path)
+    return path
+
+
+WAYS = [
+    pytest.param(exported, id="export"),
+    pytest.param(lambda m: exported(m).run_decompositions(), id="core ATen"),
+    pytest.param(scripted, id="script"),
+    pytest.param(traced, id="trace"),
+    pytest.param(frozen, id="frozen"),
+]
+
+
+# ------------------------------------------------------------------ load_network
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("from_file", [True, False], ids=["file", "object"])
+def test_a_network_is_cut_and_gives_the_same(way, from_file, tmp_path):
+    model = Pictures().eval()
+    program = way(model)
+    source = saved(program, tmp_path / "net.pt2") if from_file else program
+    network = load_network(source)
+    for n_rows in (1, 2, 7):
+        x = images(n_rows)
+        with torch.inference_mode():
+            torch.testing.assert_close(
+                torch.sigmoid(network(x)), model(x), rtol=0, atol=1e-6
+            )
+            assert network.backbone(x).shape == (n_rows, 8)
+    assert torch.equal(network.head.weight, model.fc.weight)
+    assert torch.equal(network.head.bias, model.fc.bias)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_bias_and_no_sigmoid(way, caplog):
+    model = Pictures(ends_plainly, bias=False).eval()
+    if way is WAYS[1].values[0]:
+        with pytest.raises(ValueError, match=r"ends in aten\.mm"):
+            load_network(way(model))
+        return
+    network = load_network(way(model))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            network(images()), model(images()), atol=1e-6, rtol=0
+        )
+    assert network.head.bias.tolist() == [0.0] * 4
+    assert "sigmoid" not in caplog.text
+
+
+@pytest.mark.parametrize("way", [exported, scripted])
+def test_a_removed_sigmoid_is_told(way, caplog):
+    load_network(way(Pictures().eval()))
+    assert "ended in a sigmoid, which is removed" in caplog.text
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_original_is_left_alone(way):
+    program = way(Pictures().eval())
+    run = program.module() if hasattr(program, "module") else program
+    before = run(images())
+    load_network(program)
+    run = program.module() if hasattr(program, "module") else program
+    torch.testing.assert_close(run(images()), before)
+
+
+@pytest.mark.parametrize("way", [exported, traced])
+def test_a_loaded_network_is_refitted(way, rng, tmp_path):
+    network = load_network(way(Pictures().eval()))
+    X = images(60).numpy()
+    y = (rng.random((60, 4)) < 0.5).astype(float)
+    model = CFTClassifier(network, train=False, random_state=0)
+    model.fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
+    refitted = model.to_torch()
+    with torch.inference_mode():
+        logits = refitted(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(logits, model.decision_function(X), atol=1e-5)
+
+
+def test_an_exported_network_can_be_trained_further(rng):
+    network = load_network(exported(Pictures().eval()))
+    X, y = images(60).numpy(), (rng.random((60, 4)) < 0.5).astype(float)
+    model = CFTClassifier(network, max_epochs=2, random_state=0).fit(X, y)
+    before, after = (dict(m.named_parameters()) for m in (network, model.module_))
+    name = "backbone.convolution.weight"
+    assert not torch.equal(before[name], after[name])
+
+
+def test_an_exported_network_is_plain_torch():
+    network = load_network(exported(Pictures().eval()))
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        assert torch.equal(other.train().eval()(images()), network(images()))
+    assert network.double()(images().double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(
+            lambda: exported(Pictures().eval(), shapes=None),
+            "accepts batches of 2 rows alone.*dynamic_shapes",
+            id="fixed rows",
+        ),
+        pytest.param(
+            lambda: exported(Pictures().train()), "training mode", id="training"
+        ),
+        pytest.param(
+            lambda: exported(Pictures(torch.relu).eval()),
+            r"ends in aten\.relu.*gives logits",
+            id="relu",
+        ),
+        pytest.param(
+            lambda: exported(Pictures(lambda x: (x, x + 1)).eval()),
+            "gives 2 outputs, not one",
+            id="two outputs",
+        ),
+        pytest.param(
+            lambda: traced(Pictures(lambda x: (x, x)).eval()),
+            r"returns .*not a Tensor",
+            id="script of two outputs",
+        ),
+        pytest.param(
+            lambda: traced(Pictures(lambda x: x.softmax(1)).eval()),
+            "ends in aten::softmax.*state_dict",
+            id="script of softmax",
+        ),
+        pytest.param(
+            lambda: torch.export.export(
+                nn.Bilinear(3, 3, 2).eval(), (torch.ones(2, 3), torch.ones(2, 3))
+            ),
+            "takes 2 inputs",
+            id="two inputs",
+        ),
+    ],
+)
+def test_what_cannot_be_cut(make, message):
+    with pytest.raises(ValueError, match=message):
+        load_network(make())
+
+
+def test_files_that_are_no_network(tmp_path):
+    with pytest.raises(FileNotFoundError, match="must be a file; there is no"):
+        load_network(tmp_path / "absent.pt2")
+    (tmp_path / "text.pt").write_text("no archive")
+    with pytest.raises(ModelFormatError, match=r"is not \(no archive\)"):
+        load_network(tmp_path / "text.pt")
+    torch.save(Pictures().state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ModelFormatError, match="Architecture"):
+        load_network(tmp_path / "weights.pt")
+    whole = saved(scripted(Pictures().eval()), tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFormatError, match="must be a TorchScript file"):
+        load_network(tmp_path / "cut.pt")
+    with pytest.raises(TypeError, match="A plain module goes to CFTClassifier"):
+        load_network(Pictures())
+
+
+# -------------------------------------------------------------------- load_keras
+@pytest.fixture(scope="module")
+def keras():
+    pytest.importorskip("h5py", reason="the keras extra")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "torch")
+        keras = pytest.importorskip("keras", reason="the keras extra")
+    if keras.config.backend() != "torch":
+        pytest.skip("keras has another backend here")
+    return keras
+
+
+def radiograph_model(keras, end="sigmoid", *, separate=False):
+    """A small CNN like those for radiographs, with batch norm that has seen data."""
+    layers = keras.layers
+    image = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.Concatenate()([x, layers.Conv2D(4, 3, padding="same")(x)])
+    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    x = layers.Dense(5, activation=None if separate else end)(x)
+    model = keras.Model(image, layers.Activation(end)(x) if separate else x)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.02, 0.2, w.shape) for w in model.get_weights()])
+    return model
+
+
+def keras_output(model, X):
+    with torch.inference_mode():
+        return model(torch.from_numpy(X), training=False).numpy().astype(np.float64)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside of Keras
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.parametrize("separate", [False, True], ids=["in Dense", "Activation"])
+def test_a_keras_network_gives_the_logits_of_its_probabilities(
+    keras, tmp_path, caplog, suffix, separate
+):
+    model = radiograph_model(keras, separate=separate)
+    path = tmp_path / f"model.{suffix}"
+    model.save(path)
+    network = load_keras(path)
+    X = np.random.default_rng(1).uniform(0, 255, (7, 16, 16, 3)).astype(np.float32)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(X.transpose(0, 3, 1, 2).copy())).numpy()
+    p = keras_output(model, X)
+    assert ((p > 0.01) & (p < 0.999)).all()
+    np.testing.assert_allclose(logits, np.log(p / (1 - p)), atol=1e-4)
+    assert "ended in a sigmoid, which is removed" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_keras_network_on_features_is_refitted_and_exported(keras, tmp_path, rng):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(5, activation="relu"), layers.Dense(3)]
+    )
+    model.save(tmp_path / "model.keras")
+    network = load_keras(tmp_path / "model.keras")
+    X = rng.standard_normal((60, 6)).astype(np.float32)
+    y = (rng.random((60, 3)) < 0.5).astype(float)
+    with torch.inference_mode():
+        got = network(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(got, keras_output(model, X), atol=1e-5)
+    tuned = CFTClassifier(network, train=False, random_state=0)
+    tuned.fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
+    pytest.importorskip("onnxscript", reason="the onnx extra")
+    assert export_onnx(tuned, tmp_path / "model.onnx").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_keras_networks_that_cannot_be_cut(keras, tmp_path):
+    radiograph_model(keras, "softmax").save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"ends in softmax.*one sigmoid each"):
+        load_keras(tmp_path / "model.keras")
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, keras.layers.Conv2D(2, 3)(image)).save(tmp_path / "conv.keras")
+    with pytest.raises(ValueError, match="ends in a Conv2D layer"):
+        load_keras(tmp_path / "conv.keras")
+    (tmp_path / "text.h5").write_text("no model")
+    with pytest.raises(ValueError, match="must be a model that Keras"):
+        load_keras(tmp_path / "text.h5")
+
+
+def test_keras_that_is_not_there(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="must be a file; there is no"):
+        load_keras(tmp_path / "absent.h5")
+    (tmp_path / "model.h5").write_bytes(b"")
+    other = types.ModuleType("keras")
+    other.config = types.SimpleNamespace(backend=lambda: "jax")
+    monkeypatch.setitem(sys.modules, "keras", other)
+    with pytest.raises(
+        ImportError, match=r"is imported with jax already.*KERAS_BACKEND"
+    ):
+        load_keras(tmp_path / "model.h5")
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ImportError, match=r'pip install "cftlearn\[keras\]"'):
+        load_keras(tmp_path / "model.h5")
+
+
+def test_importing_networks_stays_light():
+    code = (
+        "import sys, cftlearn.networks as n; n.Architecture('timm:x', n_outputs=1); "
+        "heavy = {'torch', 'timm', 'torchvision', 'keras', 'onnx'} & set(sys.modules); "
+        "assert not heavy, heavy; assert 'load_keras' in dir(n)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
