@@ -291,7 +291,7 @@ def read_inputs(
         return X
     names = {"name": name, "transform_name": transform_name}
     if isinstance(X, (str, os.PathLike)):
-        X = _image_files(Path(X), name)
+        X = image_files(Path(X), name)
     kind = _item_kind(X)
     if isinstance(X, Dataset):
         _check_map_style(X, name)
@@ -410,7 +410,7 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _image_files(folder: Path, name: str) -> list[str]:
+def image_files(folder: Path, name: str) -> list[str]:
     """Find the images below a folder, but none in what is hidden."""
     if not folder.is_dir():
         remedy = "Pass a list of paths" if folder.exists() else "Check the path"

@@ -188,24 +188,12 @@ def load_model(
     save_model : Save a model.
     """
     folder = Path(path)
-    if not (folder / _DOCUMENT).is_file():
-        raise FileNotFoundError(
-            f"`path` must be a folder written by save_model; {folder} has no "
-            f"{_DOCUMENT}."
-        )
+    document = _read_document(folder)
     try:
-        document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
-        if document["format"] > _FORMAT:
-            raise ModelFormatError(
-                f"The model in {folder} has format {document['format']}; this version "
-                f"of cftlearn reads formats up to {_FORMAT}. Upgrade cftlearn."
-            )
         model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
         has_network = document["model"].get("head_") is not None
         described = document["model"].get("architecture")
         architecture = None if described is None else Architecture(**described)
-    except ModelFormatError:
-        raise
     except (
         AttributeError,
         KeyError,
@@ -224,6 +212,48 @@ def load_model(
         module = _trusted(architecture) if module is None else module
         _load_network(model, module, folder)
     return model
+
+
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder looks like one that :func:`save_model` wrote."""
+    return (Path(path) / _DOCUMENT).is_file()
+
+
+def saved_categories(path: str | os.PathLike[str]) -> list[str]:
+    """Read the names of the categories of a saved model, and nothing else of it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no saved model at ``path``.
+    ModelFormatError
+        If the folder is damaged.
+    """
+    document = _read_document(Path(path))
+    try:
+        return [str(name) for name in document["model"]["categories_"]["values"]]
+    except (KeyError, TypeError) as error:
+        raise _damaged(Path(path), error) from error
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    """Read ``model.json``, if it is one and of a format that is known."""
+    if not is_saved_model(folder):
+        raise FileNotFoundError(
+            f"`path` must be a folder written by save_model; {folder} has no "
+            f"{_DOCUMENT}."
+        )
+    try:
+        document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+        newer = document["format"] > _FORMAT
+    except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    if newer:
+        raise ModelFormatError(
+            f"The model in {folder} has format {document['format']}; this version "
+            f"of cftlearn reads formats up to {_FORMAT}. Upgrade cftlearn."
+        )
+    return dict(document)
 
 
 def _trusted(architecture: Architecture | None) -> Architecture:
