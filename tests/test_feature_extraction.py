@@ -386,6 +386,17 @@ def test_images_that_cannot_be_read_are_left_out(images, tmp_path, bad, stored):
         extract(seeded(), images, out=out, **options)
 
 
+def test_a_file_with_rows_left_out_is_refused_where_none_may_be(images, tmp_path):
+    options = {"input_transform": ImageTransform(16), "out": tmp_path / "Z.npy"}
+    whole = Path(images[3]).read_bytes()
+    Path(images[3]).write_bytes(b"")
+    with pytest.warns(SkippedRowsWarning, match="1 of 12 rows"):
+        extract(seeded(), images, on_error="skip", **options)
+    Path(images[3]).write_bytes(whole)
+    with pytest.raises(ImageFileError, match=r"left out 1 rows, the first is row 3"):
+        extract(seeded(), images, **options)
+
+
 def test_nothing_is_warned_where_all_can_be_read(images):
     extractor = TorchFeatureExtractor(
         seeded(), input_transform=ImageTransform(16), on_error="skip"
@@ -461,7 +472,7 @@ def test_what_was_left_out_before_a_failure_stays_so(images, tmp_path):
                 raise KeyboardInterrupt
             return super().forward(X)
 
-    Path(images[2]).write_bytes(b"")
+    Path(images[3]).write_bytes(b"")
     Path(images[6]).write_bytes(b"")
     network = seeded(Failing)
     extractor = TorchFeatureExtractor(
@@ -476,7 +487,8 @@ def test_what_was_left_out_before_a_failure_stays_so(images, tmp_path):
     network.n_calls = 10
     with pytest.warns(SkippedRowsWarning, match=r"2 of 12 rows"):
         Z = extractor.transform(images)
-    assert extractor.kept_.tolist() == [0, 1, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert network.n_calls == 11  # the last batch alone
+    assert extractor.kept_.tolist() == [0, 1, 2, 4, 5, 7, 8, 9, 10, 11]
     extractor.set_params(out=None)
     with pytest.warns(SkippedRowsWarning, match=r"2 of 12 rows"):
         np.testing.assert_array_equal(Z, extractor.transform(images))
@@ -555,8 +567,9 @@ def test_transforms_are_told_apart_by_their_code(rows, tmp_path):
 
     options = {"out": tmp_path / "Z.npy"}
     network = seeded(Counting)
-    extract(network, rows, input_transform=lambda row: row * 2, **options)
-    extract(network, rows, input_transform=lambda row: row * 2, **options)
+    same = [lambda row: row * 2 for _ in range(2)]  # at two addresses
+    for each in same:
+        extract(network, rows, input_transform=each, **options)
     for other in (lambda row: row * 3, lambda row: row + 2, transform):
         with pytest.raises(ValueError, match=r"something else"):
             extract(network, rows, input_transform=other, **options)
