@@ -344,7 +344,6 @@ def test_a_transform_replaces_the_inputs_own_one(folder, rng):
         ("no/such/folder", ImageFileError, r"'no/such/folder', which is not there"),
         (["a.png", b"b.png"], TypeError, r"got b'b\.png' in row 1"),
     ],
-    ids=str,
 )
 def test_other_inputs_are_refused(X, error, message):
     with pytest.raises(error, match=message):
