@@ -2,13 +2,14 @@
 
 import copy
 import functools
+import inspect
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -303,6 +304,29 @@ def test_it_needs_no_fit_and_survives_clone_and_pickle(rows):
         np.testing.assert_array_equal(copied.transform(rows), expected)
 
 
+def test_documented_attributes_are_those_it_gets(rows):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(rows, columns=list("abcdef"))
+    fitted = TorchFeatureExtractor(nn.Linear(6, 3), on_error="skip").fit(X)
+    fitted.transform(X)
+    body = inspect.getdoc(TorchFeatureExtractor).split("Attributes\n----------\n")[1]
+    documented = set(re.findall(r"(?m)^(\w+_) :", body.split("See Also")[0]))
+    assert documented == {name for name in vars(fitted) if name.endswith("_")}
+
+
+def test_frames_are_given_where_they_are_asked_for(images):
+    pandas = pytest.importorskip("pandas")
+    extractor = TorchFeatureExtractor(
+        seeded(), input_transform=ImageTransform(8), on_error="skip"
+    ).set_output(transform="pandas")
+    frame = extractor.fit(images).transform(images)
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame) == list(extractor.get_feature_names_out())
+    Path(images[3]).write_bytes(b"")
+    with pytest.warns(SkippedRowsWarning, match="1 of 12 rows"):
+        assert extractor.transform(images).shape == (11, 5)
+
+
 def test_it_feeds_the_fine_tuner_in_a_pipeline(partial_problem, tmp_path):
     Z, y, _ = partial_problem
     network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
@@ -360,6 +384,17 @@ def test_images_that_cannot_be_read_are_left_out(images, tmp_path, bad, stored):
         assert extractor.skipped_[0][1] == images[bad[0]]
     with pytest.raises(ImageFileError, match=r"row \d+"):
         extract(seeded(), images, out=out, **options)
+
+
+def test_a_file_with_rows_left_out_is_refused_where_none_may_be(images, tmp_path):
+    options = {"input_transform": ImageTransform(16), "out": tmp_path / "Z.npy"}
+    whole = Path(images[3]).read_bytes()
+    Path(images[3]).write_bytes(b"")
+    with pytest.warns(SkippedRowsWarning, match="1 of 12 rows"):
+        extract(seeded(), images, on_error="skip", **options)
+    Path(images[3]).write_bytes(whole)
+    with pytest.raises(ImageFileError, match=r"left out 1 rows, the first is row 3"):
+        extract(seeded(), images, **options)
 
 
 def test_nothing_is_warned_where_all_can_be_read(images):
@@ -437,7 +472,7 @@ def test_what_was_left_out_before_a_failure_stays_so(images, tmp_path):
                 raise KeyboardInterrupt
             return super().forward(X)
 
-    Path(images[2]).write_bytes(b"")
+    Path(images[3]).write_bytes(b"")
     Path(images[6]).write_bytes(b"")
     network = seeded(Failing)
     extractor = TorchFeatureExtractor(
@@ -452,67 +487,55 @@ def test_what_was_left_out_before_a_failure_stays_so(images, tmp_path):
     network.n_calls = 10
     with pytest.warns(SkippedRowsWarning, match=r"2 of 12 rows"):
         Z = extractor.transform(images)
-    assert extractor.kept_.tolist() == [0, 1, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert network.n_calls == 11  # the last batch alone
+    assert extractor.kept_.tolist() == [0, 1, 2, 4, 5, 7, 8, 9, 10, 11]
     extractor.set_params(out=None)
     with pytest.warns(SkippedRowsWarning, match=r"2 of 12 rows"):
         np.testing.assert_array_equal(Z, extractor.transform(images))
 
 
-KILLED = """
-    import os, signal, sys
-    import numpy as np, torch
-    from torch import nn
-    import cftlearn._feature_file
-    from cftlearn import TorchFeatureExtractor
+class Fatal(nn.Module):
+    """A network that kills its process after some batches."""
 
-    torch.set_num_threads(1)
-    cftlearn._feature_file._SAVE_SECONDS = 0.0
+    def __init__(self, n_most=1000):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(6, 3)
+        self.n_left = n_most
 
-    class Network(nn.Module):
-        n_left = int(sys.argv[2])
-
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(6, 3)
-
-        def forward(self, X):
-            if len(X) > 1:
-                if self.n_left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                self.n_left -= 1
-                print("batch", flush=True)
-            return self.fc(X.tanh())
-
-    torch.manual_seed(0)
-    X = np.random.default_rng(0).standard_normal((23, 6))
-    Z = TorchFeatureExtractor(Network(), batch_size=5, out=sys.argv[1]).transform(X)
-    assert np.array_equal(Z, torch.from_numpy(X).float().tanh())
-"""
+    def forward(self, X):
+        if len(X) > 1:
+            if self.n_left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.n_left -= 1
+        return self.fc(X.tanh())
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_extraction_goes_on_where_it_was(tmp_path):
-    out, script = tmp_path / "Z.npy", tmp_path / "killed.py"
-    script.write_text(textwrap.dedent(KILLED))
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-
-    def run(n_batches):
-        return subprocess.run(
-            [sys.executable, str(script), str(out), str(n_batches)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    assert run(3).returncode == -signal.SIGKILL
-    assert not out.exists()
-    ended = run(100)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("batch") == 2
-    assert np.load(out).shape == (23, 6)
+def test_a_killed_extraction_goes_on_where_it_was(rows, tmp_path):
+    np.save(tmp_path / "rows.npy", rows)
+    code = (
+        "import numpy, torch, cftlearn._feature_file, test_feature_extraction as tests;"
+        "torch.set_num_threads(1);"
+        "cftlearn._feature_file._SAVE_SECONDS = 0.0;"
+        "tests.extract(tests.Fatal(3), numpy.load('rows.npy'), out='Z.npy')"
+    )
+    here = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{here.parent}{os.pathsep}{here}"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    assert not (tmp_path / "Z.npy").exists()
+    network = Fatal()
+    Z = extract(network, rows, out=tmp_path / "Z.npy")
+    assert network.n_left == 1000 - 2  # of five batches
+    np.testing.assert_array_equal(Z, extract(network, rows))
 
 
 @pytest.mark.parametrize(
@@ -544,8 +567,9 @@ def test_transforms_are_told_apart_by_their_code(rows, tmp_path):
 
     options = {"out": tmp_path / "Z.npy"}
     network = seeded(Counting)
-    extract(network, rows, input_transform=lambda row: row * 2, **options)
-    extract(network, rows, input_transform=lambda row: row * 2, **options)
+    same = [lambda row: row * 2 for _ in range(2)]  # at two addresses
+    for each in same:
+        extract(network, rows, input_transform=each, **options)
     for other in (lambda row: row * 3, lambda row: row + 2, transform):
         with pytest.raises(ValueError, match=r"something else"):
             extract(network, rows, input_transform=other, **options)
