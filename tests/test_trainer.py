@@ -410,9 +410,16 @@ def test_every_epoch_is_scored_on_held_out_labels(problem, module, held_out, obj
     assert all(set(line) >= {"val_score", "val_loss"} for line in history)
 
 
+class Noise(nn.Module):
+    """Draws in evaluation mode, too."""
+
+    def forward(self, X):
+        return X + 0.1 * torch.randn_like(X)
+
+
 def test_scoring_changes_nothing(problem, held_out):
     module = nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)
+        Noise(), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)
     )
     scored, history = train(module, *problem, held_out)
     plain, other = train(module, *problem)
