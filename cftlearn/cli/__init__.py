@@ -1,6 +1,7 @@
 """The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and their kin."""
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = _warning_printer(arguments.command)
         try:
             return run(arguments)
+        except BrokenPipeError:  # what reads the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except KeyboardInterrupt:
             print(f"cftlearn {arguments.command}: interrupted", file=sys.stderr)
             return 130

@@ -1,6 +1,7 @@
 """``cftlearn evaluate``: AUC and AP of every category, with intervals and cases."""
 
 import csv
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from cftlearn.cli._predictor import Predictor
 from cftlearn.cli._settings import Settings, SettingsError
 from cftlearn.cli._tables import print_intervals
 from cftlearn.ensemble import merge_views
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import PartialLabels
 from cftlearn.metrics import bootstrap_intervals
 
 _METRICS = ("roc_auc", "average_precision")
@@ -74,21 +77,19 @@ def run_evaluate(
         )
         labelled = read_labels(data.labels, data, data.where, predictor.categories)
         values = predictor.of_labelled(labelled, data)
-    y_true, groups = labelled.y.values, labelled.groups
+    y_true, groups = labelled.y, labelled.groups
     if merge is not None:
         values, y_true = _merged(labelled, values, merge)
         groups = None
-    intervals = {
-        metric: bootstrap_intervals(
-            y_true,
-            values,
-            metric=metric,
-            groups=groups,
-            n_resamples=n_resamples,
-            random_state=seed,
-        )
-        for metric in _METRICS
-    }
+    options = {"groups": groups, "n_resamples": n_resamples, "random_state": seed}
+    intervals = {}
+    with warnings.catch_warnings():
+        for metric in _METRICS:
+            intervals[metric] = bootstrap_intervals(
+                y_true, values, metric=metric, **options
+            )
+            # said once: it is the same for both
+            warnings.simplefilter("ignore", UndefinedCategoryWarning)
     names = [str(name) for name in labelled.y.categories]
     units = "rows" if groups is None else f"groups of {data.group}"
     print(f"{len(y_true)} rows; 95 % intervals from {n_resamples} resamples of {units}")
@@ -100,7 +101,7 @@ def run_evaluate(
 
 def _merged(
     labelled: Labelled, scores: NDArray[np.float64], how: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], PartialLabels]:
     """Merge scores of a group, and take its labels, which must agree."""
     groups: Any = labelled.groups
     merged, names = merge_views(scores, groups, how=how)
@@ -115,7 +116,7 @@ def _merged(
             f"{groups[row]!r}, category {labelled.y.categories[column]!r}. Leave "
             "--merge-views out, or name another --group."
         )
-    return merged, y[[first[name] for name in names]]
+    return merged, labelled.take([first[name] for name in names]).y
 
 
 class _ScoreTable:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cftlearn.cli._settings import DataSettings, SettingsError
 from cftlearn.datasets import (
@@ -52,8 +52,9 @@ class Labelled:
         """Count the rows."""
         return len(self.table)
 
-    def take(self, rows: NDArray[Any]) -> "Labelled":
+    def take(self, rows: ArrayLike) -> "Labelled":
         """Keep some rows."""
+        rows = np.asarray(rows)
         y = PartialLabels(self.y.values[rows], self.y.known[rows], self.y.categories)
         groups = None if self.groups is None else self.groups[rows]
         return Labelled(self.table.take(rows), y, groups)
