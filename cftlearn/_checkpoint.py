@@ -42,6 +42,7 @@ def checkpoint_places(
     *,
     pooled: bool,
     refit: bool,
+    device: str | None = None,
 ) -> dict[str, Path]:
     """Name the file of every category, in a folder of this fit alone.
 
@@ -52,7 +53,7 @@ def checkpoint_places(
     ----------
     folder : str or path
         Made where it does not exist.
-    solvers, objective, categories, pooled, refit
+    solvers, objective, categories, pooled, refit, device
         What makes this fit differ from others.
 
     Returns
@@ -75,6 +76,7 @@ def checkpoint_places(
         ),
         "objective": objective.name,
         "refit": str(refit),
+        "device": "cpu" if device is None else device.partition(":")[0],
         "categories": _digest([data.name for data in categories]),
         "seed": _digest([data.seed for data in categories]),
         "features": _digest_of_rows(first.Z),

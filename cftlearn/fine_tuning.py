@@ -23,7 +23,7 @@ from cftlearn._feature_spaces import make_feature_spaces
 from cftlearn._initial_rows import feature_moments, logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._seeding import category_seeds
-from cftlearn._solver_choice import make_solvers
+from cftlearn._solver_choice import lockstep_device, make_solvers
 from cftlearn._stored_features import logits_of
 from cftlearn._workers import CategoryWorkers
 from cftlearn.base import CategorySolver, PartialLabelMixin
@@ -99,12 +99,16 @@ them, default="auto"
         bit for bit. Needs an integer ``random_state``; of a callable ``objective`` it
         only knows the name. A folder is for one fit, not for a grid search.
     n_jobs : int, default=None
-        Workers over categories, as in scikit-learn. A worker uses one thread.
+        Workers over categories, as in scikit-learn. A worker uses one thread. Has no
+        effect on what runs on a GPU.
     random_state : int, RandomState instance or None, default=None
         Seed of the held-out labels and of the solvers.
     device : str, default="auto"
-        Torch device of the gradient solvers named by a string: ``"auto"`` takes a
-        GPU where there is one. The genetic algorithm runs on the CPU.
+        Torch device of the gradient solvers named by a string, and of
+        :class:`~cftlearn.solvers.GeneticSolver`: ``"auto"`` takes a GPU where there
+        is one. On a CUDA GPU the genetic algorithm refits all categories in lockstep,
+        with other random numbers than on the CPU. It stays on the CPU in a list of
+        several solvers and, with ``"auto"``, where ``objective`` is a callable.
     verbose : int, default=0
         Above 0, shows a progress bar where the output is a terminal.
 
@@ -257,6 +261,7 @@ them, default="auto"
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
+        device = lockstep_device(solvers, objective, self.device)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -297,12 +302,20 @@ them, default="auto"
                 categories,
                 pooled=auto,
                 refit=self.refit,
+                device=device,
             )
         run = CategoryWorkers(
             self.n_jobs, self.verbose, places, busy_with_products=auto
         )
         if auto:
             results = auto_refit(categories, objective, refit=self.refit, run=run)
+        elif device is not None:
+            from cftlearn._lockstep_refit import LockstepRefit
+
+            lockstep = LockstepRefit(
+                solvers[0], objective, refit=self.refit, device=device
+            )
+            results = lockstep(categories, places, verbose=self.verbose)
         else:
             tasks = [(data, solvers, objective, self.refit) for data in categories]
             results = run(refit_category, CategoryResult, tasks)

@@ -42,6 +42,7 @@ LAYERS = {
     "_category_refit": 5,
     "_auto_refit": 5,
     "_workers": 6,
+    "_lockstep_refit": 6,
     "fine_tuning": 7,
     "classifier": 8,
     "persistence": 9,
@@ -49,11 +50,15 @@ LAYERS = {
     "__main__": 11,
 }
 OWNERS = {
-    "deap": {"solvers._genetic"},
+    "deap": {"solvers._genetic", "solvers._genetic_lockstep"},
     "torch": {
         "_ranking._torch",
         "losses",
         "solvers._gradient",
+        "solvers._genetic_lockstep",
+        "solvers._counter_random",
+        "solvers._padded_rows",
+        "_lockstep_refit",
         "_devices",
         "_networks",
         "_training",
@@ -62,7 +67,7 @@ OWNERS = {
         "cli._demo",
     },
     "safetensors": {"persistence"},
-    "tqdm": {"_workers", "_training"},
+    "tqdm": {"_workers", "_training", "_lockstep_refit"},
 }
 ONLY_INSIDE_FUNCTIONS = {"pandas", "matplotlib", "PIL", "torchvision"}
 MOST_LINES = 500

@@ -213,13 +213,23 @@ class GeneticSolver(CategorySolver):
             If a parameter is out of its range, or roulette selection meets a
             negative fitness.
         """
+        self.check_parameters()
+        return _Evolution(self, problem).run()
+
+    def check_parameters(self) -> None:
+        """Refuse parameters that are out of their range.
+
+        Raises
+        ------
+        ValueError
+            If there are any.
+        """
         self._validate_params()
         if self.elite_size >= self.population_size:
             raise ValueError(
                 "`elite_size` must be less than `population_size`; got "
                 f"{self.elite_size} and {self.population_size}."
             )
-        return _Evolution(self, problem).run()
 
 
 class _Evolution:
