@@ -116,7 +116,7 @@ def _all_nan(scores: Tensor) -> Tensor:
 def _sorted_keys(scores: Tensor, y: Tensor, known: Tensor, exact: bool) -> Tensor:
     """Pack scores and labels into integers, best first and negatives first in ties."""
     y, padding = y[:, None], ~known[:, None]
-    scores = scores.detach()
+    scores = scores.detach().contiguous()  # so that sums have one order
     if scores.dtype != torch.float32:
         keys = _dense_ranks(scores.masked_fill(padding, -torch.inf), y, padding)
     else:
