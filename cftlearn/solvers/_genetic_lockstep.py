@@ -168,35 +168,29 @@ class LockstepEvolution:
 
     def _begin(self) -> None:
         """Let categories that take part go to the first slots, and the others wait."""
+        part = np.arange(len(self.n_run))
         if self.n_iter is not None:
-            self.rows.bring_forward(np.flatnonzero(self.n_iter > 0))
-        n_going = len(self.best_iter)
-        if self.n_iter is not None:
-            n_going = int(np.count_nonzero(self.n_iter > 0))
-        self.going = self.rows.order[:n_going].copy()
-        if not n_going:
+            part = np.flatnonzero(self.n_iter > 0)
+        self.rows.bring_forward(part)
+        self.going = self.rows.order[: len(part)].copy()
+        going = torch.from_numpy(self.going).to(self.final.device)
+        self.answer = self.final[going]
+        seeds = torch.from_numpy(self.categories.seeds[self.going])
+        self.random = CounterRandom(seeds.to(self.final.device))
+        if not len(part):
             return
         evolves = self.solver.intercept == "evolve"
         if evolves:
-            for part in self.fitted:
-                part.append_ones()
-            self.rows.held_out.append_ones()
-        self.answer = self.final[torch.from_numpy(self.going).to(self.final.device)]
-        seeds = torch.from_numpy(self.categories.seeds[self.going])
-        self.random = CounterRandom(seeds.to(self.final.device))
+            self.rows.append_ones()
         self.step = self._step_sizes(moves_bias=evolves)
         if self.validation is not None:
             self.best_score = self._score(self.answer[:, None])
-            self.best_known = np.empty(len(self.best_iter))
-            self.best_known[self.going] = self.best_score.cpu().numpy()
+            self.best_known = self._for_all(self.best_score.cpu().numpy())
 
     def _founders(self) -> _Population:
-        """Copy every trained row."""
-        if not len(self.going):
-            return _Population(self.final[:0], self.final[:0])
+        """Copy every trained row; nobody has been evaluated."""
         copies = self.answer[:, None].expand(-1, self.solver.population_size, -1)
-        nobody = self.answer.new_empty(len(copies), 0, dtype=torch.float64)
-        return _Population(copies, nobody)
+        return _Population(copies, copies.new_empty(len(copies), 0, dtype=torch.double))
 
     def _fits(self) -> list[RowFit]:
         genes = self.final.double().cpu().numpy()
@@ -263,7 +257,7 @@ class LockstepEvolution:
         weights[:, n_features:] = 0.0
         spread = _spread(known.logits(weights[:, None])[:, 0], known.known)
         size = solver.mutation_scale * spread
-        n_moving = moving.sum(dim=1).clamp(min=1)
+        n_moving = moving.sum(dim=1).clamp(min=1).double()
         sizes += torch.where(moving, (size / n_moving.sqrt())[:, None], 0.0)
         if moves_bias:
             sizes[:, n_features] = size

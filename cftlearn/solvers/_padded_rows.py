@@ -46,8 +46,8 @@ class KnownTensors:
 class PaddedRows:
     """Features and labels of one part (to fit, held out) of every category.
 
-    A last feature follows the given ones: 1, whose weight is the bias. Zeros after it
-    fill up to a multiple of four, which matrix products like. Padding repeats a
+    After the given features comes the bias's: 0, or 1 where it takes part in logits.
+    Zeros fill up to a multiple of four, which matrix products like. Padding repeats a
     category's first row, so that it has no influence on ranges.
 
     Parameters
@@ -122,10 +122,6 @@ class PaddedRows:
             )
             target[where] = batch[what]
 
-    def append_ones(self) -> None:
-        """Let the bias take part in logits."""
-        self.Z[..., self.n_features] = 1.0
-
     def labels(self, slot: int) -> NDArray[np.bool_]:
         """Give the labels of one category on the host, without padding."""
         labels: NDArray[np.bool_] = self.y[slot].cpu().numpy()[: self.lengths[slot]]
@@ -190,6 +186,11 @@ class RowsInSlots:
             self.train.swap(int(one), int(other))
             self.held_out.swap(int(one), int(other))
             self.order[[one, other]] = self.order[[other, one]]
+
+    def append_ones(self) -> None:
+        """Let the bias take part in logits."""
+        for part in (self.train, self.held_out):
+            part.Z[..., part.n_features] = 1.0
 
     def slots(self) -> NDArray[np.intp]:
         """Give the slot of each category."""
