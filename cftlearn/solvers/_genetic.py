@@ -60,8 +60,10 @@ class GeneticSolver(CategorySolver):
     standardised coordinates, and a mutation changes the logits by a given share of
     their own spread. :meth:`published` gives the setting of the paper.
 
-    A generation costs O(population_size * n_known * (n_features + log n_known)). It
-    runs on the CPU.
+    A generation costs O(population_size * n_known * (n_features + log n_known)). This
+    solver refits one category on the CPU; on a CUDA GPU
+    :class:`~cftlearn.CategoryWiseFineTuner` refits all of them in lockstep, by the
+    same operators and other random numbers.
 
     Parameters
     ----------
