@@ -205,6 +205,16 @@ def test_features_are_read_once_whatever_the_batch(problem, monkeypatch):
         np.testing.assert_array_equal(result.coef, twin.coef)
 
 
+def test_categories_may_have_features_of_their_own(problem):
+    data = categories_of(*problem)
+    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    expected = refit(data, {})
+    own = [one.Z.copy() if k % 2 else one.Z for k, one in enumerate(data)]
+    copied = [replace(one, Z=Z, Z_val=Z) for one, Z in zip(data, own, strict=True)]
+    for result, twin in zip(refit(copied, {}), expected, strict=True):
+        np.testing.assert_array_equal(result.coef, twin.coef)
+
+
 @pytest.mark.usefixtures("in_lockstep")
 def test_validation_data_of_other_rows(problem):
     Z, y = problem

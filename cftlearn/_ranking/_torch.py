@@ -118,7 +118,7 @@ def _sorted_keys(scores: Tensor, y: Tensor, known: Tensor, exact: bool) -> Tenso
     y, padding = y[:, None], ~known[:, None]
     scores = scores.detach().contiguous()  # so that sums have one order
     if scores.dtype != torch.float32:
-        keys = _dense_ranks(scores.masked_fill(padding, -torch.inf), y, padding)
+        keys = _dense_ranks(scores.double(), y, padding)
     else:
         bits = (scores + 0.0).view(torch.int32)  # -0.0 becomes 0.0
         bits ^= (bits >> 31) & 0x7FFFFFFF  # order-preserving: negatives flipped
