@@ -245,7 +245,8 @@ them, default="auto"
         ------
         TypeError, ValueError
             If a parameter is out of its range, features or labels are not accepted,
-            shapes do not match, or ``checkpoint`` holds another fit.
+            shapes do not match, ``checkpoint`` holds another fit, or ``device`` cannot
+            be used or is a GPU that cannot evaluate ``objective``.
         RuntimeError
             If processes keep ending before their categories.
 
