@@ -1,4 +1,4 @@
-"""How fast: a generation of the genetic algorithm, a score, a whole refit.
+"""How fast: a generation of the genetic algorithm, a score, a whole refit, a GPU.
 
 ``generation``
     One generation of one category with the published operators (population 50) and the
@@ -14,6 +14,11 @@
     ``solver="auto"`` from features and trained rows to refitted rows, at the sizes of
     MS-COCO and of CheXpert (its real labels where torchxrayvision is installed, else
     simulated ones), with peak memory beyond the features. Features are simulated.
+``gpu``
+    One generation of all categories in lockstep on a CUDA GPU, with the validation
+    scores of their best rows, against mlcpl with torchmetrics on the same GPU: its time
+    for one category, times their number. ``--device cpu`` runs small sizes on torch's
+    CPU device, which shows that it runs and says nothing of a GPU.
 
 Run it from anywhere; a part takes a few minutes::
 
@@ -36,6 +41,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from _gpu import SHAPES as GPU_SHAPES
+from _gpu import SMALL_SHAPES, make_rows, ours, peer
 from _large import chexpert_labels, make_features, make_large, mean_difference_rows
 from _machine import describe_machine
 from _mlcpl import import_mlcpl, linear
@@ -50,7 +57,7 @@ from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver
 
-PARTS = ("generation", "score", "refit")
+PARTS = ("generation", "score", "refit", "gpu")
 SHAPES = ((20_000, 1280), (2_000, 1280))
 SETS = (
     ("scene", "mlp", 0.1),
@@ -65,6 +72,7 @@ CHEXPERT = {"n": 223_414, "d": 1024, "n_categories": 14, "known": 0.227}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--device", default="cuda", help="of the part gpu")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
@@ -76,7 +84,9 @@ def main() -> None:
     print(*describe_machine(packages), sep="\n")
     for part in arguments.parts:
         print(f"\n--- {part}")
-        {"generation": generation, "score": score, "refit": refit}[part](arguments)
+        {"generation": generation, "score": score, "refit": refit, "gpu": gpu}[part](
+            arguments
+        )
 
 
 # --- one generation -----------------------------------------------------------------
@@ -321,6 +331,51 @@ def one_refit(name: str, size: dict[str, Any], jobs: int) -> None:
     )
     statuses = [line["status"] for line in tuner.report_]
     print("  " + ", ".join(f"{statuses.count(s)} {s}" for s in sorted(set(statuses))))
+
+
+# --- a generation of all categories on a GPU ----------------------------------------
+
+
+def lockstep_generation(rows: Any, start: torch.Tensor, objective: str) -> float:
+    """Time one of many generations, without what comes before the first."""
+    few, many = (ours(rows, start, objective, count) for count in (2, 32))
+    return (many - few) / 30
+
+
+def gpu(arguments: argparse.Namespace) -> None:
+    device = arguments.device
+    if device != "cpu" and not torch.cuda.is_available():
+        print(
+            "skipped: torch finds no CUDA GPU here (--device cpu runs small sizes on "
+            "torch's CPU device, to show that this part works)"
+        )
+        return
+    if device == "cpu":
+        print("ON THE CPU, with small sizes: no figure of a GPU")
+    else:
+        print(f"on {torch.cuda.get_device_name(device)}")
+    lacks = missing("mlcpl_ga")
+    if lacks:
+        print(f"mlcpl is not compared: {lacks} not installed")
+    for shape in SMALL_SHAPES if device == "cpu" else GPU_SHAPES:
+        rows, start = make_rows(shape, device)
+        for name in ("average_precision", "roc_auc"):
+            print(
+                f"\n{shape.n_categories} categories x {shape.n_known} known labels x "
+                f"{shape.n_features} features, {name}; ms per generation of all"
+            )
+            lockstep = spread(
+                arguments, lambda n=name, r=rows, s=start: lockstep_generation(r, s, n)
+            )
+            print(f"  in lockstep                    {in_ms(lockstep)}")
+            if not lacks:
+                alone = spread(
+                    arguments, lambda n=name, r=rows, s=start: peer(r, s, n, 5) / 5
+                )
+                loop = [shape.n_categories * seconds for seconds in alone]
+                print(f"  mlcpl and torchmetrics         {in_ms(loop)}", end="")
+                print(f"  {np.median(loop) / np.median(lockstep):.1f} times ours")
+        del rows, start  # before the next ones are drawn
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def checkpoint_places(
     *,
     pooled: bool,
     refit: bool,
+    device: str | None = None,
 ) -> dict[str, Path]:
     """Name the file of every category, in a folder of this fit alone.
 
@@ -54,7 +55,7 @@ def checkpoint_places(
     ----------
     folder : str or path
         Made where it does not exist.
-    solvers, objective, categories, pooled, refit
+    solvers, objective, categories, pooled, refit, device
         What makes this fit differ from others.
 
     Returns
@@ -77,6 +78,7 @@ def checkpoint_places(
         ),
         "objective": objective.name,
         "refit": str(refit),
+        "device": "cpu" if device is None else device.partition(":")[0],
         "categories": digest([data.name for data in categories]),
         "seed": digest([data.seed for data in categories]),
         "features": _digest_of_matrices([data.Z for data in categories]),

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._category_data import CategoryData
 from cftlearn._category_features import features_of
 from cftlearn._initial_rows import logistic_rows
 from cftlearn.labels import PartialLabels
@@ -35,6 +36,42 @@ class LabelSplit(NamedTuple):
     same_rows: bool
     unseen: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
+
+    def categories(
+        self,
+        matrices: list[dict[str, Any]],
+        coef: NDArray[np.float64],
+        intercept: NDArray[np.float64],
+        seeds: NDArray[np.int64],
+    ) -> list[CategoryData]:
+        """Put together what the refit of every category needs to know.
+
+        Parameters
+        ----------
+        matrices : list of dict
+            What :func:`matrices_of_categories` gave.
+        coef : ndarray of shape (n_categories, n_features)
+            The trained rows.
+        intercept : ndarray of shape (n_categories,)
+            Their biases.
+        seeds : ndarray of shape (n_categories,), int
+            One seed per category.
+        """
+        return [
+            CategoryData(
+                **matrices[j],
+                name=str(name),
+                y=self.fitted.values[:, j],
+                y_val=self.held_out.values[:, j],
+                same_rows=self.same_rows,
+                coef=coef[j],
+                intercept=float(intercept[j]),
+                seed=int(seeds[j]),
+                unseen=None if self.unseen is None else self.unseen[:, j],
+                folds=None if self.folds is None else self.folds[:, j],
+            )
+            for j, name in enumerate(self.fitted.categories)
+        ]
 
 
 def cross_fit(

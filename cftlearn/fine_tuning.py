@@ -15,11 +15,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._auto_refit import auto_refit
-from cftlearn._category_data import (
-    CategoryData,
-    CategoryResult,
-    matrices_of_categories,
-)
+from cftlearn._category_data import CategoryResult, matrices_of_categories
 from cftlearn._category_features import (
     category_logits,
     check_categories,
@@ -32,7 +28,7 @@ from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._seeding import category_seeds
-from cftlearn._solver_choice import make_solvers
+from cftlearn._solver_choice import lockstep_device, make_solvers
 from cftlearn._stored_features import logits_of
 from cftlearn._workers import CategoryWorkers
 from cftlearn.base import CategorySolver, PartialLabelMixin
@@ -108,12 +104,16 @@ them, default="auto"
         bit for bit. Needs an integer ``random_state``; of a callable ``objective`` it
         only knows the name. A folder is for one fit, not for a grid search.
     n_jobs : int, default=None
-        Workers over categories, as in scikit-learn. A worker uses one thread.
+        Workers over categories, as in scikit-learn. A worker uses one thread. Has no
+        effect on what runs on a GPU.
     random_state : int, RandomState instance or None, default=None
         Seed of the held-out labels and of the solvers.
     device : str, default="auto"
-        Torch device of the gradient solvers named by a string: ``"auto"`` takes a
-        GPU where there is one. The genetic algorithm runs on the CPU.
+        Torch device of the gradient solvers named by a string, and of
+        :class:`~cftlearn.solvers.GeneticSolver`: ``"auto"`` takes a GPU where there
+        is one. On a CUDA GPU the genetic algorithm refits all categories in lockstep,
+        with other random numbers than on the CPU. It stays on the CPU in a list of
+        several solvers and, with ``"auto"``, where ``objective`` is a callable.
     verbose : int, default=0
         Above 0, shows a progress bar where the output is a terminal.
 
@@ -255,7 +255,8 @@ them, default="auto"
         ------
         TypeError, ValueError
             If a parameter is out of its range, features or labels are not accepted,
-            shapes do not match, or ``checkpoint`` holds another fit.
+            shapes do not match, ``checkpoint`` holds another fit, or ``device`` cannot
+            be used or is a GPU that cannot evaluate ``objective``.
         RuntimeError
             If processes keep ending before their categories.
 
@@ -271,6 +272,7 @@ them, default="auto"
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
+        device = lockstep_device(solvers, objective, self.device)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         check_categories(features, len(self.categories_))
@@ -284,21 +286,9 @@ them, default="auto"
         matrices = matrices_of_categories(
             features, split.features_val, solvers, len(seeds)
         )
-        categories = [
-            CategoryData(
-                **matrices[j],
-                name=str(self.categories_[j]),
-                y=split.fitted.values[:, j],
-                y_val=split.held_out.values[:, j],
-                same_rows=split.same_rows,
-                coef=self.coef_init_[j],
-                intercept=float(self.intercept_init_[j]),
-                seed=int(seeds[j]),
-                unseen=None if split.unseen is None else split.unseen[:, j],
-                folds=None if split.folds is None else split.folds[:, j],
-            )
-            for j in range(len(seeds))
-        ]
+        categories = split.categories(
+            matrices, self.coef_init_, self.intercept_init_, seeds
+        )
         places: dict[str, Path] = {}
         if self.checkpoint is not None:
             places = checkpoint_places(
@@ -308,12 +298,20 @@ them, default="auto"
                 categories,
                 pooled=auto,
                 refit=self.refit,
+                device=device,
             )
         run = CategoryWorkers(
             self.n_jobs, self.verbose, places, busy_with_products=auto
         )
         if auto:
             results = auto_refit(categories, objective, refit=self.refit, run=run)
+        elif device is not None:
+            from cftlearn._lockstep_refit import LockstepRefit
+
+            lockstep = LockstepRefit(
+                solvers[0], objective, refit=self.refit, device=device
+            )
+            results = lockstep(categories, places, verbose=self.verbose)
         else:
             tasks = [(data, solvers, objective, self.refit) for data in categories]
             results = run(refit_category, CategoryResult, tasks)

@@ -62,6 +62,7 @@ LAYERS = {
     "_category_refit": 5,
     "_auto_refit": 5,
     "_workers": 6,
+    "_lockstep_refit": 6,
     "fine_tuning": 7,
     "classifier": 8,
     "_combination": 2,
@@ -73,11 +74,15 @@ LAYERS = {
     "__main__": 12,
 }
 OWNERS = {
-    "deap": {"solvers._genetic"},
+    "deap": {"solvers._genetic", "solvers._genetic_lockstep"},
     "torch": {
         "_ranking._torch",
         "losses",
         "solvers._gradient",
+        "solvers._genetic_lockstep",
+        "solvers._counter_random",
+        "solvers._padded_rows",
+        "_lockstep_refit",
         "_devices",
         "_extraction",
         "_feature_batches",
@@ -107,7 +112,7 @@ OWNERS = {
         "cli._demo",
     },
     "safetensors": {"networks._weights", "persistence"},
-    "tqdm": {"_extraction", "_workers", "_training"},
+    "tqdm": {"_extraction", "_workers", "_training", "_lockstep_refit"},
 }
 ONLY_INSIDE_FUNCTIONS = {
     "keras",

@@ -7,8 +7,8 @@ and its label are packed into one integer key, the keys are sorted by value (no
 
 The order of keys is best score first and, within a tie, negatives first. The last
 positive of a tie therefore stands at the end of its group, where average precision
-evaluates the group; the pairs that ROC AUC counts as one half are counted group by
-group, or on a GPU by a second sort with positives first, where a row has such ties.
+evaluates the group. The pairs that ROC AUC counts as one half are counted group by
+group, or, in torch, by the mean rank of every group.
 """
 
 from typing import Any

@@ -60,8 +60,10 @@ class GeneticSolver(CategorySolver):
     standardised coordinates, and a mutation changes the logits by a given share of
     their own spread. :meth:`published` gives the setting of the paper.
 
-    A generation costs O(population_size * n_known * (n_features + log n_known)). It
-    runs on the CPU.
+    A generation costs O(population_size * n_known * (n_features + log n_known)). This
+    solver refits one category on the CPU; on a CUDA GPU
+    :class:`~cftlearn.CategoryWiseFineTuner` refits all of them in lockstep, by the
+    same operators and other random numbers.
 
     Parameters
     ----------
@@ -213,13 +215,23 @@ class GeneticSolver(CategorySolver):
             If a parameter is out of its range, or roulette selection meets a
             negative fitness.
         """
+        self.check_parameters()
+        return _Evolution(self, problem).run()
+
+    def check_parameters(self) -> None:
+        """Refuse parameters that are out of their range.
+
+        Raises
+        ------
+        ValueError
+            If there are any.
+        """
         self._validate_params()
         if self.elite_size >= self.population_size:
             raise ValueError(
                 "`elite_size` must be less than `population_size`; got "
                 f"{self.elite_size} and {self.population_size}."
             )
-        return _Evolution(self, problem).run()
 
 
 class _Evolution:

@@ -39,9 +39,18 @@ class RowSpace:
         multiplied with them.
         """
         Z = np.empty(known.Z.shape, dtype=known.Z.dtype, order=order)
-        np.subtract(known.Z, self.mean.astype(Z.dtype), out=Z)
-        Z /= self.scale.astype(Z.dtype)
-        return KnownRows(Z, known.y)
+        return KnownRows(self.express(known.Z, out=Z), known.y)
+
+    def express(
+        self,
+        Z: NDArray[np.floating[Any]],
+        out: NDArray[np.floating[Any]] | None = None,
+    ) -> NDArray[np.floating[Any]]:
+        """Express features in these coordinates, in place or in ``out``."""
+        out = Z if out is None else out
+        np.subtract(Z, self.mean.astype(out.dtype), out=out)
+        out /= self.scale.astype(out.dtype)
+        return out
 
     def enter(
         self, coef: NDArray[np.float64], intercept: float
