@@ -1,7 +1,7 @@
 """The reference in one table; its pages are written from it, and a test compares it.
 
 Every public module has an entry: what it is for, and its names by section. A new name
-goes here and into its module's ``__all__``; `tests/test_docs.py` fails until both agree.
+goes here and into its module's ``__all__``; tests/test_docs.py fails until both agree.
 """
 
 from pathlib import Path

@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
 def broken_links(site: Path) -> Iterator[tuple[Path, str]]:
     """Find links that lead nowhere, as (page, link)."""
-    pages = {path.resolve(): read(path) for path in site.rglob("*.html")}
+    pages = {path.resolve(): read(path) for path in pages_of(site)}
     for path, page in sorted(pages.items()):
         for link in page.links:
             parts = urlsplit(link)
@@ -48,6 +48,12 @@ def broken_links(site: Path) -> Iterator[tuple[Path, str]]:
                 yield path.relative_to(site.resolve()), link
 
 
+def pages_of(site: Path) -> list[Path]:
+    """List the pages; what the theme keeps in ``_static`` is none."""
+    static = site / "_static"
+    return [path for path in site.rglob("*.html") if static not in path.parents]
+
+
 def read(path: Path) -> Page:
     """Read one page."""
     page = Page()
@@ -58,7 +64,7 @@ def read(path: Path) -> Page:
 def main() -> int:
     """Check the site that the command line names."""
     site = Path(sys.argv[1])
-    n_pages = len(list(site.rglob("*.html")))
+    n_pages = len(pages_of(site))
     if not n_pages:
         print(f"{site} holds no page.")
         return 1

@@ -98,3 +98,13 @@ html_theme_options = {
     "pygments_dark_style": "a11y-dark",
 }
 html_sidebars = {"getting_started": [], "install": [], "changelog": [], "index": []}
+
+
+def skip_metadata_routing(app, what, name, obj, skip, options):
+    """Leave out the ``set_fit_request`` and the like that scikit-learn adds."""
+    return True if name.startswith("set_") and name.endswith("_request") else skip
+
+
+def setup(app):
+    """Connect the hook above."""
+    app.connect("autodoc-skip-member", skip_metadata_routing)
