@@ -340,7 +340,7 @@ them, default="auto"
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of str of shape (n_features,), default=None
             Not used; checked against the names seen in ``fit``.
 
         Returns

@@ -1,6 +1,7 @@
 """Sphinx's configuration. Nothing here, and nothing it starts, needs a network."""
 
 import os
+import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -49,6 +50,7 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 autodoc_typehints = "none"  # docstrings have types, with shapes and ranges
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template lists them
 intersphinx_mapping = write_inventories(GENERATED)
 bibtex_bibfiles = ["references.bib"]
@@ -100,11 +102,20 @@ html_theme_options = {
 html_sidebars = {"getting_started": [], "install": [], "changelog": [], "index": []}
 
 
+DOCTEST = re.compile(r"(```python\n>>>(?:(?!\n```).)*)\n\n```\n", re.DOTALL)
+
+
 def skip_metadata_routing(app, what, name, obj, skip, options):
     """Leave out the ``set_fit_request`` and the like that scikit-learn adds."""
     return True if name.startswith("set_") and name.endswith("_request") else skip
 
 
+def close_doctests(app, docname, source):
+    """Drop the blank line that a doctest in Markdown ends in."""
+    source[0] = DOCTEST.sub(r"\1\n```\n", source[0])
+
+
 def setup(app):
-    """Connect the hook above."""
+    """Connect the hooks above."""
     app.connect("autodoc-skip-member", skip_metadata_routing)
+    app.connect("source-read", close_doctests)

@@ -61,5 +61,6 @@ after = model.decision_function(X_test)
 display = CategoryScoreDisplay.from_predictions(
     truth_test, before, after, categories=list(PROPERTIES)
 )
-display.ax_.set_title("Average precision on test scans, 5 % of the labels known")
+display.ax_.set_title("One label in twenty known, test scans")
+display.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=2)
 plt.show()

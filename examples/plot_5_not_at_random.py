@@ -64,15 +64,17 @@ for scheme, (colour, marker) in STYLES.items():
     look = {"color": colour, "marker": marker, "label": scheme.replace("_", "-")}
     axes[0].scatter(*result["auc"], **look)
     axes[1].scatter(*result["loss"], **look)
-    axes[2].scatter(truth[test].mean(axis=0), result["predicted"], **look)
-titles = ("ROC AUC", "Log loss", "Share of positives")
-for ax, title in zip(axes, titles, strict=True):
+    axes[2].scatter(result["positive"], result["predicted"], **look)
+for ax, title in zip(axes[:2], ("ROC AUC", "Log loss"), strict=True):
     low, high = (
         min(ax.get_xlim()[0], ax.get_ylim()[0]),
         max(ax.get_xlim()[1], ax.get_ylim()[1]),
     )
     ax.plot([low, high], [low, high], color="#999999", lw=1, zorder=0)
     ax.set(xlabel="over known labels", ylabel="over all labels", title=title)
-axes[2].set(xlabel="in truth", ylabel="predicted, on average")
+axes[2].axhline(truth[test].mean(), color="#999999", lw=1, zorder=0)
+axes[2].annotate("in truth", (0.98, truth[test].mean()), ha="right", va="bottom")
+axes[2].set(xlim=(0, 1), ylim=(0, 1), title="Share of positives")
+axes[2].set(xlabel="among known labels", ylabel="predicted, on average")
 axes[0].legend()
 plt.show()

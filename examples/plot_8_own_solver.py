@@ -8,11 +8,11 @@ refitting and reporting are done for it.
 """
 
 # %%
-# An objective: sensitivity where few alarms are false
-# ----------------------------------------------------
+# An objective: F1 of the decisions themselves
+# --------------------------------------------
 # Called with known labels and logits of one category, better when higher. It depends on
-# a cut, not on all ranks, which no loss does; the genetic algorithm maximises it as it
-# is.
+# where a logit changes its sign, which neither AUC nor any ranking does, so the bias
+# matters; the genetic algorithm maximises it as it is.
 
 from typing import ClassVar
 
@@ -28,10 +28,10 @@ from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.solvers import GeneticSolver
 
 
-def sensitivity_at_90(y_true, y_score):
-    """Share of positives above nine in ten negatives."""
-    cut = np.quantile(y_score[y_true == 0], 0.9)
-    return np.mean(y_score[y_true == 1] > cut)
+def f1_of_decisions(y_true, y_score):
+    """F1 of calling logits above 0 positive."""
+    decided = y_score > 0
+    return 2 * np.sum(decided & (y_true == 1)) / (np.sum(decided) + np.sum(y_true == 1))
 
 
 # %%
@@ -90,18 +90,28 @@ class DiscriminantSolver(CategorySolver):
 # %%
 # Both at work
 # ------------
-# Is a scanned digit a zero, a one, ...? Ten categories, a tenth of the labels known.
+# Six properties of scanned digits, one label in ten known. Stage one calls the others
+# negative, so its rows hardly ever say yes. All refits mend that; which is best is a
+# matter of the data, and the default is hard to beat.
 
 scans, digits = load_digits(return_X_y=True)
-truth = (digits[:, np.newaxis] == np.arange(10)).astype(float)
-y = hide_labels(truth, known=0.1, random_state=0)
+PROPERTIES = {
+    "even": [0, 2, 4, 6, 8],
+    "prime": [2, 3, 5, 7],
+    "above four": [5, 6, 7, 8, 9],
+    "has a loop": [0, 6, 8, 9],
+    "straight strokes": [1, 4, 7],
+    "power of two": [1, 2, 4, 8],
+}
+truth = np.column_stack([np.isin(digits, members) for members in PROPERTIES.values()])
+y = hide_labels(truth.astype(float), known=0.1, random_state=0)
 train, test = np.arange(1000), np.arange(1000, len(scans))
 solvers = {
     "the default": CategoryWiseFineTuner(random_state=0),
     "discriminant": CategoryWiseFineTuner(DiscriminantSolver(), random_state=0),
     "genetic, own objective": CategoryWiseFineTuner(
-        GeneticSolver(n_generations=60),
-        objective=sensitivity_at_90,
+        GeneticSolver(n_generations=200),
+        objective=f1_of_decisions,
         random_state=0,
     ),
 }
@@ -109,33 +119,32 @@ rows = {}
 for name, tuner in solvers.items():
     logits = tuner.fit(scans[train], y[train]).transform(scans[test])
     rows[name] = logits
-rows = {"before": scans[test] @ tuner.coef_init_.T, **rows}
+before = scans[test] @ tuner.coef_init_.T + tuner.intercept_init_
+rows = {"before": before, **rows}
 scores = {
     name: (
-        np.mean([sensitivity_at_90(truth[test, j], part[:, j]) for j in range(10)]),
+        np.mean([f1_of_decisions(truth[test, j], part[:, j]) for j in range(6)]),
         partial_roc_auc_score(truth[test], part),
     )
     for name, part in rows.items()
 }
-for name, (sensitivity, auc) in scores.items():
-    print(f"{name:23s} sensitivity {sensitivity:.3f}, AUC {auc:.3f}")
+for name, (f1, auc) in scores.items():
+    print(f"{name:23s} F1 {f1:.3f}, AUC {auc:.3f}")
 
 # %%
 # The discriminant's line in the report is like any other solver's.
 
-line = solvers["discriminant"].report_[8]
+line = solvers["discriminant"].report_[0]
 print({key: line[key] for key in ("category", "status", "solver", "reason")})
 
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
 place = np.arange(len(scores))[::-1]
-axes.scatter(
-    [s for s, _ in scores.values()], place, color="#0072B2", label="sensitivity"
-)
+axes.scatter([s for s, _ in scores.values()], place, color="#0072B2", label="F1 at 0.5")
 axes.scatter(
     [a for _, a in scores.values()], place, color="#D55E00", marker="^", label="ROC AUC"
 )
 axes.set_yticks(place, list(scores))
-axes.set(xlabel="mean over ten digits, test scans", ylim=(-0.5, len(scores) - 0.5))
+axes.set(xlabel="mean over six properties, test scans", ylim=(-0.5, len(scores) - 0.5))
 axes.grid(axis="x", alpha=0.3)
 axes.legend()
 plt.show()
