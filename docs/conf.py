@@ -41,6 +41,7 @@ extensions = [
 exclude_patterns = ["_build", "_generated", "gallery/**/*.ipynb", "**/GALLERY_HEADER*"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # quotes are copied into code
 nitpick_ignore_regex = [  # words of numpydoc's sections that name no documented object
     ("py:class", r"cftlearn\.(_|\w+\._).*"),
 ]
@@ -99,7 +100,8 @@ html_theme_options = {
     "pygments_light_style": "a11y-light",
     "pygments_dark_style": "a11y-dark",
 }
-html_sidebars = {"getting_started": [], "install": [], "changelog": [], "index": []}
+SINGLE_PAGES = ("index", "install", "getting_started", "changelog", "contributing")
+html_sidebars = {page: [] for page in SINGLE_PAGES}
 
 
 DOCTEST = re.compile(r"(```python\n>>>(?:(?!\n```).)*)\n\n```\n", re.DOTALL)

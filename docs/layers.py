@@ -8,7 +8,7 @@ from pathlib import Path
 _TEST = Path(__file__).parent.parent / "tests" / "test_architecture.py"
 _BLUE, _GREY, _TEXT = "#0072B2", "#e8e8e8", "#222222"
 _WIDTH, _ROW, _GAP, _LEFT = 760, 34, 8, 40
-_LETTER = 7.3  # width of one, in 13 px monospace
+_LETTER = 7.9  # width of one, in 13 px monospace
 
 
 def read_layers(path: Path = _TEST) -> dict[str, int]:

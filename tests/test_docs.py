@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
 PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("user_guide/*.md")])
-# The names of these modules are those of the package itself, and a command is no part of
-# a programmer's reference.
+# The names of these modules are those of the package itself, and a command is no part
+# of a programmer's reference.
 NOT_IN_REFERENCE = {
     "cftlearn.classifier",
     "cftlearn.cli",
