@@ -1,13 +1,17 @@
 # Two commands do everything on a fresh machine with python3 (venv) and make:
 #   make demo   sets up, then runs CFT on images with hidden labels
 #   make test   sets up, then runs the tests
+# and `make docs` builds the documentation in docs/_build/html, without network once
+# its packages are there.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
+PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
-.PHONY: demo test setup lint types doctest benchmark clean
+.PHONY: demo test setup lint types doctest docs benchmark clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
@@ -31,7 +35,15 @@ types: setup
 
 doctest: setup
 	$(BIN)/pytest --doctest-modules cftlearn
-	$(BIN)/pytest --doctest-glob="*.md" README.md
+	$(BIN)/pytest --doctest-glob="*.md" $(PAGES)
+
+docs: $(DOCS_INSTALLED)
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt
+	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) docs/_build docs/_generated docs/api docs/gallery

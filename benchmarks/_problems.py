@@ -21,7 +21,8 @@ from torch import nn
 
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._inputs import read_inputs
-from cftlearn._networks import extract_features, head_rows
+from cftlearn._heads import head_rows
+from cftlearn._networks import extract_features
 from cftlearn._seeding import category_seeds
 from cftlearn._stage_one import prepare_network
 from cftlearn._training_plan import TrainingPlan, make_loss

@@ -116,7 +116,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         ``val_score``), then the fine-tuner's iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` has string column names.
 
     See Also

@@ -145,7 +145,7 @@ them, default="auto"
         ``"auto"`` one per candidate, with its ``weight``.
     n_features_in_ : int
         Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``Z`` has string column names.
 
     See Also
@@ -353,7 +353,7 @@ them, default="auto"
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of str of shape (n_features,), default=None
             Not used; checked against the names seen in ``fit``.
 
         Returns

@@ -51,7 +51,7 @@ def _no_training(monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "the following arguments are required: command"),
+        ([], "the following arguments are required: COMMAND"),
         (["train"], "invalid choice: 'train'"),
         (["demo", "--unknown"], "unrecognized arguments: --unknown"),
         (["demo", "--known", "0"], r"--known: must be a share in (0, 1]; got 0"),

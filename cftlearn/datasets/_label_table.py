@@ -86,7 +86,7 @@ class LabelTable:
             Where the cells are.
         states : array-like of shape (n_cells,), int
             Their states, codes of :class:`cftlearn.labels.LabelState`.
-        info : dict of str to ndarray, default=None
+        info : dict of str to ndarray of shape (n_samples,), default=None
             What else is known of the samples.
 
         Returns

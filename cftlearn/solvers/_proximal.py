@@ -113,10 +113,10 @@ class ProximalSolver(CategorySolver):
 
     Parameters
     ----------
-    spreads : array-like of float, default=(0.4, 1.0, 2.5, 6.0)
+    spreads : array-like of shape (n_spreads,), default=(0.4, 1.0, 2.5, 6.0)
         The path: standard deviations in (0, 1e6) that logits have before any label is
         seen. A small one pulls hard.
-    unknown_weights : array-like of float, default=(0.0, 0.03, 0.3)
+    unknown_weights : array-like of shape (n_weights,), default=(0.0, 0.03, 0.3)
         Weights in [0, 1] of an unknown label as a negative, relative to a known one.
     scalings : tuple of {"standard", "tempered", "decorrelated"}, \
 default=('standard', 'tempered', 'decorrelated')
@@ -295,7 +295,13 @@ default=('standard', 'tempered', 'decorrelated')
         yield from self._fit_families(problem, families, known, weight)
 
     def check(self) -> None:
-        """Raise ValueError if a parameter is out of its range."""
+        """Check the parameters, as a fit does first.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range.
+        """
         self._validate_params()
         _check_range("spreads", self.spreads, lambda x: 0 < x < 1e6, "in (0, 1e6)")
         _check_range(
