@@ -19,9 +19,9 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from cftlearn._heads import head_rows
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._inputs import read_inputs
-from cftlearn._heads import head_rows
 from cftlearn._networks import extract_features
 from cftlearn._seeding import category_seeds
 from cftlearn._stage_one import prepare_network

@@ -26,7 +26,15 @@ API = {
     "cftlearn": Module(
         "Estimators, and how to keep them.",
         (
-            Section("Estimators", ("CFTClassifier", "CategoryWiseFineTuner")),
+            Section(
+                "Estimators",
+                (
+                    "CFTClassifier",
+                    "CategoryWiseFineTuner",
+                    "TorchFeatureExtractor",
+                    "CFTEnsemble",
+                ),
+            ),
             Section("Saving", ("save_model", "load_model")),
         ),
     ),
@@ -51,6 +59,20 @@ API = {
         "Label tables, and data made on the spot.",
         (
             Section("Tables", ("LabelTable",)),
+            Section(
+                "Label files",
+                (
+                    "load_chexpert",
+                    "load_coco",
+                    "load_label_csv",
+                    "load_lvis",
+                    "load_nus_wide",
+                    "load_open_images",
+                    "load_vaw",
+                    "load_vg200",
+                    "load_voc",
+                ),
+            ),
             Section("Made data", ("load_digit_panels", "make_partial_multilabel")),
         ),
     ),
@@ -71,6 +93,10 @@ API = {
                 ),
             ),
             Section(
+                "How sure they are",
+                ("bootstrap_intervals", "compare_scores"),
+            ),
+            Section(
                 "Scorers",
                 (
                     "partial_roc_auc_scorer",
@@ -79,6 +105,28 @@ API = {
                     "neg_partial_log_loss_scorer",
                 ),
             ),
+        ),
+    ),
+    "cftlearn.training": Module(
+        "How a network is trained in stage one.",
+        (Section("Parameters", ("NetworkTrainer",)),),
+    ),
+    "cftlearn.images": Module(
+        "From image files to a network's input.",
+        (Section("Images", ("ImageTransform", "read_image")),),
+    ),
+    "cftlearn.networks": Module(
+        "Networks made or trained elsewhere: by name, from files, and into ONNX.",
+        (
+            Section("In", ("Architecture", "load_network", "load_keras")),
+            Section("Out", ("export_onnx",)),
+        ),
+    ),
+    "cftlearn.ensemble": Module(
+        "Several models, or several looks at a sample, for one decision.",
+        (
+            Section("Models", ("CFTEnsemble", "augmented_scores")),
+            Section("Scores", ("combine_scores", "select_members", "merge_views")),
         ),
     ),
     "cftlearn.losses": Module(
@@ -110,11 +158,15 @@ API = {
     "cftlearn.exceptions": Module(
         "Errors and warnings, each catchable by its name.",
         (
-            Section("Errors", ("ModelFormatError", "NonFiniteLossError")),
+            Section(
+                "Errors", ("ImageFileError", "ModelFormatError", "NonFiniteLossError")
+            ),
             Section(
                 "Warnings",
                 (
+                    "PartialWeightsWarning",
                     "SeenLabelsWarning",
+                    "SkippedRowsWarning",
                     "UndefinedCategoryWarning",
                     "WorkerLostWarning",
                 ),

@@ -51,7 +51,7 @@ def public_modules():
 
 def public_names():
     for module in API:
-        for name in script("api_reference").names_of(module):
+        for name in sorted(script("api_reference").names_of(module)):
             item = getattr(importlib.import_module(module), name, None)
             if inspect.isclass(item) or inspect.isfunction(item):
                 yield pytest.param(item, id=f"{module}.{name}")
