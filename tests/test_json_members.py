@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cftlearn.datasets import _json_members
+from cftlearn.datasets._byte_blocks import read_blocks
 from cftlearn.datasets._json_members import read_members
-from cftlearn.datasets._label_files import read_blocks
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

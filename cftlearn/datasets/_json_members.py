@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from cftlearn.datasets._label_files import read_blocks
+from cftlearn.datasets._byte_blocks import read_blocks
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 # A value that the window cuts off ends in an error at most this far from its end: the

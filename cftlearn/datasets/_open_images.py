@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import validate_params
-from cftlearn.datasets._label_files import read_lines
+from cftlearn.datasets._byte_blocks import read_lines
 from cftlearn.datasets._label_table import LabelTable, as_objects, merge_cells
 from cftlearn.datasets._table_rows import Rows, read_rows
 from cftlearn.labels import LabelState

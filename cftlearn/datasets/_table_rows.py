@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.datasets._label_files import read_blocks
+from cftlearn.datasets._byte_blocks import read_blocks
 
 _BLOCK = 4 << 20  # bytes: large enough for numpy, small enough for the cache
 _LONGEST_LINE = 1 << 20  # bytes

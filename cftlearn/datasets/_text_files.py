@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO
 
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MARKED = {  # by their byte order mark
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe": "utf-16",
@@ -46,23 +46,24 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
     file = Path(path)
     if file.is_dir():
         raise IsADirectoryError(
-            f"`{parameter}` must be a file; got the folder '{file}'. Name the file "
-            "in it."
+            f"`{parameter}` must be a file; got the folder '{file}'. "
+            f"{_what_is_in(file)}"
         )
     if not file.exists():
         raise FileNotFoundError(
             f"`{parameter}` must be a file that exists; got '{file}'. "
-            f"{_what_is_there(file)}"
+            f"{_what_is_in(file.parent)} Labels are not downloaded: get them from "
+            "the data set's own site."
         )
     return file
 
 
-def _what_is_there(file: Path) -> str:
-    if not file.parent.is_dir():
-        return f"There is no folder '{file.parent}' either."
-    names = sorted(item.name for item in file.parent.iterdir())
+def _what_is_in(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"There is no folder '{folder}' either."
+    names = sorted(item.name for item in folder.iterdir())
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"Its folder holds: {shown or 'nothing'}."
+    return f"'{folder}' holds: {shown or 'nothing'}."
 
 
 def first_existing(folder: Path, choices: list[str], what: str) -> Path:
@@ -146,12 +147,12 @@ def open_text(file: Path, encoding: str | None = None) -> Iterator[TextIO]:
         _check_encoding(encoding)
     with file.open("rb") as raw:
         start = raw.peek(4)
-        if start.startswith(_ZIP):
+        if start.startswith(ZIP):
             raise ValueError(
                 f"`path` must be text, compressed by gzip or not; got a zip archive or "
                 f"a workbook, '{file}'. Unzip it, or save the workbook as CSV."
             )
-        source: Any = gzip.GzipFile(fileobj=raw) if start.startswith(_GZIP) else raw
+        source: Any = gzip.GzipFile(fileobj=raw) if start.startswith(GZIP) else raw
         try:
             if encoding is None:
                 encoding = _encoding_of(source.peek(4))
@@ -194,7 +195,7 @@ def _place(file: Path, error: UnicodeDecodeError) -> str:
         return ""
     damage = (EOFError, gzip.BadGzipFile, zlib.error)
     with file.open("rb") as raw, suppress(*damage):
-        lines = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(_GZIP) else raw
+        lines = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(GZIP) else raw
         for number, line in enumerate(lines, start=1):
             try:
                 line.decode(error.encoding)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.datasets._label_files import read_blocks, read_lines
+from cftlearn.datasets._byte_blocks import read_blocks, read_lines
 from cftlearn.datasets._label_table import LabelTable, as_objects
 from cftlearn.labels import LabelState
 

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from cftlearn.datasets._label_files import read_blocks, read_lines
+from cftlearn.datasets._byte_blocks import read_blocks, read_lines
 
 CONTENT = "línea\n".encode() * 1000
 
@@ -46,7 +46,9 @@ def test_folders_and_missing_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="`path` must be a file that exists"):
         joined(tmp_path / "none.json")
     (tmp_path / "instances.json").touch()
-    with pytest.raises(ValueError, match=r"got the folder .* holds: instances\.json\."):
+    with pytest.raises(
+        IsADirectoryError, match=r"got the folder .* holds: instances\.json\."
+    ):
         joined(tmp_path)
 
 

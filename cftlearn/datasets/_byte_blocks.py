@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_GZIP, _ZIP, _BOM = b"\x1f\x8b", b"PK\x03\x04", b"\xef\xbb\xbf"
+from cftlearn.datasets._text_files import GZIP, ZIP, existing_file
+
+_BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20  # bytes
 
 
@@ -33,24 +35,25 @@ def read_blocks(
     ------
     FileNotFoundError
         If the file does not exist.
+    IsADirectoryError
+        If the path is a folder.
     ValueError
-        If the path is a folder, or the file is empty, a zip archive, or gzip that is
+        If the file is empty, a zip archive, or gzip that is
         damaged or cut off.
     """
-    file = Path(path)
-    _check_is_file(file, parameter)
+    file = existing_file(path, parameter)
     start = _first_bytes(file)
     if not start:
         raise ValueError(
             f"`{parameter}` must be a file of labels; got '{file}', which is empty. "
             "Its download or its writing may have been interrupted: get it again."
         )
-    if start.startswith(_ZIP):
+    if start.startswith(ZIP):
         raise ValueError(
             f"`{parameter}` must be the file of labels itself; got '{file}', a zip "
             "archive. Unpack it first."
         )
-    blocks = _unpacked(file, parameter, size) if start.startswith(_GZIP) else None
+    blocks = _unpacked(file, parameter, size) if start.startswith(GZIP) else None
     first = True
     for block in blocks if blocks is not None else _plain(file, size):
         whole = block.removeprefix(_BOM) if first else block
@@ -92,21 +95,6 @@ def read_lines(
         ) from error
     lines = enumerate(text.split("\n"), start=1)
     return [(number, line.strip()) for number, line in lines if line.strip()]
-
-
-def _check_is_file(file: Path, parameter: str) -> None:
-    if file.is_dir():
-        inside = sorted(child.name for child in file.iterdir())
-        holds = ", ".join(inside[:8]) + (", ..." if len(inside) > 8 else "")
-        raise ValueError(
-            f"`{parameter}` must be a file; got the folder '{file}'. It holds: "
-            f"{holds or 'nothing'}."
-        )
-    if not file.exists():
-        raise FileNotFoundError(
-            f"`{parameter}` must be a file that exists; got '{file}'. Labels are not "
-            "downloaded: get them from the data set's own site."
-        )
 
 
 def _first_bytes(file: Path) -> bytes:
