@@ -115,7 +115,7 @@ default='bilinear'
             )
         ops = import_optional("PIL.ImageOps", feature="ImageTransform", extra="images")
         upright = convert_image(ops.exif_transpose(image), self.mode)
-        pixels = self._resize(upright).reshape(*self.shape, _CHANNELS[self.mode])
+        pixels = self._resize(upright).reshape(*self.shape, self.n_channels)
         mean, std = (np.asarray(x, np.float32) for x in (self.mean, self.std))
         values = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
@@ -130,6 +130,11 @@ default='bilinear'
         if isinstance(self.size, tuple) and len(self.size) == 2:
             return self.size
         return self.size, self.size
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the result."""
+        return _CHANNELS[self.mode]
 
     def get_params(self) -> dict[str, Any]:
         """Give the parameters as JSON can hold them.

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn.images import ImageTransform
 from cftlearn.networks import export_onnx
 
 pytest.importorskip("onnxscript", reason="the onnx extra")
@@ -103,6 +104,40 @@ class OneByOne(nn.Linear):
 
     def forward(self, x):
         return super().forward(torch.stack([x[k] for k in range(len(x))]))
+
+
+def test_images_are_exported_in_the_shape_of_their_transform(tmp_path, rng):
+    image = pytest.importorskip("PIL.Image", reason="the images extra")
+    images = [
+        image.fromarray(rng.integers(0, 256, size=(9, 12), dtype=np.uint8))
+        for _ in range(12)
+    ]
+    y = np.tile([[1.0, 0, 1], [0, 1, 0]], (6, 1))
+    model = CFTClassifier(
+        make_network,
+        input_transform=ImageTransform((8, 6), mode="L", mean=0.5, std=0.2),
+        max_epochs=1,
+        random_state=0,
+    ).fit(images, y)
+    path = export_onnx(model, tmp_path / "images.onnx")
+    batch = np.stack([model.input_transform(one).numpy() for one in images[:5]])
+    assert batch.shape == (5, 1, 8, 6)
+    got = run(path, batch)
+    np.testing.assert_allclose(got, model.predict_proba(images[:5]), atol=1e-5)
+
+
+def test_other_transforms_need_an_example(tmp_path, problem):
+    model = CFTClassifier(
+        make_network,
+        input_transform=np.negative,
+        max_epochs=1,
+        random_state=0,
+    ).fit(*problem)
+    with pytest.raises(ValueError, match="`example` must be given for a network whose"):
+        export_onnx(model, tmp_path / "model.onnx")
+    path = export_onnx(model, tmp_path / "model.onnx", example=problem[0][:2])
+    got = run(path, -problem[0][:5])
+    np.testing.assert_allclose(got, model.predict_proba(problem[0][:5]), atol=1e-5)
 
 
 def test_a_network_for_a_fixed_number_of_rows_is_refused(problem, tmp_path):

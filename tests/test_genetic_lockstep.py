@@ -379,6 +379,9 @@ class OnTheHost:
         return self.array
 
 
+@pytest.mark.skipif(
+    not torch.backends.cuda.is_built(), reason="a build of torch for the CPU alone"
+)
 @by_objective
 @by_solver
 def test_on_a_pretended_gpu_a_generation_asks_the_host_once(

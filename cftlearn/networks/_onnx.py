@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
 from cftlearn._networks import to_tensor
+from cftlearn.images import ImageTransform
 
 _INPUT = "input"
 _TOLERANCE = 1e-3  # of the largest number; what goes wrong goes wrong by more
@@ -57,7 +59,8 @@ def export_onnx(
         weights lie beside it, in a file of the same name with ``.data`` at its end.
     example : array-like of shape (n_samples, ...), default=None
         Inputs of the network, of the shape and type to export for. None takes random
-        numbers of the shape seen in ``fit``; a network of integers needs it.
+        numbers, of the shape seen in ``fit`` or that an ``ImageTransform`` gives;
+        another transform, a Dataset, or a network of integers needs it.
     sigmoid : bool, default=True
         Give probabilities, as ``predict_proba`` does. False gives logits, as
         ``decision_function`` does. A 1-D target gives one column, of the second class.
@@ -129,14 +132,8 @@ def export_onnx(
 
 def _example(model: Any, example: ArrayLike | None) -> Tensor:
     """Give two rows or more: of a single one torch would make a constant."""
-    shape = getattr(model, "_input_shape", None)
     if example is None:
-        if model.module_ is not None and not shape:
-            raise ValueError(
-                "`example` must be given for a network whose inputs are no plain "
-                "array; pass a few of its input tensors as an array."
-            )
-        shape = shape or model.coef_.shape[1:]
+        shape = _row_shape(model)
         return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)), "cpu")
     rows = np.asarray(example)
     if not len(rows.shape) or not len(rows):
@@ -147,20 +144,38 @@ def _example(model: Any, example: ArrayLike | None) -> Tensor:
     return to_tensor(np.resize(rows[:2], (2, *rows.shape[1:])), "cpu")
 
 
+def _row_shape(model: Any) -> tuple[int, ...]:
+    """Find the shape of a row of the network's input."""
+    if model.module_ is None:
+        return tuple(model.coef_.shape[1:])
+    transform = model.input_transform
+    if isinstance(transform, ImageTransform):
+        return transform.n_channels, *transform.shape
+    if transform is not None or not model._input_shape:
+        raise ValueError(
+            "`example` must be given for a network whose inputs a transform or a "
+            "Dataset makes; pass a few of its input tensors as an array."
+        )
+    return tuple(model._input_shape)
+
+
 def _exported(
     network: nn.Module, inputs: Tensor, output: str, opset: int | None
 ) -> Any:
     try:
-        program = torch.onnx.export(
-            network,
-            (inputs,),
-            dynamo=True,
-            input_names=[_INPUT],
-            output_names=[output],
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            opset_version=opset,
-            verbose=False,
-        )
+        with warnings.catch_warnings():  # the exporter's, of itself
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            program = torch.onnx.export(
+                network,
+                (inputs,),
+                dynamo=True,
+                input_names=[_INPUT],
+                output_names=[output],
+                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+                opset_version=opset,
+                verbose=False,
+            )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:
         raise ValueError(
             "`model` must have a network that torch.onnx can export for any number of "
