@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
-.PHONY: demo test setup lint types doctest docs benchmark clean
+.PHONY: demo test setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
@@ -44,6 +44,15 @@ docs: $(DOCS_INSTALLED)
 $(DOCS_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable ".[docs]" --constraint constraints.txt
 	touch $@
+
+# Builds wheel and sdist, installs the wheel without extras into an empty environment,
+# and uses it there.
+wheel: setup
+	rm -rf dist build/clean
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip install --quiet dist/*.whl --constraint constraints.txt
+	cd build && clean/bin/python ../tests/use_installed.py
 
 clean:
 	rm -rf $(VENV) docs/_build docs/_generated docs/api docs/gallery
