@@ -88,9 +88,9 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         Average probabilities, log odds, or ranks among the scores of reference rows
         (``reference_``). Ranks need no common scale, but are no probabilities: then
         there is neither ``predict`` nor ``predict_proba``.
-    weights : {"best", "greedy"} or array-like, default=None
-        See :func:`select_members` for the two; or one number per member, or of shape
-        (n_members, n_categories). None weighs all alike.
+    weights : {"best", "greedy"} or array-like of shape (n_members,) or \
+(n_members, n_categories), default=None
+        See :func:`select_members` for the two. None weighs all alike.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What weights maximise on held-out labels; a callable
         ``metric(y_true, y_score) -> float`` is better when higher.
