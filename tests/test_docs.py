@@ -176,7 +176,7 @@ def test_every_page_is_in_one_table_of_contents():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for block in re.findall(r"(?ms)^```\{toctree\}\n(.*?)^```", text):
-            entries = [e for e in block.split() if not e.startswith(":")]
+            entries = [e for e in block.splitlines() if e and not e.startswith(":")]
             listed += [(page.parent / entry).resolve() for entry in entries]
     listed = [path for path in listed if path.with_name(path.name + ".md").exists()]
     pages = {page.with_suffix("") for page in PAGES} - {DOCS / "index"}
