@@ -89,7 +89,7 @@ for (name, table), colour, shift in zip(
 axes[0].set_yticks(range(7), [*(f"category {c}" for c in range(6)), "mean"])
 axes[0].invert_yaxis()
 axes[0].set(xlabel="ROC AUC, 95 % intervals", title="Scores")
-axes[0].legend(loc="upper left", fontsize="small")
+figure.legend(loc="outside lower center", ncols=4)
 for row, (name, colour) in enumerate(zip(list(scores)[1:], colours[1:], strict=True)):
     mean = compare_scores(y_test, scores["ensemble"], scores[name], random_state=0)[-1]
     ends = [

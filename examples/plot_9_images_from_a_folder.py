@@ -112,7 +112,9 @@ print(f"mean average precision on new files {after:.2f}")
 # What it says of four files
 # --------------------------
 
-figure, axes = plt.subplots(2, 4, figsize=(8, 4), layout="constrained")
+figure, axes = plt.subplots(
+    2, 4, figsize=(8, 3.4), height_ratios=[1, 2], sharey="row", layout="constrained"
+)
 figure.suptitle("Four new files, and the probability of every digit")
 for column, (name, truth) in enumerate(zip(names[:4], others.target, strict=False)):
     axes[0, column].imshow(read_image(folder / "new" / name), cmap="gray")
