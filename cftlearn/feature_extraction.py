@@ -90,7 +90,7 @@ class TorchFeatureExtractor(
         How many features there are.
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where it is an array.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` has string column names.
     kept_ : ndarray of shape (n_kept,), int
         With ``on_error="skip"``, rows of the last ``X`` that have features.
