@@ -33,9 +33,9 @@ def combine_scores(
     how : {"mean", "logit_mean", "rank_mean"}, default="mean"
         ``"mean"`` averages scores as they are, ``"logit_mean"`` the log odds of
         probabilities, ``"rank_mean"`` the ranks: then scores need no common scale.
-    weights : array-like, default=None
-        One per model, or of shape (n_members, n_categories): 0 or more, of any sum
-        above 0 per category. None weighs all models alike.
+    weights : array-like of shape (n_members,) or (n_members, n_categories), \
+default=None
+        0 or more, of any sum above 0 per category. None weighs all models alike.
     reference : array-like of shape (n_members, n_reference, n_categories), default=None
         With ``"rank_mean"``, scores of the same models among which the rows are
         ranked. None ranks the rows among themselves: then a row's result depends on

@@ -55,7 +55,8 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
         A file of any format that pillow reads. Of a photograph with embedded previews
         (MPO) the first frame is read; other files must hold one frame.
     mode : {"RGB", "L"}, default="RGB"
-        Colour, or grey. See :func:`convert_image`.
+        Colour, or grey. Grey of sixteen bits is scaled, not clipped; what is
+        transparent is laid over white.
 
     Returns
     -------

@@ -237,7 +237,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Features of shape (n_samples, n_features). With a ``module``, its inputs
             with rows first, of shape (n_samples, ...); or image paths, one folder of
             images in the order of their names, PIL images, or a torch Dataset, which
@@ -323,7 +323,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -354,7 +354,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -378,7 +378,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Inputs, as in ``fit``.
 
         Returns
@@ -405,7 +405,7 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Inputs, as in ``fit``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             Labels, NaN unknown.

@@ -83,14 +83,14 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         Members and their names. Each has ``decision_function``, whose values are
         taken for log odds, ``predict_proba``, or ``transform`` to logits. They are
         cloned, and get seeds of their own where ``random_state`` is None; ``"drop"``
-        leaves one out. None: :class:`CFTClassifier` with ``n_estimators`` seeds.
+        leaves one out. None: ``CFTClassifier`` with ``n_estimators`` seeds.
     combine : {"mean", "logit_mean", "rank_mean"}, default="mean"
         Average probabilities, log odds, or ranks among the scores of reference rows
         (``reference_``). Ranks need no common scale, but are no probabilities: then
         there is neither ``predict`` nor ``predict_proba``.
-    weights : {"best", "greedy"} or array-like, default=None
-        See :func:`select_members` for the two; or one number per member, or of shape
-        (n_members, n_categories). None weighs all alike.
+    weights : {"best", "greedy"} or array-like of shape (n_members,) or \
+(n_members, n_categories), default=None
+        See :func:`cftlearn.ensemble.select_members`. None weighs all alike.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What weights maximise on held-out labels; a callable
         ``metric(y_true, y_score) -> float`` is better when higher.
@@ -133,12 +133,12 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         class).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where members know it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where members know them.
 
     See Also
     --------
-    combine_scores : The same for plain arrays of scores.
+    cftlearn.ensemble.combine_scores : The same for plain arrays of scores.
 
     Notes
     -----
@@ -431,7 +431,7 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
         ------
         sklearn.exceptions.NotFittedError, ValueError
             Before ``fit``; if ``combine`` is not ``"logit_mean"``, or a member is not
-            linear (:class:`CategoryWiseFineTuner`, or :class:`CFTClassifier` without a
+            linear (a ``CategoryWiseFineTuner``, or a ``CFTClassifier`` without a
             network).
         """
         check_is_fitted(self, "weights_")

@@ -90,9 +90,9 @@ class TorchFeatureExtractor(
         How many features there are.
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where it is an array.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``X`` has string column names.
-    kept_ : ndarray of int
+    kept_ : ndarray of shape (n_kept,), int
         With ``on_error="skip"``, rows of the last ``X`` that have features.
     skipped_ : list of tuple (row, path, reason)
         With ``on_error="skip"``, the others.
@@ -158,7 +158,7 @@ class TorchFeatureExtractor(
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             As in :meth:`transform`.
         y : object, default=None
             Ignored.
@@ -186,7 +186,7 @@ class TorchFeatureExtractor(
 
         Parameters
         ----------
-        X : array-like, Tensor, paths, folder, images or Dataset
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Numbers of shape (n_samples, ...), as array-like or tensor; a list, array or
             Series of image paths; one folder, for all images below it in the order of
             their names; a list of PIL images; anything on disk with ``shape``,

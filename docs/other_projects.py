@@ -17,6 +17,7 @@ _GENERATED = {  # address of the documentation, and of one name's page below it
             "class sklearn.linear_model.LogisticRegression",
             "class sklearn.model_selection.GridSearchCV",
             "class sklearn.pipeline.Pipeline",
+            "class sklearn.frozen.FrozenEstimator",
             "exception sklearn.exceptions.NotFittedError",
             "function sklearn.metrics.average_precision_score",
             "function sklearn.metrics.roc_auc_score",

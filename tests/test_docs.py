@@ -9,13 +9,17 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import shlex
 import textwrap
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 
 import pytest
 
 import cftlearn
+from cftlearn.cli import _settings, main
+from cftlearn.cli._fit import make_model
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -26,6 +30,7 @@ PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("user_guide/*.md")])
 NOT_IN_REFERENCE = {
     "cftlearn.classifier",
     "cftlearn.cli",
+    "cftlearn.feature_extraction",
     "cftlearn.fine_tuning",
     "cftlearn.persistence",
 }
@@ -100,7 +105,9 @@ def test_what_raises_says_so(item):
     silent = []
     class_says = inspect.isclass(item) and "\nRaises\n---" in (inspect.getdoc(item))
     for function in own_callables(item):
-        source = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        # in a block of its own: lines that a docstring goes on in may not be indented
+        block = "if True:\n" + textwrap.indent(inspect.getsource(function), " ")
+        source = ast.parse(block)
         raises = any(isinstance(node, ast.Raise) for node in ast.walk(source))
         says = "\nRaises\n---" in (inspect.getdoc(function) or "")
         if raises and not (says or class_says):
@@ -169,12 +176,59 @@ def test_every_page_is_in_one_table_of_contents():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         for block in re.findall(r"(?ms)^```\{toctree\}\n(.*?)^```", text):
-            entries = [e for e in block.split() if not e.startswith(":")]
+            entries = [e for e in block.splitlines() if e and not e.startswith(":")]
             listed += [(page.parent / entry).resolve() for entry in entries]
     listed = [path for path in listed if path.with_name(path.name + ".md").exists()]
     pages = {page.with_suffix("") for page in PAGES} - {DOCS / "index"}
     assert sorted(set(listed)) == sorted(pages)
     assert len(listed) == len(set(listed))
+
+
+def words_of(output):
+    """Leave out what differs between processors: decimals, and the width of columns."""
+    return re.sub(r"[-+]?\d+\.\d+", "#", output).split()
+
+
+def commands_of(page):
+    """Give what a page runs, in order: Python code, or a command and its output."""
+    for kind, block in re.findall(r"(?ms)^```(python|console)\n(.*?)^```", page):
+        if kind == "python":
+            yield block, None
+        for run in re.findall(r"(?ms)^\$ cftlearn (.*?)(?=^\$|\Z)", block):
+            command, _, output = run.replace("\\\n", " ").partition("\n")
+            yield command, output
+
+
+def test_commands_do_what_their_page_says(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("PIL")
+    pytest.importorskip("torchvision")
+    page = (DOCS / "user_guide" / "command_line.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runs = list(commands_of(page))
+    assert [output is None for _, output in runs].count(False) >= 7
+    for code, output in runs:
+        if output is None:
+            exec(compile(code, "command_line.md", "exec"), {})
+            continue
+        assert main(shlex.split(code)) == 0, code
+        printed = " ".join(words_of(capsys.readouterr().out))
+        parts = (" ".join(words_of(part)) for part in output.split("\n...\n"))
+        assert re.fullmatch(".*".join(map(re.escape, parts)), printed), code
+
+
+def test_configuration_of_the_page_can_be_read(tmp_path):
+    page = (DOCS / "user_guide" / "command_line.md").read_text(encoding="utf-8")
+    path = tmp_path / "config.toml"
+    path.write_text(re.search(r"(?ms)^```toml\n(.*?)^```", page).group(1))
+    settings = _settings.read_settings(path)
+    assert settings.data.labels == tmp_path / "labels.csv"
+    make_model(settings, train=True)
+    names = [item.name for item in fields(_settings.Settings)]
+    names += [item.name for item in fields(_settings.DataSettings)]
+    names += [item.name for item in fields(_settings.NetworkSettings)]
+    assert not [
+        name for name in names if f"`{name}`" not in page and f"[{name}]" not in page
+    ]
 
 
 def test_pages_have_examples_that_run():

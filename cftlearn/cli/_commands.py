@@ -184,7 +184,8 @@ def _run_fit(arguments: argparse.Namespace, *, train: bool) -> int:
     }
     settings = read_settings(arguments.config, overruling)
     folder = run_fit(settings, train=train, overwrite=arguments.overwrite)
-    print(f"model {folder}; try: cftlearn predict {folder} IMAGE")
+    example = settings.data.features or "IMAGE"
+    print(f"model {folder}; try: cftlearn predict {folder} {example}")
     return 0
 
 

@@ -92,7 +92,7 @@ def run_evaluate(
             warnings.simplefilter("ignore", UndefinedCategoryWarning)
     names = [str(name) for name in labelled.y.categories]
     units = "rows" if groups is None else f"groups of {data.group}"
-    print(f"{len(y_true)} rows; 95 % intervals from {n_resamples} resamples of {units}")
+    print(f"{len(values)} rows; 95 % intervals from {n_resamples} resamples of {units}")
     print_intervals(names, intervals)
     if output is not None:
         _write(output, names, intervals)
@@ -113,7 +113,7 @@ def _merged(
         row, column = differ[0]
         raise SettingsError(
             "Views that are merged must have the same labels; they differ in group "
-            f"{groups[row]!r}, category {labelled.y.categories[column]!r}. Leave "
+            f"{str(groups[row])!r}, category {labelled.y.categories[column]!r}. Leave "
             "--merge-views out, or name another --group."
         )
     return merged, labelled.take([first[name] for name in names]).y

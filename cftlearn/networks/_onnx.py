@@ -48,7 +48,7 @@ def export_onnx(
     categories in its metadata (``categories``, a JSON list; ``output``,
     "probability" or "logit"). It is compared with the network by ONNX Runtime, where
     that is installed, before it is put in its place. What happens to inputs before the
-    network (a ``transform``, a Pipeline) is not in it.
+    network (an ``input_transform``, a Pipeline) is not in it.
 
     Parameters
     ----------
