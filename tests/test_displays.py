@@ -71,7 +71,7 @@ def test_scores_are_those_of_known_labels(predictions, metric, oracle, label):
         ]
         assert_allclose(drawn, expected)
     assert display.ax_.get_xlabel() == label
-    assert display.categories.tolist() == [0, 1, 2]
+    assert display.categories.tolist() == ["0", "1", "2"]
 
 
 def test_the_best_category_is_on_top():
@@ -116,7 +116,7 @@ def test_nothing_defined_can_be_drawn():
 
 
 @pytest.mark.parametrize(
-    ("n_categories", "n_ticks"), [(1, 1), (2, 2), (14, 14), (60, 60), (600, 0)]
+    ("n_categories", "n_ticks"), [(1, 1), (2, 2), (14, 14), (60, 60)]
 )
 def test_any_number_of_categories(rng, n_categories, n_ticks):
     before, after = rng.random((2, n_categories))
