@@ -17,13 +17,7 @@ from cftlearn.displays import CategoryScoreDisplay, FitnessCurveDisplay
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
-
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    """Draw on no screen, and leave no figure open."""
-    plt.switch_backend("Agg")
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 @pytest.fixture

@@ -304,8 +304,8 @@ def _summarize_bins(
     count = np.bincount(bin_of, minlength=n_bins)
     filled = count > 0
     n = count[filled]
-    n_positive: Floats
-    n_positive = np.bincount(bin_of, weights=cells.y, minlength=n_bins)[filled]
+    positives = np.bincount(bin_of[cells.y], minlength=n_bins)
+    n_positive = positives[filled].astype(np.float64)
     total = np.bincount(bin_of, weights=cells.proba, minlength=n_bins)[filled]
     ends = np.array([edges[:-1][filled], edges[1:][filled]])
     interval = _wilson(n_positive, n, confidence)
