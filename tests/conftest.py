@@ -77,7 +77,8 @@ def quick_tuner():
 @pytest.fixture
 def closed_figures():
     """Draw on no screen, and leave no figure open."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
+    from matplotlib import pyplot
+
     pyplot.switch_backend("Agg")
     yield
     pyplot.close("all")

@@ -310,7 +310,7 @@ default=None
         shown = shown[np.argsort(self.after[shown], kind="stable")]
         if kind == "auto":
             kind = "rows" if len(shown) <= MOST_ROWS else "scatter"
-        size = (6, height_of_rows(len(shown))) if kind == "rows" else (8, 5.5)
+        size = (6, height_of_rows(len(shown))) if kind == "rows" else (8.5, 5.5)
         ax = new_axes(ax, type(self).__name__, size)
         if kind == "rows":
             self._plot_rows(ax, shown)
@@ -358,7 +358,9 @@ default=None
         worse = after < before
         ends = _limits(before, after)
         ax.plot(ends, ends, color=BLACK, linewidth=0.8, zorder=1)
-        label = f"{_with_mean('after', after)}, {np.mean(~worse):.0%} not lower"
+        label = _with_mean("after", after)
+        if len(shown):
+            label += f", {np.mean(~worse):.0%} not lower"
         style = {"s": 18, "alpha": 0.6, "linewidths": 0, "zorder": 2}
         ax.scatter(before[~worse], after[~worse], color=BLUE, label=label, **style)
         _draw_worse(ax, before[worse], after[worse], **style)
@@ -369,7 +371,6 @@ default=None
             ylabel=f"{self.metric_name} after",
             xlim=ends,
             ylim=ends,
-            aspect="equal",
         )
 
     def _name_extremes(

@@ -73,7 +73,7 @@ def plot_shares(
     total = table.sum(axis=0)
     shown = np.flatnonzero(total)
     shares = table[:, shown] / total[shown]
-    known = shares[:2].sum(axis=0)
+    known = table[:2, shown].sum(axis=0) / total[shown]
     order = np.lexsort((-shares[0], -known))
     shown, shares, known = shown[order], shares[:, order], known[order]
     has_rows = len(shown) <= MOST_ROWS
