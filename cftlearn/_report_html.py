@@ -16,14 +16,14 @@ _COLUMNS = {
     "n_unknown": "unknown",
     "n_held_out": "held out",
     "status": "status",
-    "reason": "reason",
     "solver": "solver",
     "members": "members",
     "score_before": "before",
     "score_after": "after",
     "score_best": "best member",
     "score": "ensemble",
-    "weight": "weight of refits",
+    "weight": "weight",
+    "reason": "reason",
 }
 # Sign and colour (Okabe and Ito's, dark enough on white and light enough on black);
 # the word itself stands beside them.
@@ -43,7 +43,9 @@ _STYLE = """<style>
 .cftlearn-report th, .cftlearn-report td {
   padding: 0.15em 0.7em; text-align: left; vertical-align: top;
   border-bottom: 1px solid rgba(128, 128, 128, 0.35)}
-.cftlearn-report td:first-child {max-width: 24em; overflow-wrap: anywhere}
+.cftlearn-report td:first-child {
+  min-width: 7em; max-width: 24em; overflow-wrap: anywhere}
+.cftlearn-report .cftlearn-reason {min-width: 16em}
 .cftlearn-report .cftlearn-number {
   text-align: right; font-variant-numeric: tabular-nums}
 .cftlearn-report .cftlearn-status {font-weight: bold; white-space: nowrap}
@@ -127,6 +129,8 @@ def _cell(key: str, line: dict[str, Any], is_numeric: bool) -> str:
     if key == "status" and text:
         sign, colour = _STATUS.get(text, ("", "inherit"))
         return f'<td class="cftlearn-status" style="color: {colour}">{sign} {text}</td>'
+    if key == "reason":
+        return f'<td class="cftlearn-reason">{text}</td>'
     return f"<td{_class(is_numeric)}>{text}</td>"
 
 

@@ -107,8 +107,10 @@ def test_text_is_shown_where_no_diagram_is_wanted(estimator, partial_problem):
 def test_names_of_categories_cannot_run(partial_problem):
     Z, y, _ = partial_problem
     labels = pd.DataFrame(y, columns=[HOSTILE, "<b>dog", "bat\n</table>"])
-    html = report_as_html(CFTClassifier(random_state=0).fit(Z, labels))
-    table = Table(html)
+    model = CFTClassifier(random_state=0).fit(Z, labels)
+    assert "<script>alert" not in model._repr_html_()
+    assert "onerror=alert(1)>" not in model._repr_html_()
+    table = Table(report_as_html(model))
     assert [row[0] for row in table.rows[1:]] == list(labels.columns)
     allowed = {"style", "div", "details", "summary"}
     assert set(table.tags) <= allowed | {"table", "thead", "tbody", "tr", "th", "td"}

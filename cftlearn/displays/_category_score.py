@@ -317,7 +317,7 @@ default=None
         else:
             self._plot_scatter(ax, shown)
         ax.legend(
-            loc="best" if kind == "rows" else "lower right",
+            loc="best",
             title=without_score(len(self.before) - len(shown), len(self.before)),
         )
         self.ax_ = ax
