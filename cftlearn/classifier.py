@@ -1,7 +1,7 @@
 """The whole method: train, refit every category, decide."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
+from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn._stage_two import prepare_fine_tuner
 from cftlearn._thresholds import check_threshold
@@ -37,7 +38,7 @@ _SEEN_LABELS = (
 )
 
 
-class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
+class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimator):
     """Learn categories from partially known labels by category-wise fine-tuning.
 
     Stage one trains a network, or plain logistic regressions on features, with
@@ -339,14 +340,8 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
             If ``X`` does not fit the inputs of ``fit``.
         """
         check_is_fitted(self)
-        inputs = self._read_inputs(X)
-        if self.module_ is None:
-            logits = self.fine_tuner_.transform(inputs)
-        else:  # some rows at a time: features may take more room than inputs
-            rows = gen_batches(len(inputs), 32 * self.batch_size)
-            every = np.arange(len(inputs))
-            features = (self._features(inputs.take(every[some])) for some in rows)
-            logits = np.concatenate([self.fine_tuner_.transform(Z) for Z in features])
+        parts = [self.fine_tuner_.transform(Z) for Z in self._feature_parts(X)]
+        logits = np.concatenate(parts)
         return logits.ravel() if self._is_binary() else logits
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -461,6 +456,19 @@ class CFTClassifier(PartialLabelMixin, ClassifierMixin, BaseEstimator):
         if reset:
             self._input_shape = inputs.row_shape or ()
         return inputs
+
+    def _feature_parts(self, X: Any) -> Iterator[Any]:
+        """Give what the fine-tuner takes, some rows at a time where it is computed.
+
+        Features may take more room than inputs.
+        """
+        inputs = self._read_inputs(X)
+        if self.module_ is None:
+            yield inputs
+            return
+        every = np.arange(len(inputs))
+        for some in gen_batches(len(inputs), 32 * self.batch_size):
+            yield self._features(inputs.take(every[some]))
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
         from cftlearn._networks import extract_features

@@ -43,6 +43,7 @@ from cftlearn._members import (
     fit_member,
     rows_of_members,
 )
+from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
@@ -70,7 +71,7 @@ def _gives_probabilities(ensemble: "CFTEnsemble") -> bool:
     return True
 
 
-class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
+class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseComposition):
     """Average several models, alike or by what they are worth in each category.
 
     Members are models of the same categories: seeds, networks, solvers, training
@@ -441,10 +442,8 @@ class CFTEnsemble(PartialLabelMixin, ClassifierMixin, BaseComposition):
                 f"{self.combine!r}."
             )
         coef, bias = rows_of_members(dict(self.named_estimators_))
-        return (
-            np.einsum("mc,mcd->cd", self.weights_, coef),
-            np.einsum("mc,mc->c", self.weights_, bias),
-        )
+        rows = np.einsum("mc,mcd->cd", self.weights_, coef)
+        return rows, np.einsum("mc,mc->c", self.weights_, bias)
 
     def _named_members(self) -> tuple[list[str], list[Any]]:
         if self.estimators is None and self.prefit:

@@ -27,6 +27,7 @@ from cftlearn._checkpoint import checkpoint_places
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
+from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn._solver_choice import lockstep_device, make_solvers
 from cftlearn._stored_features import logits_of
@@ -48,7 +49,9 @@ _NEEDS = {  # of a refit, by whether the solver is "auto"
 }
 
 
-class CategoryWiseFineTuner(PartialLabelMixin, TransformerMixin, BaseEstimator):
+class CategoryWiseFineTuner(
+    ReportMixin, PartialLabelMixin, TransformerMixin, BaseEstimator
+):
     """Refit every category's logistic regression on its known labels.
 
     Takes features ``Z`` and the rows of a trained classification layer, holds out

@@ -142,7 +142,11 @@ API = {
     ),
     "cftlearn.displays": Module(
         "Figures, in scikit-learn's manner.",
-        (Section("Displays", ("CategoryScoreDisplay", "FitnessCurveDisplay")),),
+        (
+            Section("Labels", ("LabelCoverageDisplay", "LabelStateDisplay")),
+            Section("Refits", ("CategoryScoreDisplay", "FitnessCurveDisplay")),
+            Section("Decisions", ("ReliabilityDisplay", "ThresholdDisplay")),
+        ),
     ),
     "cftlearn.base": Module(
         "What a solver of one's own is made of.",

@@ -19,6 +19,7 @@ import numpy as np
 
 from cftlearn import CFTClassifier
 from cftlearn.datasets import LabelTable, make_partial_multilabel
+from cftlearn.displays import LabelStateDisplay
 from cftlearn.labels import LabelState
 from cftlearn.metrics import partial_roc_auc_score
 
@@ -46,6 +47,11 @@ table = LabelTable(
 print(table)
 for line in table.summary():
     print(line)
+
+# %%
+# Seven cells of eight are blank, so the axis ends early.
+
+LabelStateDisplay.from_table(table)
 
 # %%
 # Three policies, and one per finding

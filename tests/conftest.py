@@ -72,3 +72,13 @@ def network_factory() -> Callable[..., nn.Sequential]:
 def quick_tuner():
     """Give a fine-tuner that needs a few milliseconds a category."""
     return CategoryWiseFineTuner(GradientSolver(max_epochs=30, patience=30))
+
+
+@pytest.fixture
+def closed_figures():
+    """Draw on no screen, and leave no figure open."""
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("Agg")
+    yield
+    pyplot.close("all")

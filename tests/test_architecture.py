@@ -21,6 +21,7 @@ LAYERS = {
     "_thresholds": 0,
     "_devices": 0,
     "_groups": 0,
+    "_report_html": 0,
     "labels": 1,
     "_ranking": 1,
     "metrics": 2,

@@ -219,7 +219,7 @@ def _write(
         "average precision on test panels",
     ).plot(left)
     left.set_title("Before and after CFT")
-    FitnessCurveDisplay.from_estimator(refits["ga"]).plot(right)
+    FitnessCurveDisplay.from_estimator(refits["ga"], ax=right)
     right.set_title("The genetic algorithm, one thin line per category")
     path = output / "demo.png"
     figure.savefig(path, dpi=120)
