@@ -316,6 +316,7 @@ def _settle(
         reason = "no held-out labels of both classes in any category"
         row, bias = data.coef, data.intercept
         result, history = outcome("kept", reason, before, before), []
+        left_out = data.trained_logits()
     else:
         place = [universe.index(candidate) for candidate in proposal.candidates]
         weights = verdict.candidates[place]
@@ -335,11 +336,11 @@ def _settle(
             0.0 if kept else 1.0 - verdict.trained,
         )
         if kept:
-            row, bias = data.coef, data.intercept
+            row, bias, left_out = data.coef, data.intercept, data.trained_logits()
         history = _history(data, proposal, weights)
     seconds = proposal.seconds + time.perf_counter() - started
     report = start_report(data) | result | {"seconds": seconds}
-    return CategoryResult(row, bias, report, history)
+    return CategoryResult(row, bias, report, history, left_out)
 
 
 def _average(
