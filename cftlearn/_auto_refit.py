@@ -349,11 +349,15 @@ def _average(
     weights: NDArray[np.float64],
     trained: float,
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Average rows of equal spread; give row, bias and left-out held-out logits."""
+    """Average rows of equal spread; give row, bias and left-out held-out logits.
+
+    A row and its left-out logits get one bias, for those of the candidates differ.
+    """
     own_spread = max(proposal.trained_spread, np.finfo(float).tiny)
     row = weights @ proposal.coef.astype(np.float64) + trained * data.coef / own_spread
-    left_out = weights @ (proposal.left_out / proposal.spread[:, None])
-    left_out += trained * data.trained_logits() / own_spread
+    without_bias = proposal.left_out - proposal.intercept[:, None]
+    left_out = weights @ (without_bias / proposal.spread[:, None])
+    left_out += trained * (data.trained_logits() - data.intercept) / own_spread
     scale = float(weights @ proposal.spread) + trained * proposal.trained_spread
     row, left_out = scale * row, scale * left_out
     logits, y = data.known_logits(row)

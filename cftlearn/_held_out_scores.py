@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cftlearn.labels import PartialLabels
 
 
-class HeldOutScores(NamedTuple):
+class HeldOutColumn(NamedTuple):
     """Labels of one category that judged its refit, and what is said of them.
 
     Attributes
@@ -25,15 +25,26 @@ class HeldOutScores(NamedTuple):
     y: NDArray[np.bool_]
     logits: NDArray[np.float64]
 
+
+class HeldOutScores(NamedTuple):
+    """The held-out labels of all categories.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows of the validation features.
+    columns : list of HeldOutColumn
+        One per category.
+    """
+
+    n_rows: int
+    columns: list[HeldOutColumn]
+
     @classmethod
-    def of_columns(
-        cls, held_out: PartialLabels, logits: list[NDArray[np.float64]]
-    ) -> list[Self]:
+    def of(cls, held_out: PartialLabels, logits: list[NDArray[np.float64]]) -> Self:
         """Put the logits of every category beside its labels."""
-        scores = []
-        for values, known, own in zip(
-            held_out.values.T, held_out.known.T, logits, strict=True
-        ):
-            rows = np.flatnonzero(known)
-            scores.append(cls(rows, values[rows] == 1.0, own))
-        return scores
+        columns = []
+        for values, own in zip(held_out.values.T, logits, strict=True):
+            rows = np.flatnonzero(~np.isnan(values))
+            columns.append(HeldOutColumn(rows, values[rows] == 1.0, own))
+        return cls(len(held_out.values), columns)

@@ -318,7 +318,7 @@ them, default="auto"
             results = run(refit_category, CategoryResult, tasks)
         n_other = 0 if split.same_rows else len(split.features_val)
         self._store(results, len(features) + n_other)
-        self._held_out = HeldOutScores.of_columns(
+        self._held_out = HeldOutScores.of(
             split.held_out, [result.left_out for result in results]
         )
         return self

@@ -13,6 +13,7 @@ from cftlearn import (
     TorchFeatureExtractor,
 )
 from cftlearn.base import CategorySolver
+from cftlearn.calibration import CategoryCalibrator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 ESTIMATORS = [
@@ -30,12 +31,16 @@ EXTRACTORS = [
     TorchFeatureExtractor(nn.Flatten()),
     TorchFeatureExtractor(nn.Sequential(nn.Flatten(), nn.Tanh()), layer="1", amp=True),
 ]
+CALIBRATORS = [
+    CategoryCalibrator(),
+    CategoryCalibrator("isotonic", min_isotonic=1, prevalence=0.3),
+]
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(ESTIMATORS + EXTRACTORS)
+@parametrize_with_checks(ESTIMATORS + EXTRACTORS + CALIBRATORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 
