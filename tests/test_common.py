@@ -23,6 +23,7 @@ ESTIMATORS = [
     CategoryWiseFineTuner("proximal"),
     CategoryWiseFineTuner(refit=False),
     CFTClassifier(),
+    CFTClassifier(calibration="sigmoid"),
     CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
     CFTEnsemble(n_estimators=2),
     CFTEnsemble(n_estimators=2, combine="logit_mean", weights="greedy"),
