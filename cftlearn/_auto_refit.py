@@ -316,6 +316,7 @@ def _settle(
         reason = "no held-out labels of both classes in any category"
         row, bias = data.coef, data.intercept
         result, history = outcome("kept", reason, before, before), []
+        left_out = data.trained_logits()
     else:
         place = [universe.index(candidate) for candidate in proposal.candidates]
         weights = verdict.candidates[place]
@@ -335,11 +336,11 @@ def _settle(
             0.0 if kept else 1.0 - verdict.trained,
         )
         if kept:
-            row, bias = data.coef, data.intercept
+            row, bias, left_out = data.coef, data.intercept, data.trained_logits()
         history = _history(data, proposal, weights)
     seconds = proposal.seconds + time.perf_counter() - started
     report = start_report(data) | result | {"seconds": seconds}
-    return CategoryResult(row, bias, report, history)
+    return CategoryResult(row, bias, report, history, left_out)
 
 
 def _average(
@@ -348,11 +349,15 @@ def _average(
     weights: NDArray[np.float64],
     trained: float,
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Average rows of equal spread; give row, bias and left-out held-out logits."""
+    """Average rows of equal spread; give row, bias and left-out held-out logits.
+
+    A row and its left-out logits get one bias, for those of the candidates differ.
+    """
     own_spread = max(proposal.trained_spread, np.finfo(float).tiny)
     row = weights @ proposal.coef.astype(np.float64) + trained * data.coef / own_spread
-    left_out = weights @ (proposal.left_out / proposal.spread[:, None])
-    left_out += trained * data.trained_logits() / own_spread
+    without_bias = proposal.left_out - proposal.intercept[:, None]
+    left_out = weights @ (without_bias / proposal.spread[:, None])
+    left_out += trained * (data.trained_logits() - data.intercept) / own_spread
     scale = float(weights @ proposal.spread) + trained * proposal.trained_spread
     row, left_out = scale * row, scale * left_out
     logits, y = data.known_logits(row)

@@ -161,17 +161,31 @@ class CategoryData:
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """A category's row, its line in the report, and its history."""
+    """A category's row, its line in the report, and its history.
+
+    Attributes
+    ----------
+    coef, intercept : ndarray of shape (n_features,), float
+        The row.
+    report : dict
+        Its line.
+    history : list of dict
+        One record per iteration.
+    left_out : ndarray of shape (n_held_out,), float64
+        Logits of the held-out labels by a row that was not fitted to them: the trained
+        one, the one chosen before the last refit, or fits that leave a label out.
+    """
 
     coef: NDArray[np.float64]
     intercept: float
     report: dict[str, Any]
     history: list[dict[str, Any]]
+    left_out: NDArray[np.float64]
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Take it apart for a checkpoint."""
         plain = {key: getattr(self, key) for key in ("intercept", "report", "history")}
-        return {"coef": self.coef}, plain
+        return {"coef": self.coef, "left_out": self.left_out}, plain
 
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
@@ -261,4 +275,5 @@ def outcome(
 def skipped(data: CategoryData, reason: str) -> CategoryResult:
     """Leave a category as it was."""
     report = start_report(data) | outcome("skipped", reason) | {"seconds": 0.0}
-    return CategoryResult(data.coef, data.intercept, report, [])
+    left_out = data.trained_logits()
+    return CategoryResult(data.coef, data.intercept, report, [], left_out)

@@ -40,6 +40,7 @@ def refit_category(
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
         problem = data.ready().problem(objective, train, held_out)
         choice = _propose_and_choose(problem, held_out, solvers)
+        left_out = held_out.Z @ choice.fit.coef + choice.fit.intercept
         if choice.solver is not None and refit:
             choice = choice.refitted(
                 choice.solver.fit_row(
@@ -51,7 +52,7 @@ def refit_category(
                     )
                 )
             )
-    return choice.result_for(data, time.perf_counter() - started)
+    return choice.result_for(data, time.perf_counter() - started, left_out)
 
 
 class Proposal(NamedTuple):
@@ -90,12 +91,15 @@ class Choice:
         history = self.history + _labelled(final, self.solver, "refit")
         return replace(self, fit=final, history=history)
 
-    def result_for(self, data: CategoryData, seconds: float) -> CategoryResult:
-        """Report on the category."""
+    def result_for(
+        self, data: CategoryData, seconds: float, left_out: NDArray[np.float64]
+    ) -> CategoryResult:
+        """Report on the category, given logits of its held-out labels."""
         report = start_report(data) | self.outcome | {"seconds": seconds}
         for record in self.history:
             record["category"] = data.name
-        return CategoryResult(self.fit.coef, self.fit.intercept, report, self.history)
+        coef, intercept = self.fit.coef, self.fit.intercept
+        return CategoryResult(coef, intercept, report, self.history, left_out)
 
 
 def choose(

@@ -165,12 +165,13 @@ class LockstepRefit:
         seeds = np.array([category.data.seed for category in group], dtype=np.int64)
         parts = Categories(starts, spaces, seeds)
         choices = self._choose(group, rows, parts)
+        left_out = self._held_out_logits(choices, rows, spaces)
         if self.refit:
             choices = self._refit_chosen(choices, rows, parts)
         seconds = (time.perf_counter() - started) / len(group)
         return [
-            choice.result_for(category.data, seconds)
-            for choice, category in zip(choices, group, strict=True)
+            choice.result_for(category.data, seconds, logits)
+            for choice, category, logits in zip(choices, group, left_out, strict=True)
         ]
 
     def _choose(
@@ -188,6 +189,23 @@ class LockstepRefit:
                 self.objective.name,
             )
             for c, category in enumerate(group)
+        ]
+
+    def _held_out_logits(
+        self, choices: list[Choice], rows: RowsInSlots, spaces: list[RowSpace]
+    ) -> list[NDArray[np.float64]]:
+        """Compute logits of the held-out labels by the chosen rows."""
+        held_out, slots = rows.held_out, rows.slots()
+        genes = np.zeros((len(choices), held_out.Z.shape[2]))
+        biases = np.zeros(len(choices))
+        for c, (choice, space) in enumerate(zip(choices, spaces, strict=True)):
+            coef, biases[c] = space.enter(choice.fit.coef, choice.fit.intercept)
+            genes[slots[c], : len(coef)] = coef
+        on_device = torch.from_numpy(genes).to(self.device)
+        logits = held_out.exact_logits(on_device, self._workspace(rows)).cpu().numpy()
+        return [
+            logits[slot, : held_out.lengths[slot]] + bias
+            for slot, bias in zip(slots, biases, strict=True)
         ]
 
     def _refit_chosen(
@@ -208,18 +226,21 @@ class LockstepRefit:
         parts: Categories,
         n_iter: NDArray[np.intp] | None = None,
     ) -> LockstepEvolution:
-        train, held_out = rows.train.Z, rows.held_out.Z
-        taken = self._bytes(
-            train.shape[0], train.shape[1] + held_out.shape[1], held_out[0, 0].nbytes
-        )
         return LockstepEvolution(
             self.solver,
             self.objective.name,
             rows,
             parts,
-            workspace=self.memory - taken,
+            workspace=self._workspace(rows),
             n_iter=n_iter,
         )
+
+    def _workspace(self, rows: RowsInSlots) -> int:
+        """Count the bytes that features and populations leave free."""
+        train, held_out = rows.train.Z, rows.held_out.Z
+        n_longest = train.shape[1] + held_out.shape[1]
+        taken = self._bytes(train.shape[0], n_longest, held_out[0, 0].nbytes)
+        return self.memory - taken
 
     def _space(self, data: CategoryData) -> RowSpace:
         if self.solver.scale_free:

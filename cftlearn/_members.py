@@ -17,6 +17,7 @@ from cftlearn._combination import (
     weighted_mean,
 )
 from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn.calibration._held_out import folded_rows
 
 Members = list[tuple[str, Any]]
 
@@ -224,8 +225,9 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
     Parameters
     ----------
     member : estimator
-        With ``decision_function``, whose values are taken for log odds; else with
-        ``predict_proba``, of any form that scikit-learn gives; else with
+        With ``decision_function``, whose values are taken for log odds; else, or where
+        its probabilities are calibrated, with ``predict_proba``, of any form that
+        scikit-learn gives; else with
         ``transform`` to logits, as :class:`cftlearn.CategoryWiseFineTuner` has.
     X : array-like
         Rows.
@@ -244,7 +246,7 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
     ValueError
         If its scores are not a table of finite numbers.
     """
-    if hasattr(member, "decision_function"):
+    if hasattr(member, "decision_function") and not _is_calibrated(member):
         logits = np.asarray(member.decision_function(X), dtype=np.float64)
     elif hasattr(member, "predict_proba"):
         logits = log_odds(_positive_proba(member, X))
@@ -317,7 +319,7 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
     Raises
     ------
     ValueError
-        If a member is not linear.
+        If a member is not linear, or its calibration is isotonic.
     """
     for name, member in members.items():
         has_network = getattr(member, "module_", None) is not None
@@ -327,10 +329,21 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
                 f"category; got {type(member).__name__} {name!r}. Fit "
                 "CategoryWiseFineTuner members on features that they share."
             )
-    return (
-        np.stack([np.atleast_2d(member.coef_) for member in members.values()]),
-        np.stack([np.ravel(member.intercept_) for member in members.values()]),
-    )
+    rows = [
+        folded_rows(
+            np.atleast_2d(member.coef_),
+            np.ravel(member.intercept_),
+            getattr(member, "calibrator_", None),
+        )
+        for member in members.values()
+    ]
+    return np.stack([row for row, _ in rows]), np.stack([bias for _, bias in rows])
+
+
+def _is_calibrated(member: Any) -> bool:
+    """Tell whether probabilities are calibrated, and log odds are not."""
+    last = member[-1] if hasattr(member, "steps") else member
+    return getattr(last, "calibrator_", None) is not None
 
 
 def _positive_proba(member: Any, X: Any) -> Floats:

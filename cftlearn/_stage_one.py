@@ -82,6 +82,16 @@ class StageOneSettings(Protocol):
     verbose: int
 
 
+class FittedNetwork(Protocol):
+    """What features are extracted with."""
+
+    module_: Any
+    head_: Any
+    device_: str
+    batch_size: int
+    trainer: NetworkTrainer | None
+
+
 class StageOne(NamedTuple):
     """What stage one made.
 
@@ -176,6 +186,18 @@ def prepare_network(
     extract_features(network, name, inputs.take([0]), batch_size=1, device=plan.device)
     history = train_network(network, inputs, targets, plan, held_out) if train else []
     return network, name, history
+
+
+def features_of_inputs(fitted: FittedNetwork, inputs: Inputs) -> NDArray[np.float32]:
+    """Extract the features that a classifier's rows are fitted on."""
+    return extract_features(
+        fitted.module_,
+        fitted.head_,
+        inputs,
+        batch_size=fitted.batch_size,
+        device=fitted.device_,
+        num_workers=fitted.trainer.num_workers if fitted.trainer else 0,
+    )
 
 
 def _labels_to_score_by(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +18,7 @@ from cftlearn._seeding import category_seeds
 from cftlearn._stage_two import prepare_fine_tuner
 from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
+from cftlearn.calibration import CategoryCalibrator, _held_out
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.metrics import partial_roc_auc_score
@@ -79,6 +79,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     fine_tuner : CategoryWiseFineTuner, default=None
         How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
         None takes its defaults.
+    calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
+        How to calibrate probabilities, on the labels that were held out, as rows that
+        were not fitted to them score these. None takes the logistic function.
     threshold : float or array-like of shape (n_categories,), default=0.5
         Probability in [0, 1] from which :meth:`predict` says positive.
     validation_fraction : float, default=0.25
@@ -101,6 +104,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Name of its classification layer.
     fine_tuner_ : CategoryWiseFineTuner
         The fitted fine-tuner.
+    calibrator_ : CategoryCalibrator or None
+        What makes probabilities of logits; None without ``calibration``.
     coef_ : ndarray of shape (n_categories, n_features), float64
         The rows after CFT.
     intercept_ : ndarray of shape (n_categories,), float64
@@ -156,6 +161,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "input_transform": [callable, None],
         "trainer": [NetworkTrainer, None],
         "fine_tuner": [CategoryWiseFineTuner, None],
+        "calibration": [StrOptions({"sigmoid", "isotonic"}), CategoryCalibrator, None],
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str],
@@ -178,6 +184,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         input_transform: Callable[[Any], Any] | None = None,
         trainer: NetworkTrainer | None = None,
         fine_tuner: CategoryWiseFineTuner | None = None,
+        calibration: str | CategoryCalibrator | None = None,
         threshold: float | ArrayLike = 0.5,
         validation_fraction: float = 0.25,
         device: str = "auto",
@@ -196,6 +203,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self.input_transform = input_transform
         self.trainer = trainer
         self.fine_tuner = fine_tuner
+        self.calibration = calibration
         self.threshold = threshold
         self.validation_fraction = validation_fraction
         self.device = device
@@ -269,7 +277,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Warns
         -----
         UndefinedCategoryWarning
-            Once, naming the categories that could not be refitted.
+            Naming the categories that could not be refitted, or calibrated.
         SeenLabelsWarning
             If ``train=False`` and there is no ``validation_data``.
         """
@@ -278,6 +286,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
         check_threshold(self.threshold, len(self.categories_))
+        self.calibrator_ = _held_out.start_calibrator(
+            self.calibration, len(self.categories_)
+        )
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
@@ -330,7 +341,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         logits : ndarray of shape (n_samples, n_categories)
-            Above 0 the positive class is likelier. (n_samples,) for a 1-D target.
+            ``coef_`` and ``intercept_`` applied; ``calibration`` does not change them.
+            (n_samples,) for a 1-D target.
 
         Raises
         ------
@@ -365,7 +377,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
-        proba = expit(self.decision_function(X))
+        proba = _held_out.calibrated_proba(self, X)
         return np.column_stack([1 - proba, proba]) if self._is_binary() else proba
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -388,7 +400,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
-        proba = expit(self.decision_function(X))
+        proba = _held_out.calibrated_proba(self, X)
         threshold = check_threshold(self.threshold, len(self.categories_))
         decided = (proba >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
@@ -421,8 +433,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         labels = self._read_more_targets(logits, y, ("X", "y"))
         return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))
 
-    def to_torch(self) -> "nn.Module":
+    def to_torch(self, *, calibrated: bool = False) -> "nn.Module":
         """Give the network with the refitted rows in its classification layer.
+
+        Parameters
+        ----------
+        calibrated : bool, default=False
+            Fold the calibration into rows and biases, so that the logistic function
+            gives what :meth:`predict_proba` does. A sigmoid only: no linear layer has
+            an isotonic curve. False gives the logits of :meth:`decision_function`.
 
         Returns
         -------
@@ -434,6 +453,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ------
         sklearn.exceptions.NotFittedError
             Before ``fit``.
+        ValueError
+            If ``calibrated`` and a category has an isotonic curve.
         """
         check_is_fitted(self)
         from torch import nn
@@ -443,7 +464,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         network, head = self.module_, self.head_
         if network is None:
             network, head = nn.Linear(*self.coef_.shape[::-1]), ""
-        return with_rows(network, head, self.coef_, self.intercept_).eval()
+        calibrator = self.calibrator_ if calibrated else None
+        rows = _held_out.folded_rows(self.coef_, self.intercept_, calibrator)
+        return with_rows(network, head, *rows).eval()
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         if (self.module if reset else self._input_shape) is None:
@@ -471,19 +494,13 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             yield self._features(inputs.take(every[some]))
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
-        from cftlearn._networks import extract_features
+        from cftlearn._stage_one import features_of_inputs
 
-        return extract_features(
-            self.module_,
-            self.head_,
-            inputs,
-            batch_size=self.batch_size,
-            device=self.device_,
-            num_workers=self.trainer.num_workers if self.trainer else 0,
-        )
+        return features_of_inputs(self, inputs)
 
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> None:
         self.fine_tuner_ = tuner
+        _held_out.calibrate(self.calibrator_, tuner)
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
         self.history_ = [{"stage": "train", **row} for row in steps]

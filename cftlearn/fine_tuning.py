@@ -25,6 +25,7 @@ from cftlearn._category_features import (
 from cftlearn._category_refit import refit_category
 from cftlearn._checkpoint import checkpoint_places
 from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._held_out_scores import HeldOutScores
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._report_html import ReportMixin
@@ -320,6 +321,9 @@ them, default="auto"
             results = run(refit_category, CategoryResult, tasks)
         n_other = 0 if split.same_rows else len(split.features_val)
         self._store(results, len(features) + n_other)
+        self._held_out = HeldOutScores.of(
+            split.held_out, [result.left_out for result in results]
+        )
         return self
 
     def transform(self, Z: ArrayLike) -> NDArray[np.float64]:

@@ -17,6 +17,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from cftlearn.calibration import CategoryCalibrator
+from cftlearn.calibration._storage import put_together, take_apart
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
@@ -43,6 +45,7 @@ _CLASSES: dict[str, type] = {
     for cls in (
         CFTClassifier,
         CFTEnsemble,
+        CategoryCalibrator,
         CategoryWiseFineTuner,
         GeneticSolver,
         GradientSolver,
@@ -324,6 +327,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
         document["per_category"] = estimator._per_category
         document["report_"] = _without_nan(estimator.report_)
+    document |= take_apart(estimator, prefix, arrays)
     if isinstance(estimator, CFTEnsemble):
         arrays[f"{prefix}weights_"] = estimator.weights_
         if estimator.reference_ is not None:
@@ -337,6 +341,9 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
             document["architecture"] = estimator.module.describe()
         tuner = estimator.fine_tuner_
         document["fine_tuner_"] = _described(tuner, f"{prefix}fine_tuner_.", arrays)
+        document["calibrator_"] = _encoded(
+            estimator.calibrator_, f"{prefix}calibrator_", arrays
+        )
     return document
 
 
@@ -351,10 +358,12 @@ def _encoded(value: Any, name: str, arrays: Arrays) -> Any:
     """Write a parameter as JSON, its arrays aside."""
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and np.isnan(value):
+        value = np.array(value)  # of which JSON has no word
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         arrays[name] = value
         return {"array": name}
@@ -400,6 +409,7 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
         ]
         estimator.history_ = []
         estimator._per_category = document.get("per_category", False)
+    put_together(estimator, document, prefix, arrays)
     if "members" in document:
         estimator.weights_ = arrays[f"{prefix}weights_"]
         estimator.reference_ = arrays.get(f"{prefix}reference_")
@@ -413,6 +423,8 @@ def _rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
         estimator.fine_tuner_ = tuner
         estimator.coef_, estimator.intercept_ = tuner.coef_, tuner.intercept_
         estimator.report_, estimator.history_ = tuner.report_, []
+        calibrator = document.get("calibrator_")
+        estimator.calibrator_ = _decoded(calibrator, arrays, f"{prefix}calibrator_")
         estimator.head_, estimator.module_ = document["head_"], None
         has_network = estimator.head_ is not None
         estimator._input_shape = tuple(document["input_shape"]) if has_network else None

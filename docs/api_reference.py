@@ -140,6 +140,13 @@ API = {
             Section("Predictions", ("cross_val_predict",)),
         ),
     ),
+    "cftlearn.calibration": Module(
+        "Probabilities and thresholds of every category, set by known labels.",
+        (
+            Section("Probabilities", ("CategoryCalibrator", "held_out_predictions")),
+            Section("Thresholds", ("tune_thresholds",)),
+        ),
+    ),
     "cftlearn.displays": Module(
         "Figures, in scikit-learn's manner.",
         (

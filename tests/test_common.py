@@ -13,6 +13,7 @@ from cftlearn import (
     TorchFeatureExtractor,
 )
 from cftlearn.base import CategorySolver
+from cftlearn.calibration import CategoryCalibrator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 ESTIMATORS = [
@@ -22,6 +23,7 @@ ESTIMATORS = [
     CategoryWiseFineTuner("proximal"),
     CategoryWiseFineTuner(refit=False),
     CFTClassifier(),
+    CFTClassifier(calibration="sigmoid"),
     CFTClassifier(unknown="ignore", fine_tuner=CategoryWiseFineTuner("bce")),
     CFTEnsemble(n_estimators=2),
     CFTEnsemble(n_estimators=2, combine="logit_mean", weights="greedy"),
@@ -30,12 +32,16 @@ EXTRACTORS = [
     TorchFeatureExtractor(nn.Flatten()),
     TorchFeatureExtractor(nn.Sequential(nn.Flatten(), nn.Tanh()), layer="1", amp=True),
 ]
+CALIBRATORS = [
+    CategoryCalibrator(),
+    CategoryCalibrator("isotonic", min_isotonic=1, prevalence=0.3),
+]
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(ESTIMATORS + EXTRACTORS)
+@parametrize_with_checks(ESTIMATORS + EXTRACTORS + CALIBRATORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

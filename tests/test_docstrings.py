@@ -15,6 +15,7 @@ numpydoc_validate = pytest.importorskip("numpydoc.validate", reason="the lint ex
 
 MODULES = [
     "cftlearn",
+    "cftlearn.calibration",
     "cftlearn.datasets",
     "cftlearn.displays",
     "cftlearn.ensemble",

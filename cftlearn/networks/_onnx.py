@@ -62,8 +62,9 @@ def export_onnx(
         numbers, of the shape seen in ``fit`` or that an ``ImageTransform`` gives;
         another transform, a Dataset, or a network of integers needs it.
     sigmoid : bool, default=True
-        Give probabilities, as ``predict_proba`` does. False gives logits, as
-        ``decision_function`` does. A 1-D target gives one column, of the second class.
+        Give probabilities, as ``predict_proba`` does, calibrated by a sigmoid if the
+        model is. False gives logits, as ``decision_function`` does. A 1-D target gives
+        one column, of the second class.
     opset : int, default=None
         Version of the ONNX operators. None leaves it to torch.
 
@@ -81,7 +82,8 @@ def export_onnx(
     TypeError
         If ``model`` has no ``to_torch``.
     ValueError
-        If the network cannot be exported, or ``example`` does not fit it.
+        If the network cannot be exported, ``example`` does not fit it, or
+        probabilities are wanted of a model whose calibration is isotonic.
     ArithmeticError
         If the file computes something else than the network.
 
@@ -106,7 +108,7 @@ def export_onnx(
     check_is_fitted(model)
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
-    network = model.to_torch().cpu().eval()
+    network = model.to_torch(calibrated=sigmoid).cpu().eval()
     if sigmoid:
         network = _Probabilities(network).eval()
     inputs = _example(model, example)

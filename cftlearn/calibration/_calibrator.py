@@ -1,0 +1,350 @@
+"""Probabilities that say how often a category is positive."""
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cftlearn._dependencies import Interval, StrOptions
+from cftlearn.base import PartialLabelMixin
+from cftlearn.calibration._maps import (
+    IDENTITY,
+    AffineMap,
+    KnownScores,
+    StepMap,
+    fit_affine_maps,
+    fit_step_map,
+    is_least_slope,
+)
+from cftlearn.exceptions import UndefinedCategoryWarning
+
+Floats = NDArray[np.float64]
+
+
+class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
+    """Turn the logits of every category into calibrated probabilities.
+
+    Fitted to the known labels of labels that the scores have not seen, and to nothing
+    else; unknown labels have no influence. Among samples with a probability of 0.3
+    three in ten are then positive: *of those whose label is known*. Where positives are
+    written down more often than negatives, that is more than three in ten of all
+    samples; ``prevalence`` corrects it where the true share is known.
+
+    Parameters
+    ----------
+    method : {"sigmoid", "isotonic"}, default="sigmoid"
+        ``"sigmoid"`` is Platt's [1]_: a slope above 0 and a bias, so that the order of
+        samples, and with it AUC and AP, stays as it is. ``"isotonic"`` is any rising
+        curve: it follows scores that are wrong in other ways, makes many scores equal
+        and needs many labels.
+    prevalence : float or array-like of shape (n_categories,), default=None
+        True share of positives in (0, 1) where the probabilities will be used, for all
+        categories or each; NaN where it is not known. The log odds of a category are
+        shifted by those of its prevalence less those of the share among the labels it
+        was calibrated on [2]_ [3]_. This is right if labels of positives, and of
+        negatives, are known or not whatever the features say. None shifts nothing.
+    shrinkage : float, default=10
+        How many labels of a category the fit of all categories together counts for in
+        its bias, and for twenty times as many in its slope: a category with few labels
+        follows the others. 0 fits each by itself, with Platt's smoothed targets.
+    min_isotonic : int, default=100
+        Known labels of a category's rarer class below which ``"isotonic"`` takes a
+        sigmoid; ``report_`` says so.
+
+    Attributes
+    ----------
+    slope_, intercept_ : ndarray of shape (n_categories,), float64
+        Of the sigmoid, ``expit(slope_ * logits + intercept_)``, with the shift to
+        ``prevalence``. 1 and 0 where a category was left as it is, NaN where the curve
+        is isotonic.
+    curves_ : list, one per category
+        None; or for an isotonic curve the logits of its corners and its probabilities
+        there, each an ndarray of shape (n_corners,).
+    shift_ : ndarray of shape (n_categories,), float64
+        By how much ``prevalence`` shifted the log odds.
+    report_ : list of dict, one per category
+        ``category``; ``n_positive`` and ``n_negative`` labels; ``method`` ("sigmoid",
+        "isotonic", or None for a category left as it is) with its ``reason``;
+        ``slope``, ``intercept`` and ``shift``.
+    categories_ : ndarray of shape (n_categories,), object
+        Names of the categories.
+    classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
+        The classes of each category.
+    n_features_in_ : int
+        Number of columns of ``X`` in ``fit``.
+    feature_names_in_ : ndarray of shape (n_categories,)
+        Names of the columns, where ``X`` has string column names.
+
+    See Also
+    --------
+    CFTClassifier : Its ``calibration`` fits one to labels held out of the refits.
+    tune_thresholds : Decisions of every category.
+    sklearn.calibration.CalibratedClassifierCV : For one target, all known.
+
+    References
+    ----------
+    .. [1] Platt, "Probabilistic outputs for support vector machines and comparisons to
+       regularized likelihood methods", Advances in Large Margin Classifiers, 1999.
+    .. [2] Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+    .. [3] Saerens, Latinne and Decaestecker, "Adjusting the outputs of a classifier to
+       new a priori probabilities", Neural Computation 14, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cftlearn.calibration import CategoryCalibrator
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> X, y, _ = make_partial_multilabel(2000, known=0.5, random_state=0)
+    >>> too_sure = 5 * X[:, :5]
+    >>> calibrator = CategoryCalibrator().fit(too_sure, y)
+    >>> proba = calibrator.transform(too_sure)
+    >>> bool(abs(proba[:, 0].mean() - np.nanmean(y[:, 0])) < 0.05)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "method": [StrOptions({"sigmoid", "isotonic"})],
+        "prevalence": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "min_isotonic": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        method: Literal["sigmoid", "isotonic"] = "sigmoid",
+        *,
+        prevalence: float | ArrayLike | None = None,
+        shrinkage: float = 10,
+        min_isotonic: int = 100,
+    ) -> None:
+        self.method = method
+        self.prevalence = prevalence
+        self.shrinkage = shrinkage
+        self.min_isotonic = min_isotonic
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Calibrate every category on its known labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_categories)
+            Logits (``decision_function``, ``CategoryWiseFineTuner.transform``) of rows
+            whose labels the model was not fitted to. Not probabilities: pass
+            ``scipy.special.logit`` of them.
+        y : array-like of shape (n_samples, n_categories) or (n_samples,)
+            1 positive, 0 negative, NaN unknown, in any form that
+            :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
+            classes: then every column of ``X`` holds scores of this one target.
+
+        Returns
+        -------
+        self : CategoryCalibrator
+            The fitted calibrator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is out of its range, scores or labels are not accepted, or
+            shapes do not match.
+
+        Warns
+        -----
+        UndefinedCategoryWarning
+            Once, naming the categories that lack a known positive or a known negative
+            and were left as they are.
+        """
+        self._validate_params()
+        scores = validate_data(self, X, dtype=np.float64)
+        labels = self._read_targets(scores, y)
+        values, names = labels.values, labels.categories
+        if self._is_binary():
+            values = np.repeat(values, scores.shape[1], axis=1)
+            names = np.array([str(j) for j in range(scores.shape[1])], dtype=object)
+            names = getattr(self, "feature_names_in_", names)
+        if values.shape != scores.shape:
+            raise ValueError(
+                "`X` must have one column of scores per category of `y`; got "
+                f"{scores.shape[1]} columns for {values.shape[1]} categories. Pass the "
+                "logits of these categories, in their order."
+            )
+        known = ~np.isnan(values)
+        columns = [
+            KnownScores(scores[rows, j], values[rows, j] == 1.0)
+            for j, rows in enumerate(known.T)
+        ]
+        return self._fit_columns(columns, names)
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Compute probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_categories)
+            Logits, as in ``fit``.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_categories), float64
+            Probability of the positive class of every category.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``X`` has other columns than in ``fit``, or NaN.
+        """
+        check_is_fitted(self)
+        scores = validate_data(self, X, dtype=np.float64, reset=False)
+        return self._proba(scores)
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Name the columns of :meth:`transform`: the categories.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (n_categories,), default=None
+            Not used; checked against the names seen in ``fit``.
+
+        Returns
+        -------
+        names : ndarray of shape (n_categories,), object
+            ``categories_``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``input_features`` do not match those of ``fit``.
+        """
+        check_is_fitted(self)
+        if input_features is not None:
+            seen = getattr(self, "feature_names_in_", None)
+            given = np.asarray(input_features, dtype=object)
+            if seen is not None and not np.array_equal(given, seen):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    "input_features should have length equal to number of features "
+                    f"({self.n_features_in_}), got {len(given)}"
+                )
+        return self.categories_.astype(object)
+
+    def _proba(self, logits: Floats) -> Floats:
+        """Give probabilities of a table of logits."""
+        columns = [self._proba_of(j, own) for j, own in enumerate(logits.T)]
+        return np.column_stack(columns)
+
+    def _proba_of(self, j: int, logits: Floats) -> Floats:
+        """Give probabilities of one category's logits."""
+        curve = self.curves_[j]
+        if curve is None:
+            mapped = self.slope_[j] * logits + self.intercept_[j]
+        else:
+            mapped = logit(StepMap(*curve).proba(logits)) + self.shift_[j]
+        proba: Floats = expit(mapped)
+        return proba
+
+    def _check_prevalence(self, n_categories: int) -> Floats:
+        """Read the prevalence of every category; NaN where it is not known."""
+        given = np.nan if self.prevalence is None else self.prevalence
+        prevalence = np.asarray(given, dtype=np.float64)
+        if prevalence.shape not in ((), (n_categories,)):
+            raise ValueError(
+                "`prevalence` must be one number or one per category, shape "
+                f"{(n_categories,)}; got shape {prevalence.shape}. Write NaN for a "
+                "category whose prevalence is not known."
+            )
+        wrong = (prevalence <= 0) | (prevalence >= 1)
+        if wrong.any():
+            first = prevalence[wrong].ravel()[0]
+            raise ValueError(
+                "`prevalence` must lie in (0, 1), or be NaN where it is not known; got "
+                f"{first}. Give a share, not a count or a percentage."
+            )
+        return np.broadcast_to(prevalence, (n_categories,))
+
+    def _fit_columns(
+        self, columns: Sequence[KnownScores], categories: NDArray[Any]
+    ) -> Self:
+        """Calibrate categories whose known labels lie apart from each other's."""
+        self.categories_ = categories
+        self.n_features_in_ = len(columns)
+        prevalence = self._check_prevalence(len(columns))
+        able = [j for j, own in enumerate(columns) if own.n_rarer]
+        affine = fit_affine_maps([columns[j] for j in able], self.shrinkage)
+        maps: dict[int, AffineMap | StepMap] = dict(zip(able, affine, strict=True))
+        if self.method == "isotonic":
+            for j in able:
+                if columns[j].n_rarer >= self.min_isotonic:
+                    maps[j] = fit_step_map(columns[j])
+        self.shift_ = np.zeros(len(columns))
+        for j in able:
+            if not np.isnan(prevalence[j]):
+                share = float(np.mean(columns[j].y))
+                self.shift_[j] = logit(prevalence[j]) - logit(share)
+        found = [maps.get(j, IDENTITY) for j in range(len(columns))]
+        self.curves_ = [tuple(m) if isinstance(m, StepMap) else None for m in found]
+        lines = [m if isinstance(m, AffineMap) else (np.nan, np.nan) for m in found]
+        self.slope_ = np.array([line[0] for line in lines])
+        self.intercept_ = np.array([line[1] for line in lines]) + self.shift_
+        self.report_ = [
+            self._report(j, own, maps.get(j)) for j, own in enumerate(columns)
+        ]
+        _warn_of_missing_classes(self.report_)
+        return self
+
+    def _report(
+        self, j: int, own: KnownScores, found: AffineMap | StepMap | None
+    ) -> dict[str, Any]:
+        n_positive = int(np.count_nonzero(own.y))
+        method: str | None = "sigmoid"
+        reason = f"{len(own.y)} known labels"
+        if found is None:
+            lack = "positive" if not n_positive else "negative"
+            method = None
+            reason = f"no known {lack}" if len(own.y) else "no known label"
+        elif isinstance(found, StepMap):
+            method = "isotonic"
+        elif self.method == "isotonic":
+            reason = (
+                f"isotonic needs {self.min_isotonic} known labels of the rarer class; "
+                f"there are {own.n_rarer}"
+            )
+        elif is_least_slope(found, own.logits):
+            reason = "positives do not have higher scores; order stays, little else"
+        return {
+            "category": str(self.categories_[j]),
+            "n_positive": n_positive,
+            "n_negative": len(own.y) - n_positive,
+            "method": method,
+            "reason": reason,
+            "slope": float(self.slope_[j]),
+            "intercept": float(self.intercept_[j]),
+            "shift": float(self.shift_[j]),
+        }
+
+
+def _warn_of_missing_classes(report: list[dict[str, Any]]) -> None:
+    left = [line for line in report if line["method"] is None]
+    if not left:
+        return
+    shown = "; ".join(f"{line['category']!r} ({line['reason']})" for line in left[:10])
+    more = f"; and {len(left) - 10} more" if len(left) > 10 else ""
+    lack = "category lacks" if len(left) == 1 else "categories lack"
+    warnings.warn(
+        f"{len(left)} {lack} labels to calibrate by and stayed as they are: "
+        f"{shown}{more}. Calibration needs a known positive and a known negative that "
+        "the scores have not seen.",
+        UndefinedCategoryWarning,
+        stacklevel=4,
+    )

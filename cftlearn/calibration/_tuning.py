@@ -1,0 +1,323 @@
+"""The threshold of every category that scores best on known labels."""
+
+import re
+import warnings
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral, Real
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cftlearn._dependencies import Interval, StrOptions, validate_params
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import check_partial_labels
+from cftlearn.labels._encoding import is_one_dimensional
+from cftlearn.metrics._partial import _check_columns, _read_pair
+
+Floats = NDArray[np.float64]
+Metric = str | Callable[[NDArray[np.int64], NDArray[np.int64]], float]
+
+_FBETA = re.compile(r"f(\d+(?:\.\d+)?)")
+_ROUNDING = 1e-12  # by which equal scores, and a bound that is met, may differ
+_AT_LEAST = re.compile(r"(recall|precision|specificity)\s*>=\s*(\d*\.?\d+)")
+
+
+@validate_params(
+    {
+        "metric": [str, callable],
+        "min_labels": [Interval(Integral, 1, None, closed="left")],
+        "rare": [StrOptions({"pooled", "default"})],
+        "default": [Interval(Real, 0, 1, closed="both")],
+        "return_report": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def tune_thresholds(
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    metric: Metric = "f1",
+    min_labels: int = 10,
+    rare: str = "pooled",
+    default: float = 0.5,
+    return_report: bool = False,
+) -> Floats | tuple[Floats, list[dict[str, Any]]]:
+    """Choose the threshold of every category by its known labels.
+
+    Every way to cut the scores of a category in two is tried, at the cost of one sort;
+    thresholds lie midway between scores. What is chosen on labels that fitted the model
+    is too bold: pass :func:`held_out_predictions`, or out-of-fold predictions.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        1 positive, 0 negative, NaN unknown, in any form that
+        :func:`cftlearn.labels.check_partial_labels` accepts. 1-D: two classes of any
+        kind, all known; the greater one is positive.
+    y_proba : array-like of the shape of ``y_true``
+        Probabilities of the positive class in [0, 1]; raw logits are not accepted. May
+        be NaN where the label is unknown.
+    metric : str or callable, default="f1"
+        What to maximise: ``"f1"``, ``"f2"``, ``"f0.5"`` and so on, F-beta;
+        ``"youden"``, recall and specificity together; ``"recall>=0.9"``, the precision
+        where the recall is at least that; ``"specificity>=0.9"`` and
+        ``"precision>=0.9"``, the recall where these are. Or
+        ``metric(y_true, y_pred) -> float``, higher for better, which is called with 1
+        and 0 for every cut and category, and therefore slow for many rows.
+    min_labels : int, default=10
+        Known labels of a category's rarer class below which its own threshold would be
+        a matter of luck.
+    rare : {"pooled", "default"}, default="pooled"
+        What such a category takes: the threshold that scores best over the labels of
+        all categories together, or ``default``.
+    default : float, default=0.5
+        Threshold where no other can be had, in [0, 1]: no label of one class, or no cut
+        that meets the metric's condition. Of cuts that score alike the nearest to it is
+        taken.
+    return_report : bool, default=False
+        Also return what was found for each category.
+
+    Returns
+    -------
+    thresholds : ndarray of shape (n_categories,), float64
+        Probabilities from which a category is positive; the ``threshold`` of
+        :class:`cftlearn.CFTClassifier`.
+    report : list of dict, one per category
+        With ``return_report=True``: ``category``, ``n_positive``, ``n_negative``,
+        ``threshold``, its ``source`` ("own", "pooled" or "default") with a ``reason``,
+        and ``score``, what it reaches on these labels: more than it will on others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range, labels or probabilities are not accepted,
+        shapes or column names differ, or ``metric`` gives no finite number.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming the categories that have no threshold of their own.
+
+    See Also
+    --------
+    held_out_predictions : Predictions of labels that were held out of the refits.
+    sklearn.model_selection.TunedThresholdClassifierCV : For one target, all known.
+
+    Examples
+    --------
+    >>> from cftlearn.calibration import tune_thresholds
+    >>> y_true = [[1.0], [1.0], [0.0], [0.0], [float("nan")]]
+    >>> y_proba = [[0.4], [0.3], [0.2], [0.1], [0.9]]
+    >>> tune_thresholds(y_true, y_proba, min_labels=1)
+    array([0.25])
+    """
+    score = _make_score(metric)
+    names, columns = _read_columns(y_true, y_proba)
+    pooled = None
+    if rare == "pooled":
+        y, proba = (np.concatenate(part) for part in zip(*columns, strict=True))
+        pooled = _best(y, proba, score, default)
+    report = []
+    for name, (y, proba) in zip(names, columns, strict=True):
+        choice = _choose(y, proba, score, pooled, min_labels, default)
+        n_positive = int(np.count_nonzero(y))
+        counts = {"n_positive": n_positive, "n_negative": len(y) - n_positive}
+        report.append({"category": str(name)} | counts | choice)
+    _warn_of_rare(report)
+    thresholds = np.array([line["threshold"] for line in report])
+    return (thresholds, report) if return_report else thresholds
+
+
+class _Cuts(NamedTuple):
+    """Every way to call the highest scores of a category positive.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n_known,), bool
+        Labels, in the order of falling scores.
+    thresholds : ndarray of shape (n_cuts,), float64
+        Falling.
+    n_called : ndarray of shape (n_cuts,), int
+        How many samples are then called positive.
+    """
+
+    y: NDArray[np.bool_]
+    thresholds: Floats
+    n_called: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, y: NDArray[np.bool_], proba: Floats) -> Self:
+        """Sort once, and cut between scores that differ."""
+        order = np.argsort(-proba, kind="stable")
+        ordered = proba[order]
+        n_called = np.append(np.flatnonzero(np.diff(ordered)) + 1, len(ordered))
+        above, below = ordered[n_called - 1], np.append(ordered[n_called[:-1]], 0.0)
+        middle = below + (above - below) / 2
+        thresholds = np.where(middle > below, middle, above)  # neighbouring floats
+        if ordered[0] < 1.0:  # nothing need be positive
+            highest = ordered[0] + (1.0 - ordered[0]) / 2
+            highest = highest if highest > ordered[0] else 1.0
+            thresholds = np.append(highest, thresholds)
+            n_called = np.append(0, n_called)
+        return cls(y[order], thresholds, n_called)
+
+    def rates(self) -> tuple[Floats, Floats, Floats]:
+        """Give precision (0 where nothing is positive), recall and specificity."""
+        n_positive = np.count_nonzero(self.y)
+        right = np.append(0, np.cumsum(self.y))[self.n_called]
+        wrong = self.n_called - right
+        precision = right / np.maximum(self.n_called, 1)
+        return (
+            precision,
+            right / n_positive,
+            1.0 - wrong / (len(self.y) - n_positive),
+        )
+
+
+Score = Callable[[_Cuts], Floats]
+
+
+def _make_score(metric: Metric) -> Score:
+    """Turn ``metric`` into a function of cuts; -inf where its condition is not met."""
+    if callable(metric):
+        return partial(_called, metric)
+    if metric == "youden":
+        return _youden
+    beta = _FBETA.fullmatch(metric)
+    if beta and float(beta[1]) > 0:
+        return partial(_f_beta, float(beta[1]))
+    bound = _AT_LEAST.fullmatch(metric)
+    if bound and 0 < float(bound[2]) <= 1:
+        return partial(_at_least, bound[1], float(bound[2]))
+    raise ValueError(
+        "`metric` must be 'f1' or another F-beta, 'youden', 'recall>=0.9' (or "
+        "specificity, precision, and another number in (0, 1]), or a callable "
+        f"metric(y_true, y_pred); got {metric!r}."
+    )
+
+
+def _f_beta(beta: float, cuts: _Cuts) -> Floats:
+    right = np.append(0, np.cumsum(cuts.y))[cuts.n_called]
+    n_positive = np.count_nonzero(cuts.y)
+    weighed: Floats = (1 + beta**2) * right / (beta**2 * n_positive + cuts.n_called)
+    return weighed
+
+
+def _youden(cuts: _Cuts) -> Floats:
+    _, recall, specificity = cuts.rates()
+    return recall + specificity - 1.0
+
+
+def _at_least(what: str, bound: float, cuts: _Cuts) -> Floats:
+    precision, recall, specificity = cuts.rates()
+    held = {"recall": recall, "precision": precision, "specificity": specificity}[what]
+    free = precision if what == "recall" else recall
+    met: Floats = np.where(held >= bound - _ROUNDING, free, -np.inf)
+    return met
+
+
+def _called(
+    metric: Callable[[NDArray[np.int64], NDArray[np.int64]], float], cuts: _Cuts
+) -> Floats:
+    y = cuts.y.astype(np.int64)
+    place = np.arange(len(y))
+    values = np.array(
+        [metric(y, (place < n).astype(np.int64)) for n in cuts.n_called],
+        dtype=np.float64,
+    )
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(
+            "`metric` must return one finite number for every pair of labels and "
+            f"decisions; got shape {values.shape[1:]} and "
+            f"{np.count_nonzero(~np.isfinite(values))} that are not finite, of "
+            f"{len(values)}."
+        )
+    return values
+
+
+def _best(
+    y: NDArray[np.bool_], proba: Floats, score: Score, default: float
+) -> tuple[float, float] | None:
+    """Give the best threshold and its score; None where there can be none."""
+    if not y.any() or y.all():
+        return None
+    cuts = _Cuts.of(y, proba)
+    values = score(cuts)
+    best = float(values.max())
+    if best == -np.inf:
+        return None
+    alike = cuts.thresholds[values >= best - _ROUNDING * max(abs(best), 1.0)]
+    return float(alike[np.argmin(np.abs(alike - default))]), best
+
+
+def _choose(
+    y: NDArray[np.bool_],
+    proba: Floats,
+    score: Score,
+    pooled: tuple[float, float] | None,
+    min_labels: int,
+    default: float,
+) -> dict[str, Any]:
+    """Choose the threshold of a category: its own, that of all, or the default."""
+    n_positive = int(np.count_nonzero(y))
+    n_rarer = min(n_positive, len(y) - n_positive)
+    reason = f"{n_rarer} known labels of the rarer class"
+    if n_rarer >= min_labels:
+        found = _best(y, proba, score, default)
+        if found is not None:
+            return _line("own", reason, *found)
+        return _line("default", "no cut meets the condition", default)
+    reason += f", fewer than {min_labels}"
+    if pooled is None:
+        return _line("default", reason, default)
+    return _line("pooled", reason, pooled[0])
+
+
+def _line(
+    source: str, reason: str, threshold: float, score: float = np.nan
+) -> dict[str, Any]:
+    return {
+        "threshold": threshold,
+        "source": source,
+        "reason": reason,
+        "score": score,
+    }
+
+
+def _read_columns(
+    y_true: ArrayLike, y_proba: ArrayLike
+) -> tuple[NDArray[Any], list[tuple[NDArray[np.bool_], Floats]]]:
+    """Read the known labels of every category, and their probabilities."""
+    proba: Any = y_proba
+    if not is_one_dimensional(y_true):
+        labels = check_partial_labels(y_true, input_name="y_true")
+        _check_columns(y_true, y_proba, labels)
+        proba = np.array(y_proba)
+        if proba.shape == labels.values.shape and proba.dtype.kind == "f":
+            proba[~labels.known & np.isnan(proba)] = 0.0  # never looked at
+    labels, scores = _read_pair(y_true, proba, "probability")
+    return labels.categories, [
+        (values[known] == 1.0, own[known].astype(np.float64))
+        for values, known, own in zip(
+            labels.values.T, labels.known.T, scores.T, strict=True
+        )
+    ]
+
+
+def _warn_of_rare(report: list[dict[str, Any]]) -> None:
+    others = [line for line in report if line["source"] != "own"]
+    if not others:
+        return
+    shown = "; ".join(
+        f"{line['category']!r} ({line['source']}: {line['reason']})"
+        for line in others[:10]
+    )
+    more = f"; and {len(others) - 10} more" if len(others) > 10 else ""
+    warnings.warn(
+        f"{len(others)} of {len(report)} categories have no threshold of their own: "
+        f"{shown}{more}.",
+        UndefinedCategoryWarning,
+        stacklevel=4,  # past the decorator of the public function
+    )
