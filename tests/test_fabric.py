@@ -225,22 +225,26 @@ def test_a_search_and_a_saved_model(alone, tmp_path, quick_tuner):
 
 
 # ------------------------------------------------------------------ two processes
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Run every scenario in two processes, then an error that nobody catches."""
-    pytest.importorskip("lightning_fabric")
-    folder = tmp_path_factory.mktemp("fabric")
-    command = [sys.executable, fabric_fits.__file__, str(folder)]
+def run(arguments, cwd=None):
     own = str(Path(cftlearn.__file__).parent.parent)  # what is tested here, is there
     paths = os.pathsep.join([own, os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        command,
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
         env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=MOST_SECONDS,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Run every scenario in two processes, then an error that nobody catches."""
+    pytest.importorskip("lightning_fabric")
+    folder = tmp_path_factory.mktemp("fabric")
+    done = run([fabric_fits.__file__, str(folder)])
     (folder / "said.txt").write_text(f"{done.returncode}\n{done.stdout}{done.stderr}")
     return folder
 
@@ -349,6 +353,25 @@ def test_an_error_that_nobody_catches_ends_both(folder):
     assert not said.startswith("0\n")
     for rank in (0, 1):
         assert f"[rank{rank}]: cftlearn.exceptions.NonFiniteLossError: The loss" in said
+
+
+@pytest.mark.slow
+@needs_fabric
+def test_the_script_of_the_documentation_runs(tmp_path):
+    page = Path(__file__).parent.parent / "docs" / "user_guide" / "several_devices.md"
+    code = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    (tmp_path / "script.py").write_text(code)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    done = run([*torchrun, "script.py"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("mean ROC AUC: 0.") == 1
+    assert isinstance(load_model(tmp_path / "model", module=network), CFTClassifier)
+
+
+def network():
+    return torch.nn.Sequential(
+        torch.nn.Linear(20, 32), torch.nn.ReLU(), torch.nn.Linear(32, 5)
+    )
 
 
 def test_the_script_has_no_scenario_twice():
