@@ -47,14 +47,14 @@ def evaluate(
     """Score a network on held-out labels; training goes on as if it had not been."""
     n_rows = len(held_out.inputs)
     batches = np.array_split(np.arange(n_rows), -(-n_rows // plan.batch_size))
-    parts = []
+    logits = torch.zeros(held_out.labels.shape)
     network.eval()
-    with seeded_torch(plan.seed):
-        for _, X in held_out.inputs.batches(
-            batches, num_workers=plan.trainer.num_workers
+    with plan.processes.agreed(), seeded_torch(plan.seed):
+        for rows, X in held_out.inputs.batches(
+            plan.processes.deal(batches), num_workers=plan.trainer.num_workers
         ):
-            parts.append(network(X.to(plan.device)).float().cpu())
-    logits = torch.cat(parts)
+            logits[rows] = network(X.to(plan.device)).float().cpu()
+    logits = plan.processes.total(logits)
     wrong = torch.nonzero(~torch.isfinite(logits).all(dim=1)).flatten().numpy()
     if len(wrong):
         raise NonFiniteLossError(

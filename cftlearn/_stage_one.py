@@ -9,11 +9,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
-from cftlearn._devices import resolve_device
 from cftlearn._heads import find_head, head_rows
 from cftlearn._inputs import Inputs, is_array_like, read_inputs
 from cftlearn._networks import copy_or_make, extract_features
 from cftlearn._optimization import positive_weights
+from cftlearn._processes import processes_of
 from cftlearn._training import train_network
 from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
 from cftlearn.labels import PartialLabels
@@ -142,7 +142,8 @@ def fit_network(
         Seed of the training.
     """
     trainer = settings.trainer or NetworkTrainer()
-    device = resolve_device(settings.device)
+    processes = processes_of(trainer.fabric)
+    device = processes.resolve_device(settings.device)
     weights = positive_weights(trainer.pos_weight, targets)
     plan = TrainingPlan(
         loss=make_loss(settings.loss, None if weights is None else weights.to(device)),
@@ -153,6 +154,7 @@ def fit_network(
         device=device,
         verbose=settings.verbose,
         trainer=trainer,
+        processes=processes,
     )
     unseen = _labels_to_score_by(*held_out) if trainer.validate else None
     network, head, history = prepare_network(

@@ -14,6 +14,8 @@ from cftlearn._epoch_scores import check_patience, evaluate, gain_of, places_of
 from cftlearn._inputs import Inputs
 from cftlearn._networks import seeded_torch
 from cftlearn._optimization import MovingAverage, make_optimizer, make_schedule
+from cftlearn._processes import mixed_seed
+from cftlearn._signed_folders import digest
 from cftlearn._training_plan import HeldOut, TrainingPlan
 from cftlearn._training_state import (
     TrainingState,
@@ -27,7 +29,7 @@ from cftlearn.exceptions import NonFiniteLossError
 class _Batch(NamedTuple):
     number: int
     rows: NDArray[np.intp]
-    share: float  # of the known labels of its step
+    share: float  # of the known labels of its step, averaged over processes
 
 
 def train_network(
@@ -69,7 +71,12 @@ def train_network(
         has nothing to go by, or the checkpoint is not of this training.
     """
     check_patience(plan.trainer, held_out)
-    place = _place(network, inputs, targets, plan, held_out)
+    processes = plan.processes
+    place = None
+    with processes.agreed():
+        if processes.is_first:
+            place = _place(network, inputs, targets, plan, held_out)
+    place = processes.of_first(place)
     network.to(plan.device).train()
     n_steps = plan.steps_of(len(inputs))
     state = _begin(network, plan, n_steps)
@@ -78,19 +85,30 @@ def train_network(
         total=plan.max_epochs * n_steps,
         desc="training the network",
         unit="step",
-        disable=None if plan.verbose else True,
+        disable=None if plan.verbose and processes.is_first else True,
     )
     with progress, seeded_torch(plan.seed):
-        load_state(place, state)
+        with processes.agreed():
+            load_state(place, state)
+        processes.check_same(
+            n_rows=len(inputs),
+            labels=digest(targets),
+            random_state=plan.seed,
+            epochs=len(state.history),
+        )
         progress.update(n_steps * len(state.history))
         while not _is_over(state, plan):
             record = _train_epoch(state, inputs, labels, plan, progress)
+            processes.align(state.network, state.evaluated)
             if held_out is not None:
                 record |= evaluate(state.evaluated, held_out, plan, record["epoch"])
+            record = processes.of_first(record)
             state.history.append(record)
             if plan.trainer.patience is not None:
                 state.note(gain_of(record, plan.trainer.monitor))
-            save_state(place, state)
+            with processes.agreed():
+                if processes.is_first:
+                    save_state(place, state)
             progress.set_postfix(_shown(record))
     state.finish()
     return state.history
@@ -115,6 +133,7 @@ def _place(
         learning_rate=plan.learning_rate,
         seed=plan.seed,
         device=plan.device,
+        processes=(plan.processes.size, plan.processes.precision),
         inputs=inputs,
         labels=targets,
         validation=() if held_out is None else held_out[:2],
@@ -127,8 +146,10 @@ def _begin(network: nn.Module, plan: TrainingPlan, n_steps: int) -> TrainingStat
     optimizer = make_optimizer(network, trainer, plan.learning_rate)
     scales = trainer.amp and torch.device(plan.device).type == "cuda"
     decay = trainer.ema_decay
+    wrapped = plan.processes.wrap(network)  # before there are copies of its weights
     return TrainingState(
         network=network,
+        wrapped=wrapped,
         optimizer=optimizer,
         schedule=make_schedule(optimizer, trainer, plan.max_epochs * n_steps),
         scaler=torch.amp.GradScaler("cuda", enabled=scales),
@@ -144,14 +165,15 @@ def _train_epoch(
     plan: TrainingPlan,
     progress: Any,
 ) -> dict[str, Any]:
-    epoch = len(state.history) + 1
+    processes, epoch = plan.processes, len(state.history) + 1
     steps = _steps_of_epoch(state.order.permutation(len(inputs)), labels, plan)
     read = inputs.batches(
         (batch.rows for step in steps for batch in step),
         transform=plan.trainer.augment,
         num_workers=plan.trainer.num_workers,
-        seed=int(np.random.SeedSequence([plan.seed, epoch]).generate_state(1)[0]),
+        seed=mixed_seed(plan.seed, epoch, processes.rank),
     )
+    processes.seed(plan.seed, epoch)
     losses, rate = [], 0.0
     state.network.train()
     with closing(read):  # type: ignore[type-var]
@@ -159,23 +181,26 @@ def _train_epoch(
             state.optimizer.zero_grad()
             loss = 0.0
             for batch in step:
-                X = next(read)[1].to(plan.device)
-                y = labels[batch.rows].to(plan.device)
-                part = _batch_loss(state.network, X, y, plan)
-                value = float(part.detach())
-                if not np.isfinite(value):
-                    where = f"epoch {epoch}, batch {batch.number}"
-                    places = places_of(inputs, _suspects(batch.rows, X))
-                    raise NonFiniteLossError(_non_finite(value, where, places, plan))
-                state.scaler.scale(part * batch.share).backward()
+                with processes.agreed():
+                    X = next(read)[1].to(plan.device)
+                    y = labels[batch.rows].to(plan.device)
+                with processes.unfinished(state.wrapped, batch is not step[-1]):
+                    with processes.agreed():
+                        part = _batch_loss(state.wrapped, X, y, plan)
+                        value = float(part.detach())
+                        if not np.isfinite(value):
+                            where = f"epoch {epoch}, batch {batch.number}"
+                            places = places_of(inputs, _suspects(batch.rows, X))
+                            message = _non_finite(value, where, places, plan)
+                            raise NonFiniteLossError(message)
+                    processes.backward(state.scaler.scale(part * batch.share))
                 loss += value * batch.share
             rate = float(state.optimizer.param_groups[0]["lr"])
             if step:
                 losses.append(loss)
             _move_on(state, bool(step) and _make_step(state, plan))
             progress.update()
-    mean = float(np.mean(losses)) if losses else 0.0
-    return {"epoch": epoch, "loss": mean, "learning_rate": rate}
+    return {"epoch": epoch, "loss": _mean(losses, plan), "learning_rate": rate}
 
 
 def _steps_of_epoch(
@@ -190,10 +215,19 @@ def _steps_of_epoch(
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
-            if known := int(n_known[part].sum()):
-                step.append(_Batch(number, part, known / total))
+            if n_known[part].any():
+                own, counted = plan.processes.share(part, n_known[part])
+                step.append(_Batch(number, own, counted / total))
         steps.append(step)
     return steps
+
+
+def _mean(losses: list[float], plan: TrainingPlan) -> float:
+    """Average over steps and processes."""
+    if not losses:
+        return 0.0
+    total = plan.processes.total(torch.tensor(losses, dtype=torch.float64))
+    return float(total.numpy().mean() / plan.processes.size)
 
 
 def _make_step(state: TrainingState, plan: TrainingPlan) -> bool:

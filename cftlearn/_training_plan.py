@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cftlearn._inputs import Inputs
+from cftlearn._processes import OneProcess
 from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
@@ -51,6 +52,8 @@ class TrainingPlan:
         Above 0, shows a progress bar where the output is a terminal.
     trainer : NetworkTrainer
         The finer parameters; its ``pos_weight`` is in ``loss`` already.
+    processes : OneProcess
+        Who takes part; those of the trainer's ``fabric``.
     """
 
     loss: Loss
@@ -61,6 +64,7 @@ class TrainingPlan:
     device: str
     verbose: int = 0
     trainer: NetworkTrainer = field(default_factory=NetworkTrainer)
+    processes: OneProcess = field(default_factory=OneProcess)
 
     def steps_of(self, n_rows: int) -> int:
         """Count the optimizer's steps in an epoch."""

@@ -49,6 +49,8 @@ class TrainingState:
     ----------
     network : nn.Module
         What is trained.
+    wrapped : nn.Module
+        What is called in training: the network, or what shares it with other processes.
     optimizer : Optimizer
         What moves it.
     schedule : LRScheduler
@@ -66,6 +68,7 @@ class TrainingState:
     """
 
     network: nn.Module
+    wrapped: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler
     scaler: torch.amp.GradScaler
@@ -159,7 +162,7 @@ def state_place(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path
         return None
     weights = [_bytes(tensor) for tensor in network.state_dict().values()]
     settings = trainer.get_params()
-    for irrelevant in ("checkpoint", "num_workers"):
+    for irrelevant in ("checkpoint", "fabric", "num_workers"):
         settings.pop(irrelevant)
     signature = {
         "version": version("cftlearn"),

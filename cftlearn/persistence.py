@@ -70,7 +70,8 @@ def save_model(
     ``network.pt`` (its state dict); members of an ensemble have such a folder each, in
     ``members``. It is written beside its place and then moved there, so an interrupted
     call leaves nothing half done. ``history_`` is not saved; neither is a ``module``,
-    unless it is a :class:`~cftlearn.networks.Architecture`.
+    unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's ``fabric``,
+    whose processes must not all save: do it where ``fabric.is_global_zero``.
 
     Parameters
     ----------
@@ -314,7 +315,7 @@ def _described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[st
         "params": {
             name: _encoded(value, f"{prefix}{name}", arrays)
             for name, value in estimator.get_params(deep=False).items()
-            if name not in ("module", "estimators")
+            if name not in ("module", "estimators", "fabric")
         },
     }
     for name in _TABLES:

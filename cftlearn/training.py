@@ -3,18 +3,28 @@
 import os
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._dependencies import HasMethods, Interval, StrOptions
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
     from torch.optim.lr_scheduler import LRScheduler
 
 __all__ = ["NetworkTrainer"]
+
+_FABRIC = [  # what of a Fabric is called
+    "all_reduce",
+    "backward",
+    "broadcast",
+    "no_backward_sync",
+    "setup_module",
+]
+_STRATEGIES = {"DDPStrategy", "SingleDeviceStrategy"}
+_PRECISIONS = ("32-true", "bf16-mixed")
 
 
 class NetworkTrainer(BaseEstimator):
@@ -85,6 +95,15 @@ class NetworkTrainer(BaseEstimator):
         if it never had been stopped. Needs a ``random_state``. Another fit is refused;
         arrays are told by their numbers, images by their paths, other inputs by their
         length, functions by their names.
+    fabric : lightning.fabric.Fabric, default=None
+        Shares the training with other processes and their devices; the user has made
+        and launched it, with the strategy ``"ddp"``. Every process runs the same fit,
+        with the same rows and labels and an integer ``random_state``, and takes its
+        part of every batch: the gradient is that of the whole batch, where the loss
+        is a mean over its known labels and no layer looks at the batch as a whole.
+        Its precision is ``"32-true"``, or ``"bf16-mixed"`` in place of ``amp``. A
+        clone has the same object, a saved model has none, and a pickle is refused.
+        See the :ref:`User Guide <several_devices>`.
 
     See Also
     --------
@@ -114,6 +133,7 @@ class NetworkTrainer(BaseEstimator):
         "num_workers": [Interval(Integral, 0, None, closed="left")],
         "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint": [str, os.PathLike, None],
+        "fabric": [HasMethods(_FABRIC), None],
     }
 
     def __init__(
@@ -133,6 +153,7 @@ class NetworkTrainer(BaseEstimator):
         num_workers: int = 0,
         gradient_clip: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        fabric: Any = None,
     ) -> None:
         self.optimizer = optimizer
         self.schedule = schedule
@@ -148,13 +169,54 @@ class NetworkTrainer(BaseEstimator):
         self.num_workers = num_workers
         self.gradient_clip = gradient_clip
         self.checkpoint = checkpoint
+        self.fabric = fabric
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone everything but the Fabric, of which a process has one."""
+        params = self.get_params(deep=False) | {"fabric": None}
+        bare = type(self)(**params)
+        cloned: Self = super(NetworkTrainer, bare).__sklearn_clone__()
+        return cloned.set_params(fabric=self.fabric)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.fabric is not None:
+            raise TypeError(
+                "`fabric` belongs to this process and cannot be pickled. Save the "
+                "model with cftlearn.save_model, which leaves it out, or pass "
+                "set_params(trainer__fabric=None) first."
+            )
+        state: dict[str, Any] = super().__getstate__()
+        return state
 
     def _check(self, random_state: Any) -> None:
-        """Check the parameters, and that a checkpoint has a seed."""
+        """Check the parameters, and that what needs a seed has one."""
         self._validate_params()
+        if self.fabric is not None:
+            self._check_fabric(random_state)
         if self.checkpoint is not None and not isinstance(random_state, Integral):
             raise ValueError(
                 "`checkpoint` needs a seed, or the training that goes on would not be "
                 "the one that was interrupted; got random_state="
                 f"{random_state!r}. Pass random_state=0."
+            )
+
+    def _check_fabric(self, random_state: Any) -> None:
+        """Check that a Fabric does what training with it relies on."""
+        strategy = self.fabric.strategy
+        if not _STRATEGIES & {base.__name__ for base in type(strategy).__mro__}:
+            raise ValueError(
+                "`fabric` must have the strategy 'ddp', or a single device; got "
+                f"{type(strategy).__name__}. Pass Fabric(strategy='ddp')."
+            )
+        precision = strategy.precision.precision
+        if precision not in _PRECISIONS or (self.amp and precision != "32-true"):
+            raise ValueError(
+                f"`fabric` must have the precision '32-true', or 'bf16-mixed' with "
+                f"amp=False; got {precision!r} and amp={self.amp}. Pass "
+                "Fabric(precision='32-true'), and amp=True for half precision."
+            )
+        if self.fabric.world_size > 1 and not isinstance(random_state, Integral):
+            raise ValueError(
+                "`fabric` needs a seed, or its processes would draw different batches; "
+                f"got random_state={random_state!r}. Pass random_state=0."
             )

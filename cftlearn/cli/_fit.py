@@ -104,7 +104,7 @@ def make_model(settings: Settings, *, train: bool) -> CFTClassifier:
         If a parameter is out of its range.
     """
     trainer, own = NetworkTrainer(), {}
-    known = _CLASSIFIERS_OWN | set(trainer.get_params())
+    known = _CLASSIFIERS_OWN | set(trainer.get_params()) - {"fabric"}
     for name, value in settings.train.items():
         check_known(name, known, "section [train]")
         if name in _CLASSIFIERS_OWN:
