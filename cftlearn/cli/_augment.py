@@ -98,5 +98,5 @@ def _imported(name: str) -> Callable[..., Any]:
             f"{_RULE}; {name!r} cannot be imported: {error}."
         ) from error
     if not callable(found):
-        raise SettingsError(f"{_RULE}; {name} is a {type(found).__name__}.")
+        raise SettingsError(f"{_RULE}; {name} is no callable.")
     return found

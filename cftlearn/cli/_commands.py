@@ -181,14 +181,16 @@ def _run_fit(arguments: argparse.Namespace, *, train: bool) -> int:
         "refit.solver": arguments.solver,
         "refit.objective": arguments.objective,
     }
+    settings = read_settings(arguments.config, overruled_by)
     folder = run_fit(
-        read_settings(arguments.config, overruled_by),
+        settings,
         train=train,
         overwrite=arguments.overwrite,
         quiet=arguments.quiet,
     )
     if not arguments.quiet:
-        print(f"model {folder}; try: cftlearn predict {folder} IMAGE")
+        what = "IMAGE" if settings.data.features is None else "FEATURES"
+        print(f"model {folder}; try: cftlearn predict {folder} {what}")
     return 0
 
 

@@ -71,7 +71,7 @@ def find_rows(
     depths = {len(Path(path).parts) for path in paths}
     for row, path in enumerate(stored):
         parts = Path(path).parts
-        for depth in depths:
+        for depth in depths & set(range(1, len(parts) + 1)):
             ends.setdefault("/".join(parts[-depth:]), []).append(row)
     found = []
     for path in paths:
@@ -141,14 +141,14 @@ def write_rows(
     np.savez(folder / _ROWS, coef=coef, intercept=intercept, categories=names)
 
 
-def sign(folder: Path, extraction: dict[str, str]) -> None:
+def sign(folder: Path, extraction: dict[str, str | None]) -> None:
     """Make a folder for an extraction; refuse that of another one.
 
     Parameters
     ----------
     folder : Path
         Made where it does not exist.
-    extraction : dict of str to str
+    extraction : dict of str to str or None
         What makes it differ from others, by the words of an error.
 
     Raises
@@ -163,7 +163,7 @@ def sign(folder: Path, extraction: dict[str, str]) -> None:
             json.dump(extraction, file, indent=1, ensure_ascii=False)
         return
     earlier = _read_note(note)
-    changed = [name for name in extraction if earlier.get(name) != extraction[name]]
+    changed = [name for name in extraction if earlier.get(name, 0) != extraction[name]]
     if changed:
         raise SettingsError(
             "`--output` must be a new folder, or that of the same extraction; "

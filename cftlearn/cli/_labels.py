@@ -181,6 +181,8 @@ def _load(
     """Load a file; columns of a CSV that rows are told by are no categories."""
     load, options = _loader(path, data)
     if load is not load_label_csv or "label_column" in options:
+        if wanted is not None and "categories" in signature(load).parameters:
+            options = options | {"categories": wanted}  # it reads no others
         return load(path, **options)
     header = read_delimited(path, **_of(options, "separator", "encoding")).header
     if wanted is None and any(name in header for name in known):
@@ -222,8 +224,8 @@ def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> Label
     cells = _column(table, column, path).astype(str)
     if not (cells == value).any():
         raise SettingsError(
-            f"{path} has no row where {column} is {value!r} (in the rows that are "
-            f"left, if there are other conditions); it has {_some(np.unique(cells))}."
+            f"{path} has no row where {column} is {value!r}; it has "
+            f"{_some(np.unique(cells))}."
         )
     return table.take(cells == value)
 
