@@ -178,22 +178,35 @@ def _load(
     columns: Sequence[str],
     known: Sequence[str] = (),
 ) -> LabelTable:
-    """Load a file; columns of a CSV that rows are told by are no categories."""
+    """Load a file, with those of the known categories that its columns name.
+
+    Columns of a CSV that rows are told by are no categories.
+    """
     load, options = _loader(path, data)
-    if load is not load_label_csv or "label_column" in options:
-        if wanted is not None and "categories" in signature(load).parameters:
-            options = options | {"categories": wanted}  # it reads no others
-        return load(path, **options)
-    header = read_delimited(path, **_of(options, "separator", "encoding")).header
-    if wanted is None and any(name in header for name in known):
-        wanted = [name for name in header if name in known]
-    if wanted is None:
-        table = load(path, **options)
+    if wanted is None and known:
+        wanted = _named_by_columns(path, load, options, known)
+    if wanted is not None and "categories" in signature(load).parameters:
+        return load(path, categories=wanted, **options)
+    table = load(path, **options)
+    if load is load_label_csv and set(columns) & set(table.categories):
         names = [name for name in table.categories if name not in columns]
-        if len(names) == len(table.categories):
-            return table
-        wanted = names
-    return load(path, categories=wanted, **options)
+        return load(path, categories=names, **options)
+    return table
+
+
+def _named_by_columns(
+    path: Path, load: Callable[..., LabelTable], options: Section, known: Sequence[str]
+) -> list[str] | None:
+    """Name the known categories that a file has; None if it must be read for that."""
+    if load not in (load_label_csv, load_chexpert) or not path.is_file():
+        return None
+    if "label_column" in options:
+        return None
+    read_options = {k: v for k, v in options.items() if k in ("separator", "encoding")}
+    header = read_delimited(path, **read_options).header
+    if load is load_chexpert:
+        header = [name.replace("_", " ") for name in header]
+    return [name for name in known if name in header] or None
 
 
 def _loader(
@@ -214,10 +227,6 @@ def _loader(
     for option in options:
         check_known(option, known, f"data.options, for the format {name}")
     return FORMATS[name], options
-
-
-def _of(options: Section, *names: str) -> Section:
-    return {name: options[name] for name in names if name in options}
 
 
 def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> LabelTable:
