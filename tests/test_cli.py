@@ -142,7 +142,7 @@ def test_warnings_are_a_line(command, capsys):
 
 def test_names_that_are_no_utf8_are_printed_as_they_are(command, monkeypatch):
     def show(arguments):
-        print("\udcff.png")
+        sys.stdout.write("\udcff.png\n")
         return 0
 
     raw = io.BytesIO()
@@ -178,7 +178,7 @@ def test_a_reader_that_has_seen_enough():
         "_commands.ALL = (add,)\n"
         "sys.exit(main(['do']))\n"
     )
-    script = f'"$0" -c "$1" | head -n 1; exit ${{PIPESTATUS[0]}}'
+    script = '"$0" -c "$1" | head -n 1; exit ${PIPESTATUS[0]}'
     done = subprocess.run(
         ["bash", "-c", script, sys.executable, code],
         capture_output=True,

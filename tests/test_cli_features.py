@@ -89,7 +89,9 @@ def test_a_folder_belongs_to_one_extraction(tmp_path):
     sign(folder, first)
     (folder / f"{FEATURES}.json").touch()
     sign(folder, first)
-    with pytest.raises(SettingsError, match="has one of other images and layer. Name"):
+    with pytest.raises(
+        SettingsError, match=r"has one of other images and layer\. Name"
+    ):
         sign(folder, first | {"images": "2, abc", "layer": "z"})
     (folder / _features._NOTE).write_text("[")
     with pytest.raises(SettingsError, match="images and network and layer"):

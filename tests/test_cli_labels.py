@@ -117,14 +117,14 @@ def test_coco(tmp_path):
     path.write_text(json.dumps(document))
     read = read_labels(path, DataSettings(format="coco"), None)
     np.testing.assert_array_equal(read.y.values, [[0, 0], [1, 0]])
-    with pytest.raises(SettingsError, match="`format` must be named for .*coco, lvis"):
+    with pytest.raises(SettingsError, match=r"`format` must be named for .*coco, lvis"):
         read_labels(path, DataSettings(), None)
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_every_format_checks_its_options(file, name):
     data = DataSettings(format=name, options={"seperator": ","})
-    with pytest.raises(SettingsError, match="no setting `seperator` .in data.options"):
+    with pytest.raises(SettingsError, match=r"no setting `seperator` .in data.options"):
         read_labels(file, data, None)
 
 
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_named(file, settings, message):
 def test_groups_have_no_blanks(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("path,patient,cat\na.jpg,,1\nb.jpg,p1,0\n")
-    with pytest.raises(SettingsError, match="'patient' of .* empty in 1 of 2 rows"):
+    with pytest.raises(SettingsError, match=r"'patient' of .* empty in 1 of 2 rows"):
         read_labels(path, DataSettings(group="patient"), None)
 
 

@@ -175,5 +175,5 @@ def test_a_configuration_must_be_text(tmp_path):
 
 
 def test_a_missing_configuration(tmp_path):
-    with pytest.raises(FileNotFoundError, match="none.toml"):
+    with pytest.raises(FileNotFoundError, match=r"none\.toml"):
         read_settings(tmp_path / "none.toml")

@@ -36,7 +36,15 @@ def test_a_report_without_a_terminal_has_a_line_per_category(capsys, monkeypatch
     monkeypatch.delenv("COLUMNS", raising=False)
     print_report([LINE, LINE | {"category": "a\nb", "solver": "ga"}])
     head, first, second, note = capsys.readouterr().out.splitlines()
-    assert head.split() == "category known +/- before after solver outcome".split()
+    assert head.split() == [
+        "category",
+        "known",
+        "+/-",
+        "before",
+        "after",
+        "solver",
+        "outcome",
+    ]
     assert first.split()[:5] == ["Edema", "12/345", "0.612", "-", "-"]
     assert first.endswith(f"kept: {REASON}")
     assert second.startswith(r"a\nb ")
