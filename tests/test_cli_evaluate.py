@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cftlearn.cli import main
+from cftlearn.metrics import bootstrap_intervals
 
 OWN = ["--network", "cli_parts:make_network", "--device", "cpu"]
 QUICK = ["--resamples", "20"]
@@ -97,11 +98,24 @@ def test_json(scores, told, capsys):
     assert all(r["low"] <= r["estimate"] <= r["high"] for r in records)
 
 
-def test_groups_are_drawn_as_a_whole(scores, told, capsys):
-    assert evaluate("--scores", scores, *told, "--group", "person") == 0
-    out = capsys.readouterr().out
-    assert out.startswith(
+def test_groups_are_drawn_as_a_whole(photos, scores, told, capsys):
+    argv = ["--scores", scores, *told, "--group", "person"]
+    assert evaluate(*argv) == 0
+    assert capsys.readouterr().out.startswith(
         "20 rows; 95 % intervals from 20 resamples of groups of person\n"
+    )
+    assert evaluate(*argv, "--json") == 0
+    first = json.loads(capsys.readouterr().out)[0]
+    rows = rows_of(photos / "labels.csv")[40:]
+    expected = bootstrap_intervals(
+        [[float(row["red"])] for row in rows],
+        [[float(row["red"])] for row in rows_of(scores)[40:]],
+        groups=[row["person"] for row in rows],
+        n_resamples=20,
+        random_state=0,
+    )[0]
+    assert {k: first[k] for k in ("low", "high")} == pytest.approx(
+        {k: expected[k] for k in ("low", "high")}
     )
 
 
