@@ -123,7 +123,7 @@ def save_model(
         )
     check_is_fitted(model)
     target = Path(path)
-    _check_target(target, overwrite)
+    check_target(target, overwrite=overwrite)
     arrays: Arrays = {}
     document = {
         "format": _FORMAT,
@@ -192,12 +192,36 @@ def load_model(
     save_model : Save a model.
     """
     folder = Path(path)
+    model = load_without_network(folder)
+    if isinstance(model, CFTEnsemble):
+        return _load_members(model, module, folder)
+    has_network = getattr(model, "head_", None) is not None
+    if module is not None and not has_network:
+        raise ValueError("`module` must be None: the saved model has no network.")
+    if has_network:
+        module = _trusted(model.module) if module is None else module
+        _load_network(model, module, folder)
+    return model
+
+
+def load_without_network(path: str | os.PathLike[str]) -> Any:
+    """Read all that a folder says of a model, and leave its network unmade.
+
+    A classifier has the saved ``Architecture`` as ``module``, and no ``module_``; an
+    ensemble has no members.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFormatError
+        As :func:`load_model`.
+    """
+    folder = Path(path)
     document = _read_document(folder)
     try:
         model = _rebuilt(document["model"], "", load_file(folder / _ARRAYS))
-        has_network = document["model"].get("head_") is not None
         described = document["model"].get("architecture")
-        architecture = None if described is None else Architecture(**described)
+        if described is not None:
+            model.module = Architecture(**described)
     except (
         AttributeError,
         KeyError,
@@ -208,36 +232,12 @@ def load_model(
         ValueError,
     ) as error:
         raise _damaged(folder, error) from error
-    if isinstance(model, CFTEnsemble):
-        return _load_members(model, module, folder)
-    if module is not None and not has_network:
-        raise ValueError("`module` must be None: the saved model has no network.")
-    if has_network:
-        module = _trusted(architecture) if module is None else module
-        _load_network(model, module, folder)
     return model
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Tell whether a folder looks like one that :func:`save_model` wrote."""
     return (Path(path) / _DOCUMENT).is_file()
-
-
-def saved_categories(path: str | os.PathLike[str]) -> list[str]:
-    """Read the names of the categories of a saved model, and nothing else of it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no saved model at ``path``.
-    ModelFormatError
-        If the folder is damaged.
-    """
-    document = _read_document(Path(path))
-    try:
-        return [str(name) for name in document["model"]["categories_"]["values"]]
-    except (KeyError, TypeError) as error:
-        raise _damaged(Path(path), error) from error
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
@@ -278,7 +278,14 @@ def _trusted(architecture: Architecture | None) -> Architecture:
     return architecture
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that must not be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If the path exists and ``overwrite`` is False, or it is not a saved model.
+    """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     names = {file.name for file in target.iterdir()} if target.is_dir() else set()

@@ -1,7 +1,9 @@
 """What the tests share: fixed randomness, one small problem, one small network."""
 
+import csv
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,3 +84,52 @@ def closed_figures():
     pyplot.switch_backend("Agg")
     yield
     pyplot.close("all")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """Give a folder with 60 tiny images, ``labels.csv`` and a column per colour.
+
+    A label says whether its colour is bright; of the first 40 rows, a third is blank.
+    """
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "images").mkdir()
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "split", "person", "red", "green", "blue"])
+        for number in range(60):
+            name, colour = f"{number:02}.png", rng.integers(256, size=3)
+            pixels = colour + rng.integers(-40, 40, size=(12, 12, 3))
+            image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            image.save(folder / "images" / name)
+            is_training = number < 40
+            cells = [
+                "" if is_training and rng.random() < 1 / 3 else int(value > 127)
+                for value in colour
+            ]
+            split = "train" if is_training else "test"
+            writer.writerow([name, split, f"p{number // 2}", *cells])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photo_arguments(photos) -> list[str]:
+    """Give arguments of ``cftlearn fit`` that take a fraction of a second."""
+    labels, images = str(photos / "labels.csv"), str(photos / "images")
+    told = ["--labels", labels, "--images", images, "--network"]
+    told += ["cli_parts:make_network", "--size", "8", "--solver", "proximal"]
+    return [*told, "--device", "cpu", "--where", "split=train"]
+
+
+@pytest.fixture(scope="session")
+def photo_model(photo_arguments, tmp_path_factory) -> Path:
+    """Give a model that ``cftlearn fit`` saved; its network is ours, so to be named."""
+    from cftlearn.cli import main
+
+    folder = tmp_path_factory.mktemp("fitted") / "model"
+    told = ["--max-epochs", "2", "--quiet", "--output", str(folder)]
+    assert main(["fit", *photo_arguments, *told]) == 0
+    return folder

@@ -117,7 +117,13 @@ OWNERS = {
         "cli._demo",
     },
     "safetensors": {"networks._weights", "persistence"},
-    "tqdm": {"_extraction", "_workers", "_training", "_lockstep_refit"},
+    "tqdm": {
+        "_extraction",
+        "_workers",
+        "_training",
+        "_lockstep_refit",
+        "cli._predictor",
+    },
 }
 ONLY_INSIDE_FUNCTIONS = {
     "keras",

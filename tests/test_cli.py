@@ -1,50 +1,26 @@
-"""The command line: arguments, what the demo prints and writes, errors."""
+"""The entry of the command line: arguments, exit codes, pipes, interruptions."""
 
-import contextlib
-import importlib
 import io
+import os
 import subprocess
 import sys
-from importlib.metadata import version
+import warnings
+from pathlib import Path
 
 import pytest
 
-from cftlearn import load_model
-from cftlearn.cli import _demo, main
-from cftlearn.cli._demo import make_demo_network, run_demo
-from cftlearn.datasets import _digit_panels, load_digit_panels
+from cftlearn.cli import _commands, main
 
-SIZES = {"train": 150, "validation": 80, "test": 60}
-QUICK = ["demo", "--max-epochs", "1", "--known", "0.5"]
+COMMANDS = ("fit", "refit", "extract", "predict", "evaluate", "info", "demo")
 
 
-@pytest.fixture(scope="module")
-def few_panels():
-    """Make the demo small."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_digit_panels, "_DEFAULT_SIZES", SIZES)
-        yield
-
-
-@pytest.fixture(scope="module")
-def demo(few_panels, tmp_path_factory):
-    """Run the demo once: its status, what it printed, its folder and its scores."""
-    folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
-    printed, scores = io.StringIO(), {}
-    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_demo, "run_demo", lambda **kw: scores.update(run_demo(**kw)))
-        status = main([*QUICK, "--output", str(folder)])
-    return status, printed.getvalue(), folder, scores
-
-
-@pytest.fixture
-def _no_training(monkeypatch):
-    """Fail where the demo goes on to its long work."""
-
-    def fail(*_, **__):
-        raise AssertionError("the demo should have stopped before")
-
-    monkeypatch.setattr("cftlearn.cli._demo.CFTClassifier.fit", fail)
+def run(*argv, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "cftlearn", *map(str, argv)],
+        capture_output=True,
+        timeout=120,
+        **options,
+    )
 
 
 # ----------------------------------------------------------------------- arguments
@@ -53,24 +29,23 @@ def _no_training(monkeypatch):
     [
         ([], "the following arguments are required: COMMAND"),
         (["train"], "invalid choice: 'train'"),
-        (["demo", "--unknown"], "unrecognized arguments: --unknown"),
-        (["demo", "--known", "0"], r"--known: must be a share in (0, 1]; got 0"),
-        (["demo", "--known", "1.1"], "--known: must be a share in (0, 1]; got 1.1"),
-        (["demo", "--known", "nan"], "--known: must be a share in (0, 1]; got nan"),
-        (["demo", "--known", "half"], "--known: must be a share in (0, 1]; got half"),
-        (["demo", "--max-epochs", "0"], "--max-epochs: must be 1 or more; got 0"),
-        (["demo", "--max-epochs", "2.5"], "--max-epochs: must be 1 or more; got 2.5"),
-        (["demo", "--seed", "-1"], "--seed: must be in [0, 2**32 - 1); got -1"),
-        (["demo", "--seed", "4294967295"], "--seed: must be in [0, 2**32 - 1)"),
-        (["demo", "--seed", "one"], "--seed: must be in [0, 2**32 - 1); got one"),
-        (["demo", "--n-jobs", "0"], "--n-jobs: must be a whole number of workers"),
-        (["demo", "--n-jobs", "all"], "or -1 for all; got all"),
+        (["fit", "--unknown"], "unrecognized arguments: --unknown"),
+        (["fit", "--where", "a"], "--where: must be COLUMN=VALUE; got a"),
+        (["fit", "--where", "=a"], "--where: must be COLUMN=VALUE; got =a"),
+        (["fit", "--size", "0"], "--size: must be 1 or more; got 0"),
+        (["fit", "--learning-rate", "0"], "must be a number above 0; got 0"),
+        (["fit", "--learning-rate", "inf"], "must be a number above 0; got inf"),
+        (["fit", "--num-workers", "-1"], "--num-workers: must be 0 or more; got -1"),
+        (["extract", "a"], "the following arguments are required: --output"),
+        (["predict", "m"], "the following arguments are required: images"),
+        (["predict", "m", "a", "--threshold", "2"], "must be a probability in [0, 1]"),
+        (["predict", "m", "a", "--threshold", "own"], "or 'model' for its own; got o"),
+        (["predict", "m", "a", "--format", "xml"], "invalid choice: 'xml'"),
+        (["info"], "the following arguments are required: model"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-@pytest.mark.usefixtures("_no_training")
-def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_wrong_arguments(argv, message, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(argv)
     captured = capsys.readouterr()
@@ -78,92 +53,137 @@ def test_wrong_arguments(argv, message, tmp_path, monkeypatch, capsys):
     assert captured.out == ""
 
 
-def test_help_names_every_option(capsys):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match=r"^0$"):
-        main(["demo", "--help"])
+        main([command, "--help"])
     shown = capsys.readouterr().out
-    for option in ("--known", "--seed", "--max-epochs", "--output", "--n-jobs"):
-        assert option in shown
-    assert "(default: 0.1)" in shown
+    assert shown.startswith(f"usage: cftlearn {command} ")
+    assert max(map(len, shown.splitlines())) <= 88
 
 
-def test_python_m_cftlearn():
+def test_the_help_tells_exit_codes(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for command in COMMANDS:
+        assert f"\n    {command} " in shown
+    for code in (0, 1, 2, 3, 130):
+        assert f"\n  {code:<3}  " in shown
+
+
+def test_the_configuration_of_the_help_is_read(tmp_path):
+    from cftlearn.cli._settings import read_settings
+
+    text = _commands._FIT_EPILOG
+    text = text[text.index('  output = "model"') :]
+    path = tmp_path / "c.toml"
+    path.write_text("\n".join(line.strip() for line in text.splitlines()))
+    settings = read_settings(path)
+    assert settings.data.where == {"split": "train"}
+    assert settings.train["augment"][1]["num_ops"] == 2
+
+
+# --------------------------------------------------------------------- exit codes
+def raising(error):
+    def run(arguments):
+        raise error
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Make ``cftlearn do`` a command, and give what sets its function."""
+
+    def set_run(run):
+        def add(commands):
+            commands.add_parser("do").set_defaults(run=run)
+
+        monkeypatch.setattr(_commands, "ALL", (add,))
+
+    return set_run
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError, OSError, RuntimeError, TypeError, ImportError, MemoryError]
+)
+def test_errors_go_to_stderr(command, capsys, error):
+    command(raising(error("what is wrong")))
+    assert main(["do"]) == 1
+    assert capsys.readouterr() == ("", "cftlearn do: what is wrong\n")
+
+
+def test_a_defect_of_ours_has_a_traceback(command):
+    command(raising(KeyError("x")))
+    with pytest.raises(KeyError):
+        main(["do"])
+
+
+def test_an_interruption(command, capsys):
+    command(raising(KeyboardInterrupt()))
+    assert main(["do"]) == 130
+    assert capsys.readouterr().err == "cftlearn do: interrupted\n"
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_warnings_are_a_line(command, capsys):
+    def warn(arguments):
+        warnings.warn("take care", UserWarning, stacklevel=1)
+        return 0
+
+    command(warn)
+    before = warnings.showwarning
+    assert main(["do"]) == 0
+    assert capsys.readouterr().err == "cftlearn do: warning: take care\n"
+    assert warnings.showwarning is before
+
+
+def test_names_that_are_no_utf8_are_printed_as_they_are(command, monkeypatch):
+    def show(arguments):
+        sys.stdout.write("\udcff.png\n")
+        return 0
+
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
+    command(show)
+    assert main(["do"]) == 0
+    assert raw.getvalue() == b"\xff.png\n"
+
+
+# --------------------------------------------------------------------- as a process
+def test_a_process_predicts(photos, photo_model):
+    image = photos / "images" / "00.png"
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path])}
+    told = ["--network", "cli_parts:make_network", "--device", "cpu"]
+    done = run("predict", photo_model, image, *told, text=True, env=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [
+        "red",
+        "green",
+        "blue",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_a_reader_that_has_seen_enough():
+    here = Path(__file__).parent
+    code = (
+        "import sys; from cftlearn.cli import _commands, main\n"
+        "def run(arguments):\n"
+        "    for i in range(100_000): print(i)\n"
+        "    return 0\n"
+        "def add(commands): commands.add_parser('do').set_defaults(run=run)\n"
+        "_commands.ALL = (add,)\n"
+        "sys.exit(main(['do']))\n"
+    )
+    script = '"$0" -c "$1" | head -n 1; exit ${PIPESTATUS[0]}'
     done = subprocess.run(
-        [sys.executable, "-m", "cftlearn", "--version"],
+        ["bash", "-c", script, sys.executable, code],
         capture_output=True,
         text=True,
-        check=True,
-        timeout=60,
+        timeout=120,
+        cwd=here.parent,
     )
-    assert done.stdout.strip() == f"cftlearn {version('cftlearn')}"
-
-
-# ------------------------------------------------------------------------ the demo
-def test_the_demo_prints_a_table_per_refit(demo):
-    status, printed, _, _ = demo
-    assert status == 0
-    assert "150 training, 80 validation and 60 test panels" in printed
-    assert "50% of the training and validation labels stay known" in printed
-    tables = printed.split("\nCFT by ")[1:]
-    assert len(tables) == 3
-    for table, solver in zip(tables, ("proximal", "ga", "bce"), strict=True):
-        lines = table.splitlines()[2:13]
-        assert [line.split()[0] for line in lines] == [*"0123456789", "mean"]
-        for line in lines[:10]:
-            outcome = line.split()[9]
-            assert outcome in ("refitted:", "kept:")
-            assert (line.split()[6] == solver) is (outcome == "refitted:")
-        assert "mean AP " in lines[10]
-
-
-def test_the_demo_writes_a_figure_and_a_model(demo):
-    _, printed, folder, _ = demo
-    assert {file.name for file in folder.iterdir()} == {"demo.png", "model"}
-    assert (folder / "demo.png").read_bytes().startswith(b"\x89PNG")
-    model = load_model(folder / "model", module=make_demo_network)
-    images = load_digit_panels("test", n_samples=5, random_state=0).images
-    assert model.predict_proba(images).shape == (5, 10)
-    assert f"load_model({str(folder / 'model')!r}, module=make_demo_net" in printed
-
-
-def test_the_demo_gives_the_means_of_its_tables(demo):
-    _, printed, _, scores = demo
-    assert set(scores) == {"before", "auto", "ga", "bce"}
-    means = [words.split() for words in printed.splitlines() if "  mean AP" in words]
-    for words, name in zip(means, ("auto", "ga", "bce"), strict=True):
-        shown = [float(words[3]), float(words[4])]
-        assert shown == pytest.approx([scores["before"], scores[name]], abs=6e-4)
-
-
-# -------------------------------------------------------------------------- errors
-@pytest.mark.usefixtures("few_panels", "_no_training")
-def test_an_output_that_is_a_file(tmp_path, capsys):
-    path = tmp_path / "place"
-    path.write_text("thesis")
-    assert main([*QUICK, "--output", str(path)]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("cftlearn demo: ")
-    assert str(path) in error
-    assert path.read_text() == "thesis"
-
-
-@pytest.mark.usefixtures("_no_training")
-def test_without_matplotlib(tmp_path, capsys, monkeypatch):
-    real = importlib.import_module
-
-    def absent(name, *args):
-        if name.split(".")[0] == "matplotlib":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        return real(name, *args)
-
-    monkeypatch.setattr(importlib, "import_module", absent)
-    assert main([*QUICK, "--output", str(tmp_path / "place")]) == 1
-    assert 'pip install "cftlearn[plots]"' in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("few_panels")
-@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
-def test_too_few_known_labels(tmp_path, capsys):
-    argv = ["demo", "--max-epochs", "1", "--known", "0.001", "--output", str(tmp_path)]
-    assert main(argv) == 1
-    assert "no category has the known labels" in capsys.readouterr().err
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

@@ -37,6 +37,32 @@ def workers(text: str) -> int:
     return int(value)
 
 
+def readers(text: str) -> int:
+    """Read a number of processes, 0 for none."""
+    value = _number(text)
+    if not (value >= 0 and value.is_integer()):
+        raise argparse.ArgumentTypeError(f"must be 0 or more; got {text}")
+    return int(value)
+
+
+def rate(text: str) -> float:
+    """Read a learning rate."""
+    value = _number(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0; got {text}")
+    return value
+
+
+def threshold(text: str) -> float | str:
+    """Read a probability, or the word that stands for the model's own."""
+    value = _number(text)
+    if text != "model" and not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(
+            f"must be a probability in [0, 1], or 'model' for its own; got {text}"
+        )
+    return text if text == "model" else value
+
+
 def pair(text: str) -> tuple[str, str]:
     """Read ``column=value``."""
     name, equals, value = text.partition("=")

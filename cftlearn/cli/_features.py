@@ -1,6 +1,7 @@
 """The folder that ``cftlearn extract`` writes: features, paths, rows."""
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn.cli._settings import SettingsError
+from cftlearn.cli._whole_files import open_whole
 
 FEATURES = "features.npy"
-_PATHS, _ROWS = "paths.csv", "rows.npz"
+_PATHS, _ROWS, _NOTE = "paths.csv", "rows.npz", "extraction.json"
 
 
 @dataclass(frozen=True)
@@ -27,43 +29,62 @@ class ExtractedFeatures:
         The images, in the order of ``Z``.
     coef, intercept : ndarray or None
         The rows of the classification layer that saw the features.
+    categories : list of str or None
+        What these rows predict, where the network was a saved model.
     """
 
     Z: NDArray[np.floating[Any]]
     paths: list[str]
-    coef: NDArray[np.float64] | None
-    intercept: NDArray[np.float64] | None
+    coef: NDArray[np.float64] | None = None
+    intercept: NDArray[np.float64] | None = None
+    categories: list[str] | None = None
 
     def rows_of(self, paths: Sequence[str]) -> NDArray[np.intp]:
-        """Find images by their paths, or by the ends of these.
+        """Find images, as :func:`find_rows` does."""
+        return find_rows(self.paths, paths, "features")
 
-        A label file names images from its own folder on, ``"a/1.jpg"`` for
-        ``"photos/a/1.jpg"``.
 
-        Raises
-        ------
-        SettingsError
-            If an image is not there, or more than one may be meant.
-        """
-        whole = {path: row for row, path in enumerate(self.paths)}
-        ends: dict[str, list[int]] = {}
-        depths = {len(Path(path).parts) for path in paths}
-        for row, path in enumerate(self.paths):
-            parts = Path(path).parts
-            for depth in depths:
-                ends.setdefault("/".join(parts[-depth:]), []).append(row)
-        found = []
-        for path in paths:
-            rows = [whole[path]] if path in whole else ends.get(Path(path).as_posix())
-            if rows is None or len(rows) != 1:
-                which = "no image" if rows is None else f"{len(rows)} images"
-                raise SettingsError(
-                    f"The features must have one row for every label; {which} of "
-                    f"{len(self.paths)} end with {path!r}. Extract the features of "
-                    "these images, or keep the labels of others with --where."
-                )
-            found.append(rows[0])
-        return np.array(found, dtype=np.intp)
+def find_rows(
+    stored: Sequence[str], paths: Sequence[str], what: str
+) -> NDArray[np.intp]:
+    """Find images by their paths, or by the ends of these.
+
+    A label file names images from its own folder on, ``"a/1.jpg"`` for
+    ``"photos/a/1.jpg"``.
+
+    Parameters
+    ----------
+    stored : sequence of str
+        Paths of the rows.
+    paths : sequence of str
+        Paths to find.
+    what : str
+        What errors call the rows.
+
+    Raises
+    ------
+    SettingsError
+        If an image is not there, or more than one may be meant.
+    """
+    whole = {path: row for row, path in enumerate(stored)}
+    ends: dict[str, list[int]] = {}
+    depths = {len(Path(path).parts) for path in paths}
+    for row, path in enumerate(stored):
+        parts = Path(path).parts
+        for depth in depths & set(range(1, len(parts) + 1)):
+            ends.setdefault("/".join(parts[-depth:]), []).append(row)
+    found = []
+    for path in paths:
+        rows = [whole[path]] if path in whole else ends.get(Path(path).as_posix(), [])
+        if len(rows) != 1:
+            which = f"{len(rows)} images" if rows else "no image"
+            raise SettingsError(
+                f"There must be one row of {what} for every label; {which} of "
+                f"{len(stored)} end with {path!r}. Compute the {what} of these images "
+                "too, or keep the labels of others with --where."
+            )
+        found.append(rows[0])
+    return np.array(found, dtype=np.intp)
 
 
 def is_extracted(folder: Path) -> bool:
@@ -85,7 +106,9 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
             f"{FEATURES} or {_PATHS}."
         )
     Z = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
-    with (folder / _PATHS).open(encoding="utf-8", newline="") as file:
+    with (folder / _PATHS).open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
         paths = [line["path"] for line in csv.DictReader(file)]
     if Z.ndim != 2 or len(Z) != len(paths):
         raise SettingsError(
@@ -93,21 +116,64 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
             f"for {len(paths)} paths. Extract the features again."
         )
     if not (folder / _ROWS).is_file():
-        return ExtractedFeatures(Z, paths, None, None)
+        return ExtractedFeatures(Z, paths)
     with np.load(folder / _ROWS, allow_pickle=False) as rows:
-        return ExtractedFeatures(Z, paths, rows["coef"], rows["intercept"])
+        names = rows["categories"].tolist() or None
+        return ExtractedFeatures(Z, paths, rows["coef"], rows["intercept"], names)
 
 
 def write_paths(folder: Path, paths: Sequence[str]) -> None:
     """Write the paths of the rows of features."""
-    with (folder / _PATHS).open("w", encoding="utf-8", newline="") as file:
+    with open_whole(folder / _PATHS) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path"])
         writer.writerows([path] for path in paths)
 
 
 def write_rows(
-    folder: Path, coef: NDArray[np.float64], intercept: NDArray[np.float64]
+    folder: Path,
+    coef: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+    categories: Sequence[str] | None,
 ) -> None:
-    """Write the rows of the classification layer."""
-    np.savez(folder / _ROWS, coef=coef, intercept=intercept)
+    """Write the rows of the classification layer, and what they predict if known."""
+    names = np.array(categories or [], dtype=str)
+    np.savez(folder / _ROWS, coef=coef, intercept=intercept, categories=names)
+
+
+def sign(folder: Path, extraction: dict[str, str | None]) -> None:
+    """Make a folder for an extraction; refuse that of another one.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    extraction : dict of str to str or None
+        What makes it differ from others, by the words of an error.
+
+    Raises
+    ------
+    SettingsError
+        If the folder has something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / _NOTE
+    if not (folder / f"{FEATURES}.json").exists() and not (folder / FEATURES).exists():
+        with open_whole(note) as file:  # nothing is computed yet
+            json.dump(extraction, file, indent=1, ensure_ascii=False)
+        return
+    earlier = _read_note(note)
+    changed = [name for name in extraction if earlier.get(name, 0) != extraction[name]]
+    if changed:
+        raise SettingsError(
+            "`--output` must be a new folder, or that of the same extraction; "
+            f"{folder} has one of other {' and '.join(changed)}. Name another folder, "
+            "or delete this one."
+        )
+
+
+def _read_note(note: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError):
+        return {}  # whatever it was, it is none of ours

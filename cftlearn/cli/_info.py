@@ -1,27 +1,42 @@
 """``cftlearn info``: what a saved model is."""
 
 from pathlib import Path
+from typing import Any
 
-from cftlearn.classifier import CFTClassifier
-from cftlearn.cli._tables import print_report
-from cftlearn.persistence import load_model
+from cftlearn.cli._tables import on_one_line, print_report
+from cftlearn.ensemble import CFTEnsemble
+from cftlearn.persistence import load_without_network
 
 
 def run_info(folder: Path) -> None:
     """Print what a saved model is, and what CFT did for every category.
+
+    Its network is not made, so neither its library nor its code need be there.
 
     Parameters
     ----------
     folder : Path
         A folder written by ``save_model``.
     """
-    model = load_model(folder)
+    model = load_without_network(folder)
     print(type(model).__name__)
-    for name, value in sorted(model.get_params(deep=True).items()):
-        if value is not None and "__" not in name:
-            print(f"  {name} = {value!r}")
-    if isinstance(model, CFTClassifier) and model.module_ is not None:
-        n_weights = sum(p.numel() for p in model.module_.parameters())
-        print(f"  network of {n_weights:,} weights, rows in {model.head_!r}")
-    print(f"  {len(model.categories_)} categories, {model.coef_.shape[1]} features\n")
+    for name, value in sorted(model.get_params(deep=False).items()):
+        if value is not None:
+            print(f"  {name} = {_on_one_line(value)}")
+    names = [on_one_line(name) for name in model.categories_]
+    if isinstance(model, CFTEnsemble):
+        print(f"  {len(names)} categories: {', '.join(names)}")
+        print(f"  {len(model.named_estimators_)} members; for one of them:")
+        for number, name in enumerate(model.named_estimators_):
+            print(f"    {name}: cftlearn info {folder / 'members' / str(number)}")
+        return
+    head = getattr(model, "head_", None)
+    if head is not None:
+        print(f"  its classification layer is {head!r}")
+    print(f"  {len(names)} categories, {model.coef_.shape[1]} features\n")
     print_report(model.report_)
+
+
+def _on_one_line(value: Any) -> str:
+    """Give the text of a parameter, which scikit-learn may break into lines."""
+    return " ".join(repr(value).split())

@@ -1,23 +1,35 @@
 """Label files of every format as the commands need them: paths, ``y``, groups."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn.cli._settings import DataSettings, SettingsError
+from cftlearn.cli._settings import (
+    DataSettings,
+    Section,
+    SettingsError,
+    check_known,
+)
 from cftlearn.datasets import (
     LabelTable,
     load_chexpert,
     load_coco,
     load_label_csv,
     load_lvis,
+    load_nus_wide,
     load_open_images,
     load_vaw,
+    load_vg200,
+    load_voc,
 )
+from cftlearn.datasets._delimited import read_delimited
+from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, check_partial_labels
 
 FORMATS: dict[str, Callable[..., LabelTable]] = {
@@ -27,7 +39,11 @@ FORMATS: dict[str, Callable[..., LabelTable]] = {
     "lvis": load_lvis,
     "open_images": load_open_images,
     "vaw": load_vaw,
+    "voc": load_voc,
+    "nus_wide": load_nus_wide,
+    "vg200": load_vg200,
 }
+_MOST_NAMED = 10  # values or categories in an error
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,7 @@ def read_labels(
     path: Path,
     data: DataSettings,
     where: Mapping[str, str] | None,
-    categories: list[str] | None = None,
+    categories: Sequence[str] | None = None,
 ) -> Labelled:
     """Read a label file by the settings.
 
@@ -95,7 +111,7 @@ def read_labels(
         Format, policies and columns.
     where : mapping of str to str, or None
         Keep the rows whose columns have these values.
-    categories : list of str, default=None
+    categories : sequence of str, default=None
         Which ones, in this order; None takes those of the settings, or all.
 
     Returns
@@ -108,38 +124,142 @@ def read_labels(
     OSError, ValueError
         If the file cannot be read, or lacks what the settings name.
     """
-    name = data.format or "csv"
-    if name not in FORMATS:
-        raise SettingsError(
-            f"`format` must be one of {', '.join(FORMATS)}; got {name!r}."
-        )
-    options = {}
-    if data.path_column is not None:
-        if name != "csv":
-            raise SettingsError(
-                f"`path_column` must be left out for the format {name!r}, which has "
-                "its own."
-            )
-        options["path_column"] = data.path_column
-    table = FORMATS[name](path, **options)
+    wanted = data.categories if categories is None else list(categories)
+    columns = [*(where or {}), *([] if data.group is None else [data.group])]
+    table = _load(path, data, wanted, columns)
     for column, value in (where or {}).items():
-        table = table.take(_column(table, column, path).astype(str) == str(value))
-        if not len(table):
-            raise SettingsError(f"{path} has no row where {column} is {value!r}.")
-    wanted = categories or data.categories
+        table = _rows_where(table, column, value, path)
     if wanted is not None:
         table = table.select(wanted)
-    groups = None if data.group is None else _column(table, data.group, path)
+    groups = None if data.group is None else _groups(table, data.group, path)
     y = table.labels(
         uncertain=data.uncertain or "unknown", blank=data.blank or "unknown"
     )
     return Labelled(table, check_partial_labels(y, categories=table.categories), groups)
 
 
+def read_known_categories(
+    path: Path, data: DataSettings, categories: Sequence[str]
+) -> Labelled:
+    """Read labels of a model's categories, as far as the file has them.
+
+    Raises
+    ------
+    SettingsError
+        If it has none of them.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        If it lacks some.
+    """
+    has = set(map(str, _load(path, data, None, [], known=categories).categories))
+    shared = [name for name in categories if name in has]
+    if not shared:
+        raise SettingsError(
+            f"{path} must have labels of the model's categories, {_some(categories)}; "
+            f"it has {_some(sorted(has))}."
+        )
+    if len(shared) < len(categories):
+        lacks = [name for name in categories if name not in has]
+        warnings.warn(
+            f"{path} has no labels of {len(lacks)} of the model's {len(categories)} "
+            f"categories, which are left out: {_some(lacks)}.",
+            UndefinedCategoryWarning,
+            stacklevel=2,
+        )
+    return read_labels(path, data, data.where, shared)
+
+
+def _load(
+    path: Path,
+    data: DataSettings,
+    wanted: Sequence[str] | None,
+    columns: Sequence[str],
+    known: Sequence[str] = (),
+) -> LabelTable:
+    """Load a file, with those of the known categories that its columns name.
+
+    Columns of a CSV that rows are told by are no categories.
+    """
+    load, options = _loader(path, data)
+    if wanted is None and known:
+        wanted = _named_by_columns(path, load, options, known)
+    if wanted is not None and "categories" in signature(load).parameters:
+        return load(path, categories=wanted, **options)
+    table = load(path, **options)
+    if load is load_label_csv and set(columns) & set(table.categories):
+        names = [name for name in table.categories if name not in columns]
+        return load(path, categories=names, **options)
+    return table
+
+
+def _named_by_columns(
+    path: Path, load: Callable[..., LabelTable], options: Section, known: Sequence[str]
+) -> list[str] | None:
+    """Name the known categories that a file has; None if it must be read for that."""
+    if load not in (load_label_csv, load_chexpert) or not path.is_file():
+        return None
+    if "label_column" in options:
+        return None
+    read_options = {k: v for k, v in options.items() if k in ("separator", "encoding")}
+    header = read_delimited(path, **read_options).header
+    if load is load_chexpert:
+        header = [name.replace("_", " ") for name in header]
+    return [name for name in known if name in header] or None
+
+
+def _loader(
+    path: Path, data: DataSettings
+) -> tuple[Callable[..., LabelTable], Section]:
+    """Find the loader of a format, and check the options that it gets."""
+    if data.format is None and path.suffix.lower() in (".json", ".jsonl"):
+        raise SettingsError(
+            f"`format` must be named for {path}, which is no CSV: coco, lvis or vaw."
+        )
+    name = data.format or "csv"
+    if name not in FORMATS:
+        raise SettingsError(
+            f"`format` must be one of {', '.join(FORMATS)}; got {name!r}."
+        )
+    options = data.options or {}
+    known = set(signature(FORMATS[name]).parameters) - {"path", "folder", "categories"}
+    for option in options:
+        check_known(option, known, f"data.options, for the format {name}")
+    return FORMATS[name], options
+
+
+def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> LabelTable:
+    cells = _column(table, column, path).astype(str)
+    if not (cells == value).any():
+        raise SettingsError(
+            f"{path} has no row where {column} is {value!r}; it has "
+            f"{_some(np.unique(cells))}."
+        )
+    return table.take(cells == value)
+
+
+def _groups(table: LabelTable, column: str, path: Path) -> NDArray[Any]:
+    groups = _column(table, column, path)
+    n_empty = int(np.sum(groups.astype(str) == ""))
+    if n_empty:
+        raise SettingsError(
+            f"`group` must name a column without blanks; {column!r} of {path} is "
+            f"empty in {n_empty} of {len(table)} rows."
+        )
+    return groups
+
+
 def _column(table: LabelTable, name: str, path: Path) -> NDArray[Any]:
     if name not in table.info:
-        has = ", ".join(map(repr, table.info)) or "no column beside path and labels"
+        has = _some(list(table.info)) or "no column beside path and labels"
         raise SettingsError(
             f"{path} has no column {name!r} beside its labels; it has {has}."
         )
     return np.asarray(table.info[name])
+
+
+def _some(names: Sequence[Any] | NDArray[Any]) -> str:
+    """List names, but not thousands."""
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + more

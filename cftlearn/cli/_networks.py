@@ -5,10 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn.classifier import CFTClassifier
-from cftlearn.cli._settings import NetworkSettings, Section, SettingsError, check_known
+from cftlearn.cli._settings import (
+    NetworkSettings,
+    Settings,
+    SettingsError,
+    check_known,
+)
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture, load_keras, load_network
-from cftlearn.persistence import is_saved_model, load_model
+from cftlearn.networks._architecture import LIBRARIES
+from cftlearn.persistence import is_saved_model, load_model, load_without_network
 
 _KERAS = (".h5", ".hdf5", ".keras")
 
@@ -74,19 +80,68 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
             f"'package.module:callable', a file or a saved model; got {name!r}, which "
             "is not there."
         )
-    if path.is_dir() and is_saved_model(path):
-        saved = load_model(path)
-        if not isinstance(saved, CFTClassifier) or saved.module_ is None:
-            raise SettingsError(f"{name} has no network; it predicts from features.")
-        made_from = saved.module if isinstance(saved.module, Architecture) else None
-        return Network(saved.to_torch(), settings.head or saved.head_, made_from)
+    if is_saved_model(path):
+        saved = _saved_classifier(path)
+        _check_can_be_made(path, saved)
+        whole: Any = load_model(path)
+        head = settings.head or saved.head_
+        return Network(whole.to_torch(), head, architecture_of(saved))
     if path.suffix.lower() in _KERAS:
         return Network(load_keras(path), settings.head, None)
     return Network(load_network(path), settings.head, None)
 
 
-def make_transform(section: Section) -> ImageTransform:
+def saved_network(settings: NetworkSettings) -> CFTClassifier | None:
+    """Read the saved model that settings name as a network, if they name one.
+
+    Raises
+    ------
+    SettingsError
+        If that model has no network.
+    """
+    if settings.name is None or not is_saved_model(settings.name):
+        return None
+    return _saved_classifier(Path(settings.name))
+
+
+def _saved_classifier(folder: Path) -> CFTClassifier:
+    saved = load_without_network(folder)
+    if not isinstance(saved, CFTClassifier) or saved.head_ is None:
+        raise SettingsError(f"{folder} has no network; it predicts from features.")
+    return saved
+
+
+def _check_can_be_made(folder: Path, saved: CFTClassifier) -> None:
+    if needs_code(saved):
+        raise SettingsError(
+            f"{folder} has the weights of a network whose code is yours; name the "
+            f"code, --network {own_name(saved)} --weights {folder / 'network.pt'}."
+        )
+
+
+def architecture_of(saved: Any) -> Architecture | None:
+    """Give the architecture that a saved model names, if it names one."""
+    module = getattr(saved, "module", None)
+    return module if isinstance(module, Architecture) else None
+
+
+def needs_code(saved: Any) -> bool:
+    """Tell whether a saved model has a network that its folder cannot make."""
+    own = architecture_of(saved)
+    has_network = getattr(saved, "head_", None) is not None
+    return has_network and (own is None or own.library not in LIBRARIES)
+
+
+def own_name(saved: Any) -> str:
+    """Give the name of a saved model's architecture, or a word for one."""
+    own = architecture_of(saved)
+    return "FILE" if own is None else own.name
+
+
+def make_transform(settings: Settings) -> ImageTransform:
     """Make the transform of section ``[image]``.
+
+    What it leaves out is as in the saved model that is the network, if one is.
 
     Raises
     ------
@@ -96,6 +151,10 @@ def make_transform(section: Section) -> ImageTransform:
         If one is out of its range.
     """
     known = set(ImageTransform().get_params())
-    for name in section:
+    for name in settings.image:
         check_known(name, known, "section [image]")
-    return ImageTransform.from_params(section)
+    saved = saved_network(settings.network)
+    transform = ImageTransform() if saved is None else saved.input_transform
+    if not isinstance(transform, ImageTransform):
+        transform = ImageTransform()
+    return ImageTransform.from_params(transform.get_params() | settings.image)

@@ -4,53 +4,74 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._inputs import image_files
 from cftlearn.cli._features import is_extracted, read_extracted
-from cftlearn.cli._predictor import Predictor
-from cftlearn.cli._settings import NetworkSettings
+from cftlearn.cli._image_paths import expand_paths
+from cftlearn.cli._predictor import AT_ONCE, Predictor
+from cftlearn.cli._settings import SettingsError
+from cftlearn.cli._tables import on_one_line
+from cftlearn.cli._whole_files import open_whole
 from cftlearn.exceptions import ImageFileError
 from cftlearn.images import read_image
 
 Predicted = tuple[str, NDArray[np.float64]]
 
-_AT_ONCE = 1024  # images between two writes
+
+@dataclass(frozen=True)
+class Layout:
+    """What is written of every image.
+
+    Attributes
+    ----------
+    names : list of str
+        The categories.
+    thresholds : ndarray of shape (n_categories,) or None
+        Probabilities from which a category is said to be positive; None says nothing.
+    is_one : bool
+        Whether there is one image only, which needs no heading.
+    """
+
+    names: list[str]
+    thresholds: NDArray[np.float64] | None
+    is_one: bool
+
+    def positive(self, probabilities: NDArray[np.float64]) -> list[str]:
+        """Name the categories that are positive."""
+        if self.thresholds is None:
+            return []
+        decided = probabilities >= self.thresholds
+        return [name for name, is_so in zip(self.names, decided, strict=True) if is_so]
 
 
 def run_predict(
-    folder: Path,
+    predictor: Predictor,
     images: Sequence[Path],
     *,
     form: str,
     output: Path | None,
-    network: NetworkSettings,
-    batch_size: int | None,
-    device: str | None,
+    threshold: float | str | None,
     skip_unreadable: bool,
 ) -> int:
     """Print or write the probabilities of images.
 
     Parameters
     ----------
-    folder : Path
+    predictor : Predictor
         A saved model.
     images : sequence of Path
-        Images, and folders of images.
+        Images, and folders of images; or one folder of features.
     form : {"text", "csv", "json"}
         How to write.
     output : Path or None
         A file; None prints.
-    network : NetworkSettings
-        The network to put the weights into, where the folder cannot say.
-    batch_size : int or None
-        Images at a time; None as in training.
-    device : str or None
-        Torch device; None takes ``"auto"``.
+    threshold : float, "model" or None
+        Also say what is positive, from this probability or the model's own ones on.
     skip_unreadable : bool
         Name unreadable images on stderr and go on, rather than stop.
 
@@ -59,82 +80,105 @@ def run_predict(
     n_skipped : int
         How many images could not be read.
     """
-    predictor = Predictor.read(folder, network, batch_size=batch_size, device=device)
     skipped: list[str] = []
     if len(images) == 1 and is_extracted(images[0]):
-        predicted = _of_features(predictor, images[0])
+        stored = read_extracted(images[0])
+        paths = stored.paths
+        scores = predictor.of_features(stored.Z)
+        predicted: Iterator[Predicted] = zip(paths, scores, strict=True)
     else:
-        paths = [path for one in images for path in _expanded(one)]
-        predicted = _of_images(predictor, paths, skipped if skip_unreadable else None)
-    write, names = _WRITERS[form], predictor.categories
+        paths = expand_paths(images, skips=skip_unreadable)
+        left_out = skipped if skip_unreadable else None
+        predicted = _of_images(predictor, paths, left_out, prints=output is None)
+    layout = Layout(
+        predictor.categories, _thresholds(predictor, threshold), len(paths) == 1
+    )
+    write = _WRITERS[form]
     if output is None:
-        write(predicted, names, sys.stdout)
+        write(predicted, layout, sys.stdout)
     else:
-        partial = output.with_name(f".{output.name}.partial")
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            write(predicted, names, file)
-        partial.replace(output)
+        with open_whole(output) as file:
+            write(predicted, layout, file)
     for reason in skipped:
         print(f"cftlearn predict: skipped: {reason}", file=sys.stderr)
     return len(skipped)
 
 
-def _expanded(path: Path) -> list[str]:
-    return image_files(path, "images") if path.is_dir() else [str(path)]
+def _thresholds(
+    predictor: Predictor, threshold: float | str | None
+) -> NDArray[np.float64] | None:
+    if threshold is None:
+        return None
+    if threshold == "model":
+        return predictor.thresholds
+    return np.full(len(predictor.categories), float(threshold))
 
 
 def _of_images(
-    predictor: Predictor, paths: list[str], skipped: list[str] | None
+    predictor: Predictor, paths: list[str], skipped: list[str] | None, *, prints: bool
 ) -> Iterator[Predicted]:
     """Predict some images at a time; unreadable ones go to ``skipped``, if given."""
-    for start in range(0, len(paths), _AT_ONCE):
-        some = paths[start : start + _AT_ONCE]
-        if skipped is not None:
-            some = [path for path in some if _is_readable(path, skipped)]
-        if some:
-            yield from zip(some, predictor.of_images(some), strict=True)
-
-
-def _of_features(predictor: Predictor, folder: Path) -> Iterator[Predicted]:
-    stored = read_extracted(folder)
-    return zip(stored.paths, predictor.of_features(stored.Z), strict=True)
+    with predictor.progress(len(paths), prints=prints) as progress:
+        for start in range(0, len(paths), AT_ONCE):
+            some = paths[start : start + AT_ONCE]
+            try:
+                scores = predictor.of_images(some)
+            except ImageFileError as error:
+                if skipped is None:
+                    raise SettingsError(
+                        f"{error} Or pass --skip-unreadable to go on without it."
+                    ) from error
+                some = [path for path in some if _is_readable(path, skipped)]
+                scores = predictor.of_images(some) if some else np.empty((0, 0))
+            yield from zip(some, scores, strict=True)
+            progress.update(len(paths[start : start + AT_ONCE]))
 
 
 def _is_readable(path: str, skipped: list[str]) -> bool:
     try:
         read_image(path)
-    except (ImageFileError, OSError) as error:
+    except ImageFileError as error:
         skipped.append(str(error))
         return False
     return True
 
 
-def _write_text(predicted: Iterable[Predicted], names: list[str], out: TextIO) -> None:
-    """Write ``name: probability`` lines; a line with its path before each image."""
+def _write_text(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
+    """Write ``name: probability`` lines, under the path where there are more images."""
     for i, (path, probabilities) in enumerate(predicted):
-        lead = "\n" if i else ""
-        print(f"{lead}{path}", file=out)
-        for name, probability in zip(names, probabilities, strict=True):
-            print(f"{name}: {probability:.4f}", file=out)
+        if not layout.is_one:
+            print(("\n" if i else "") + on_one_line(path), file=out)
+        positive = set(layout.positive(probabilities))
+        for name, probability in zip(layout.names, probabilities, strict=True):
+            decision = "" if layout.thresholds is None else " negative"
+            if name in positive:
+                decision = " positive"
+            print(f"{on_one_line(name)}: {probability:.4f}{decision}", file=out)
 
 
-def _write_csv(predicted: Iterable[Predicted], names: list[str], out: TextIO) -> None:
+def _write_csv(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
+    """Write a line per image; what is positive comes last, by its names."""
+    decides = layout.thresholds is not None
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["path", *names])
+    writer.writerow(["path", *layout.names, *(["positive"] if decides else [])])
     for path, probabilities in predicted:
-        writer.writerow([path, *(f"{value:.6f}" for value in probabilities)])
+        positive = ["; ".join(layout.positive(probabilities))] if decides else []
+        writer.writerow([path, *(f"{value:.9g}" for value in probabilities), *positive])
 
 
-def _write_json(predicted: Iterable[Predicted], names: list[str], out: TextIO) -> None:
+def _write_json(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
     out.write("[")
     for i, (path, probabilities) in enumerate(predicted):
-        numbers = (round(float(value), 6) for value in probabilities)
-        item = {"path": path, "probabilities": dict(zip(names, numbers, strict=True))}
+        numbers = (float(f"{value:.9g}") for value in probabilities)
+        named = dict(zip(layout.names, numbers, strict=True))
+        item: dict[str, Any] = {"path": path, "probabilities": named}
+        if layout.thresholds is not None:
+            item["positive"] = layout.positive(probabilities)
         out.write(("," if i else "") + "\n" + json.dumps(item, ensure_ascii=False))
     out.write("\n]\n")
 
 
-_WRITERS: dict[str, Callable[[Iterable[Predicted], list[str], TextIO], Any]] = {
+_WRITERS: dict[str, Callable[[Iterable[Predicted], Layout, TextIO], Any]] = {
     "text": _write_text,
     "csv": _write_csv,
     "json": _write_json,

@@ -1,5 +1,6 @@
 """A saved model as ``predict`` and ``evaluate`` use it."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+from tqdm.auto import tqdm
 
 from cftlearn._devices import resolve_device
+from cftlearn._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._features import ExtractedFeatures, read_extracted
 from cftlearn.cli._labels import Labelled
-from cftlearn.cli._networks import read_network
+from cftlearn.cli._networks import (
+    architecture_of,
+    needs_code,
+    own_name,
+    read_network,
+)
 from cftlearn.cli._settings import DataSettings, NetworkSettings, SettingsError
-from cftlearn.persistence import load_model, saved_categories
+from cftlearn.ensemble import CFTEnsemble
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.persistence import load_model, load_without_network
+
+AT_ONCE = 1024  # images between two writes
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How images are read and computed.
+
+    Attributes
+    ----------
+    batch_size : int or None
+        Images at a time; None as in training.
+    num_workers : int
+        Processes that read images.
+    device : str
+        Torch device.
+    quiet : bool
+        Show no progress.
+    """
+
+    batch_size: int | None = None
+    num_workers: int = 0
+    device: str = "auto"
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,23 +58,21 @@ class Predictor:
 
     Attributes
     ----------
-    model : CFTClassifier or CategoryWiseFineTuner
+    model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
         The model.
     folder : Path
         Where it is saved, for errors.
+    options : ReadingOptions
+        How it reads.
     """
 
     model: Any
     folder: Path
+    options: ReadingOptions
 
     @classmethod
     def read(
-        cls,
-        folder: Path,
-        network: NetworkSettings | None = None,
-        *,
-        batch_size: int | None = None,
-        device: str | None = None,
+        cls, folder: Path, network: str | None, options: ReadingOptions
     ) -> "Predictor":
         """Load a model.
 
@@ -48,22 +80,23 @@ class Predictor:
         ----------
         folder : Path
             What ``save_model`` wrote.
-        network : NetworkSettings, default=None
+        network : str or None
             The network to put its weights into, where the folder cannot say.
-        batch_size : int, default=None
-            Images at a time; None as in training.
-        device : str, default=None
-            Torch device; None takes ``"auto"``.
+        options : ReadingOptions
+            How to read.
+
+        Raises
+        ------
+        SettingsError
+            If the network must be named, or there is none.
         """
-        module = None
-        if network is not None and network.name is not None:
-            module = read_network(network, len(saved_categories(folder))).module
-        model = load_model(folder, module=module)
-        if batch_size is not None and isinstance(model, CFTClassifier):
-            model.set_params(batch_size=batch_size)
-        if getattr(model, "module_", None) is not None:
-            model.device_ = resolve_device(device or "auto")
-        return cls(model, folder)
+        model = load_model(folder, module=_module_of(folder, network))
+        for member in _with_networks(model):
+            if options.batch_size is not None:
+                member.set_params(batch_size=options.batch_size)
+            member.set_params(trainer__num_workers=options.num_workers)
+            member.device_ = resolve_device(options.device)
+        return cls(model, folder, options)
 
     @property
     def categories(self) -> list[str]:
@@ -71,9 +104,16 @@ class Predictor:
         return [str(name) for name in self.model.categories_]
 
     @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """The model's own probabilities to decide by, one per category."""
+        n_categories = len(self.categories)
+        own = check_threshold(getattr(self.model, "threshold", 0.5), n_categories)
+        return np.broadcast_to(np.asarray(own, dtype=np.float64), n_categories)
+
+    @property
     def is_of_images(self) -> bool:
         """Whether it has a network."""
-        return getattr(self.model, "module_", None) is not None
+        return bool(_with_networks(self.model))
 
     def of_images(self, paths: Sequence[str]) -> NDArray[np.float64]:
         """Predict probabilities of images.
@@ -90,8 +130,7 @@ class Predictor:
                 f"{self.folder} predicts from features, not from images. Give it a "
                 "folder that `cftlearn extract` wrote."
             )
-        proba: NDArray[np.float64] = self.model.predict_proba(list(paths))
-        return proba
+        return self._probabilities(list(paths))
 
     def of_features(self, Z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Predict probabilities from features.
@@ -103,19 +142,61 @@ class Predictor:
         """
         if self.is_of_images:
             raise SettingsError(
-                f"{self.folder} predicts from images; leave the features out."
+                f"{self.folder} predicts from images, not from features. Give it "
+                "images, or a folder of them."
             )
-        if isinstance(self.model, CFTClassifier):
-            proba: NDArray[np.float64] = self.model.predict_proba(Z)
-            return proba
-        return expit(self.model.transform(Z))
+        return self._probabilities(Z)
 
     def of_labelled(
         self, labelled: Labelled, data: DataSettings
     ) -> NDArray[np.float64]:
         """Predict probabilities of the rows of a label file."""
-        if data.features is None:
-            return self.of_images(labelled.image_paths(data.images))
-        stored: ExtractedFeatures = read_extracted(data.features)
-        rows = stored.rows_of(list(labelled.table.paths))
-        return self.of_features(stored.Z[rows])
+        if data.features is not None:
+            stored: ExtractedFeatures = read_extracted(data.features)
+            rows = stored.rows_of(list(labelled.table.paths))
+            return self.of_features(stored.Z[rows])
+        paths = labelled.image_paths(data.images)
+        parts = [paths[at : at + AT_ONCE] for at in range(0, len(paths), AT_ONCE)]
+        with self.progress(len(paths)) as progress:
+            scores = []
+            for part in parts:
+                scores.append(self.of_images(part))
+                progress.update(len(part))
+        return np.concatenate(scores)
+
+    def progress(self, n_images: int, *, prints: bool = False) -> "tqdm[Any]":
+        """Show on stderr how far it is, but not between lines on one terminal."""
+        hidden = self.options.quiet or (prints and sys.stdout.isatty())
+        return tqdm(
+            total=n_images,
+            desc="predicting",
+            unit="image",
+            disable=True if hidden else None,  # None: where stderr is no terminal
+        )
+
+    def _probabilities(self, X: Any) -> NDArray[np.float64]:
+        if isinstance(self.model, CategoryWiseFineTuner):
+            return expit(self.model.transform(X))
+        proba: NDArray[np.float64] = self.model.predict_proba(X)
+        return proba
+
+
+def _with_networks(model: Any) -> list[CFTClassifier]:
+    members = model.estimators_ if isinstance(model, CFTEnsemble) else [model]
+    return [one for one in members if getattr(one, "module_", None) is not None]
+
+
+def _module_of(folder: Path, name: str | None) -> Any:
+    """Make the network that a model's weights go into; None if its folder says it."""
+    saved = load_without_network(folder)
+    if name is None:
+        if needs_code(saved):
+            raise SettingsError(
+                f"{folder} has the weights of a network whose code is yours; name it, "
+                f"--network {own_name(saved)}, if you trust it."
+            )
+        return None
+    own = architecture_of(saved)
+    if own is not None and own.name == name:
+        return own  # with its options, now that somebody trusts its name
+    return read_network(NetworkSettings(name=name), len(saved.categories_)).module

@@ -29,21 +29,35 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
 
 
-def _is_number(value: Any) -> bool:
+def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_cells(value: Any) -> bool:
+    return _is_table(value) and all(
+        isinstance(v, str) or _is_whole(v) for v in value.values()
+    )
 
 
 def _as_it_is(value: Any, folder: Path) -> Any:
     return value
 
 
+def _as_cells(value: Any, folder: Path) -> dict[str, str]:
+    return {str(column): str(cell) for column, cell in value.items()}
+
+
 def _below(value: str, folder: Path) -> Path:
-    return folder / value
+    return folder / Path(value).expanduser()
 
 
 def _below_if_there(value: str, folder: Path) -> str:
     """Take a name for a path where there is such a file."""
-    path = folder / value
+    path = _below(value, folder)
     return str(path) if path.exists() else value
 
 
@@ -68,9 +82,10 @@ def _name_or_path(what: str) -> Section:
     return _rule(f"the name of {what}, or a path", _is_text, _below_if_there)
 
 
-_WHOLE_NUMBER = _rule("a whole number", _is_number)
+_WHOLE_NUMBER = _rule("a whole number", _is_whole)
 _COLUMN = _text("the name of a column")
-_ROWS = _rule("a table of column = 'value'", _is_texts)
+_ROWS = _rule("a table of column = 'value'", _is_cells, _as_cells)
+_OPTIONS = _rule("a table", _is_table)
 _POLICY = _rule(
     "a policy, or a table of category = policy",
     lambda value: _is_text(value) or _is_texts(value),
@@ -91,8 +106,8 @@ class DataSettings:
         Folder that ``cftlearn extract`` wrote, in place of images.
     format : str or None
         Format of the label files, a key of ``FORMATS`` in ``_labels.py``.
-    path_column : str or None
-        Column of a CSV that names the images.
+    options : dict or None
+        Further arguments of the loader of that format, ``path_column`` say.
     categories : list of str or None
         Which ones, in this order; None takes all.
     where, validation_where : dict or None
@@ -110,7 +125,7 @@ class DataSettings:
         default=None, metadata=_path("a folder written by `cftlearn extract`")
     )
     format: str | None = field(default=None, metadata=_text("the name of a format"))
-    path_column: str | None = field(default=None, metadata=_COLUMN)
+    options: Section | None = field(default=None, metadata=_OPTIONS)
     categories: list[str] | None = field(
         default=None, metadata=_rule("a list of names", _is_names)
     )
@@ -141,9 +156,7 @@ class NetworkSettings:
     name: str | None = field(default=None, metadata=_name_or_path("a network"))
     weights: str | None = field(default=None, metadata=_name_or_path("weights"))
     head: str | None = field(default=None, metadata=_text("the name of a layer"))
-    options: Section | None = field(
-        default=None, metadata=_rule("a table", lambda value: isinstance(value, dict))
-    )
+    options: Section | None = field(default=None, metadata=_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -182,6 +195,7 @@ class Settings:
 
 _SECTIONS: dict[str, Any] = {"data": DataSettings, "network": NetworkSettings}
 _FREE_SECTIONS = ("image", "train", "refit")
+_FREE_PATHS = {"checkpoint"}  # settings of these that are paths
 
 
 def read_settings(
@@ -236,7 +250,7 @@ def _nested(settings: Settings) -> dict[str, Any]:
 
 def _load(path: Path) -> Section:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} must be UTF-8 text; {error}.") from error
     if path.suffix in (".yaml", ".yml"):
@@ -248,7 +262,8 @@ def _load(path: Path) -> Section:
         parse, failure = json.loads, json.JSONDecodeError
     else:
         raise SettingsError(
-            f"A configuration must be a .toml, .yaml or .json file; got {path}."
+            f"A configuration must be a .toml, .yaml or .json file; got {path}. Name "
+            "a label file by --labels."
         )
     try:
         document = parse(text)
@@ -273,10 +288,19 @@ def _document_settings(document: Section, path: Path | None) -> Settings:
         if name in _SECTIONS:
             read[name] = _section(_SECTIONS[name], name, value, place)
         elif name in _FREE_SECTIONS:
-            read[name] = _table(value, name, place)
+            read[name] = _free_section(_table(value, name, place), place)
         else:
             read[name] = _value(known[name], name, value, place)
     return Settings(**read)
+
+
+def _free_section(table: Section, place: Path) -> Section:
+    return {
+        name: _below(value, place.parent)
+        if name in _FREE_PATHS and _is_text(value)
+        else value
+        for name, value in table.items()
+    }
 
 
 def _section(kind: Any, section: str, table: Any, place: Path) -> Any:

@@ -1,5 +1,7 @@
 """Tables that the commands print."""
 
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +9,16 @@ import numpy as np
 
 from cftlearn.cli._labels import Labelled
 from cftlearn.labels import label_summary
+
+_LEAST_BESIDE = 24  # columns that a text needs to stand beside a table
+
+
+def on_one_line(name: object) -> str:
+    """Write a name so that it cannot break a line or a table."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
+        for c in str(name)
+    )
 
 
 def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
@@ -26,19 +38,38 @@ def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
 
 
 def print_report(report: Sequence[Mapping[str, Any]]) -> None:
-    """Print what a fit did for every category."""
-    width = max(8, *(len(str(line["category"])) for line in report))
-    print(
-        f"{'category':<{width}} {'known +/-':>15} {'held-out before':>16} {'after':>6} "
-        f"{'solver':>8}  outcome"
+    """Print what a fit did for every category, as wide as the terminal is."""
+    names = [on_one_line(line["category"]) for line in report]
+    width = max(8, *map(len, names))
+    head = (
+        f"{'category':<{width}} {'known +/-':>13} {'before':>6} {'after':>6} "
+        f"{'solver':>9}  "
     )
-    for line in report:
+    print(f"{head}outcome")
+    for name, line in zip(names, report, strict=True):
         known = f"{line['n_positive']}/{line['n_negative']}"
-        print(
-            f"{line['category']:<{width}} {known:>15} "
-            f"{_score(line['score_before']):>16} {_score(line['score_after']):>6} "
-            f"{line['solver'] or '-':>8}  {line['status']}: {line['reason']}"
+        cells = (
+            f"{name:<{width}} {known:>13} "
+            f"{_score(line['score_before']):>6} {_score(line['score_after']):>6} "
+            f"{line['solver'] or '-':>9}  "
         )
+        print(_beside(cells, f"{line['status']}: {line['reason']}"))
+    print("before, after: the score on labels that were held out")
+
+
+def _beside(cells: str, text: str) -> str:
+    """Put a text beside cells, or below them where the terminal has no room for it."""
+    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
+    if not columns or len(cells) + len(text) <= columns:
+        return cells + text
+    if columns - len(cells) >= _LEAST_BESIDE:
+        return textwrap.fill(
+            text, columns, initial_indent=cells, subsequent_indent=" " * len(cells)
+        )
+    below = textwrap.fill(
+        text, columns, initial_indent="    ", subsequent_indent="    "
+    )
+    return f"{cells.rstrip()}\n{below}"
 
 
 def _score(value: float) -> str:
@@ -50,18 +81,20 @@ def print_intervals(
 ) -> None:
     """Print scores with intervals: a line per category, and their mean."""
     titles = {"roc_auc": "AUC", "average_precision": "AP"}
-    width = max(8, *(len(name) for name in names))
+    shown = [on_one_line(name) for name in names]
+    width = max(8, *map(len, shown))
     print(
         f"{'category':<{width}} {'cases +/-':>15}"
-        + "".join(f"  {titles[metric]:<22}" for metric in intervals)
+        + "".join(f"  {titles[metric]:<22}" for metric in intervals).rstrip()
     )
     first = next(iter(intervals.values()))
     for j, line in enumerate(first):
         is_mean = line["category"] is None
-        name = "mean" if is_mean else names[j]
+        name = "mean" if is_mean else shown[j]
         cases = "" if is_mean else f"{line['n_positive']}/{line['n_negative']}"
         cells = (_interval(records[j]) for records in intervals.values())
-        print(f"{name:<{width}} {cases:>15}" + "".join(f"  {c:<22}" for c in cells))
+        shown_cells = "".join(f"  {cell:<22}" for cell in cells).rstrip()
+        print(f"{name:<{width}} {cases:>15}{shown_cells}")
 
 
 def _interval(line: Mapping[str, Any]) -> str:

@@ -1,0 +1,37 @@
+"""The images that arguments name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cftlearn._inputs import image_files
+from cftlearn.cli._settings import SettingsError
+
+
+def expand_paths(paths: Sequence[Path], *, skips: bool) -> list[str]:
+    """List images; folders give those below them, in the order of their names.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Images, and folders of images.
+    skips : bool
+        Leave files that do not exist to the reader, which skips what it cannot read.
+
+    Raises
+    ------
+    SettingsError
+        If some do not exist.
+    ImageFileError
+        If a folder has no images.
+    """
+    missing = [path for path in paths if not path.exists()]
+    if missing and not skips:
+        raise SettingsError(
+            f"The images must be files, or folders of them; {len(missing)} of "
+            f"{len(paths)} do not exist, the first is {str(missing[0])!r}."
+        )
+    return [
+        file
+        for path in paths
+        for file in (image_files(path, "images") if path.is_dir() else [str(path)])
+    ]
