@@ -163,6 +163,21 @@ def test_parts_count_every_known_label_once(rng, size, n_rows):
     assert {row for row in known_of if known_of[row]} <= set(seen)
 
 
+def test_processes_draw_numbers_of_their_own():
+    """One alone goes on with the generator as it is, which a checkpoint keeps."""
+    drawn = set()
+    for rank in (0, 1, 1):
+        processes = FabricProcesses(FakeFabric())
+        processes.rank = rank
+        processes.seed(7, 1)
+        drawn.add(torch.rand(()).item())
+    assert len(drawn) == 2
+    before = torch.get_rng_state()
+    FabricProcesses(FakeFabric(size=1)).seed(7, 1)
+    OneProcess().seed(7, 1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # -------------------------------------------------------------------- one process
 @pytest.fixture
 def alone():
