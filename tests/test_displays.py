@@ -339,7 +339,7 @@ def test_estimators_without_trained_rows_are_refused(partial_problem, quick_tune
 
 
 HOSTILE_NAMES = [
-    "a lone $ and $x^{bad$ formula",
+    "a broken $x^{bad$ formula",
     "_hidden",
     "Ähnlichkeit Ελληνικά Кириллица",
     "line\nbreak\tand\x00control",
@@ -366,7 +366,7 @@ def test_any_names_can_be_written():
     ax = CategoryScoreDisplay(HOSTILE_NAMES, scores, scores, "AP").plot().ax_
     assert_within_the_figure(ax)
     ticks = [text.get_text() for text in ax.get_yticklabels()]
-    assert ticks[0] == "a lone $ and $x^{bad$ formula"
+    assert ticks[0] == "a broken $x^{bad$ formula"
     assert ticks[2] == "Ähnlichkeit Ελληνικά Кириллица"
     assert ticks[3] == "line break and control"
     assert ticks[4].startswith("left very")
