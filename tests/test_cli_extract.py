@@ -187,6 +187,7 @@ def test_a_refit_needs_rows(photos, extracted, tmp_path, capsys):
     assert "has no rows of a trained classification layer" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
 def test_a_refit_of_rows(photos, extracted, tmp_path):
     from cftlearn.cli._features import write_rows
 

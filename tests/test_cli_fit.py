@@ -312,7 +312,7 @@ def test_refit_of_a_saved_model_keeps_its_categories_and_transform(
     assert "must be those of the network, in its order" in error_of(argv, capsys)
 
 
-@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
+@pytest.mark.filterwarnings("always::cftlearn.exceptions.SeenLabelsWarning")
 def test_refit_of_a_saved_model_whose_code_is_the_users(
     photos, photo_model, tmp_path, capsys
 ):
@@ -322,6 +322,9 @@ def test_refit_of_a_saved_model_whose_code_is_the_users(
     code = ["cli_parts:make_network", "--weights", str(photo_model / "network.pt")]
     assert " ".join(code) in said
     assert main([*argv, *code, "--size", "8"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("warning: ") == 1
+    assert "Name others by --validation FILE" in err
     first, second = (load_without_network(m) for m in (photo_model, tmp_path / "m"))
     np.testing.assert_allclose(
         second.fine_tuner_.coef_init_, first.fine_tuner_.coef_init_, rtol=1e-6

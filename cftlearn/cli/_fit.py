@@ -1,7 +1,8 @@
 """``cftlearn fit`` and ``cftlearn refit``: from a label file to a saved model."""
 
 import tempfile
-from dataclasses import dataclass, replace
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from cftlearn.cli._labels import Labelled, read_labels
 from cftlearn.cli._networks import make_transform, read_network, saved_network
 from cftlearn.cli._settings import DataSettings, Settings, SettingsError, check_known
 from cftlearn.cli._tables import print_coverage, print_report
+from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.model_selection import partial_train_test_split
 from cftlearn.persistence import check_target, is_saved_model, save_model
@@ -28,6 +30,10 @@ _CLASSIFIERS_OWN = {  # parameters of the classifier that section [train] may se
     "threshold",
     "validation_fraction",
 }
+_SEEN_LABELS = (
+    "labels that the network was trained on cannot choose refits honestly. Name others "
+    "by --validation FILE, or by validation_where in [data]."
+)
 _NOT_FROM_FILES = {"coef_init", "intercept_init", "random_state", "n_jobs", "verbose"}
 
 
@@ -57,24 +63,29 @@ def run_fit(settings: Settings, *, train: bool, overwrite: bool, quiet: bool) ->
     data = settings.data
     start = _start_of(settings, train=train)
     fitted, held_out = _read_parts(settings, start.categories)
+    saved_as = None
     if data.features is None:
         network = read_network(settings.network, len(fitted.y.categories))
         model.set_params(module=network.module, head=network.head)
-        start = replace(start, saved_as=network.saved_as)
+        saved_as = network.saved_as
     elif not train:
         model.set_params(
             fine_tuner__coef_init=start.coef, fine_tuner__intercept_init=start.intercept
         )
     if not quiet:
         print_coverage(fitted, held_out)
+    if not train and held_out is None:
+        warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
     validation_data = None
     if held_out is not None:
         validation_data = _inputs(held_out, data), held_out.y
-    model.fit(_inputs(fitted, data), fitted.y, validation_data=validation_data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeenLabelsWarning)  # said in our words above
+        model.fit(_inputs(fitted, data), fitted.y, validation_data=validation_data)
     if not quiet:
         print_report(model.report_)
     # callables cannot be written as text; predictions need none of them
-    model.set_params(module=start.saved_as, trainer__augment=None)
+    model.set_params(module=saved_as, trainer__augment=None)
     return save_model(model, output, overwrite=overwrite)
 
 
@@ -98,7 +109,6 @@ class _Start:
     categories: list[str] | None = None
     coef: Any = None
     intercept: Any = None
-    saved_as: Any = None
 
 
 def _start_of(settings: Settings, *, train: bool) -> _Start:
