@@ -41,11 +41,11 @@ def shares_of_positives(truth, proba):
 # Among all samples
 # -----------------
 # On test rows that are labelled in full, calibrated probabilities are right where
-# labels went missing at random. Where they did not, no method can know from known labels
-# alone how many positives there are: calibrated to known labels, probabilities are far
-# too high for all samples. Told the share, they are right again. (Uncalibrated ones are
-# nearly right on the right by luck: these categories kept the rows that were trained
-# with unknown labels as negatives, and most positives are known there.)
+# labels went missing at random. Where they did not, no method can know from known
+# labels alone how many positives there are: calibrated to these, probabilities are far
+# too high for all samples. Told the share, they are near again. (In the second figure
+# uncalibrated ones are, too, by luck: all five categories kept the rows that were
+# trained with unknown labels as negatives, and most positives are known there.)
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
 titles = {"uniform": "hidden at random", "report_like": "hidden as reports do"}

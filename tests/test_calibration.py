@@ -423,6 +423,17 @@ def test_held_out_predictions_of_kept_rows_are_those_of_the_trained_rows(rng):
     np.testing.assert_allclose(proba, expected)
 
 
+def test_auto_scores_a_category_by_the_trained_row_where_it_keeps_that():
+    Z, y, _ = make_partial_multilabel(2000, known=0.3, prevalence=0.15, random_state=3)
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    kept = [j for j, line in enumerate(tuner.report_) if line["status"] == "kept"]
+    assert kept
+    logits = tuner.transform(Z)
+    for j in kept:
+        own = tuner._held_out.columns[j]
+        np.testing.assert_allclose(own.logits, logits[own.rows, j])
+
+
 @pytest.mark.parametrize("where", ["lockstep", "one by one"])
 def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     where, rng, monkeypatch
@@ -433,7 +444,8 @@ def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     y[~np.isnan(y_val)] = np.nan
     if where == "lockstep":  # on torch's CPU, taken for a GPU
         monkeypatch.setattr(cftlearn.fine_tuning, "lockstep_device", lambda *_: "cpu")
-    solver = GeneticSolver(n_generations=15, population_size=20)
+    # with little patience categories end at different times, and change their slots
+    solver = GeneticSolver(n_generations=40, population_size=20, patience=2)
     chosen, final = (
         CategoryWiseFineTuner(solver, refit=refit, random_state=0).fit(
             Z + 2, y, validation_data=(Z + 2, y_val)

@@ -109,9 +109,23 @@ def test_of_equal_cuts_the_nearest_to_the_default_is_taken(default, expected):
 
 def test_neighbouring_floats_are_told_apart():
     low = 0.3
-    high = np.nextafter(low, 1)
-    found = tune_thresholds([0, 1], np.array([low, high]), min_labels=1)
-    assert low < found[0] <= high
+    for _ in range(4):  # midpoints round to one of the two, now and then to the lower
+        high = np.nextafter(low, 1)
+        found = tune_thresholds([0, 1], np.array([low, high]), min_labels=1)
+        assert low < found[0] <= high
+        low = high
+
+
+@pytest.mark.parametrize(
+    ("metric", "n_right", "n_wrong"),
+    [("recall>=0.9", 9, 0), ("recall>=0.91", 10, 1), ("specificity>=0.9", 10, 1)],
+)
+def test_a_bound_may_be_met_exactly(metric, n_right, n_wrong):
+    y = np.repeat([1.0, 0.0, 1.0, 0.0], [9, 1, 1, 9])
+    proba = np.repeat([0.9, 0.2, 0.1, 0.05], [9, 1, 1, 9])
+    decided = proba >= tune_thresholds(y, proba, metric=metric, min_labels=1)[0]
+    assert (y * decided).sum() == n_right
+    assert ((1 - y) * decided).sum() == n_wrong
 
 
 def test_unknown_labels_have_no_influence(rng):
