@@ -1,11 +1,12 @@
 """Stage one of a classifier: its inputs, its network, its features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
@@ -200,6 +201,15 @@ def features_of_inputs(fitted: FittedNetwork, inputs: Inputs) -> NDArray[np.floa
         device=fitted.device_,
         num_workers=fitted.trainer.num_workers if fitted.trainer else 0,
     )
+
+
+def feature_parts(
+    fitted: FittedNetwork, inputs: Inputs
+) -> Iterator[NDArray[np.float32]]:
+    """Extract features some rows at a time: they may take more room than inputs."""
+    every = np.arange(len(inputs))
+    for some in gen_batches(len(inputs), 32 * fitted.batch_size):
+        yield features_of_inputs(fitted, inputs.take(every[some]))
 
 
 def _labels_to_score_by(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
@@ -481,17 +481,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         return inputs
 
     def _feature_parts(self, X: Any) -> Iterator[Any]:
-        """Give what the fine-tuner takes, some rows at a time where it is computed.
-
-        Features may take more room than inputs.
-        """
         inputs = self._read_inputs(X)
         if self.module_ is None:
-            yield inputs
-            return
-        every = np.arange(len(inputs))
-        for some in gen_batches(len(inputs), 32 * self.batch_size):
-            yield self._features(inputs.take(every[some]))
+            return iter([inputs])
+        from cftlearn._stage_one import feature_parts
+
+        return feature_parts(self, inputs)
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
         from cftlearn._stage_one import features_of_inputs
