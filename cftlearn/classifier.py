@@ -269,10 +269,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         TypeError, ValueError
             If a parameter is out of its range, inputs or labels are not accepted, or
             the network does not fit them.
-        NonFiniteLossError
-            If training meets a loss that is NaN or infinite.
-        ImageFileError
-            If an image cannot be read.
+        NonFiniteLossError, ImageFileError
+            If a loss in training is NaN or infinite; or an image cannot be read.
 
         Warns
         -----
@@ -296,8 +294,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         objective = make_objective(tuner.objective)
         self.module_ = self.head_ = None
         if tuner.cross_fit is not None:
-            self._store(tuner.fit(inputs, labels, validation_data=validation_data), [])
-            return self
+            tuner.fit(inputs, labels, validation_data=validation_data)
+            return self._store(tuner, [])
         if validation_data is None:
             seeds = category_seeds(int(split_seed), self.categories_)
             fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
@@ -327,8 +325,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             if not self.train and validation_data is None:
                 warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
         tuner.fit(Z, fitted, validation_data=(Z_val, held_out))
-        self._store(tuner, stage_one)
-        return self
+        return self._store(tuner, stage_one)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the logits of every category.
@@ -401,8 +398,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``X`` does not fit the inputs of ``fit``.
         """
         proba = _held_out.calibrated_proba(self, X)
-        threshold = check_threshold(self.threshold, len(self.categories_))
-        decided = (proba >= threshold).astype(np.int64)
+        is_positive = proba >= check_threshold(self.threshold, len(self.categories_))
+        decided = is_positive.astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: Any, y: ArrayLike) -> float:
@@ -493,10 +490,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
         return features_of_inputs(self, inputs)
 
-    def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> None:
+    def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> Self:
         self.fine_tuner_ = tuner
         _held_out.calibrate(self.calibrator_, tuner)
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
         self.history_ = [{"stage": "train", **row} for row in steps]
         self.history_ += [{"stage": "cft", **row} for row in tuner.history_]
+        return self
