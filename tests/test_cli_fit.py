@@ -101,6 +101,8 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     assert out.count("\nblue ") == out.count("\nred ") == 2
     assert out.endswith(f"try: cftlearn predict {beside_photos / 'model'} IMAGE\n")
     assert err == ""
+    argv = ["predict", str(beside_photos / "model"), str(beside_photos / "images")]
+    assert main([*argv, "--network", "cli_parts:make_network"]) == 0  # options too
 
 
 def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
@@ -181,6 +183,18 @@ def test_an_output_that_cannot_be_made_is_told_before_training(
     (tmp_path / "file").touch()
     argv = ["fit", *photo_arguments, "--output", str(tmp_path / "file" / "model")]
     assert "file" in error_of(argv, capsys)
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_a_folder_without_permission_is_told_before_training(
+    photo_arguments, tmp_path, capsys, monkeypatch
+):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)  # root may write any
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m")]
+    assert "Permission denied" in error_of(argv, capsys)
 
 
 @pytest.mark.usefixtures("_no_training")
