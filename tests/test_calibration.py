@@ -424,8 +424,14 @@ def test_held_out_predictions_of_kept_rows_are_those_of_the_trained_rows(rng):
 
 
 def test_auto_scores_a_category_by_the_trained_row_where_it_keeps_that():
-    Z, y, _ = make_partial_multilabel(2000, known=0.3, prevalence=0.15, random_state=3)
-    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    Z, y, full = make_partial_multilabel(2000, known=0.1, random_state=3)
+    others = [LogisticRegression().fit(Z[1000:], labels) for labels in full[1000:].T]
+    Z, y = Z[:1000], y[:1000]
+    tuner = CategoryWiseFineTuner(
+        coef_init=np.concatenate([one.coef_ for one in others]),
+        intercept_init=np.concatenate([one.intercept_ for one in others]),
+        random_state=0,
+    ).fit(Z, y)
     kept = [j for j, line in enumerate(tuner.report_) if line["status"] == "kept"]
     assert kept
     logits = tuner.transform(Z)
