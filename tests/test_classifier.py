@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import cftlearn.classifier
-from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, _stage_one
 from cftlearn.exceptions import (
     NonFiniteLossError,
     SeenLabelsWarning,
@@ -237,13 +237,13 @@ def test_rows_are_predicted_some_at_a_time(monkeypatch, make_model, images):
     model = make_model(conv_network, batch_size=64).fit(images, y)
     expected = model.predict_proba(images)
     model.set_params(batch_size=1)
-    extract, sizes = model._features, []
+    extract, sizes = _stage_one.features_of_inputs, []
 
-    def count(inputs):
+    def count(fitted, inputs):
         sizes.append(len(inputs))
-        return extract(inputs)
+        return extract(fitted, inputs)
 
-    monkeypatch.setattr(model, "_features", count)
+    monkeypatch.setattr(_stage_one, "features_of_inputs", count)
     assert_allclose(model.predict_proba(images), expected, rtol=1e-5)
     assert sizes == [32, 32, 32, 24]
 

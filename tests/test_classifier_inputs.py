@@ -14,8 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 from torch.utils.data import Dataset
 
-import cftlearn._networks
-from cftlearn import CFTClassifier, load_model, save_model
+from cftlearn import CFTClassifier, _stage_one, load_model, save_model
 from cftlearn.exceptions import ImageFileError, NonFiniteLossError
 from cftlearn.images import ImageTransform
 from cftlearn.metrics import partial_roc_auc_scorer
@@ -215,16 +214,16 @@ def test_validation_data_of_the_same_images(
 ):
     """Are known to be the same, so no label is negative and no feature read twice."""
     passes = []
-    extract = cftlearn._networks.extract_features
+    extract = _stage_one.features_of_inputs
 
-    def count(module, head, inputs, **options):
+    def count(fitted, inputs):
         passes.append(len(inputs))
-        return extract(module, head, inputs, **options)
+        return extract(fitted, inputs)
 
     y, y_val = split(pictures[1])
     expected = make_model(input_transform=None)
     expected.fit(arrays, y, validation_data=(arrays.copy(), y_val))
-    monkeypatch.setattr(cftlearn._networks, "extract_features", count)
+    monkeypatch.setattr(_stage_one, "features_of_inputs", count)
     model = make_model().fit(paths, y, validation_data=(again(paths), y_val))
     assert passes == [N_ROWS]
     assert_array_equal(model.coef_, expected.coef_)

@@ -165,7 +165,7 @@ def test_a_fit_on_features(photos, extracted, tmp_path, capsys):
     told = ["--where", "split=train", "--output", str(tmp_path / "m")]
     assert main(["fit", *labels, *told, "--solver", "proximal"]) == 0
     out = capsys.readouterr().out
-    assert out.endswith(f"cftlearn predict {tmp_path / 'm'} FEATURES\n")
+    assert out.endswith(f"cftlearn predict {tmp_path / 'm'} {extracted}\n")
     model = load_model(tmp_path / "m")
     argv = ["predict", str(tmp_path / "m"), str(extracted), "--format", "csv"]
     assert main(argv) == 0

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import cftlearn.fine_tuning
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble, _stage_one
 from cftlearn.displays import CategoryScoreDisplay, FitnessCurveDisplay
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.metrics import (
@@ -301,13 +301,13 @@ def test_a_network_computes_features_once(
         network_factory(), max_epochs=2, batch_size=1, random_state=0
     ).fit(Z, y)
     rows = []
-    extract = CFTClassifier._features
+    extract = _stage_one.features_of_inputs
 
-    def counted(self, inputs):
+    def counted(fitted, inputs):
         rows.append(len(inputs))
-        return extract(self, inputs)
+        return extract(fitted, inputs)
 
-    monkeypatch.setattr(CFTClassifier, "_features", counted)
+    monkeypatch.setattr(_stage_one, "features_of_inputs", counted)
     display = CategoryScoreDisplay.from_estimator(model, Z, y_full, metric="roc_auc")
     assert rows == [32, 32, 32, 24]  # each row once, 32 batches of one row at a time
     logits = model.decision_function(Z)
