@@ -1,9 +1,12 @@
 """What the recipes share: backbones, both protocols, and the report."""
 
 import argparse
+import os
+import platform
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +166,8 @@ class Recipe:
         """Run every seed by both protocols, and print what came out."""
         # How many categories are scored is printed, and the reports hold the rest.
         warnings.simplefilter("ignore", UndefinedCategoryWarning)
+        if self._read_paths is None:
+            self._print_setting()
         if self._read_paths is not paths:  # features are extracted once
             self._X, self._read_paths = self.read(paths), paths
         X = self._X
@@ -174,6 +179,17 @@ class Recipe:
                 runs.append((problem, logits))
             print(f"\n{protocol}")
             self._report(runs)
+
+    def _print_setting(self) -> None:
+        """Say what ran, and where."""
+        packages = ("cftlearn", "numpy", "scikit-learn", "torch", "deap")
+        named = ", ".join(f"{name} {version(name)}" for name in packages)
+        print(
+            f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}; "
+            f"python {platform.python_version()}, {named}"
+        )
+        told = vars(self.arguments).items()
+        print(", ".join(f"{name} {value}" for name, value in told))
 
     def _logits(
         self, X: Any, problem: Problem, seed: int, protocol: str
