@@ -14,8 +14,10 @@ _GENERATED = {  # address of the documentation, and of one name's page below it
         "https://scikit-learn.org/stable/",
         "modules/generated/{name}.html#{name}",
         (
+            "class sklearn.calibration.CalibratedClassifierCV",
             "class sklearn.linear_model.LogisticRegression",
             "class sklearn.model_selection.GridSearchCV",
+            "class sklearn.model_selection.TunedThresholdClassifierCV",
             "class sklearn.pipeline.Pipeline",
             "class sklearn.frozen.FrozenEstimator",
             "exception sklearn.exceptions.NotFittedError",

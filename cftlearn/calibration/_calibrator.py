@@ -83,7 +83,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    CFTClassifier : Its ``calibration`` fits one to labels held out of the refits.
+    cftlearn.CFTClassifier : Its ``calibration`` fits one to labels held out of the refits.
     tune_thresholds : Decisions of every category.
     sklearn.calibration.CalibratedClassifierCV : For one target, all known.
 
