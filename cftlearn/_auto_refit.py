@@ -381,9 +381,10 @@ def _score(
 
 def _reason(proposal: Proposal, verdict: Verdict, n_pooled: int) -> str:
     judged = proposal.labels[0] or proposal.labels[1]
-    own = f"{verdict.gain:+.3f}, " if judged else ""
+    own = f"{verdict.gain:+.3f} here, " if judged else ""
+    verb = "would weigh only" if verdict.trained >= _MAJORITY else "weigh"
     return (
-        f"refits weigh {1 - verdict.trained:.2f}; held-out AUC {own}"
+        f"refits {verb} {1 - verdict.trained:.2f}; held-out AUC {own}"
         f"{verdict.pooled_gain:+.3f} over {n_pooled} categories"
     )
 

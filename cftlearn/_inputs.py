@@ -397,9 +397,9 @@ def _check_files(paths: Sequence[str], name: str) -> None:
     first = paths[missing[0]]
     where = "" if Path(first).is_absolute() else f", seen from {Path.cwd()}"
     raise ImageFileError(
-        f"`{name}` must hold paths of files; {len(missing)} of {len(paths)} are none, "
-        f"the first is row {missing[0]} ({first!r}){where}. Check the folder, or leave "
-        "these rows out."
+        f"`{name}` must hold paths of files; {len(missing)} of {len(paths)} do not "
+        f"exist, the first is row {missing[0]} ({first!r}){where}. Check the folder, "
+        "or leave these rows out."
     )
 
 

@@ -256,6 +256,8 @@ def _check_per_channel(name: str, value: float | tuple[float, ...], mode: Mode) 
     values = value if isinstance(value, tuple) else (value,) * _CHANNELS[mode]
     if len(values) != _CHANNELS[mode] or not all(map(_is_number, values)):
         rule = f"a number, or a tuple of {_CHANNELS[mode]} for mode={mode!r}"
+        if mode == "L":
+            rule += " (the default is that of colours; mean=0.5, std=0.25 will do)"
         _refuse(name, rule, value)
 
 

@@ -394,7 +394,7 @@ def test_a_loss_that_is_not_finite_names_the_image(make_model, paths, pictures):
     ("X", "error", "message"),
     [
         ([], ValueError, "`X` must hold at least one row; got none"),
-        (["a.png"] * 60, ImageFileError, "60 of 60 are none"),
+        (["a.png"] * 60, ImageFileError, "60 of 60 do not exist"),
         (None, (TypeError, ValueError), "X"),
         ("no folder", ImageFileError, "which is not there"),
     ],

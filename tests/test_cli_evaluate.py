@@ -51,7 +51,8 @@ def test_it_scores_as_scikit_learn(photos, scores, told, tmp_path, capsys):
     assert evaluate("--scores", scores, *told, "--output", output) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    head, titles, *lines = out.splitlines()
+    head, titles, *lines, note = out.splitlines()
+    assert note == "with under 10 cases of a class no interval is a bound"
     assert head == "20 rows; 95 % intervals from 20 resamples of rows"
     assert titles.split() == ["category", "cases", "+/-", "AUC", "AP"]
     assert [line.split()[0] for line in lines] == ["red", "green", "blue", "mean"]

@@ -378,13 +378,13 @@ def test_missing_files_are_told_at_once(folder, monkeypatch):
     monkeypatch.chdir(folder)
     X = ["b/0.bmp", "b/9.png", "b"]
     message = (
-        r"2 of 3 are none, the first is row 1 \('b/9\.png'\), seen from "
+        r"2 of 3 do not exist, the first is row 1 \('b/9\.png'\), seen from "
         rf"{folder}\. Check"
     )
     with pytest.raises(ImageFileError, match=message):
         read_inputs(X, Pixels())
     assert len(read_inputs(X, Pixels(), check_files=False)) == 3
-    with pytest.raises(ImageFileError, match=r"1 of 1 are none"):
+    with pytest.raises(ImageFileError, match=r"1 of 1 do not exist"):
         read_inputs(["a text, not a path " * 20], Pixels())
 
 

@@ -83,7 +83,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    cftlearn.CFTClassifier : Its ``calibration`` fits one to labels held out of the refits.
+    cftlearn.CFTClassifier : Its ``calibration`` fits one to held-out labels.
     tune_thresholds : Decisions of every category.
     sklearn.calibration.CalibratedClassifierCV : For one target, all known.
 

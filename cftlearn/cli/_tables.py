@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from cftlearn.cli._labels import Labelled
 from cftlearn.labels import label_summary
 
 _LEAST_BESIDE = 24  # columns that a text needs to stand beside a table
+_MOST_NAMES = 8  # in a line
+_FEW_CASES = 10
 
 
 def on_one_line(name: object) -> str:
@@ -31,10 +33,19 @@ def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
         f"{len(fitted)} rows, {len(counts)} categories; {share:.1%} of the labels are "
         f"known: {positives} positives and {negatives} negatives"
     )
+    print(f"categories: {_listed(fitted.y.categories)}")
+    if fitted.table.info:
+        print(f"other columns: {_listed(fitted.table.info)}")
     if held_out is None:
         print("some known labels of these rows are held out to choose refits")
     else:
         print(f"{len(held_out)} other rows choose refits")
+
+
+def _listed(names: Iterable[object]) -> str:
+    shown = [on_one_line(name) for name in names]
+    more = f", ... ({len(shown)} in all)" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more
 
 
 def print_report(report: Sequence[Mapping[str, Any]]) -> None:
@@ -95,6 +106,9 @@ def print_intervals(
         cells = (_interval(records[j]) for records in intervals.values())
         shown_cells = "".join(f"  {cell:<22}" for cell in cells).rstrip()
         print(f"{name:<{width}} {cases:>15}{shown_cells}")
+    fewest = [min(line["n_positive"], line["n_negative"]) for line in first[:-1]]
+    if any(0 < number < _FEW_CASES for number in fewest):
+        print(f"with under {_FEW_CASES} cases of a class no interval is a bound")
 
 
 def _interval(line: Mapping[str, Any]) -> str:

@@ -17,8 +17,9 @@ _CROSS_VAL_PREDICT_HINT = (
 )
 _UNCERTAIN_HINT = (
     "CheXpert's tables write -1.0 for uncertain, other sets write -1 for unknown: "
-    "choose with cftlearn.labels.resolve_labels(y, uncertain=...), or pass an "
-    "integer array, np.asarray(y, dtype=int), in which -1 is unknown."
+    "choose with cftlearn.labels.resolve_labels(y, uncertain=...), or, "
+    "if no cell is missing, pass an integer array, np.asarray(y, dtype=int), in which "
+    "-1 is unknown."
 )
 _MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 _GENERIC_HINT = (

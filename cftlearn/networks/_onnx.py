@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -182,11 +183,19 @@ def _exported(
         raise ValueError(
             "`model` must have a network that torch.onnx can export for any number of "
             f"rows, from inputs of shape {tuple(inputs.shape)} and type {inputs.dtype} "
-            f"(see `example`); {str(error).strip().splitlines()[0]}"
+            f"(see `example`); {_innermost(error)}"
         ) from error
     if program is None:
         raise ValueError("`model` could not be exported: torch.onnx gave no program.")
     return program
+
+
+def _innermost(error: BaseException) -> str:
+    """Give the first line of the error that the others were raised from, in black."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _compare(file: Path, network: nn.Module, inputs: Tensor) -> None:
