@@ -10,12 +10,14 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 
 __all__ = [
     "BaseComposition",
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_feature_names_in",
     "import_optional",
     "validate_params",
 ]

@@ -209,8 +209,9 @@ def _forward(module: nn.Module, batch: Tensor, device: str) -> Any:
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
             f"`module` must accept the rows of `X`; it failed on a batch of shape "
-            f"{tuple(batch.shape)} and type {batch.dtype}: {_first_line(error)} Check "
-            "shape and type of `X`: channels first, and X.astype('float32') / 255 for "
+            f"{tuple(batch.shape)} and type {batch.dtype}: "
+            f"{_first_line(error).rstrip('.')}. Check shape and type of `X`: channels "
+            "first (one of them for a grey image), and X.astype('float32') / 255 for "
             "images of bytes."
         ) from error
 

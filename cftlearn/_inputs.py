@@ -379,10 +379,10 @@ def _wrap_images(
             )
     if transform is None:
         raise ValueError(
-            f"`{names['name']}` holds images, which need a `{names['transform_name']}` "
-            "that makes the network's input of one; got None. Pass the transform that "
-            "the network was trained with, or cftlearn.images.ImageTransform(224) for "
-            "colours in ImageNet's scale."
+            f"`{names['name']}` holds images, which need the parameter "
+            f"`{names['transform_name']}` that makes the network's input of one; got "
+            "None. Pass the transform that the network was trained with, or "
+            "cftlearn.images.ImageTransform(224) for colours in ImageNet's scale."
         )
     if kind == "image":
         return Inputs(items, transform, **names)

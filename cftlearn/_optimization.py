@@ -168,7 +168,7 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is not one finite factor above 0 per category.
     """
     if pos_weight is None:
@@ -182,7 +182,13 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
         both = (positives > 0) & (negatives > 0)
         bounded = np.clip(ratio, 1.0 / _LARGEST_WEIGHT, _LARGEST_WEIGHT)
         return torch.from_numpy(np.where(both, bounded, 1.0)).float()
-    weights = np.asarray(pos_weight, dtype=np.float64)
+    try:
+        weights = np.asarray(pos_weight, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "`pos_weight` must be 'balanced' or one number per category; got "
+            f"{pos_weight!r}."
+        ) from None
     n_categories = targets.shape[1]
     if weights.shape != (n_categories,):
         raise ValueError(

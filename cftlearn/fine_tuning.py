@@ -24,7 +24,7 @@ from cftlearn._category_features import (
 )
 from cftlearn._category_refit import refit_category
 from cftlearn._checkpoint import checkpoint_places
-from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
 from cftlearn._held_out_scores import HeldOutScores
 from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
@@ -376,17 +376,8 @@ them, default="auto"
             If ``input_features`` do not match those of ``fit``.
         """
         check_is_fitted(self)
-        if input_features is not None:
-            seen = getattr(self, "feature_names_in_", None)
-            given = np.asarray(input_features, dtype=object)
-            if seen is not None and not np.array_equal(given, seen):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(given) != self.n_features_in_:
-                raise ValueError(
-                    "input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(given)}"
-                )
-        return self.categories_.copy()
+        check_feature_names_in(self, input_features, generate_names=False)
+        return self.categories_.astype(object)
 
     def _split(
         self,

@@ -227,6 +227,7 @@ class Danger:
     ("content", "message"),
     [
         pytest.param(b"no archive", "must be a state dict", id="text"),
+        pytest.param(b"hello", "must be a state dict", id="short text"),
         pytest.param(b"", "must be a state dict", id="empty"),
         pytest.param(Danger(), "of tensors alone.*If you trust", id="code"),
         pytest.param({"hyperparameters": {"lr": 1.0}}, "holds a dict", id="no tensor"),

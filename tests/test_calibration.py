@@ -620,3 +620,11 @@ def test_a_network_is_calibrated(rng):
     with torch.inference_mode():
         logits = model.to_torch(calibrated=True)(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(expit(logits), model.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("prevalence", [{"a": 0.2}, ["low", "high", "low"]])
+def test_prevalence_that_is_no_number(prevalence, rng):
+    y = np.tile([[1.0, 0, 1], [0, 1, 0]], (10, 1))
+    calibrator = CategoryCalibrator(prevalence=prevalence)
+    with pytest.raises((TypeError, ValueError), match=r"`prevalence`|'prevalence'"):
+        calibrator.fit(rng.standard_normal(y.shape), y)

@@ -244,3 +244,8 @@ def test_the_real_training_table_has_its_counts():
     assert {name: counts[name] for name in PUBLISHED} == PUBLISHED
     per_label = (table.states.nbytes + table.info["study"].nbytes) / len(table)
     assert per_label < 100
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(TypeError, match="`path` must be a path; got int"):
+        load_chexpert(3)

@@ -143,7 +143,7 @@ def test_a_model_of_images_takes_arrays_of_the_networks_shape(
     model = make_model().fit(paths, pictures[1]).set_params(input_transform=None)
     assert_array_equal(model.predict(arrays), expected.predict(arrays))
     with pytest.raises(
-        ValueError, match="holds images, which need a `input_transform`"
+        ValueError, match="holds images, which need the parameter `input_transform`"
     ):
         model.predict(paths)
 
@@ -413,7 +413,7 @@ def test_lengths_must_agree(make_model, paths, folder, pictures):
 
 def test_a_transform_that_is_none(make_model, paths, pictures):
     with pytest.raises(
-        ValueError, match="holds images, which need a `input_transform`"
+        ValueError, match="holds images, which need the parameter `input_transform`"
     ):
         make_model(input_transform=None).fit(paths, pictures[1])
     with pytest.raises(

@@ -173,3 +173,10 @@ def test_what_is_no_fitted_classifier(tmp_path, fitted):
         export_onnx(CategoryWiseFineTuner(), tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="at least one row, rows first"):
         export_onnx(fitted, tmp_path / "model.onnx", example=np.empty((0, 1, 8, 8)))
+
+
+def test_a_folder_is_no_file(fitted, tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match="`path` must be a file; got the folder"
+    ):
+        export_onnx(fitted, tmp_path)

@@ -367,7 +367,9 @@ def test_names_of_parameters_reach_the_errors(folder):
 
 
 def test_images_need_a_transform(folder):
-    message = r"`X` holds images, which need a `transform`.*ImageTransform\(224\)"
+    message = (
+        r"`X` holds images, which need the parameter `transform`.*ImageTransform\(224\)"
+    )
     with pytest.raises(ValueError, match=message):
         read_inputs(folder)
     with pytest.raises(ValueError, match=message):

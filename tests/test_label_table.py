@@ -8,7 +8,7 @@ from scipy import sparse
 
 from cftlearn.datasets import LabelTable
 from cftlearn.datasets._label_table import as_objects
-from cftlearn.labels import LabelState, resolve_labels
+from cftlearn.labels import LabelState, check_partial_labels, resolve_labels
 
 STATES = np.array([[0, 1, 2], [3, 0, 1], [2, 2, 3], [0, 0, 0]], dtype=np.uint8)
 NAMES = as_objects(["cat", "dog", "Übergröße"])
@@ -106,6 +106,39 @@ def test_from_cells_equals_a_loop_over_cells(cells):
     counts = table.summary()
     for column in range(3):
         assert counts[column]["n_blank"] == (expected[:, column] == 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("cells", "error", "message"),
+    [
+        (([5], [0], [1]), ValueError, r"`rows` must lie in \[0, 2\); got 5 in cell 0"),
+        (([0], [-1], [1]), ValueError, r"`columns` must lie in \[0, 1\); got -1"),
+        (([0], [0], [7]), ValueError, r"`states` must lie in \[0, 4\); got 7"),
+        (([0, 1], [0], [1]), ValueError, "one entry per cell; got 2, 1, 1"),
+        (([0.5], [0], [1]), TypeError, "`rows` must be whole numbers"),
+        ((0, [0], [1]), TypeError, r"shape \(n_cells,\); got shape \(\)"),
+    ],
+)
+def test_cells_outside_the_table_are_refused(cells, error, message):
+    rows, columns, states = cells
+    with pytest.raises(error, match=message):
+        LabelTable.from_cells(
+            ["a", "b"], ["c"], rows=rows, columns=columns, states=states
+        )
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(4, 2\); got shape \(4, 3\)"):
+        LabelTable(PATHS, STATES, NAMES[:2], {})
+    with pytest.raises(ValueError, match="each category once; got 'a' more than once"):
+        LabelTable(PATHS, STATES, as_objects("aba"), {})
+    with pytest.raises(ValueError, match="got 2 in column 'patient' for 4 paths"):
+        LabelTable(PATHS, STATES, NAMES, {"patient": np.arange(2)})
+
+
+def test_a_table_is_no_y(table):
+    with pytest.raises(TypeError, match=r"got a LabelTable\. Pass table\.labels\(\)"):
+        check_partial_labels(table)
 
 
 def test_a_table_without_cells_is_blank():

@@ -784,3 +784,11 @@ def test_the_note_of_a_folder_is_plain_text(problem, module, tmp_path):
         "fit.json",
         "training.pt",
     ]
+
+
+def test_weights_of_positives_that_are_no_numbers():
+    targets = np.array([[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(
+        TypeError, match="`pos_weight` must be 'balanced' or one number"
+    ):
+        positive_weights(["a", "b"], targets)

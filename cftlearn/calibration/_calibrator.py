@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
 from cftlearn.base import PartialLabelMixin
 from cftlearn.calibration._maps import (
     IDENTITY,
@@ -227,16 +227,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             If ``input_features`` do not match those of ``fit``.
         """
         check_is_fitted(self)
-        if input_features is not None:
-            seen = getattr(self, "feature_names_in_", None)
-            given = np.asarray(input_features, dtype=object)
-            if seen is not None and not np.array_equal(given, seen):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            if len(given) != self.n_features_in_:
-                raise ValueError(
-                    "input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(given)}"
-                )
+        check_feature_names_in(self, input_features, generate_names=False)
         return self.categories_.astype(object)
 
     def _proba(self, logits: Floats) -> Floats:
@@ -257,7 +248,13 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
     def _check_prevalence(self, n_categories: int) -> Floats:
         """Read the prevalence of every category; NaN where it is not known."""
         given = np.nan if self.prevalence is None else self.prevalence
-        prevalence = np.asarray(given, dtype=np.float64)
+        try:
+            prevalence = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "`prevalence` must be one number, or one per category in the order of "
+                f"`y`; got {type(given).__name__} {given!r}."
+            ) from None
         if prevalence.shape not in ((), (n_categories,)):
             raise ValueError(
                 "`prevalence` must be one number or one per category, shape "

@@ -12,7 +12,7 @@ from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._cell_states import CellStates, encode_columns
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import PathText, existing_file
+from cftlearn.datasets._text_files import PathText, as_path, existing_file
 
 _CATEGORIES = (
     "No Finding",
@@ -127,7 +127,7 @@ def load_chexpert(
     >>> str(table.info["study"][0]), str(table.info["view"][0])
     ('patient00001/study1', 'frontal')
     """
-    table = read_delimited(_file_of(Path(path), split))
+    table = read_delimited(_file_of(as_path(path), split))
     places = _places_of(table)
     names = _wanted(categories, places, table)
     states = encode_columns(

@@ -93,10 +93,17 @@ class LabelTable:
         -------
         table : LabelTable
             The table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If cells are not whole numbers, not of equal number, lie outside the table,
+            or have a state that there is none of.
         """
         paths, names = as_objects(paths), as_objects(categories)
-        matrix = merge_cells((len(paths), len(names)), rows, columns, states)
-        return cls(paths, matrix, names, info or {})
+        shape = len(paths), len(names)
+        cells = _checked_cells(shape, rows, columns, states)
+        return cls(paths, merge_cells(shape, *cells), names, info or {})
 
     @classmethod
     def concatenate(cls, tables: Sequence["LabelTable"]) -> "LabelTable":
@@ -139,6 +146,27 @@ class LabelTable:
             names,
             {c: np.concatenate([part.info[c] for part in parts]) for c in shared},
         )
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        shape = len(self.paths), len(self.categories)
+        if tuple(self.states.shape) != shape:
+            raise ValueError(
+                "`states` must have a row per path and a column per category, shape "
+                f"{shape}; got shape {tuple(self.states.shape)}."
+            )
+        repeated = [name for name, n in Counter(self.categories).items() if n > 1]
+        if repeated:
+            raise ValueError(
+                f"`categories` must name each category once; got {repeated[0]!r} more "
+                "than once. Rename or merge them."
+            )
+        for name, column in self.info.items():
+            if len(column) != len(self):
+                raise ValueError(
+                    f"`info` must have a value per path; got {len(column)} in column "
+                    f"{name!r} for {len(self)} paths."
+                )
 
     def __len__(self) -> int:
         """Count the samples."""
@@ -308,6 +336,36 @@ class LabelTable:
         return counts
 
 
+def _checked_cells(
+    shape: tuple[int, int], rows: ArrayLike, columns: ArrayLike, states: ArrayLike
+) -> list[NDArray[np.integer[Any]]]:
+    """Refuse cells that are outside the table, or have a state there is none of."""
+    cells = []
+    limits = (("rows", rows, shape[0]), ("columns", columns, shape[1]))
+    for name, given, n in (*limits, ("states", states, len(LabelState))):
+        values = np.asarray(given)
+        if not values.size:
+            values = values.astype(np.intp)
+        if values.ndim != 1 or values.dtype.kind not in "iu":
+            raise TypeError(
+                f"`{name}` must be whole numbers of shape (n_cells,); got shape "
+                f"{values.shape} and type {values.dtype}."
+            )
+        wrong = np.flatnonzero((values < 0) | (values >= n))
+        if len(wrong):
+            raise ValueError(
+                f"`{name}` must lie in [0, {n}); got {values[wrong[0]]} in cell "
+                f"{wrong[0]} ({len(wrong)} such cells)."
+            )
+        cells.append(values)
+    if len({len(values) for values in cells}) > 1:
+        raise ValueError(
+            "`rows`, `columns` and `states` must have one entry per cell; got "
+            f"{', '.join(str(len(values)) for values in cells)}."
+        )
+    return cells
+
+
 def merge_cells(
     shape: tuple[int, int], rows: ArrayLike, columns: ArrayLike, states: ArrayLike
 ) -> sparse.csc_array:
@@ -320,7 +378,7 @@ def merge_cells(
     shape : tuple of int
         Numbers of samples and categories.
     rows, columns, states : array-like of shape (n_cells,), int
-        As :meth:`LabelTable.from_cells` takes them.
+        Cells inside the shape, of states that there are: not checked here.
 
     Returns
     -------

@@ -38,12 +38,14 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
 
     Raises
     ------
+    TypeError
+        If it is no path.
     FileNotFoundError
         If there is nothing of this name.
     IsADirectoryError
         If it is a folder.
     """
-    file = Path(path)
+    file = as_path(path, parameter)
     if file.is_dir():
         raise IsADirectoryError(
             f"`{parameter}` must be a file; got the folder '{file}'. "
@@ -56,6 +58,22 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
             "the data set's own site."
         )
     return file
+
+
+def as_path(path: PathText, parameter: str = "path") -> Path:
+    """Refuse what is no path.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(
+            f"`{parameter}` must be a path; got {type(path).__name__}. A table in "
+            "memory goes through cftlearn.labels.resolve_labels."
+        )
+    return Path(path)
 
 
 def _what_is_in(folder: Path) -> str:

@@ -251,6 +251,11 @@ def _refuse_containers(y: object, name: str) -> None:
             "scikit-learn drops silently. Pass "
             f"{name}.astype(float).filled(np.nan): masked cells become unknown."
         )
+    if hasattr(y, "states") and callable(getattr(y, "labels", None)):
+        raise TypeError(
+            f"`{name}` must be an array or frame of labels; got a {type(y).__name__}. "
+            "Pass table.labels(), which takes the policies for uncertain and blank."
+        )
 
 
 def _as_array(y: Any, name: str) -> NDArray[Any]:

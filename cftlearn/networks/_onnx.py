@@ -82,6 +82,8 @@ def export_onnx(
         If onnx or onnxscript is not installed.
     TypeError
         If ``model`` has no ``to_torch``.
+    IsADirectoryError
+        If ``path`` is a folder.
     ValueError
         If the network cannot be exported, ``example`` does not fit it, or
         probabilities are wanted of a model whose calibration is isotonic.
@@ -107,6 +109,12 @@ def export_onnx(
             f"{type(model).__name__}. Export the classifier of a Pipeline alone."
         )
     check_is_fitted(model)
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(
+            f"`path` must be a file; got the folder '{target}'. Name a file in it: "
+            f"'{target / 'model.onnx'}'."
+        )
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
     network = model.to_torch(calibrated=sigmoid).cpu().eval()
@@ -122,7 +130,6 @@ def export_onnx(
             "cftlearn": version("cftlearn"),
         }
     )
-    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
         staged = Path(folder) / target.name

@@ -116,7 +116,15 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
+    except (
+        EOFError,
+        LookupError,  # torch's reader of pickles, on bytes that are none
+        OSError,
+        RuntimeError,
+        SafetensorError,
+        UnpicklingError,
+        ValueError,
+    ) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelFormatError(
             f"`weights` must be a state dict, of tensors alone; {file} cannot be read "
