@@ -61,6 +61,7 @@ def test_bad_rows_are_replaced(scheme, objective):
     assert np.nanmean(gains) > 0.1
     for line in tuner.report_:
         assert line["weight"] > 0.5
+        assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}; ")
         assert line["solver"] == "proximal"
 
 
@@ -73,6 +74,7 @@ def test_rows_that_are_right_stay_as_they_are():
     np.testing.assert_array_equal(tuner.intercept_, rows["intercept_init"])
     for line in tuner.report_:
         assert line["weight"] == line["n_iter"] == 0
+        assert line["reason"].startswith("refits would weigh only 0.")
         assert line["score_after"] == line["score_before"]
 
 

@@ -1,6 +1,8 @@
 """``cftlearn fit`` and ``refit``: from files to a saved model."""
 
+import contextlib
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -350,3 +352,14 @@ def test_refit_of_a_damaged_model(photos, tmp_path, capsys):
     (tmp_path / "model.json").write_text("{}")
     argv = ["refit", "--labels", str(photos / "labels.csv"), "--network", str(tmp_path)]
     assert "is damaged" in error_of([*argv, "--output", str(tmp_path / "m")], capsys)
+
+
+def test_categories_and_other_columns_are_named(photos, photo_arguments, tmp_path):
+    """So that a label column taken for something else is seen before training."""
+    printed = io.StringIO()
+    told = ["--max-epochs", "1", "--output", str(tmp_path / "m")]
+    with contextlib.redirect_stdout(printed):
+        assert main(["fit", *photo_arguments, *told]) == 0
+    lines = printed.getvalue().splitlines()
+    assert "categories: red, green, blue" in lines
+    assert "other columns: split, person" in lines

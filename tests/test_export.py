@@ -149,6 +149,14 @@ def test_a_network_for_a_fixed_number_of_rows_is_refused(problem, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_operation_without_a_counterpart_is_named(problem, tmp_path):
+    network = nn.Sequential(nn.AdaptiveMaxPool2d((1, 3)), nn.Flatten(), nn.Linear(3, 3))
+    model = CFTClassifier(network, max_epochs=1, random_state=0).fit(*problem)
+    with pytest.raises(ValueError, match="adaptive_max_pool2d") as caught:
+        export_onnx(model, tmp_path / "model.onnx")
+    assert "\x1b" not in str(caught.value)
+
+
 def test_a_file_that_computes_something_else_is_not_written(
     fitted, exported, tmp_path, monkeypatch
 ):
