@@ -10,8 +10,8 @@ from _peers import MLCPL_GA, mlcpl_metric
 from torch import Tensor, nn
 
 from cftlearn.solvers import GeneticSolver
-from cftlearn.solvers._genetic_lockstep import Categories, LockstepEvolution
-from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots
+from cftlearn.solvers._genetic._batched import Categories, LockstepEvolution
+from cftlearn.solvers._genetic._padded_rows import PaddedRows, RowsInSlots
 from cftlearn.solvers._row_space import RowSpace
 
 _SHARE_TO_RANK = 0.25  # of the device's memory

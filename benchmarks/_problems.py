@@ -19,17 +19,17 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from cftlearn._heads import head_rows
-from cftlearn._initial_rows import logistic_rows
-from cftlearn._inputs import read_inputs
-from cftlearn._networks import extract_features
+from cftlearn._inputs._inputs import read_inputs
 from cftlearn._seeding import category_seeds
-from cftlearn._stage_one import prepare_network
-from cftlearn._training_plan import TrainingPlan, make_loss
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels
+from cftlearn.feature_extraction._in_memory import extract_features
+from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.labels import check_partial_labels, hide_labels
-from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
+from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.networks._heads import head_rows
+from cftlearn.training._plan import TrainingPlan, make_loss
+from cftlearn.training._stage_one import prepare_network
 
 Floats = NDArray[np.floating[Any]]
 

@@ -29,9 +29,10 @@ from _machine import describe_machine
 from _problems import DATA_FOLDER, TRUNKS, AbsentDataError, Problem, make_problem
 from threadpoolctl import threadpool_limits
 
-from cftlearn import CategoryWiseFineTuner, _auto_refit
+from cftlearn import CategoryWiseFineTuner
 from cftlearn.base import CategoryProblem, KnownRows
 from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.fine_tuning import _auto
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver, ProximalSolver
@@ -59,7 +60,9 @@ def patched(**values: Any) -> Fit:
     def fit(problem: Problem, seed: int) -> Any:
         with ExitStack() as stack:
             for name, value in values.items():
-                stack.enter_context(patch(f"cftlearn._evidence.{name}", value))
+                stack.enter_context(
+                    patch(f"cftlearn.fine_tuning._evidence.{name}", value)
+                )
             return tune(problem, seed)
 
     return fit
@@ -70,7 +73,7 @@ def with_candidates(**settings: Any) -> Fit:
 
     def fit(problem: Problem, seed: int) -> Any:
         solver = functools.partial(ProximalSolver, **settings)
-        with patch("cftlearn._auto_refit.ProximalSolver", solver):
+        with patch("cftlearn.fine_tuning._auto.ProximalSolver", solver):
             return tune(problem, seed)
 
     return fit
@@ -92,7 +95,7 @@ def evolved(problem: Problem, seed: int) -> Any:
 
     Its fitness is out of fold: the AP of held-out labels by fits that left them out.
     """
-    average = _auto_refit._average
+    average = _auto._average
 
     def evolve(data: Any, proposal: Any, weights: Any, trained: float) -> Any:
         y = data.y_val[~np.isnan(data.y_val)] == 1.0
@@ -115,7 +118,7 @@ def evolved(problem: Problem, seed: int) -> Any:
             weights, trained = mixed[:-1], mixed[-1]
         return average(data, proposal, weights, trained)
 
-    with patch("cftlearn._auto_refit._average", evolve):
+    with patch("cftlearn.fine_tuning._auto._average", evolve):
         return tune(problem, seed)
 
 

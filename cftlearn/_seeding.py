@@ -1,6 +1,8 @@
-"""Seeds of single categories, which depend on the category's name, not its place."""
+"""Seeds: one per category by its name, and torch's own for a while."""
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,3 +25,14 @@ def category_seeds(base_seed: int, categories: NDArray[Any]) -> NDArray[np.int64
         ],
         dtype=np.int64,
     )
+
+
+@contextmanager
+def seeded_torch(seed: int) -> Iterator[None]:
+    """Seed torch's global generators, and restore them afterwards."""
+    import torch
+
+    devices = range(torch.cuda.device_count()) or None  # named, or torch warns
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield

@@ -12,18 +12,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
-from cftlearn._initial_rows import logistic_rows
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn._stage_two import prepare_fine_tuner
-from cftlearn._thresholds import check_threshold
 from cftlearn.base import PartialLabelMixin
 from cftlearn.calibration import CategoryCalibrator, _held_out
+from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.fine_tuning._initial_coef import logistic_rows
+from cftlearn.fine_tuning._stage_two_tmp import prepare_fine_tuner
+from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.metrics._objectives import make_objective
-from cftlearn.model_selection._hold_out import hold_out_labels, stage_one_targets
 from cftlearn.training import NetworkTrainer
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            from cftlearn._stage_one import fit_network
+            from cftlearn.training._stage_one import fit_network
 
             unseen = inputs_val, held_out, objective
             made = fit_network(self, inputs, targets, unseen, int(network_seed))
@@ -456,7 +456,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         check_is_fitted(self)
         from torch import nn
 
-        from cftlearn._heads import with_rows
+        from cftlearn.networks._heads import with_rows
 
         network, head = self.module_, self.head_
         if network is None:
@@ -469,7 +469,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if (self.module if reset else self._input_shape) is None:
             self._input_shape = None
             return self._read_matrix(X, "X", reset=reset)
-        from cftlearn._stage_one import read_network_inputs
+        from cftlearn._inputs._checking import read_network_inputs
 
         shape = None if reset else self._input_shape
         inputs = read_network_inputs(self, X, self.input_transform, shape)
@@ -481,12 +481,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         inputs = self._read_inputs(X)
         if self.module_ is None:
             return iter([inputs])
-        from cftlearn._stage_one import feature_parts
+        from cftlearn.training._stage_one import feature_parts
 
         return feature_parts(self, inputs)
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
-        from cftlearn._stage_one import features_of_inputs
+        from cftlearn.training._stage_one import features_of_inputs
 
         return features_of_inputs(self, inputs)
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from cftlearn._inputs import read_inputs
-from cftlearn._processes import processes_of
-from cftlearn._training import train_network
-from cftlearn._training_plan import HeldOut, TrainingPlan, make_loss
+from cftlearn._inputs._inputs import read_inputs
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
+from cftlearn.training._distributed import processes_of
+from cftlearn.training._loop import train_network
+from cftlearn.training._plan import HeldOut, TrainingPlan, make_loss
 
 N_ROWS, N_INPUTS, N_CATEGORIES = 45, 6, 3
 
@@ -112,15 +112,15 @@ def bfloat16_of_ours(fabric, folder):
 
 def resumed(fabric, folder):
     """Stop after an epoch, as all processes of a killed job do, and go on."""
-    from cftlearn import _training
+    from cftlearn.training import _loop
 
     options = {"checkpoint": folder / "kept", "ema_decay": 0.9}
-    finished = _training._is_over
-    _training._is_over = lambda state, plan: len(state.history) == 1
+    finished = _loop._is_over
+    _loop._is_over = lambda state, plan: len(state.history) == 1
     try:
         first = train(fabric, *make_problem(), **options)
     finally:
-        _training._is_over = finished
+        _loop._is_over = finished
     return train(fabric, *make_problem(), **options) | {"first": first["history"]}
 
 
@@ -139,17 +139,17 @@ def noise_and_norms(fabric, folder):
 
 
 def noise_resumed(fabric, folder):
-    from cftlearn import _training
+    from cftlearn.training import _loop
 
-    finished = _training._is_over
+    finished = _loop._is_over
     noisy = {"augment": add_noise, "checkpoint": folder / "noisy"}
     layers = (nn.Dropout(0.5),)
     expected = train(fabric, *make_problem(), *layers, augment=add_noise)
-    _training._is_over = lambda state, plan: len(state.history) == 2
+    _loop._is_over = lambda state, plan: len(state.history) == 2
     try:
         train(fabric, *make_problem(), *layers, **noisy)
     finally:
-        _training._is_over = finished
+        _loop._is_over = finished
     made = train(fabric, *make_problem(), *layers, **noisy)
     same = all(
         torch.equal(made["network"][name], value)
@@ -245,15 +245,15 @@ def a_folder_that_only_one_sees(fabric, folder):
     rank = 0 if fabric is None else fabric.global_rank
     place = folder / "own"
     train(fabric, *make_problem(), checkpoint=place)
-    from cftlearn import _training
+    from cftlearn.training import _loop
 
-    load_state = _training.load_state
+    load_state = _loop.load_state
     if rank == 1:
-        _training.load_state = lambda place, state: None
+        _loop.load_state = lambda place, state: None
     try:
         return told(lambda: train(fabric, *make_problem(), checkpoint=place))
     finally:
-        _training.load_state = load_state
+        _loop.load_state = load_state
 
 
 LIKE_ONE = (

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import cftlearn.classifier
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, _stage_one
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.exceptions import (
     NonFiniteLossError,
     SeenLabelsWarning,
@@ -30,6 +30,7 @@ from cftlearn.exceptions import (
 )
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.solvers import GeneticSolver, GradientSolver
+from cftlearn.training import _stage_one
 
 NAMES = ["Edema", "Fracture", "Cyst"]
 

@@ -14,12 +14,12 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 from torch.utils.data import Dataset
 
-from cftlearn import CFTClassifier, _stage_one, load_model, save_model
+from cftlearn import CFTClassifier, load_model, save_model
 from cftlearn.exceptions import ImageFileError, NonFiniteLossError
 from cftlearn.images import ImageTransform
 from cftlearn.metrics import partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
-from cftlearn.training import NetworkTrainer
+from cftlearn.training import NetworkTrainer, _stage_one
 
 Image = pytest.importorskip("PIL.Image", reason="the images extra")
 

@@ -12,9 +12,9 @@ from cftlearn import (
     CFTEnsemble,
     TorchFeatureExtractor,
 )
-from cftlearn.base import CategorySolver
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
+from cftlearn.solvers._protocol import CategorySolver
 
 ESTIMATORS = [
     CategoryWiseFineTuner(),

@@ -8,9 +8,9 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._held_out_scores import HeldOutScores
 from cftlearn.calibration._calibrator import CategoryCalibrator
 from cftlearn.calibration._maps import KnownScores
+from cftlearn.labels._held_out_scores import HeldOutScores
 
 Floats = NDArray[np.float64]
 Calibration = str | CategoryCalibrator | None

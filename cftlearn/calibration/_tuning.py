@@ -14,7 +14,7 @@ from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._encoding import is_one_dimensional
-from cftlearn.metrics._partial import _check_columns, _read_pair
+from cftlearn.metrics._partial import check_columns, read_pair
 
 Floats = NDArray[np.float64]
 Metric = str | Callable[[NDArray[np.int64], NDArray[np.int64]], float]
@@ -293,11 +293,11 @@ def _read_columns(
     proba: Any = y_proba
     if not is_one_dimensional(y_true):
         labels = check_partial_labels(y_true, input_name="y_true")
-        _check_columns(y_true, y_proba, labels)
+        check_columns(y_true, y_proba, labels)
         proba = np.array(y_proba)
         if proba.shape == labels.values.shape and proba.dtype.kind == "f":
             proba[~labels.known & np.isnan(proba)] = 0.0  # never looked at
-    labels, scores = _read_pair(y_true, proba, "probability")
+    labels, scores = read_pair(y_true, proba, "probability")
     return labels.categories, [
         (values[known] == 1.0, own[known].astype(np.float64))
         for values, known, own in zip(

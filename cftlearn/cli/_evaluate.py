@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._files import open_whole
 from cftlearn.cli._features import find_rows
 from cftlearn.cli._labels import Labelled, read_known_categories
 from cftlearn.cli._predictor import Predictor, ReadingOptions
 from cftlearn.cli._settings import Settings, SettingsError
 from cftlearn.cli._tables import print_intervals
-from cftlearn.cli._whole_files import open_whole
 from cftlearn.ensemble import merge_views
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels

@@ -7,8 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cftlearn._heads import head_rows, last_linear
-from cftlearn._networks import copy_or_make
 from cftlearn.cli._features import FEATURES, sign, write_paths, write_rows
 from cftlearn.cli._image_paths import expand_paths
 from cftlearn.cli._networks import make_transform, read_network, saved_network
@@ -18,6 +16,8 @@ from cftlearn.exceptions import SkippedRowsWarning
 from cftlearn.feature_extraction import TorchFeatureExtractor
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
+from cftlearn.networks._heads import head_rows, last_linear
+from cftlearn.networks._making import copy_or_make
 
 
 def run_extract(

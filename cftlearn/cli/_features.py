@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._files import open_whole
 from cftlearn.cli._settings import SettingsError
-from cftlearn.cli._whole_files import open_whole
 
 FEATURES = "features.npy"
 _PATHS, _ROWS, _NOTE = "paths.csv", "rows.npz", "extraction.json"

@@ -18,7 +18,8 @@ from cftlearn.cli._tables import print_coverage, print_report
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.model_selection import partial_train_test_split
-from cftlearn.persistence import check_target, is_saved_model, save_model
+from cftlearn.persistence import save_model
+from cftlearn.persistence._folder import check_target, is_saved_model
 from cftlearn.training import NetworkTrainer
 
 _CLASSIFIERS_OWN = {  # parameters of the classifier that section [train] may set

@@ -5,7 +5,7 @@ from typing import Any
 
 from cftlearn.cli._tables import on_one_line, print_report
 from cftlearn.ensemble import CFTEnsemble
-from cftlearn.persistence import load_without_network
+from cftlearn.persistence._folder import load_without_network
 
 
 def run_info(folder: Path) -> None:

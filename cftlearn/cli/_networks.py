@@ -14,7 +14,8 @@ from cftlearn.cli._settings import (
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture, load_keras, load_network
 from cftlearn.networks._architecture import LIBRARIES
-from cftlearn.persistence import is_saved_model, load_model, load_without_network
+from cftlearn.persistence import load_model
+from cftlearn.persistence._folder import is_saved_model, load_without_network
 
 _KERAS = (".h5", ".hdf5", ".keras")
 

@@ -11,12 +11,12 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._files import open_whole
 from cftlearn.cli._features import is_extracted, read_extracted
 from cftlearn.cli._image_paths import expand_paths
 from cftlearn.cli._predictor import AT_ONCE, Predictor
 from cftlearn.cli._settings import SettingsError
 from cftlearn.cli._tables import on_one_line
-from cftlearn.cli._whole_files import open_whole
 from cftlearn.exceptions import ImageFileError
 from cftlearn.images import read_image
 

@@ -12,7 +12,7 @@ from scipy.special import expit
 from tqdm.auto import tqdm
 
 from cftlearn._devices import resolve_device
-from cftlearn._thresholds import check_threshold
+from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._features import ExtractedFeatures, read_extracted
 from cftlearn.cli._labels import Labelled
@@ -25,7 +25,8 @@ from cftlearn.cli._networks import (
 from cftlearn.cli._settings import DataSettings, NetworkSettings, SettingsError
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.persistence import load_model, load_without_network
+from cftlearn.persistence import load_model
+from cftlearn.persistence._folder import load_without_network
 
 AT_ONCE = 1024  # images between two writes
 

@@ -27,7 +27,7 @@ from cftlearn.metrics import (
     partial_average_precision_score,
     partial_roc_auc_score,
 )
-from cftlearn.metrics._partial import _read_pair
+from cftlearn.metrics._partial import read_pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -245,7 +245,7 @@ default=None
                 f"`metric` must be 'average_precision' or 'roc_auc'; got {metric!r}."
             )
         score, name = _METRICS[metric]
-        pairs = [_read_pair(y_true, given, "score") for given in (before, after)]
+        pairs = [read_pair(y_true, given, "score") for given in (before, after)]
         labels = pairs[0][0]
         values = np.full((2, len(labels.categories)), np.nan)
         values[0] = score(labels, pairs[0][1], average=None)

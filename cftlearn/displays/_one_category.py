@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cftlearn.displays._axes import read_names
 from cftlearn.labels import PartialLabels
-from cftlearn.metrics._partial import _read_pair
+from cftlearn.metrics._partial import read_pair
 
 
 class KnownCells(NamedTuple):
@@ -29,7 +29,7 @@ def read_probabilities(
     y_true: ArrayLike, y_proba: ArrayLike, categories: ArrayLike | None
 ) -> tuple[PartialLabels, NDArray[np.float64]]:
     """Read labels and probabilities, and the names of their columns."""
-    labels, proba = _read_pair(y_true, y_proba, "probability")
+    labels, proba = read_pair(y_true, y_proba, "probability")
     if categories is not None:
         names = read_names(categories)
         if len(names) != len(labels.categories):

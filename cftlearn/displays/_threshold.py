@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import precision_recall_curve
 
-from cftlearn._thresholds import check_threshold
+from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.displays._axes import (
     BLACK,
     BLUE,

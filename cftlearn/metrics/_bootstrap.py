@@ -11,15 +11,15 @@ from scipy.special import ndtr, ndtri
 from sklearn.utils import check_random_state
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
-from cftlearn._groups import number_groups
-from cftlearn._ranking._weighted import (
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels._groups import number_groups
+from cftlearn.metrics._partial import Scores, read_pair
+from cftlearn.metrics._ranking._weighted import (
     RankedRows,
     rank_rows,
     weighted_average_precision,
     weighted_roc_auc,
 )
-from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.metrics._partial import Scores, _read_pair
 
 Floats = NDArray[np.float64]
 Metric = Literal["roc_auc", "average_precision"]
@@ -282,7 +282,7 @@ def _prepare(
     y_true: ArrayLike, all_scores: list[ArrayLike], groups: ArrayLike | None
 ) -> _Evaluation:
     """Read labels and scores, and sort the known rows of every category."""
-    pairs = [_read_pair(y_true, scores, "score") for scores in all_scores]
+    pairs = [read_pair(y_true, scores, "score") for scores in all_scores]
     labels = pairs[0][0]
     y, known = labels.values == 1.0, labels.known
     n_positive = (y & known).sum(axis=0)

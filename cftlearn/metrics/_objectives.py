@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn._ranking import batch_average_precision, batch_roc_auc
+from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 
 ObjectiveLike = str | Callable[[NDArray, NDArray], float]
 

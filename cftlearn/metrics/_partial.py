@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn._ranking import batch_average_precision, batch_roc_auc
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._encoding import (
@@ -16,6 +15,7 @@ from cftlearn.labels._encoding import (
     is_one_dimensional,
     read_classes,
 )
+from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 
 Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
@@ -258,7 +258,7 @@ def _averaged(
     kind: Kind,
 ) -> float | NDArray[np.float64]:
     """Evaluate a metric per category, or pooled, and average as asked."""
-    labels, scores = _read_pair(y_true, y_other, kind)
+    labels, scores = read_pair(y_true, y_other, kind)
     y = labels.values == 1.0
     n_positive = (y & labels.known).sum(axis=0)
     n_negative = (~y & labels.known).sum(axis=0)
@@ -297,7 +297,7 @@ def _warn_undefined(
     )
 
 
-def _read_pair(
+def read_pair(
     y_true: ArrayLike, y_other: ArrayLike, kind: Kind
 ) -> tuple[PartialLabels, Scores]:
     if is_one_dimensional(y_true):
@@ -305,7 +305,7 @@ def _read_pair(
     else:
         labels = check_partial_labels(y_true, input_name="y_true")
         scores = _same_shape(y_other, labels.values.shape)
-        _check_columns(y_true, y_other, labels)
+        check_columns(y_true, y_other, labels)
     scores = _finite(scores)
     if kind == "probability":
         _check_proba(scores)
@@ -359,7 +359,7 @@ def _same_shape(y_other: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     )
 
 
-def _check_columns(y_true: object, y_other: object, labels: PartialLabels) -> None:
+def check_columns(y_true: object, y_other: object, labels: PartialLabels) -> None:
     if not (hasattr(y_true, "columns") and hasattr(y_other, "columns")):
         return
     names = [str(c) for c in y_other.columns]

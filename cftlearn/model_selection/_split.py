@@ -12,9 +12,9 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from cftlearn._dependencies import Interval, validate_params
-from cftlearn._groups import number_groups
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
+from cftlearn.labels._groups import number_groups
 from cftlearn.model_selection._balance import deal
 
 RandomStateLike = int | np.random.RandomState | None

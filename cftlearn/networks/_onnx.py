@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn._networks import to_tensor
+from cftlearn._inputs._loader import to_tensor
 from cftlearn.images import ImageTransform
 
 _INPUT = "input"
@@ -144,14 +144,14 @@ def _example(model: Any, example: ArrayLike | None) -> Tensor:
     """Give two rows or more: of a single one torch would make a constant."""
     if example is None:
         shape = _row_shape(model)
-        return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)), "cpu")
+        return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)))
     rows = np.asarray(example)
     if not len(rows.shape) or not len(rows):
         raise ValueError(
             "`example` must hold at least one row, rows first; got shape "
             f"{rows.shape}. Pass X[:2]."
         )
-    return to_tensor(np.resize(rows[:2], (2, *rows.shape[1:])), "cpu")
+    return to_tensor(np.resize(rows[:2], (2, *rows.shape[1:])))
 
 
 def _row_shape(model: Any) -> tuple[int, ...]:

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cftlearn._heads import last_linear, with_layer
 from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning
+from cftlearn.networks._heads import last_linear, with_layer
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, compile, Lightning

@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cftlearn.solvers._genetic import GeneticSolver
+    from cftlearn.solvers._genetic._solver import GeneticSolver
     from cftlearn.solvers._gradient import GradientSolver
     from cftlearn.solvers._proximal import ProximalSolver
 
 __all__ = ["GeneticSolver", "GradientSolver", "ProximalSolver"]
 
 _MODULES = {
-    "GeneticSolver": "cftlearn.solvers._genetic",
+    "GeneticSolver": "cftlearn.solvers._genetic._solver",
     "GradientSolver": "cftlearn.solvers._gradient",  # the one that needs torch
     "ProximalSolver": "cftlearn.solvers._proximal",
 }

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
-from cftlearn.base import CategoryProblem, CategorySolver, RowFit
 from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
 from cftlearn.solvers._row_space import RowSpace
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cftlearn._ranking import batch_roc_auc
-from cftlearn.solvers._lockstep import LEAD_PENALTY, Lockstep, PathProblem
+from cftlearn.metrics._ranking import batch_roc_auc
+from cftlearn.solvers._batched_lbfgs import LEAD_PENALTY, Lockstep, PathProblem
 
 Floats = NDArray[np.floating[Any]]
 

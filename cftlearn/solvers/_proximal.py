@@ -9,10 +9,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn._feature_spaces import FeatureSpace, SpaceName, make_coordinates
-from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, RowFit
-from cftlearn.solvers._lockstep import PathProblem
+from cftlearn._features._principal_axes import FeatureSpace, SpaceName, make_coordinates
+from cftlearn.solvers._batched_lbfgs import PathProblem
 from cftlearn.solvers._penalised_paths import PenalisedPath, fit_paths
+from cftlearn.solvers._protocol import (
+    CategoryProblem,
+    CategorySolver,
+    KnownRows,
+    RowFit,
+)
 
 Scaling = Literal["standard", "tempered", "decorrelated"]
 Toward = Literal["zero", "row"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from cftlearn.base import CategoryProblem, KnownRows
+from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Features: stored or in memory, per category, and their principal axes."""

@@ -1,0 +1,63 @@
+"""Check the inputs of a network as scikit-learn checks numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from cftlearn._inputs._inputs import Inputs, is_array_like, read_inputs
+
+
+def read_network_inputs(
+    estimator: BaseEstimator,
+    X: Any,
+    transform: Callable[[Any], Any] | None,
+    row_shape: tuple[int, ...] | None,
+) -> Inputs:
+    """Read the inputs of a network; numbers in memory are checked as scikit-learn does.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        What learns, or has, the number and names of features.
+    X : array-like, Tensor, paths, folder, images or Dataset
+        What a user gave.
+    transform : callable or None
+        Makes a row of the network's input of one item.
+    row_shape : tuple of int or None
+        Shape of a row in ``fit``, () where that was not known. None in ``fit``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is nothing of that, or does not fit the inputs of ``fit``.
+    """
+    reset = row_shape is None
+    if not is_array_like(X):
+        if reset:
+            _forget_features(estimator)
+        return read_inputs(X, transform, transform_name="input_transform")
+    first = X[0] if isinstance(X, (list, tuple)) and X else X
+    array = read_inputs(X).items if isinstance(first, Tensor) else X
+    shape = np.shape(array)
+    if shape[:1] == (0,):
+        raise ValueError("`X` must hold at least one row; got none.")
+    wanted = shape[1:] if reset or not row_shape else row_shape
+    if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
+        raise ValueError(
+            f"`X` must hold rows of shape {wanted} as in `fit`, rows first; got "
+            f"shape {shape}. Pass x[np.newaxis] for a single row x."
+        )
+    checked = validate_data(
+        estimator, array, dtype="numeric", allow_nd=True, reset=reset
+    )
+    return read_inputs(checked, transform, transform_name="input_transform")
+
+
+def _forget_features(estimator: BaseEstimator) -> None:
+    """Drop what an earlier fit on a matrix knew of its columns."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(estimator).pop(name, None)

@@ -1,0 +1,361 @@
+"""The members of an ensemble: read, fitted, held to one another, asked for scores."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn.calibration._held_out import folded_rows
+from cftlearn.ensemble._combination import (
+    Floats,
+    log_odds,
+    mean_log_odds,
+    member_weights,
+    weighted_mean,
+)
+
+Members = list[tuple[str, Any]]
+
+_HOW_TO_PASS = 'Pass CFTEnsemble([("first", model_1), ("second", model_2)]).'
+
+
+@validate_params(
+    {"transforms": ["array-like"], "combine": [StrOptions({"mean", "logit_mean"})]},
+    prefer_skip_nested_validation=True,
+)
+def augmented_scores(
+    model: Any,
+    X: Any,
+    transforms: Sequence[Callable[[Any], Any]],
+    *,
+    combine: Literal["mean", "logit_mean"] = "mean",
+) -> Floats:
+    """Average a model's probabilities over changed copies of its inputs.
+
+    This is test-time augmentation: an image and its mirror image show the same.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, with ``decision_function``, ``predict_proba`` or ``transform``, as
+        :class:`CFTEnsemble` takes it.
+    X : array-like of shape (n_samples, ...)
+        What the model takes.
+    transforms : sequence of callable
+        Each takes all of ``X`` and returns as many rows in the same order, such as
+        ``lambda X: X[..., ::-1]``; it must not change ``X`` in place. ``X`` as it is
+        counts as well.
+    combine : {"mean", "logit_mean"}, default="mean"
+        Average probabilities or log odds.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples, n_categories), float64
+        Probability of the positive class; one column for a 1-D target.
+
+    Raises
+    ------
+    TypeError
+        If a transform cannot be called, or the model gives no scores.
+    ValueError
+        If a transform changes the number of rows, or the model does not accept what
+        it returns.
+
+    Examples
+    --------
+    >>> from cftlearn import CFTClassifier
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> from cftlearn.ensemble import augmented_scores
+    >>> X, y, _ = make_partial_multilabel(random_state=0)
+    >>> model = CFTClassifier(random_state=0).fit(X, y)
+    >>> augmented_scores(model, X, [lambda X: X + 0.1, lambda X: X - 0.1]).shape
+    (500, 5)
+    """
+    logits = [member_logits(model, X, "`model`")]
+    for place, transform in enumerate(transforms):
+        if not callable(transform):
+            raise TypeError(
+                f"`transforms` must hold functions; got {type(transform).__name__} at "
+                f"place {place}."
+            )
+        logits.append(member_logits(model, transform(X), "`model`"))
+        if logits[-1].shape != logits[0].shape:
+            raise ValueError(
+                f"`transforms` must keep the {len(logits[0])} rows of `X`; the one at "
+                f"place {place} gave {len(logits[-1])}."
+            )
+    table = np.stack(logits)
+    shares = member_weights(None, len(table), table.shape[2])
+    average = mean_log_odds if combine == "mean" else weighted_mean
+    proba: Floats = expit(average(table, shares))
+    return proba
+
+
+def as_table(rows: Any) -> Any:
+    """Keep what has rows to take; turn what only converts to an array into one."""
+    has_rows = hasattr(rows, "shape") or hasattr(rows, "__getitem__")
+    if has_rows or rows is None:
+        return rows
+    array = np.asarray(rows)
+    if array.ndim == 0:
+        raise TypeError(
+            "`X` and `y` must be tables or other sequences of rows; got "
+            f"{type(rows).__name__}. Pass arrays, frames or lists."
+        )
+    return array
+
+
+def check_members(estimators: object) -> Members:
+    """Check names and members, and leave out those that are ``"drop"``.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator)
+        What the user passed.
+
+    Returns
+    -------
+    members : list of (str, estimator)
+        At least one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are anything else.
+    """
+    given: list[Any] = estimators if isinstance(estimators, list) else [estimators]
+    for one in given:
+        is_pair = isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str)
+        if not is_pair or not (one[1] == "drop" or hasattr(one[1], "fit")):
+            raise TypeError(
+                "`estimators` must be a list of (name, estimator); got "
+                f"{type(one).__name__} {one!r:.60} in it. {_HOW_TO_PASS}"
+            )
+    members: Members = [pair for pair in given if pair[1] != "drop"]
+    if not members:
+        raise ValueError(
+            f"`estimators` must hold at least one member; got none. {_HOW_TO_PASS}"
+        )
+    return members
+
+
+def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
+    """Fit a clone with a seed of its own, where the user has set none.
+
+    Parameters
+    ----------
+    member : estimator
+        Not fitted.
+    X, y : array-like
+        What it is fitted on.
+    seed : int
+        Of every ``random_state`` in it that is None.
+
+    Returns
+    -------
+    fitted : estimator
+        The clone.
+    """
+    fitted = clone(member)
+    params = fitted.get_params(deep=True)
+    unset = [
+        name
+        for name in sorted(params)
+        if name.split("__")[-1] == "random_state" and params[name] is None
+    ]
+    return fitted.set_params(**dict.fromkeys(unset, seed)).fit(X, y)
+
+
+def agreed_categories(
+    members: Members, categories: NDArray[Any], classes: NDArray[Any]
+) -> NDArray[Any]:
+    """Check that fitted members and labels mean the same categories.
+
+    Parameters
+    ----------
+    members : list of (str, estimator)
+        Fitted. Those that do not know their categories are trusted.
+    categories : ndarray of shape (n_categories,), object
+        Names of the labels; ``"0"``, ``"1"``, and so on where they have none.
+    classes : ndarray
+        Classes of the labels.
+
+    Returns
+    -------
+    categories : ndarray of shape (n_categories,), object
+        The names, those of a member where labels have none.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If a member is not fitted.
+    ValueError
+        If categories or classes differ.
+    """
+    nameless = [str(j) for j in range(len(categories))]
+    agreed, owner = list(categories), "`y`"
+    for name, member in members:
+        check_is_fitted(member)
+        last = member.steps[-1][1] if hasattr(member, "steps") else member
+        own = list(getattr(last, "categories_", nameless))
+        if classes.ndim == 1 and not np.array_equal(member.classes_, classes):
+            raise ValueError(
+                f"`y` must have the classes of member {name!r}, "
+                f"{np.asarray(member.classes_).tolist()}; got {classes.tolist()}."
+            )
+        if agreed == nameless and len(own) == len(agreed):
+            agreed, owner = own, f"member {name!r}"
+        if own not in (nameless, agreed):
+            raise ValueError(
+                f"Member {name!r} must have the categories of {owner} in the same "
+                f"order; got {own[:5]} for {agreed[:5]}. Reorder the columns of `y`, "
+                "or fit the member again."
+            )
+    return np.array(agreed, dtype=object)
+
+
+def member_logits(member: Any, X: Any, name: str) -> Floats:
+    """Score rows by whatever a fitted model offers.
+
+    Parameters
+    ----------
+    member : estimator
+        With ``decision_function``, whose values are taken for log odds; else, or where
+        its probabilities are calibrated, with ``predict_proba``, of any form that
+        scikit-learn gives; else with
+        ``transform`` to logits, as :class:`cftlearn.CategoryWiseFineTuner` has.
+    X : array-like
+        Rows.
+    name : str
+        What errors call the model.
+
+    Returns
+    -------
+    logits : ndarray of shape (n_samples, n_categories), float64
+        Finite. One column for a 1-D target.
+
+    Raises
+    ------
+    TypeError
+        If the model has none of the three.
+    ValueError
+        If its scores are not a table of finite numbers.
+    """
+    if hasattr(member, "decision_function") and not _is_calibrated(member):
+        logits = np.asarray(member.decision_function(X), dtype=np.float64)
+    elif hasattr(member, "predict_proba"):
+        logits = log_odds(_positive_proba(member, X))
+    elif hasattr(member, "transform"):
+        logits = np.asarray(member.transform(X), dtype=np.float64)
+    else:
+        raise TypeError(
+            f"{name} must have `decision_function`, `predict_proba` or `transform`; "
+            f"got {type(member).__name__}."
+        )
+    if logits.ndim == 1:
+        logits = logits[:, np.newaxis]
+    if logits.ndim != 2 or not np.isfinite(logits).all():
+        problem = f"shape {logits.shape}" if logits.ndim != 2 else "NaN or infinity"
+        raise ValueError(
+            f"{name} must give one finite score per row and category; got {problem}."
+        )
+    return logits
+
+
+def all_logits(members: dict[str, Any], X: Any, n_categories: int) -> Floats:
+    """Score rows by every member.
+
+    Parameters
+    ----------
+    members : dict of str to estimator
+        Fitted.
+    X : array-like
+        Rows.
+    n_categories : int
+        How many columns every member must give.
+
+    Returns
+    -------
+    logits : ndarray of shape (n_members, n_samples, n_categories), float64
+        Finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`member_logits`, and if shapes differ.
+    """
+    tables: list[Floats] = []
+    for name, member in members.items():
+        tables.append(member_logits(member, X, f"Member {name!r}"))
+        shape = len(tables[0]), n_categories
+        if tables[-1].shape != shape:
+            raise ValueError(
+                f"Member {name!r} must score {shape[0]} rows and {shape[1]} "
+                f"categories; got shape {tables[-1].shape}."
+            )
+    return np.stack(tables)
+
+
+def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
+    """Give the rows of members that are linear in the features of ``X``.
+
+    Parameters
+    ----------
+    members : dict of str to estimator
+        Fitted.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_members, n_categories, n_features)
+        Rows.
+    intercept : ndarray of shape (n_members, n_categories)
+        Their biases.
+
+    Raises
+    ------
+    ValueError
+        If a member is not linear, or its calibration is isotonic.
+    """
+    for name, member in members.items():
+        has_network = getattr(member, "module_", None) is not None
+        if not hasattr(member, "coef_") or has_network:
+            raise ValueError(
+                "Members must be linear in the features of `X` for one row per "
+                f"category; got {type(member).__name__} {name!r}. Fit "
+                "CategoryWiseFineTuner members on features that they share."
+            )
+    rows = [
+        folded_rows(
+            np.atleast_2d(member.coef_),
+            np.ravel(member.intercept_),
+            getattr(member, "calibrator_", None),
+        )
+        for member in members.values()
+    ]
+    return np.stack([row for row, _ in rows]), np.stack([bias for _, bias in rows])
+
+
+def _is_calibrated(member: Any) -> bool:
+    """Tell whether probabilities are calibrated, and log odds are not."""
+    last = member[-1] if hasattr(member, "steps") else member
+    return getattr(last, "calibrator_", None) is not None
+
+
+def _positive_proba(member: Any, X: Any) -> Floats:
+    """Read the positive class's probabilities, one column per category."""
+    proba = member.predict_proba(X)
+    if not isinstance(proba, list):
+        table = np.asarray(proba, dtype=np.float64)
+        is_binary = np.ndim(getattr(member, "classes_", [[]])[0]) == 0
+        return table[:, 1:] if is_binary and table.shape[1:] == (2,) else table
+    columns = []
+    for j, one in enumerate(proba):  # of a multi-output classifier
+        place = np.flatnonzero(np.asarray(member.classes_[j]) == 1)
+        absent = np.zeros(len(one))  # from all that it was fitted on
+        columns.append(np.asarray(one)[:, place[0]] if len(place) else absent)
+    return np.column_stack(columns)

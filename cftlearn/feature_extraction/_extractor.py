@@ -1,0 +1,280 @@
+"""Features of images, or of anything else, by a trained network."""
+
+import os
+import warnings
+from collections.abc import Callable
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cftlearn._dependencies import Interval, StrOptions
+from cftlearn.exceptions import SkippedRowsWarning
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cftlearn.feature_extraction._extraction import Extraction
+
+
+class TorchFeatureExtractor(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Compute what a trained network sees before its classification layer.
+
+    The features go to :class:`CategoryWiseFineTuner`, alone or as the next step of a
+    Pipeline. ``fit`` learns nothing: it tries one row. Rows are read a batch at a
+    time, so images need not fit in memory; features need 4 bytes each, ``n_samples x
+    n_features`` in all, or none of it with ``out``.
+
+    Parameters
+    ----------
+    module : torch.nn.Module or callable
+        The network, or a function or class that makes it, trained. It runs in
+        evaluation mode without gradients, and is left in the mode and on the device
+        where it was found.
+    layer : str, default=None
+        Dotted name of the layer whose output are the features (``"avgpool"``,
+        ``"features.12"``); it must give one vector per row, so pool and flatten maps
+        and sequences first. ``""`` takes the output of the network. None takes what
+        the network's last step, an ``nn.Linear``, sees; or the output of a network
+        where an ``nn.Identity`` is in its place, or that has no ``nn.Linear``.
+    input_transform : callable, default=None
+        Makes the network's input of one item: of an upright image in RGB where ``X``
+        holds paths, of a PIL image, of a row of an array, or of the first part of a
+        Dataset's item. Images need one, such as
+        :class:`cftlearn.images.ImageTransform`; it must be the one that the network
+        was trained with.
+    batch_size : int, default=64
+        Rows at a time.
+    device : str, default='auto'
+        Torch device of the network: ``"auto"`` takes a GPU where torch finds one, else
+        the CPU. Any other device must be there.
+    amp : bool, default=False
+        Compute in half precision where torch holds it safe: bfloat16, or float16 on
+        GPUs without it. Features lose digits and stay float32.
+    num_workers : int, default=0
+        Processes that read and transform rows, each two batches ahead; 0 reads between
+        batches. Features do not depend on it, unless a transform or Dataset keeps a
+        generator of its own.
+    out : str or path, default=None
+        A ``.npy`` file to write features to, for more than fit in memory; the result is
+        a memory map of it. A killed extraction goes on where it was when it is called
+        again, and one that has ended is read back, if layer, transform, weights and
+        inputs are the same: arrays are compared by their values, images by their
+        paths, a Dataset only by its class and length. Anything else there is refused,
+        so give every ``X`` its own file.
+    dtype : {"float32", "float16"}, default='float32'
+        How ``out`` stores them. Half precision takes half the room; the fine-tuner
+        reads it some rows at a time, and needs ``coef_init`` then.
+    on_error : {"raise", "skip"}, default='raise'
+        What to do with image files that cannot be read. ``"skip"`` leaves their rows
+        out, so there are fewer features than labels: take ``y[extractor.kept_]``.
+    verbose : int, default=0
+        Above 0, shows a progress bar where the output is a terminal.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        How many features there are.
+    n_features_in_ : int
+        Length of the second axis of ``X`` in ``fit``, where it is an array.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where ``X`` has string column names.
+    kept_ : ndarray of shape (n_kept,), int
+        With ``on_error="skip"``, rows of the last ``X`` that have features.
+    skipped_ : list of tuple (row, path, reason)
+        With ``on_error="skip"``, the others.
+
+    See Also
+    --------
+    CategoryWiseFineTuner : Refits every category on the features.
+    cftlearn.images.ImageTransform : Makes a network's input of an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from cftlearn import TorchFeatureExtractor
+    >>> network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    >>> TorchFeatureExtractor(network).fit_transform(np.ones((20, 6))).shape
+    (20, 8)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "module": [callable],
+        "layer": [str, None],
+        "input_transform": [callable, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "amp": ["boolean"],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
+        "out": [str, os.PathLike, None],
+        "dtype": [StrOptions({"float32", "float16"})],
+        "on_error": [StrOptions({"raise", "skip"})],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        module: "nn.Module | Callable[[], nn.Module]",
+        *,
+        layer: str | None = None,
+        input_transform: Callable[[Any], Any] | None = None,
+        batch_size: int = 64,
+        device: str = "auto",
+        amp: bool = False,
+        num_workers: int = 0,
+        out: str | os.PathLike[str] | None = None,
+        dtype: Literal["float32", "float16"] = "float32",
+        on_error: Literal["raise", "skip"] = "raise",
+        verbose: int = 0,
+    ) -> None:
+        self.module = module
+        self.layer = layer
+        self.input_transform = input_transform
+        self.batch_size = batch_size
+        self.device = device
+        self.amp = amp
+        self.num_workers = num_workers
+        self.out = out
+        self.dtype = dtype
+        self.on_error = on_error
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters, and try one row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
+            As in :meth:`transform`.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : TorchFeatureExtractor
+            The extractor.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is out of its range, or the network, the layer and the row do
+            not fit together.
+        ImageFileError
+            If an image file is missing, or the first one cannot be read.
+        """
+        self._validate_params()
+        job = self._start(X, reset=True)
+        self.n_features_out_ = job.n_features
+        return self
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Compute features; ``fit`` need not have been called.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
+            Numbers of shape (n_samples, ...), as array-like or tensor; a list, array or
+            Series of image paths; one folder, for all images below it in the order of
+            their names; a list of PIL images; anything on disk with ``shape``,
+            ``dtype`` and rows, such as an h5py dataset; or a map-style torch Dataset,
+            whose items are ``x`` or ``(x, ...)``.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_features), float32
+            Features; with ``out`` a memory map of type ``dtype``. Fewer rows with
+            ``on_error="skip"``, see ``kept_``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the inputs do not fit the network, a feature is NaN or infinite, or
+            ``out`` holds something else.
+        ImageFileError
+            If an image file cannot be read.
+        torch.OutOfMemoryError
+            If a batch does not fit on the device; lower ``batch_size``.
+
+        Warns
+        -----
+        SkippedRowsWarning
+            Once, with the number of rows that were left out.
+        """
+        self._validate_params()
+        job = self._start(X, reset=False)
+        Z = job.run() if self.out is None else job.run_into(Path(self.out))
+        if self.on_error == "skip":
+            self._note_skipped(job)
+        return Z
+
+    def __sklearn_tags__(self) -> Tags:
+        """Declare that nothing is learned, and features in single precision."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        check_is_fitted(self, "n_features_out_")
+        return self.n_features_out_
+
+    def _start(self, X: Any, *, reset: bool) -> "Extraction":
+        """Read network and inputs, and try one row."""
+        from torch import Tensor, nn
+
+        from cftlearn._devices import resolve_device
+        from cftlearn._inputs._inputs import is_array_like, read_inputs
+        from cftlearn.feature_extraction._extraction import Extraction, ExtractionPlan
+        from cftlearn.networks._making import copy_or_make
+
+        skips = self.on_error == "skip"
+        plan = ExtractionPlan(
+            layer=self.layer,
+            batch_size=self.batch_size,
+            device=resolve_device(self.device),
+            amp=self.amp,
+            num_workers=self.num_workers,
+            dtype=self.dtype,
+            skips=skips,
+            verbose=self.verbose,
+        )
+        if is_array_like(X) and not isinstance(X, Tensor):
+            X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
+        inputs = read_inputs(
+            X,
+            self.input_transform,
+            check_files=not skips,
+            transform_name="input_transform",
+        )
+        if isinstance(self.module, nn.Module):
+            return Extraction(self.module, inputs, plan)
+        return Extraction(copy_or_make(self.module, seed=0), inputs, plan)
+
+    def _note_skipped(self, job: "Extraction") -> None:
+        self.skipped_ = [tuple(row) for row in job.skipped]
+        left_out = np.array([row for row, *_ in self.skipped_], dtype=np.intp)
+        self.kept_ = np.setdiff1d(np.arange(len(job.inputs)), left_out)
+        if not self.skipped_:
+            return
+        row, _, reason = self.skipped_[0]
+        warnings.warn(
+            f"{len(self.skipped_)} of {len(job.inputs)} rows of `X` cannot be read and "
+            f"have no features; the first is row {row}: {reason} `skipped_` lists "
+            "them; take y[extractor.kept_] for the others.",
+            SkippedRowsWarning,
+            stacklevel=4,  # above the wrapper of set_output
+        )

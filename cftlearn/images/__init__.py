@@ -1,0 +1,6 @@
+"""Reading image files, and turning images into the input of a network."""
+
+from cftlearn.images._read import read_image
+from cftlearn.images._transform import ImageTransform
+
+__all__ = ["ImageTransform", "read_image"]

@@ -1,0 +1,46 @@
+"""Copy a network, or make one."""
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from cftlearn._seeding import seeded_torch
+
+
+def copy_or_make(module: Any, seed: int) -> nn.Module:
+    """Copy or make a network, so that the caller's own stays as it is.
+
+    Parameters
+    ----------
+    module : nn.Module or callable
+        A module, which is copied, or a class or function that makes one.
+    seed : int
+        Seed of torch's generator while a factory runs.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, or the factory makes no module.
+    """
+    if isinstance(module, nn.Module):
+        return copy.deepcopy(module)
+    if not callable(module):
+        raise TypeError(
+            "`module` must be a torch.nn.Module or a callable that makes one; got "
+            f"{type(module).__name__}."
+        )
+    with seeded_torch(seed):
+        try:
+            made = module()
+        except TypeError as error:
+            raise TypeError(
+                f"A callable `module` must make a network without arguments; {error}. "
+                "Bind them first: module=lambda: Network(...)."
+            ) from error
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            "A callable `module` must return a torch.nn.Module; got "
+            f"{type(made).__name__}."
+        )
+    return made

@@ -1,0 +1,334 @@
+"""Save fitted models without pickle: JSON, safetensors and a plain state dict."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from sklearn.utils.validation import check_is_fitted
+
+from cftlearn.classifier import CFTClassifier
+from cftlearn.ensemble import CFTEnsemble
+from cftlearn.exceptions import ModelFormatError
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.networks import Architecture
+from cftlearn.networks._architecture import LIBRARIES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+from cftlearn.persistence._estimators import Arrays, described, rebuilt
+
+Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
+
+_FORMAT = 1
+_DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
+_MEMBERS = "members"  # of an ensemble: a folder per member, by number
+
+
+def save_model(
+    model: Model, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Save a fitted model to a folder.
+
+    The folder holds ``model.json`` (parameters, categories, report),
+    ``arrays.safetensors`` (rows) and, for a classifier with a network,
+    ``network.pt`` (its state dict); members of an ensemble have such a folder each, in
+    ``members``. It is written beside its place and then moved there, so an interrupted
+    call leaves nothing half done. ``history_`` is not saved; neither is a ``module``,
+    unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's ``fabric``,
+    whose processes must not all save: do it where ``fabric.is_global_zero``.
+
+    Parameters
+    ----------
+    model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
+        A fitted model.
+    path : str or path-like
+        The folder.
+    overwrite : bool, default=False
+        Replace an earlier model there. A folder that holds anything else is never
+        replaced.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    FileExistsError
+        If the path exists and ``overwrite`` is False, or it is not a saved model.
+    TypeError
+        If ``model`` is of another class, or a parameter cannot be written as text: a
+        callable ``loss``, ``objective`` or ``input_transform`` (but not an
+        ``ImageTransform``), a solver of one's own, a ``RandomState``.
+
+    See Also
+    --------
+    load_model : Load it again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cftlearn import CFTClassifier, load_model, save_model
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> X, y, _ = make_partial_multilabel(random_state=0)
+    >>> model = CFTClassifier(random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     loaded = load_model(save_model(model, f"{folder}/model"))
+    >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
+    True
+    """
+    if type(model) not in (CFTClassifier, CategoryWiseFineTuner, CFTEnsemble):
+        raise TypeError(
+            "`model` must be a CFTClassifier, a CategoryWiseFineTuner or a "
+            f"CFTEnsemble of these; got {type(model).__name__}. Save the steps of a "
+            "Pipeline one by one."
+        )
+    check_is_fitted(model)
+    target = Path(path)
+    check_target(target, overwrite=overwrite)
+    arrays: Arrays = {}
+    document = {
+        "format": _FORMAT,
+        "cftlearn": version("cftlearn"),
+        "model": described(model, "", arrays),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
+        staged = Path(folder) / "model"
+        staged.mkdir()
+        text = json.dumps(document, indent=1, allow_nan=False)
+        (staged / _DOCUMENT).write_text(text, encoding="utf-8")
+        in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
+        save_file(in_order, staged / _ARRAYS)  # which ignores strides
+        if getattr(model, "module_", None) is not None:
+            import torch
+
+            torch.save(model.module_.state_dict(), staged / _NETWORK)
+        if isinstance(model, CFTEnsemble):
+            for number, member in enumerate(model.estimators_):
+                save_model(member, staged / _MEMBERS / str(number))
+        _move(staged, target, previous=Path(folder) / "previous")
+    return target
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    module: "nn.Module | Callable[[], nn.Module] | dict[str, Any] | None" = None,
+) -> Model:
+    """Load a model that :func:`save_model` saved.
+
+    Nothing in the folder is executed: no pickle is read, and of the architectures that
+    a folder names only those of torchvision and timm are made.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+    module : torch.nn.Module, callable or dict, default=None
+        For a classifier with a network: a module of the same architecture, or what
+        makes one. It is copied; its weights are replaced by the saved ones. None is
+        enough where an ``Architecture`` of torchvision or timm was saved. An ensemble
+        hands it to all members with a network, or a dict's to those it names.
+
+    Returns
+    -------
+    model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
+        A fitted model with the same predictions; its ``history_`` is empty. A
+        network computes on the CPU; ``model.device_`` may be set to another device.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no saved model at ``path``.
+    ModelFormatError
+        If the folder is damaged, or of a newer format than this version reads.
+    ValueError
+        If the model has a network and ``module`` does not fit it, or is None where it
+        must be given; or the model has none and a ``module`` is given.
+    ImportError
+        If the library of the saved ``Architecture`` is not installed.
+
+    See Also
+    --------
+    save_model : Save a model.
+    """
+    folder = Path(path)
+    model = load_without_network(folder)
+    if isinstance(model, CFTEnsemble):
+        return _load_members(model, module, folder)
+    has_network = getattr(model, "head_", None) is not None
+    if module is not None and not has_network:
+        raise ValueError("`module` must be None: the saved model has no network.")
+    if has_network:
+        module = _trusted(model.module) if module is None else module
+        _load_network(model, module, folder)
+    return model
+
+
+def load_without_network(path: str | os.PathLike[str]) -> Any:
+    """Read all that a folder says of a model, and leave its network unmade.
+
+    A classifier has the saved ``Architecture`` as ``module``, and no ``module_``; an
+    ensemble has no members.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFormatError
+        As :func:`load_model`.
+    """
+    folder = Path(path)
+    document = _read_document(folder)
+    try:
+        model = rebuilt(document["model"], "", load_file(folder / _ARRAYS))
+        described = document["model"].get("architecture")
+        if described is not None:
+            model.module = Architecture(**described)
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RecursionError,
+        SafetensorError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise _damaged(folder, error) from error
+    return model
+
+
+def is_saved_model(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder looks like one that :func:`save_model` wrote."""
+    return (Path(path) / _DOCUMENT).is_file()
+
+
+def _read_document(folder: Path) -> dict[str, Any]:
+    """Read ``model.json``, if it is one and of a format that is known."""
+    if not is_saved_model(folder):
+        raise FileNotFoundError(
+            f"`path` must be a folder written by save_model; {folder} has no "
+            f"{_DOCUMENT}."
+        )
+    try:
+        document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+        newer = document["format"] > _FORMAT
+    except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+    if newer:
+        raise ModelFormatError(
+            f"The model in {folder} has format {document['format']}; this version "
+            f"of cftlearn reads formats up to {_FORMAT}. Upgrade cftlearn."
+        )
+    return dict(document)
+
+
+def _trusted(architecture: Architecture | None) -> Architecture:
+    """Give what was saved in place of a module, if making it runs no foreign code."""
+    if architecture is None:
+        raise ValueError(
+            "`module` must be given: the saved model has a network, and only its "
+            "weights are in the folder. Pass load_model(path, module=...) with a "
+            "module of the same architecture."
+        )
+    if architecture.library not in LIBRARIES:
+        raise ValueError(
+            f"`module` must be given: the saved model names {architecture.name!r}, and "
+            "importing what a folder names would run any code that it names. If you "
+            f"know it, pass load_model(path, module=Architecture({architecture.name!r},"
+            f" n_outputs={architecture.n_outputs}))."
+        )
+    return architecture
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that must not be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If the path exists and ``overwrite`` is False, or it is not a saved model.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    names = {file.name for file in target.iterdir()} if target.is_dir() else set()
+    if not {_DOCUMENT, _ARRAYS} <= names <= {_DOCUMENT, _ARRAYS, _NETWORK, _MEMBERS}:
+        raise FileExistsError(
+            f"`path` must be free; {target} exists and is no saved model, or holds "
+            "more than one. Choose another path."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"`path` must be free; {target} holds a saved model. Pass overwrite=True "
+            "to replace it."
+        )
+
+
+def _move(staged: Path, target: Path, previous: Path) -> None:
+    """Put the new folder in place; on failure the earlier one is back."""
+    if not target.exists():
+        staged.rename(target)
+        return
+    try:
+        target.rename(previous)
+        staged.rename(target)
+    except BaseException:  # Ctrl-C too: what is left beside the target is deleted
+        if previous.exists() and not target.exists():
+            previous.rename(target)
+        raise
+
+
+def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:
+    """Load the members, which the ensemble knows by name so far."""
+    for number, name in enumerate(ensemble.named_estimators_):
+        place = folder / _MEMBERS / str(number)
+        own = module.get(name) if isinstance(module, dict) else module
+        has_network = any(place.rglob(_NETWORK))
+        try:
+            member = load_model(place, module=own if has_network else None)
+        except FileNotFoundError as error:
+            raise _damaged(folder, error) from error
+        ensemble.named_estimators_[name] = member
+    ensemble.estimators_ = list(ensemble.named_estimators_.values())
+    ensemble.estimators = list(ensemble.named_estimators_.items())
+    return ensemble
+
+
+def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
+    import torch
+
+    from cftlearn.networks._making import copy_or_make
+
+    bare = module.without_weights if isinstance(module, Architecture) else module
+    network = copy_or_make(bare, seed=0)
+    try:
+        state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise _damaged(folder, error) from error
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(
+            "`module` must have the architecture of the saved network; "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from error
+    model.module = module
+    model.module_ = network.eval()
+    model.device_ = "cpu"
+
+
+def _damaged(folder: Path, error: Exception) -> ModelFormatError:
+    return ModelFormatError(
+        f"The model in {folder} is damaged ({type(error).__name__}: {error}). Restore "
+        "the folder, or save the model again."
+    )

@@ -1,0 +1,1 @@
+"""The genetic algorithm: one category at a time, or all of them on a device."""

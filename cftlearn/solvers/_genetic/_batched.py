@@ -1,0 +1,438 @@
+"""The genetic algorithm of many categories in lockstep, on a torch device.
+
+Populations of all categories are one tensor. A generation multiplies it with the
+features in one batched product and ranks the logits in one sort; then one transfer
+tells the host how fit everyone is.
+
+DEAP steers what it can steer in one call for all: its Toolbox holds the operators,
+which take whole tensors, its Statistics and Logbook keep an array of one number per
+category. Its Fitness, HallOfFame and selections look at one individual at a time, so
+that C categories of P rows would cost C * P calls a generation; tensors stand for
+them, and DEAP's rule that whoever has a fitness keeps it is kept.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from deap import base, tools
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from cftlearn.metrics._ranking._torch import padded_average_precision, padded_roc_auc
+from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose
+from cftlearn.solvers._genetic._padded_rows import (
+    KnownTensors,
+    RowsInSlots,
+    first_slots,
+)
+from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._protocol import RowFit
+from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
+
+Metric = Callable[..., Tensor]
+
+METRICS: dict[str, Metric] = {
+    "roc_auc": padded_roc_auc,
+    "average_precision": padded_average_precision,
+}
+RANKING_BYTES = 32  # for each byte of logits, at most, while they are ranked
+GENE_BYTES = 16  # for each byte of genes, while the next generation is made
+
+
+class Categories(NamedTuple):
+    """What the algorithm needs to know of its categories beside their rows.
+
+    Attributes
+    ----------
+    starts : ndarray of shape (n_categories, n_genes), float64
+        The trained rows in the coordinates of the features, with their biases.
+    spaces : list of RowSpace
+        These coordinates.
+    seeds : ndarray of shape (n_categories,), int64
+        A category's draws depend on its own seed alone.
+    """
+
+    starts: NDArray[np.float64]
+    spaces: list[RowSpace]
+    seeds: NDArray[np.int64]
+
+
+@dataclass
+class _Population:
+    """The rows of every category that goes on; the first ones have their fitness."""
+
+    genes: Tensor  # (n_going, n_rows, n_genes)
+    fitness: Tensor  # (n_going, n_evaluated)
+
+    def of(self, slots: Tensor) -> "_Population":
+        return _Population(self.genes[slots], self.fitness[slots])
+
+
+class LockstepEvolution:
+    """One run for many categories: DEAP's parts and the tensors they work on.
+
+    Categories that have run out of patience leave, and cost nothing more.
+
+    Parameters
+    ----------
+    solver : GeneticSolver
+        Its parameters.
+    objective : {"roc_auc", "average_precision"}
+        What to maximise.
+    rows : RowsInSlots
+        Known rows; their order is changed.
+    categories : Categories
+        In the order of ``rows.order``.
+    workspace : int
+        Bytes to rank logits in; at least those of one score vector are taken.
+    n_iter : ndarray of shape (n_categories,), int, or None
+        None fits the rows to fit, and chooses by the held-out ones. Else all rows are
+        fitted, for exactly so many generations; a category with 0 takes no part.
+    """
+
+    def __init__(
+        self,
+        solver: GeneticSolver,
+        objective: str,
+        rows: RowsInSlots,
+        categories: Categories,
+        *,
+        workspace: int,
+        n_iter: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.solver, self.rows, self.categories = solver, rows, categories
+        self.metric = METRICS[objective]
+        self.workspace = workspace
+        self.n_iter = n_iter
+        self.validation = rows.held_out if n_iter is None else None
+        self.fitted = [rows.train] if n_iter is None else [rows.train, rows.held_out]
+        n = len(categories.seeds)
+        self.best_iter = np.zeros(n, dtype=np.intp)
+        self.n_run = np.zeros(n, dtype=np.intp)
+        self.stopped_by = np.full(n, "n_iter", dtype=object)
+        self.final = torch.from_numpy(categories.starts).to(rows.train.Z)
+        self.statistics = tools.Statistics()
+        self.statistics.register("fitness_best", np.max, axis=0)
+        self.statistics.register("fitness_mean", np.mean, axis=0)
+        self.statistics.register("fitness_std", np.std, axis=0)
+        self.logbook = tools.Logbook()
+        self.toolbox = self._make_toolbox()
+
+    def run(self) -> list[RowFit]:
+        """Evolve all categories until the last one has left.
+
+        Returns
+        -------
+        fits : list of RowFit
+            In the order of the categories.
+        """
+        self._begin()
+        population = self._founders()
+        generation = 0
+        while len(self.going):
+            generation += 1
+            self.toolbox.evaluate(population)
+            elite = self._elite(population)
+            best = elite.genes[:, :1]
+            score = self._score(best) if self.validation is not None else None
+            self._watch(best[:, 0], score)
+            self._record(generation, population.fitness, score)
+            stays = self._stays(generation)
+            if not stays.all():
+                slots = self._leave(stays)
+                population, elite = population.of(slots), elite.of(slots)
+            if len(self.going):
+                self.random.generation = generation
+                population = self._next_generation(population, elite)
+        return self._fits()
+
+    def scores(self, genes: Tensor) -> NDArray[np.float64]:
+        """Evaluate a row for each category on its held-out rows, in full precision.
+
+        Parameters
+        ----------
+        genes : Tensor of shape (n_categories, n_genes)
+            In the order of the categories.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_categories,), float64
+            The objective.
+        """
+        held_out = self.rows.held_out
+        logits = held_out.exact_logits(genes[self.rows.order].double(), self.workspace)
+        values = self.metric(logits[:, None], held_out.y, held_out.known, exact=True)
+        return values[:, 0].cpu().numpy()[self.rows.slots()]
+
+    # --- before the first generation, and after the last ------------------------------
+
+    def _begin(self) -> None:
+        """Let categories that take part go to the first slots, and the others wait."""
+        part = np.arange(len(self.n_run))
+        if self.n_iter is not None:
+            part = np.flatnonzero(self.n_iter > 0)
+        self.rows.bring_forward(part)
+        self.going = self.rows.order[: len(part)].copy()
+        going = torch.from_numpy(self.going).to(self.final.device)
+        self.answer = self.final[going]
+        seeds = torch.from_numpy(self.categories.seeds[self.going])
+        self.random = CounterRandom(seeds.to(self.final.device))
+        if not len(part):
+            return
+        evolves = self.solver.intercept == "evolve"
+        if evolves:
+            self.rows.append_ones()
+        self.step = self._step_sizes(moves_bias=evolves)
+        if self.validation is not None:
+            self.best_score = self._score(self.answer[:, None])
+            self.best_known = self._for_all(self.best_score.cpu().numpy())
+
+    def _founders(self) -> _Population:
+        """Copy every trained row; nobody has been evaluated."""
+        copies = self.answer[:, None].expand(-1, self.solver.population_size, -1)
+        return _Population(copies, copies.new_empty(len(copies), 0, dtype=torch.double))
+
+    def _fits(self) -> list[RowFit]:
+        genes = self.final.double().cpu().numpy()
+        n_features = self.rows.train.n_features
+        fits = []
+        for c, bias in enumerate(self._biases(genes[:, n_features])):
+            coef, intercept = self.categories.spaces[c].leave(
+                genes[c, :n_features], float(bias)
+            )
+            fits.append(
+                RowFit(
+                    coef,
+                    intercept,
+                    int(self.best_iter[c]),
+                    int(self.n_run[c]),
+                    str(self.stopped_by[c]),
+                    self._history(c),
+                )
+            )
+        return fits
+
+    def _biases(self, evolved: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give evolved biases, or the likeliest ones where a row has changed."""
+        if self.solver.intercept == "evolve":
+            return evolved
+        genes = self.final[self.rows.order].double()
+        parts = [
+            (part, part.exact_logits(genes, self.workspace).cpu().numpy())
+            for part in self.fitted
+        ]
+        biases = evolved.copy()
+        for slot, c in enumerate(self.rows.order):
+            if self.best_iter[c] > 0:
+                biases[c] = likeliest_intercept(
+                    np.concatenate(
+                        [values[slot, : part.lengths[slot]] for part, values in parts]
+                    ),
+                    np.concatenate([part.labels(slot) for part, _ in parts]),
+                )
+        return biases
+
+    def _history(self, c: int) -> list[dict[str, Any]]:
+        return [
+            {
+                key: value if key == "iteration" else float(value[c])
+                for key, value in record.items()
+            }
+            for record in self.logbook[: self.n_run[c]]
+        ]
+
+    def _step_sizes(self, *, moves_bias: bool) -> Tensor:
+        """Give the size of a mutation for every gene, as for one category alone."""
+        solver, n_features = self.solver, self.rows.train.n_features
+        sizes = torch.zeros_like(self.answer)
+        if not solver.scale_free:
+            sizes[:, : n_features + 1] = solver.mutation_scale
+            return sizes
+        known = first_slots(self.fitted, len(self.going))
+        highest = torch.stack([Z.amax(dim=1) for Z in known.Z]).amax(dim=0)
+        lowest = torch.stack([Z.amin(dim=1) for Z in known.Z]).amin(dim=0)
+        moving = highest > lowest
+        moving[:, n_features:] = False
+        weights = self.answer.clone()
+        weights[:, n_features:] = 0.0
+        spread = _spread(known.logits(weights[:, None])[:, 0], known.known)
+        size = solver.mutation_scale * spread
+        n_moving = moving.sum(dim=1).clamp(min=1).double()
+        sizes += torch.where(moving, (size / n_moving.sqrt())[:, None], 0.0)
+        if moves_bias:
+            sizes[:, n_features] = size
+        return sizes
+
+    # --- a generation -----------------------------------------------------------------
+
+    def _make_toolbox(self) -> base.Toolbox:
+        solver, toolbox = self.solver, base.Toolbox()
+        if solver.selection == "tournament":
+            toolbox.register(
+                "select", self._tournament, tournsize=solver.tournament_size
+            )
+        else:
+            toolbox.register("select", self._roulette)
+        toolbox.register("mate", self._mate)
+        toolbox.register("mutate", self._mutate)
+        toolbox.register("evaluate", self._evaluate)
+        return toolbox
+
+    def _next_generation(
+        self, population: _Population, elite: _Population
+    ) -> _Population:
+        n_children = self.solver.population_size - elite.genes.shape[1]
+        parents = self.toolbox.select(population, 2 * n_children)
+        children = self.toolbox.mate(parents[:, :n_children], parents[:, n_children:])
+        children = self.toolbox.mutate(children)
+        return _Population(torch.cat([elite.genes, children], dim=1), elite.fitness)
+
+    def _evaluate(self, population: _Population) -> None:
+        """Give a fitness to those who have none."""
+        newcomers = population.genes[:, population.fitness.shape[1] :]
+        fitness = self._values(newcomers, first_slots(self.fitted, len(newcomers)))
+        population.fitness = torch.cat([population.fitness, fitness], dim=1)
+
+    def _elite(self, population: _Population) -> _Population:
+        """Take the best rows, the newest first among equals."""
+        newest_first = population.fitness.flip(1)
+        order = torch.sort(newest_first, dim=1, descending=True, stable=True).indices
+        places = population.fitness.shape[1] - 1 - order[:, : self.solver.elite_size]
+        return _Population(
+            _take(population.genes, places), population.fitness.gather(1, places)
+        )
+
+    def _tournament(self, population: _Population, k: int, *, tournsize: int) -> Tensor:
+        """Choose the best of some random rows, k times; the first among equals."""
+        fitness = population.fitness
+        drawn = self.random.indices(Purpose.SELECT, k * tournsize, fitness.shape[1])
+        values = fitness.gather(1, drawn).view(len(drawn), k, tournsize)
+        drawn = drawn.view(values.shape)
+        winners = drawn.gather(2, values.argmax(dim=2, keepdim=True))
+        return _take(population.genes, winners[..., 0])
+
+    def _roulette(self, population: _Population, k: int) -> Tensor:
+        """Choose in proportion to fitness; anyone where no row has any."""
+        fitness = population.fitness
+        anyone = (fitness <= 0).all(dim=1, keepdim=True)
+        ends = torch.where(anyone, 1.0, fitness).cumsum(dim=1)
+        pointers = self.random.uniforms(Purpose.SELECT, k, torch.float64)
+        pointers = pointers * ends[:, -1:]
+        places = torch.searchsorted(ends, pointers, right=True)
+        return _take(population.genes, places.clamp_(max=fitness.shape[1] - 1))
+
+    def _mate(self, first: Tensor, second: Tensor) -> Tensor:
+        """Take each gene from the first parent with the given probability."""
+        n = first[0].numel()
+        from_first = self.random.happens(Purpose.MATE, n, self.solver.crossover_prob)
+        return torch.where(from_first.view(first.shape), first, second)
+
+    def _mutate(self, genes: Tensor) -> Tensor:
+        """Move all genes of some children."""
+        n_children, n = genes.shape[1], genes[0].numel()
+        draw = self.random.normals if self.solver.scale_free else self._symmetric
+        steps = draw(Purpose.STEP, n, genes.dtype).view(genes.shape)
+        chosen = self.random.happens(
+            Purpose.MUTATE, n_children, self.solver.mutation_prob
+        )
+        return genes + steps.mul_(self.step[:, None]).mul_(chosen[..., None])
+
+    def _symmetric(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
+        return self.random.uniforms(purpose, n, dtype).mul_(2).sub_(1)
+
+    def _score(self, genes: Tensor) -> Tensor:
+        """Evaluate one row of every category that goes on, (n_going,)."""
+        held_out = first_slots([self.rows.held_out], len(genes))
+        return self._values(genes, held_out)[:, 0]
+
+    def _values(self, genes: Tensor, known: KnownTensors) -> Tensor:
+        """Evaluate rows, (n_going, n_rows), in as many steps as memory asks for."""
+        n_categories, n_rows = genes.shape[:2]
+        vector = RANKING_BYTES * genes.element_size() * known.y.shape[1]
+        at_once = max(self.workspace // vector, 1)
+        values = genes.new_empty(n_categories, n_rows, dtype=torch.float64)
+        for some in gen_batches(n_categories, max(at_once // n_rows, 1)):
+            own = known[some]
+            for rows in gen_batches(n_rows, min(at_once, n_rows)):
+                logits = own.logits(genes[some, rows])
+                values[some, rows] = self.metric(logits, own.y, own.known, exact=False)
+        return values
+
+    def _watch(self, best: Tensor, score: Tensor | None) -> None:
+        """Keep the best row of every category so far, without asking the host."""
+        if score is None:
+            self.answer = best
+            return
+        better = score > self.best_score
+        self.answer = torch.where(better[:, None], best, self.answer)
+        self.best_score = torch.where(better, score, self.best_score)
+
+    def _record(self, generation: int, fitness: Tensor, score: Tensor | None) -> None:
+        """Bring fitness and scores to the host, in the one transfer of a generation."""
+        columns = [fitness] if score is None else [fitness, score[:, None]]
+        values = torch.cat(columns, dim=1).cpu().numpy().T
+        n_rows = fitness.shape[1]
+        record = self.statistics.compile(values[:n_rows])
+        if score is not None:
+            record["score_val"] = values[n_rows]
+        self.logbook.record(
+            iteration=generation,
+            **{name: self._for_all(own) for name, own in record.items()},
+        )
+
+    def _for_all(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        everyone = np.full(len(self.best_iter), np.nan)
+        everyone[self.going] = values
+        return everyone
+
+    def _stays(self, generation: int) -> NDArray[np.bool_]:
+        """Decide who goes on, by the rules for one category alone."""
+        going = self.going
+        self.n_run[going] = generation
+        if self.n_iter is not None:
+            self.best_iter[going] = generation
+            return generation < self.n_iter[going]
+        score = self.logbook[-1]["score_val"][going]
+        better = score > self.best_known[going]
+        self.best_known[going[better]] = score[better]
+        self.best_iter[going[better]] = generation
+        impatient = generation - self.best_iter[going] >= self.solver.patience
+        self.stopped_by[going] = np.where(impatient, "patience", "max_iter")
+        return ~impatient & (generation < self.solver.n_generations)
+
+    def _leave(self, stays: NDArray[np.bool_]) -> Tensor:
+        """Let categories leave with their answer; give the slots of the others."""
+        device = self.final.device
+        left = torch.from_numpy(np.flatnonzero(~stays)).to(device)
+        self.final[torch.from_numpy(self.going[~stays]).to(device)] = self.answer[left]
+        before = np.empty(len(self.best_iter), dtype=np.intp)
+        before[self.going] = np.arange(len(self.going))
+        self.rows.bring_forward(self.going[stays])
+        self.going = self.rows.order[: np.count_nonzero(stays)].copy()
+        slots = torch.from_numpy(before[self.going]).to(device)
+        self.answer, self.step = self.answer[slots], self.step[slots]
+        self.random = self.random.of(slots)
+        if self.validation is not None:
+            self.best_score = self.best_score[slots]
+        return slots
+
+
+def _take(genes: Tensor, places: Tensor) -> Tensor:
+    """Gather rows by their place in their category's population."""
+    n_categories, n_rows, n_genes = genes.shape
+    first = torch.arange(n_categories, device=genes.device)[:, None] * n_rows
+    flat = genes.reshape(-1, n_genes).index_select(0, (places + first).flatten())
+    return flat.view(*places.shape, n_genes)
+
+
+def _spread(logits: Tensor, known: Tensor) -> Tensor:
+    """Give standard deviations of known logits, 1 where they are constant."""
+    count = known.sum(dim=1, keepdim=True)
+    mean = torch.where(known, logits.double(), 0.0).sum(dim=1, keepdim=True) / count
+    deviation = torch.where(known, logits - mean, 0.0)
+    spread = (deviation**2).sum(dim=1).div(count[:, 0]).sqrt()
+    return torch.where(spread > 0, spread, 1.0)

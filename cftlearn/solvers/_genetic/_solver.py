@@ -1,0 +1,424 @@
+"""Refit a row by a genetic algorithm that maximises the metric itself."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from deap import base, tools
+from numpy.typing import NDArray
+
+from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._features._stored import logits_of
+from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
+from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
+
+_DEAP_RANDOM = threading.Lock()
+
+
+class _Fitness(base.Fitness):
+    """One value, to be maximised."""
+
+    weights = (1.0,)
+
+
+@dataclass
+class _Individual:
+    """A row (the last gene is the bias) with its fitness."""
+
+    genes: NDArray[np.floating[Any]]
+    fitness: _Fitness
+
+    @classmethod
+    def population(cls, genes: NDArray[np.floating[Any]]) -> "list[_Individual]":
+        return [cls(row, _Fitness()) for row in genes]
+
+    @staticmethod
+    def matrix(individuals: "list[_Individual]") -> NDArray[np.floating[Any]]:
+        return np.stack([individual.genes for individual in individuals])
+
+    @staticmethod
+    def same(one: "_Individual", other: "_Individual") -> bool:
+        return np.array_equal(one.genes, other.genes)
+
+
+class GeneticSolver(CategorySolver):
+    """Refit a row by a genetic algorithm on AUC, AP or any metric.
+
+    A population of rows starts as copies of the trained one. Every generation
+    selects parents by the metric on the known labels, crosses and mutates them, and
+    keeps the best row as it is, so the best fitness never falls; among equally fit
+    rows the newest is the best. The best row of each generation is scored on the
+    validation labels; the one that scores best there is the answer [1]_. DEAP runs
+    the evolution [2]_.
+
+    The defaults do not depend on the scale of the features: rows live in
+    standardised coordinates, and a mutation changes the logits by a given share of
+    their own spread. :meth:`published` gives the setting of the paper.
+
+    A generation costs O(population_size * n_known * (n_features + log n_known)). This
+    solver refits one category on the CPU; on a CUDA GPU
+    :class:`~cftlearn.CategoryWiseFineTuner` refits all of them in lockstep, by the
+    same operators and other random numbers.
+
+    Parameters
+    ----------
+    population_size : int, default=50
+        Rows in a generation, 2 or more.
+    n_generations : int, default=1000
+        Most generations to run.
+    patience : int, default=50
+        Stop after so many generations without a gain on the validation labels.
+    selection : {"tournament", "roulette"}, default="tournament"
+        How parents are chosen: best of ``tournament_size`` random rows, or with
+        probability proportional to fitness (which must then not be negative).
+    tournament_size : int, default=5
+        Raising it favours the best rows more.
+    crossover_prob : float, default=0.5
+        Probability in [0, 1] that a gene comes from the first parent rather than
+        from the second.
+    mutation_prob : float, default=0.9
+        Probability in [0, 1] that a child is mutated, in all its genes.
+    mutation_scale : float, default=0.05
+        Size of a mutation, above 0: with ``scale_free`` the standard deviation it
+        causes in the logits, in units of the trained logits' own; without, the
+        greatest change of a gene.
+    scale_free : bool, default=True
+        Standardise the features internally, and mutate by normal steps in units of
+        the logits' spread. False: raw features and uniform steps of absolute size.
+    elite_size : int, default=1
+        Best rows that go on unchanged.
+    intercept : {"likelihood", "evolve"}, default="likelihood"
+        Where the objective ignores the bias (AUC, AP), ``"likelihood"`` sets it so
+        that the mean probability of the known labels is their share of positives;
+        ``"evolve"`` lets it drift as a gene. For other objectives the bias always
+        evolves.
+
+    See Also
+    --------
+    GradientSolver : Refit a row by gradient descent on a loss.
+
+    References
+    ----------
+    .. [1] Chong et al., "Category-Wise Fine-Tuning for Image Multi-label
+       Classification with Partial Labels", ICONIP 2023; arXiv 2401.16991.
+    .. [2] Fortin et al., "DEAP: Evolutionary Algorithms Made Easy", JMLR 13, 2012.
+
+    Examples
+    --------
+    >>> from cftlearn import CategoryWiseFineTuner
+    >>> from cftlearn.datasets import make_partial_multilabel
+    >>> from cftlearn.solvers import GeneticSolver
+    >>> Z, y, _ = make_partial_multilabel(known=0.5, random_state=0)
+    >>> solver = GeneticSolver(n_generations=20)
+    >>> tuner = CategoryWiseFineTuner(solver, random_state=0).fit(Z, y)
+    >>> tuner.coef_.shape
+    (5, 20)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "population_size": [Interval(Integral, 2, None, closed="left")],
+        "n_generations": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "selection": [StrOptions({"tournament", "roulette"})],
+        "tournament_size": [Interval(Integral, 1, None, closed="left")],
+        "crossover_prob": [Interval(Real, 0, 1, closed="both")],
+        "mutation_prob": [Interval(Real, 0, 1, closed="both")],
+        "mutation_scale": [Interval(Real, 0, None, closed="neither")],
+        "scale_free": ["boolean"],
+        "elite_size": [Interval(Integral, 1, None, closed="left")],
+        "intercept": [StrOptions({"likelihood", "evolve"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        population_size: int = 50,
+        n_generations: int = 1000,
+        patience: int = 50,
+        selection: Literal["tournament", "roulette"] = "tournament",
+        tournament_size: int = 5,
+        crossover_prob: float = 0.5,
+        mutation_prob: float = 0.9,
+        mutation_scale: float = 0.05,
+        scale_free: bool = True,
+        elite_size: int = 1,
+        intercept: Literal["likelihood", "evolve"] = "likelihood",
+    ) -> None:
+        self.population_size = population_size
+        self.n_generations = n_generations
+        self.patience = patience
+        self.selection = selection
+        self.tournament_size = tournament_size
+        self.crossover_prob = crossover_prob
+        self.mutation_prob = mutation_prob
+        self.mutation_scale = mutation_scale
+        self.scale_free = scale_free
+        self.elite_size = elite_size
+        self.intercept = intercept
+
+    @classmethod
+    def published(cls) -> Self:
+        """Give the published setting, operator by operator.
+
+        Population 50, all copies of the trained row; fitness on raw logits; parents
+        by roulette; uniform crossover taking a gene from the first parent with
+        probability 0.2; with probability 0.5 every gene of a child moves by a
+        uniform step of at most 0.001; the best row survives; at most 5000
+        generations, 300 without gain. The authors' code never writes the evolved
+        bias back, this does; and which of equally fit rows survives is left to an
+        unstable sort there, to the newest here.
+
+        Returns
+        -------
+        solver : GeneticSolver
+            With the parameters of the paper.
+        """
+        return cls(
+            population_size=50,
+            n_generations=5000,
+            patience=300,
+            selection="roulette",
+            crossover_prob=0.2,
+            mutation_prob=0.5,
+            mutation_scale=0.001,
+            scale_free=False,
+            elite_size=1,
+            intercept="evolve",
+        )
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
+        return "ga"
+
+    def fit_row(self, problem: CategoryProblem) -> RowFit:
+        """Refit one category.
+
+        Parameters
+        ----------
+        problem : CategoryProblem
+            Features, known labels, the trained row and the objective.
+
+        Returns
+        -------
+        fit : RowFit
+            The best row by the validation labels, or that of generation ``n_iter``.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or roulette selection meets a
+            negative fitness.
+        """
+        self.check_parameters()
+        return _Evolution(self, problem).run()
+
+    def check_parameters(self) -> None:
+        """Refuse parameters that are out of their range.
+
+        Raises
+        ------
+        ValueError
+            If there are any.
+        """
+        self._validate_params()
+        if self.elite_size >= self.population_size:
+            raise ValueError(
+                "`elite_size` must be less than `population_size`; got "
+                f"{self.elite_size} and {self.population_size}."
+            )
+
+
+class _Evolution:
+    """One run for one category: DEAP's parts and the arrays they work on."""
+
+    def __init__(self, solver: GeneticSolver, problem: CategoryProblem) -> None:
+        self.solver = solver
+        self.problem = problem
+        self.objective = problem.objective
+        make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
+        self.space = make_space(problem)
+        self.train = self.space.rows(problem.train, order="F")
+        self.validation = problem.validation and self.space.rows(problem.validation)
+        coef, bias = self.space.enter(problem.coef, problem.intercept)
+        self.start = np.append(coef, bias).astype(self.train.Z.dtype)
+        self.fixed_bias = self.objective.is_ranking and solver.intercept == "likelihood"
+        self.step = self._step_sizes()
+        self.rng = np.random.default_rng(problem.random_state)
+        self.deap_random = random.Random(problem.random_state)
+        self.toolbox = self._make_toolbox()
+
+    def run(self) -> RowFit:
+        """Evolve, and watch the best row on the validation labels."""
+        solver, problem = self.solver, self.problem
+        population = _Individual.population(
+            np.repeat(self.start[np.newaxis], solver.population_size, axis=0)
+        )
+        elite = tools.HallOfFame(solver.elite_size, similar=_Individual.same)
+        statistics = tools.Statistics(key=lambda row: row.fitness.values[0])
+        statistics.register("fitness_best", np.max)
+        statistics.register("fitness_mean", np.mean)
+        statistics.register("fitness_std", np.std)
+        logbook = tools.Logbook()
+        best_score, best_iter = self._score(self.start), 0
+        answer = self.start
+        last = solver.n_generations if problem.n_iter is None else problem.n_iter
+        stopped_by = "max_iter" if problem.n_iter is None else "n_iter"
+        generation = 0
+        for generation in range(1, last + 1):
+            self.toolbox.evaluate(population)
+            # Survivors come first in a generation, so among equals a newcomer wins:
+            # where many rows fit the labels perfectly, the best one goes on moving.
+            elite.clear()
+            elite.update(population[::-1])
+            best = elite[0]
+            score = self._score(best.genes)
+            record = {"score_val": score} if problem.n_iter is None else {}
+            logbook.record(
+                iteration=generation, **statistics.compile(population), **record
+            )
+            if problem.n_iter is not None:
+                answer, best_iter = best.genes, generation
+            elif score > best_score:
+                answer, best_score, best_iter = best.genes, score, generation
+            elif generation - best_iter >= solver.patience:
+                stopped_by = "patience"
+                break
+            if generation < last:
+                population = self._next_generation(population, elite)
+        coef, bias = self.space.leave(answer[:-1], float(answer[-1]))
+        if self.fixed_bias and best_iter > 0:
+            logits = logits_of(problem.train.Z, coef)
+            bias = likeliest_intercept(logits, problem.train.y)
+        history = [_plain(record) for record in logbook]
+        return RowFit(coef, bias, best_iter, generation, stopped_by, history)
+
+    def _make_toolbox(self) -> base.Toolbox:
+        solver, toolbox = self.solver, base.Toolbox()
+        if solver.selection == "tournament":
+            toolbox.register(
+                "select", tools.selTournament, tournsize=solver.tournament_size
+            )
+        else:
+            toolbox.register("select", _roulette)
+        toolbox.register("mate", _uniform_crossover, self.rng, solver.crossover_prob)
+        toolbox.register("mutate", self._mutate)
+        toolbox.register("evaluate", self._evaluate)
+        return toolbox
+
+    def _next_generation(
+        self, population: list[_Individual], elite: tools.HallOfFame
+    ) -> list[_Individual]:
+        n_children = self.solver.population_size - len(elite)
+        with _seeded_deap(self.deap_random):
+            parents = self.toolbox.select(population, 2 * n_children)
+        genes = _Individual.matrix(parents)
+        children = self.toolbox.mate(genes[:n_children], genes[n_children:])
+        survivors = _Individual.matrix(list(elite))
+        return _Individual.population(
+            np.concatenate([survivors, self.toolbox.mutate(children)])
+        )
+
+    def _evaluate(self, population: list[_Individual]) -> None:
+        genes = _Individual.matrix(population)
+        values = self.objective(self.train.y, self._logits(genes, self.train.Z))
+        if self.solver.selection == "roulette" and values.min() < 0:
+            raise ValueError(
+                "Roulette selection needs an objective of 0 or more; "
+                f"{self.objective.name} gave {values.min():.4g}. Pass "
+                'selection="tournament".'
+            )
+        for individual, value in zip(population, values, strict=True):
+            individual.fitness.values = (float(value),)
+
+    def _logits(
+        self, genes: NDArray[np.floating[Any]], Z: NDArray[np.floating[Any]]
+    ) -> NDArray[np.floating[Any]]:
+        logits = genes[:, :-1] @ Z.T
+        if not self.fixed_bias:
+            logits += genes[:, -1:]
+        return logits
+
+    def _score(self, genes: NDArray[np.floating[Any]]) -> float:
+        if self.validation is None:
+            return float("nan")
+        logits = self._logits(genes[np.newaxis], self.validation.Z)
+        return float(self.objective(self.validation.y, logits)[0])
+
+    def _step_sizes(self) -> NDArray[np.floating[Any]] | float:
+        """Give the size of a mutation for every gene.
+
+        A normal step of size s on d standardised features moves the logits by
+        s * sqrt(d) in standard deviation; the spread of the trained logits is the
+        unit, or 1 where they are constant.
+        """
+        solver = self.solver
+        if not solver.scale_free:
+            return float(solver.mutation_scale)
+        moving = np.ptp(self.train.Z, axis=0) > 0
+        logits = self.train.Z @ self.start[:-1]
+        spread = float(np.std(logits)) or 1.0
+        size = solver.mutation_scale * spread
+        n_moving = max(int(np.count_nonzero(moving)), 1)
+        sizes = np.where(moving, size / np.sqrt(n_moving), 0.0)
+        bias_size = 0.0 if self.fixed_bias else size
+        return np.append(sizes, bias_size).astype(self.train.Z.dtype)
+
+    def _mutate(self, genes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Move all genes of some children."""
+        dtype = genes.dtype.type
+        if self.solver.scale_free:
+            steps = self.rng.standard_normal(genes.shape, dtype=dtype)
+        else:
+            steps = 2 * self.rng.random(genes.shape, dtype=dtype) - 1
+        chosen = self.rng.random(len(genes)) < self.solver.mutation_prob
+        return genes + np.where(chosen[:, np.newaxis], steps * self.step, 0).astype(
+            dtype
+        )
+
+
+def _roulette(population: list[_Individual], k: int) -> list[_Individual]:
+    """Choose in proportion to fitness; anyone where no row has any."""
+    if any(row.fitness.values[0] > 0 for row in population):
+        return tools.selRoulette(population, k)
+    return tools.selRandom(population, k)
+
+
+def _uniform_crossover(
+    rng: np.random.Generator,
+    prob: float,
+    first: NDArray[np.floating[Any]],
+    second: NDArray[np.floating[Any]],
+) -> NDArray[np.floating[Any]]:
+    """Take each gene from the first parent with the given probability."""
+    from_first = rng.random(first.shape, dtype=np.float32) < prob
+    return np.where(from_first, first, second)
+
+
+@contextmanager
+def _seeded_deap(generator: random.Random) -> Iterator[None]:
+    """Let DEAP's operators, which use Python's global generator, draw from ours.
+
+    The lock keeps threads that refit other categories apart.
+    """
+    with _DEAP_RANDOM:
+        outside = random.getstate()
+        random.setstate(generator.getstate())
+        try:
+            yield
+        finally:
+            generator.setstate(random.getstate())
+            random.setstate(outside)
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Numbers of Python instead of numpy's."""
+    return {
+        key: value if isinstance(value, int) else float(value)
+        for key, value in record.items()
+    }

@@ -1,0 +1,365 @@
+"""``cftlearn fit`` and ``refit``: from files to a saved model."""
+
+import contextlib
+import csv
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from cftlearn import load_model
+from cftlearn.cli import main
+from cftlearn.networks import Architecture
+from cftlearn.persistence._folder import load_without_network
+
+CONFIG = """
+output = "model"
+seed = 3
+device = "cpu"
+[data]
+labels = "labels.csv"
+images = "images"
+where = {split = "train"}
+group = "person"
+categories = ["blue", "red"]
+[network]
+name = "cli_parts:make_network"
+options = {width = 3}
+[image]
+size = 8
+[train]
+max_epochs = 1
+batch_size = 16
+num_workers = 1
+augment = ["cli_parts:mirror", {name = "cli_parts:Rotation", angle = 90}]
+[refit]
+solver = "proximal"
+objective = "average_precision"
+"""
+YAML = """
+output: model
+seed: 3
+device: cpu
+data:
+  labels: labels.csv
+  images: images
+  where: {split: train}
+  group: person
+  categories: [blue, red]
+network: {name: "cli_parts:make_network", options: {width: 3}}
+image: {size: 8}
+train:
+  max_epochs: 1
+  batch_size: 16
+  num_workers: 0
+  augment: ["cli_parts:mirror", {name: "cli_parts:Rotation", angle: 90}]
+refit: {solver: proximal, objective: average_precision}
+"""
+
+
+@pytest.fixture
+def _no_training(monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("it should have stopped before")
+
+    monkeypatch.setattr("cftlearn.cli._fit.CFTClassifier.fit", fail)
+
+
+@pytest.fixture
+def beside_photos(photos, tmp_path):
+    """Give a folder that has the photos, and room for more."""
+    (tmp_path / "images").symlink_to(photos / "images")
+    (tmp_path / "labels.csv").write_bytes((photos / "labels.csv").read_bytes())
+    return tmp_path
+
+
+def error_of(argv, capsys):
+    assert main(argv) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"cftlearn {argv[0]}: ")
+    return captured.err
+
+
+# ----------------------------------------------------------------------------- fit
+def test_toml_and_yaml_give_one_model(beside_photos, capsys):
+    rows = []
+    for name, text in (("c.toml", CONFIG), ("c.yaml", YAML)):
+        (beside_photos / name).write_text(text)
+        assert main(["fit", str(beside_photos / name), "--overwrite"]) == 0
+        model = load_without_network(beside_photos / "model")
+        rows.append(model.coef_)
+    np.testing.assert_array_equal(*rows)
+    assert model.categories_.tolist() == ["blue", "red"]
+    assert model.coef_.shape == (2, 12)
+    assert (model.random_state, model.batch_size, model.max_epochs) == (3, 16, 1)
+    assert model.fine_tuner.objective == "average_precision"
+    assert model.trainer.augment is None  # it is no text
+    options = {"n_outputs": 2, "options": {"width": 3}}
+    assert model.module == Architecture("cli_parts:make_network", **options)
+    out, err = capsys.readouterr()
+    assert "30 rows, 2 categories;" in out
+    assert "10 other rows choose refits" in out  # whole groups of two
+    assert out.count("\nblue ") == out.count("\nred ") == 2
+    assert out.endswith(f"try: cftlearn predict {beside_photos / 'model'} IMAGE\n")
+    assert err == ""
+    argv = ["predict", str(beside_photos / "model"), str(beside_photos / "images")]
+    assert main([*argv, "--network", "cli_parts:make_network"]) == 0  # options too
+
+
+def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
+    told = ["--max-epochs", "2", "--output", str(tmp_path / "model")]
+    assert main(["fit", *photo_arguments, *told]) == 0
+    out = capsys.readouterr().out
+    assert "40 rows, 3 categories" in out
+    assert "held out to choose refits" in out
+    same = load_without_network(photo_model)
+    model = load_without_network(tmp_path / "model")
+    np.testing.assert_array_equal(model.coef_, same.coef_)
+    assert model.input_transform.size == 8
+
+
+def test_arguments_overrule_a_configuration(beside_photos):
+    path = beside_photos / "c.toml"
+    path.write_text(CONFIG)
+    told = ["--seed", "4", "--batch-size", "8", "--learning-rate", "1e-3", "--size"]
+    told += ["9", "--num-workers", "0", "--max-epochs", "2", "--quiet"]
+    told += ["--output", str(beside_photos / "other")]
+    assert main(["fit", str(path), *told]) == 0
+    assert not (beside_photos / "model").exists()
+    model = load_without_network(beside_photos / "other")
+    assert (model.random_state, model.batch_size, model.max_epochs) == (4, 8, 2)
+    assert (model.learning_rate, model.trainer.num_workers) == (1e-3, 0)
+    assert model.input_transform.size == 9
+
+
+def test_quiet_says_nothing(photo_arguments, tmp_path, capsys):
+    told = ["--max-epochs", "1", "-q", "--output", str(tmp_path / "model")]
+    assert main(["fit", *photo_arguments, *told]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_default_output_is_below_the_current_folder(
+    photo_arguments, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *photo_arguments, "--max-epochs", "1"]) == 0
+    assert load_without_network("model").categories_.tolist() == [
+        "red",
+        "green",
+        "blue",
+    ]
+
+
+def test_validation_rows_of_the_same_file(beside_photos, capsys):
+    path = beside_photos / "c.toml"
+    text = CONFIG.replace('group = "person"', 'validation_where = {split = "test"}')
+    path.write_text(text.replace("num_workers = 1", ""))
+    assert main(["fit", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "40 rows" in out
+    assert "20 other rows choose refits" in out
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_an_earlier_model_stays(photo_arguments, photo_model, capsys):
+    argv = ["fit", *photo_arguments, "--output", str(photo_model)]
+    assert "holds a model. Pass --overwrite" in error_of(argv, capsys)
+
+
+@pytest.mark.usefixtures("_no_training")
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]], ids=["", "overwrite"])
+def test_an_output_of_something_else_is_told_before_training(
+    photo_arguments, tmp_path, capsys, overwrite
+):
+    (tmp_path / "thesis.tex").touch()
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path), *overwrite]
+    assert "is no saved model" in error_of(argv, capsys)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_an_output_that_cannot_be_made_is_told_before_training(
+    photo_arguments, tmp_path, capsys
+):
+    (tmp_path / "file").touch()
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "file" / "model")]
+    assert "file" in error_of(argv, capsys)
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_a_folder_without_permission_is_told_before_training(
+    photo_arguments, tmp_path, capsys, monkeypatch
+):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)  # root may write any
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m")]
+    assert "Permission denied" in error_of(argv, capsys)
+
+
+@pytest.mark.usefixtures("_no_training")
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["--network", "cli_parts:nothing"], "'cli_parts:nothing'"),
+        (["--network", "resnet18"], "got 'resnet18', which is not there"),
+        (["--network", "torchvision:resnet0"], "got 'resnet0'"),
+        (["--weights", "DEFAULT"], "`weights` must be None or the path"),
+        (["--where", "split=trian"], "it has 'test', 'train'"),
+        (["--group", "patient"], "no column 'patient'"),
+        (["--labels", "none.csv"], "none.csv"),
+        (["--images", "nowhere"], "40 of 40 images do not exist"),
+        (["--format", "chexpert"], "CheXpert"),
+        (["--validation", "none.csv"], "none.csv"),
+        (["--solver", "gda"], "'gda'"),
+        (["--features", "f"], "`network` and `features` must not both be given"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+    ids=lambda value: "=".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_arguments(photo_arguments, tmp_path, capsys, monkeypatch, told, message):
+    if told[0] in ("--network", "--weights", "--device"):
+        monkeypatch.undo()  # they are told by fit itself, before it trains
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m"), *told]
+    assert message in error_of(argv, capsys)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.usefixtures("_no_training")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[train]\nmax_epoch = 2", "Did you mean `max_epochs`?"),
+        ("[train]\nmax_epochs = 'two'", "'max_epochs' parameter"),
+        ("[train]\naugment = 'mirror'", "`train.augment` must be"),
+        ("[refit]\nobjectve = 'roc_auc'", "Did you mean `objective`?"),
+        ("[refit]\ncoef_init = [[1]]", "no setting `coef_init`"),
+        ("[image]\nsiz = 3", "Did you mean `size`?"),
+        ("[image]\nsize = 0", "`size` must be an int above 0"),
+        ("seed = 1\n[data]\nimages = 'x'", "`labels` must be given"),
+        ("[data]\nlabels = 'labels.csv'", "A network must be named"),
+    ],
+)
+def test_wrong_settings(beside_photos, capsys, text, message):
+    path = beside_photos / "c.toml"
+    path.write_text(text)
+    argv = ["fit", str(path), "--output", str(beside_photos / "m")]
+    assert message in error_of(argv, capsys)
+
+
+def test_a_loss_that_is_no_number_is_no_traceback(photo_arguments, tmp_path, capsys):
+    told = ["--learning-rate", "1e30", "--max-epochs", "9", "--output"]
+    argv = ["fit", *photo_arguments, *told, str(tmp_path / "m")]
+    assert "Lower `learning_rate`" in error_of(argv, capsys)
+
+
+# --------------------------------------------------------------------------- refit
+def reordered(photos, path, names):
+    """Write the labels with their columns in another order."""
+    with (photos / "labels.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(
+            file, ["path", "split", *names], extrasaction="ignore", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+@pytest.fixture
+def exported(photo_model, tmp_path):
+    """Give the fitted network as torch exports it."""
+    module = load_without_network(photo_model).module
+    network = load_model(photo_model, module=module).to_torch().eval()
+    batch = torch.export.Dim("batch", min=1, max=512)
+    program = torch.export.export(
+        network, (torch.zeros(2, 3, 8, 8),), dynamic_shapes=({0: batch},)
+    )
+    torch.export.save(program, tmp_path / "network.pt2")
+    return tmp_path / "network.pt2", network
+
+
+VALIDATED = ["--where", "split=test", "--device", "cpu", "--solver", "proximal"]
+
+
+@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_refit_of_an_exported_network(exported, photos, tmp_path, capsys):
+    path, network = exported
+    data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
+    told = ["--network", str(path), "--size", "8", "--output", str(tmp_path / "m")]
+    assert main(["refit", *data, *VALIDATED, *told]) == 0
+    model = load_without_network(tmp_path / "m")
+    expected = network[-1].weight.detach().numpy()
+    np.testing.assert_allclose(model.fine_tuner_.coef_init_, expected, rtol=1e-6)
+    capsys.readouterr()
+    argv = ["predict", str(tmp_path / "m"), str(photos / "images" / "00.png")]
+    assert "whose code is yours; name it, --network FILE" in error_of(argv, capsys)
+    assert main([*argv, "--network", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("red: 0.")
+
+
+@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
+def test_refit_of_a_saved_model_keeps_its_categories_and_transform(
+    photos, tmp_path, capsys
+):
+    data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
+    told = ["--network", "torchvision:mobilenet_v3_small", "--size", "32"]
+    told += ["--max-epochs", "1", "--output", str(tmp_path / "first")]
+    assert main(["fit", *data, *told, "--where", "split=train", *VALIDATED[2:]]) == 0
+    other = tmp_path / "other.csv"
+    reordered(photos, other, ["blue", "red", "green"])
+    told = ["--network", str(tmp_path / "first"), "--output", str(tmp_path / "second")]
+    argv = ["refit", "--labels", str(other), *data[2:], *VALIDATED, *told]
+    assert main(argv) == 0
+    first = load_without_network(tmp_path / "first")
+    second = load_model(tmp_path / "second")
+    assert second.categories_.tolist() == ["red", "green", "blue"]
+    assert second.input_transform == first.input_transform
+    assert second.train is False
+    np.testing.assert_allclose(second.fine_tuner_.coef_init_, first.coef_, rtol=1e-6)
+    config = tmp_path / "c.toml"
+    config.write_text('[data]\ncategories = ["blue", "red", "green"]\n')
+    capsys.readouterr()
+    argv = ["refit", str(config), *argv[1:-1], str(tmp_path / "third")]
+    assert "must be those of the network, in its order" in error_of(argv, capsys)
+
+
+@pytest.mark.filterwarnings("always::cftlearn.exceptions.SeenLabelsWarning")
+def test_refit_of_a_saved_model_whose_code_is_the_users(
+    photos, photo_model, tmp_path, capsys
+):
+    data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
+    argv = ["refit", *data, *VALIDATED, "--output", str(tmp_path / "m"), "--network"]
+    said = error_of([*argv, str(photo_model)], capsys)
+    code = ["cli_parts:make_network", "--weights", str(photo_model / "network.pt")]
+    assert " ".join(code) in said
+    assert main([*argv, *code, "--size", "8"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("warning: ") == 1
+    assert "Name others by --validation FILE" in err
+    first, second = (load_without_network(m) for m in (photo_model, tmp_path / "m"))
+    np.testing.assert_allclose(
+        second.fine_tuner_.coef_init_, first.fine_tuner_.coef_init_, rtol=1e-6
+    )
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_refit_of_a_damaged_model(photos, tmp_path, capsys):
+    (tmp_path / "model.json").write_text("{}")
+    argv = ["refit", "--labels", str(photos / "labels.csv"), "--network", str(tmp_path)]
+    assert "is damaged" in error_of([*argv, "--output", str(tmp_path / "m")], capsys)
+
+
+def test_categories_and_other_columns_are_named(photos, photo_arguments, tmp_path):
+    """So that a label column taken for something else is seen before training."""
+    printed = io.StringIO()
+    told = ["--max-epochs", "1", "--output", str(tmp_path / "m")]
+    with contextlib.redirect_stdout(printed):
+        assert main(["fit", *photo_arguments, *told]) == 0
+    lines = printed.getvalue().splitlines()
+    assert "categories: red, green, blue" in lines
+    assert "other columns: split, person" in lines

@@ -1,0 +1,364 @@
+"""solver="auto": candidates of all categories, weighed together."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn.datasets import make_partial_multilabel
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import hide_labels
+from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
+
+
+def problem(n_samples=600, *, known=0.3, scheme="uniform", seed=0, **settings):
+    """Training rows with hidden labels, complete test rows, the true rows."""
+    Z, _, full = make_partial_multilabel(
+        n_samples, known=1.0, random_state=seed, **settings
+    )
+    half = n_samples // 2
+    hidden = hide_labels(full[:half], known=known, scheme=scheme, random_state=seed)
+    return Z[:half], hidden, Z[half:], full[half:]
+
+
+def noise_rows(y, Z, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = y.shape[1], Z.shape[1]
+    return {"coef_init": rng.normal(size=shape), "intercept_init": np.zeros(shape[0])}
+
+
+def true_rows(Z, full):
+    """Rows that separate classes as well as a line can."""
+    from sklearn.linear_model import LogisticRegression
+
+    fits = [LogisticRegression(C=100, max_iter=1000).fit(Z, t) for t in full.T]
+    return {
+        "coef_init": np.concatenate([fit.coef_ for fit in fits]),
+        "intercept_init": np.concatenate([fit.intercept_ for fit in fits]),
+    }
+
+
+def statuses(tuner):
+    return [line["status"] for line in tuner.report_]
+
+
+@pytest.mark.parametrize("scheme", ["uniform", "report_like"])
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_bad_rows_are_replaced(scheme, objective):
+    Z, y, Z_test, full = problem(scheme=scheme)
+    tuner = CategoryWiseFineTuner(
+        objective=objective, **noise_rows(y, Z), random_state=0
+    ).fit(Z, y)
+    before = Z_test @ tuner.coef_init_.T
+    score = {
+        "roc_auc": partial_roc_auc_score,
+        "average_precision": partial_average_precision_score,
+    }[objective]
+    assert statuses(tuner) == ["refitted"] * 5
+    assert score(full, tuner.transform(Z_test)) > score(full, before) + 0.1
+    gains = [line["score_after"] - line["score_before"] for line in tuner.report_]
+    assert np.nanmean(gains) > 0.1
+    for line in tuner.report_:
+        assert line["weight"] > 0.5
+        assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}; ")
+        assert line["solver"] == "proximal"
+
+
+def test_rows_that_are_right_stay_as_they_are():
+    Z, y, Z_test, full = problem(2000, known=0.05, n_features=40)
+    rows = true_rows(np.concatenate([Z, Z_test]), np.concatenate([true_y(Z), full]))
+    tuner = CategoryWiseFineTuner(**rows, random_state=0).fit(Z, y)
+    assert statuses(tuner) == ["kept"] * 5
+    np.testing.assert_array_equal(tuner.coef_, rows["coef_init"])
+    np.testing.assert_array_equal(tuner.intercept_, rows["intercept_init"])
+    for line in tuner.report_:
+        assert line["weight"] == line["n_iter"] == 0
+        assert line["reason"].startswith("refits would weigh only 0.")
+        assert line["score_after"] == line["score_before"]
+
+
+def true_y(Z, n_features=40):
+    """The complete labels of the training rows that ``problem`` hides."""
+    _, _, full = make_partial_multilabel(
+        2 * len(Z), known=1.0, random_state=0, n_features=n_features
+    )
+    return full[: len(Z)]
+
+
+def test_noise_does_not_look_like_a_gain():
+    """With many features any labels can be fitted; left out, they stay noise."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(80, 200))
+    y = rng.integers(0, 2, size=(80, 6)).astype(float)
+    y[rng.random(y.shape) < 0.4] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    scores = [line["score_after"] for line in tuner.report_]
+    assert 0.35 < np.mean(scores) < 0.65
+
+
+def test_scores_after_are_near_those_of_new_rows():
+    Z, y, Z_test, full = problem(4000, known=0.5, n_features=60)
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    told = np.array([line["score_after"] for line in tuner.report_])
+    true = partial_roc_auc_score(full, tuner.transform(Z_test), average=None)
+    np.testing.assert_allclose(told, true, atol=0.09)
+    assert abs(np.mean(told - true)) < 0.03
+
+
+def test_order_of_categories_does_not_matter():
+    pd = pytest.importorskip("pandas")
+    Z, y, _, _ = problem()
+    frame = pd.DataFrame(y, columns=list("abcde"))
+    order = [3, 0, 4, 1, 2]
+    one = CategoryWiseFineTuner(random_state=0).fit(Z, frame)
+    other = CategoryWiseFineTuner(random_state=0).fit(Z, frame.iloc[:, order])
+    np.testing.assert_allclose(other.coef_, one.coef_[order], rtol=1e-9)
+    np.testing.assert_allclose(other.intercept_, one.intercept_[order], rtol=1e-9)
+
+
+def test_workers_do_not_matter():
+    Z, y, _, _ = problem()
+    fits = [CategoryWiseFineTuner(random_state=0, n_jobs=n).fit(Z, y) for n in (1, 2)]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    np.testing.assert_array_equal(fits[0].intercept_, fits[1].intercept_)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scale_and_place_of_features_do_not_matter(dtype):
+    Z, y, _, _ = problem()
+    rows = noise_rows(y, Z)
+    moved = {
+        "coef_init": rows["coef_init"] / 1000,
+        "intercept_init": rows["intercept_init"] - rows["coef_init"].sum(axis=1) * 5,
+    }
+    one = CategoryWiseFineTuner(random_state=0, **rows).fit(Z.astype(dtype), y)
+    far = (1000 * (Z + 5)).astype(dtype)
+    other = CategoryWiseFineTuner(random_state=0, **moved).fit(far, y)
+    spread = one.transform(Z).std()
+    np.testing.assert_allclose(
+        other.transform(far), one.transform(Z), atol=0.01 * spread
+    )
+
+
+def test_pooled_evidence_reaches_a_category_with_too_few_labels():
+    Z, y, _, _ = problem(2000, known=0.3)
+    few = np.flatnonzero(y[:, 0] == 1)[:1], np.flatnonzero(y[:, 0] == 0)[:3]
+    known = np.isin(np.arange(len(y)), np.concatenate(few))
+    y[~known, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    line = tuner.report_[0]
+    assert (line["n_positive"], line["n_negative"]) == (1, 3)
+    assert line["status"] == "refitted"
+    assert "over 5 categories" in line["reason"]
+    assert np.isnan(line["score_after"])  # no positive is left to be held out
+
+
+def test_a_category_without_negatives_is_refitted_against_unknown_labels():
+    Z, y, Z_test, full = problem(2000, known=0.5)
+    y[y[:, 0] == 0, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    assert tuner.report_[0]["n_negative"] == 0
+    assert tuner.report_[0]["status"] == "refitted"
+    assert partial_roc_auc_score(full[:, :1], tuner.transform(Z_test)[:, :1]) > 0.7
+
+
+def test_single_positive_labels_are_refitted():
+    Z, y, Z_test, full = problem(2000, known=None, scheme="single_positive")
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    assert statuses(tuner) == ["refitted"] * 5
+    assert partial_roc_auc_score(full, tuner.transform(Z_test)) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ([np.nan] * 60, "no known label"),
+        ([0.0] * 20 + [np.nan] * 40, "no known positive"),
+        ([1.0] * 60, "no known negative, and no unknown label to stand in"),
+    ],
+    ids=["no label", "no positive", "only positives"],
+)
+def test_categories_that_cannot_be_refitted_stay_and_say_why(column, reason):
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(60, 4))
+    y = np.column_stack([(Z[:, 0] > 0).astype(float), column])
+    with pytest.warns(UndefinedCategoryWarning, match=f"1 category lacks .*{reason}"):
+        tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    assert statuses(tuner) == ["refitted", "skipped"]
+    assert reason in tuner.report_[1]["reason"]
+    np.testing.assert_array_equal(tuner.coef_[1], tuner.coef_init_[1])
+
+
+def test_without_any_held_out_pair_nothing_moves():
+    Z, y, _, _ = problem()
+    y[:, :] = np.nan
+    y[0], y[1:4] = 1.0, 0.0  # the only positive cannot be held out
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    assert statuses(tuner) == ["kept"] * 5
+    assert "no held-out labels of both classes" in tuner.report_[0]["reason"]
+    np.testing.assert_array_equal(tuner.coef_, tuner.coef_init_)
+
+
+def test_without_refit_held_out_labels_only_choose():
+    """What they say moves weights, but no candidate."""
+    from cftlearn.fine_tuning._auto import propose
+    from cftlearn.metrics._objectives import make_objective
+    from cftlearn.solvers import ProximalSolver
+
+    Z, y, _, _ = problem(known=1.0)
+    first = np.where(np.arange(len(y)) < 200, y[:, 0], np.nan)
+    held_out = np.where(np.isnan(first), y[:, 0], np.nan)
+    candidates = {}
+    for name, labels in (("right", held_out), ("wrong", 1 - held_out)):
+        for refit in (False, True):
+            data = category_data(Z, first, labels)
+            objective = make_objective("roc_auc")
+            found = propose(data, ProximalSolver(), objective, refit)
+            candidates[name, refit] = found.coef
+    np.testing.assert_array_equal(
+        candidates["right", False], candidates["wrong", False]
+    )
+    assert not np.allclose(candidates["right", True], candidates["wrong", True])
+
+
+def category_data(Z, y, y_val):
+    from cftlearn._features._principal_axes import make_feature_spaces
+    from cftlearn.fine_tuning._category_task import CategoryData
+
+    mean, scale = Z.mean(axis=0), Z.std(axis=0)
+    names = "standard", "tempered"
+    return CategoryData(
+        name="a",
+        Z=Z,
+        y=y,
+        Z_val=Z,
+        y_val=y_val,
+        same_rows=True,
+        coef=np.ones(Z.shape[1]),
+        intercept=0.0,
+        feature_mean=mean,
+        feature_scale=scale,
+        seed=0,
+        spaces=make_feature_spaces(Z, mean, scale, names),
+    )
+
+
+def test_a_callable_objective_has_a_veto():
+    Z, y, _, _ = problem()
+    rows = noise_rows(y, Z)
+    trained = {np.float64(np.round(w, 6)) for w in rows["coef_init"][:, 0]}
+
+    def prefers_the_start(y_true, y_score):
+        """Give 1 for logits of a spread that only the trained rows have."""
+        return float(np.std(y_score) > 3)
+
+    assert trained
+    big = {"coef_init": 10 * rows["coef_init"], "intercept_init": np.zeros(5)}
+    tuner = CategoryWiseFineTuner(
+        objective=prefers_the_start, random_state=0, **big
+    ).fit(Z, y)
+    assert statuses(tuner) == ["kept"] * 5
+    assert "held-out prefers_the_start did not rise" in tuner.report_[0]["reason"]
+
+
+def test_history_has_every_candidate_and_its_weight():
+    Z, y, _, _ = problem()
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    for line in tuner.report_:
+        records = [r for r in tuner.history_ if r["category"] == line["category"]]
+        assert [r["iteration"] for r in records] == list(range(1, len(records) + 1))
+        assert len({r["candidate"] for r in records}) == len(records) > 30
+        weights = np.array([r["weight"] for r in records])
+        assert weights.sum() == pytest.approx(line["weight"])
+        assert np.count_nonzero(weights >= 0.01) == line["n_iter"]
+
+
+def test_probabilities_have_the_mean_of_the_known_labels():
+    Z, y, _, _ = problem(known=0.6)
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    chance = 1 / (1 + np.exp(-tuner.transform(Z)))
+    for j in range(5):
+        known = ~np.isnan(y[:, j])
+        assert chance[known, j].mean() == pytest.approx(y[known, j].mean(), abs=1e-6)
+
+
+def test_validation_data_of_other_rows_all_labelled():
+    Z, y, Z_val, full = problem(1000, known=0.1)
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z))
+    tuner.fit(Z, y, validation_data=(Z_val[:200], full[:200]))
+    assert statuses(tuner) == ["refitted"] * 5
+    assert [line["n_held_out"] for line in tuner.report_] == [200] * 5
+    scores = tuner.transform(Z_val[200:])
+    assert partial_roc_auc_score(full[200:], scores) > 0.75
+
+
+def test_one_dimensional_targets():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 10))
+    y = np.where(X[:, 0] + rng.normal(size=200) > 0, "yes", "no")
+    model = CFTClassifier(random_state=0).fit(X[:100], y[:100])
+    assert np.mean(model.predict(X[100:]) == y[100:]) > 0.65
+
+
+def test_two_negatives_are_enough_not_to_do_harm():
+    """Reports that hardly ever deny a finding: many positives, two negatives."""
+    Z, y, Z_test, full = problem(3000, known=0.3)
+    rng = np.random.default_rng(0)
+    for j in range(5):
+        negatives = np.flatnonzero(y[:, j] == 0)
+        y[rng.permutation(negatives)[2:], j] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    before = Z_test @ tuner.coef_init_.T
+    gain = partial_roc_auc_score(full, tuner.transform(Z_test), average=None)
+    gain -= partial_roc_auc_score(full, before, average=None)
+    assert [line["n_negative"] for line in tuner.report_] == [2] * 5
+    assert gain.min() > -0.03
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 0], [1, 1, 0], [0]], ids=str)
+def test_a_category_with_too_few_labels_to_hold_out_does_not_stop_the_fit(labels):
+    Z, y, _, _ = problem()
+    y[:, 0] = np.nan
+    y[: len(labels), 0] = labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedCategoryWarning)
+        tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
+    assert np.isfinite(tuner.coef_).all()
+    assert statuses(tuner)[1:] == ["refitted"] * 4
+
+
+def test_all_labels_may_be_in_the_validation_data():
+    Z, y, Z_test, full = problem()
+    seen = y.copy()
+    seen[:, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z))
+    tuner.fit(Z, seen, validation_data=(Z_test, full))
+    assert statuses(tuner) == ["refitted"] * 5
+
+
+@pytest.mark.parametrize("shift", [10.0, 1e4])
+def test_the_origin_of_features_does_not_matter_without_known_negatives(shift):
+    Z, y, _, _ = problem()
+    y[y[:, 0] == 0, 0] = np.nan
+    rows, logits = noise_rows(y, Z), []
+    for moved in (0.0, shift):
+        rows["intercept_init"] = -moved * rows["coef_init"].sum(axis=1)
+        tuner = CategoryWiseFineTuner(random_state=0, **rows).fit(Z + moved, y)
+        logits.append(tuner.transform(Z + moved)[:, 0])
+    np.testing.assert_allclose(logits[1].mean(), logits[0].mean(), atol=0.05)
+    np.testing.assert_allclose(logits[1].std(), logits[0].std(), rtol=0.02)
+
+
+def test_equal_rows_are_not_ranked_by_rounding():
+    """Sparse features make many rows alike; rounding must not tell them apart."""
+    rng = np.random.default_rng(0)
+    Z = (rng.random((600, 40)) < 0.02).astype(np.float64)
+    _, y, _, _ = problem(1200)
+    found = [
+        CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(features, y)
+        for features in (Z, Z.astype(np.float32), 3 * Z)
+    ]
+    scores = [[line["score_val"] for line in tuner.history_] for tuner in found]
+    np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
+    np.testing.assert_allclose(scores[2], scores[0], atol=0.05)

@@ -1,0 +1,444 @@
+"""The refit of all categories in lockstep: choice, groups, memory, and who calls it."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+import cftlearn.fine_tuning
+import cftlearn.solvers._genetic._padded_rows
+from cftlearn import CategoryWiseFineTuner
+from cftlearn._features._stored import StoredFeatures
+from cftlearn.datasets import make_partial_multilabel
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.fine_tuning._batched_refit import LockstepRefit
+from cftlearn.fine_tuning._solver_names import lockstep_device
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
+
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+QUICK = GeneticSolver(n_generations=15, population_size=20)
+AUC, AP = make_objective("roc_auc"), make_objective("average_precision")
+
+
+@pytest.fixture
+def problem():
+    Z, y, _ = make_partial_multilabel(
+        400, n_features=8, n_categories=5, known=0.4, random_state=3
+    )
+    y[200:, 1] = np.nan  # categories of different sizes
+    return Z, y
+
+
+@pytest.fixture
+def in_lockstep(monkeypatch):
+    """Take torch's CPU for a GPU."""
+    monkeypatch.setattr(
+        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cpu"
+    )
+
+
+def fit(Z, y, solver=QUICK, **parameters):
+    validation_data = parameters.pop("validation_data", None)
+    tuner = CategoryWiseFineTuner(solver, **({"random_state": 0} | parameters))
+    return tuner.fit(Z, y, validation_data=validation_data)
+
+
+def assert_same_tuners(one, other, *, rtol=1e-9):
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=rtol, atol=1e-9)
+    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-7, atol=1e-7)
+    for line, twin in zip(one.report_, other.report_, strict=True):
+        skipped = {"seconds", "reason"}
+        plain = {key: value for key, value in line.items() if key not in skipped}
+        assert plain == pytest.approx({key: twin[key] for key in plain}, nan_ok=True)
+    assert len(one.history_) == len(other.history_)
+
+
+# The same rules as on the CPU
+
+
+@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_reports_and_histories_have_the_form_of_the_cpu(
+    problem, objective, refit, monkeypatch
+):
+    tuner = fit(*problem, objective=objective, refit=refit)
+    monkeypatch.undo()
+    other = fit(*problem, objective=objective, refit=refit, device="cpu")
+    for line, twin in zip(tuner.report_, other.report_, strict=True):
+        assert list(line) == list(twin)
+        same = ["category", "n_positive", "n_negative", "n_unknown", "n_held_out"]
+        assert [line[key] for key in same] == [twin[key] for key in same]
+        assert line["score_before"] == pytest.approx(twin["score_before"], abs=1e-12)
+        assert {key: type(value) for key, value in line.items()} == {
+            key: type(twin[key]) if key != "solver" else type(line[key]) for key in twin
+        }
+    forms = [
+        {(tuple(record), record["phase"]) for record in run.history_}
+        for run in (tuner, other)
+    ]
+    assert forms[0] == forms[1]
+    assert tuner.coef_.dtype == other.coef_.dtype == np.float64
+
+
+@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.parametrize(
+    "solver", [QUICK, GeneticSolver.published().set_params(n_generations=15)]
+)
+def test_a_row_is_replaced_only_where_held_out_labels_support_it(problem, solver):
+    Z, y = problem
+    tuner = fit(Z, y, solver, refit=False)
+    statuses = [line["status"] for line in tuner.report_]
+    assert "refitted" in statuses
+    for j, line in enumerate(tuner.report_):
+        own = [r for r in tuner.history_ if r["category"] == str(j)]
+        assert len(own) == 15
+        if line["status"] == "kept":
+            assert line["score_after"] == line["score_before"]
+            assert line["solver"] is None
+            np.testing.assert_array_equal(tuner.coef_[j], tuner.coef_init_[j])
+            assert tuner.intercept_[j] == tuner.intercept_init_[j]
+        else:
+            assert line["score_after"] > line["score_before"]
+            best = own[line["n_iter"] - 1]["score_val"]
+            assert line["score_after"] == pytest.approx(best, abs=1e-12)
+            assert line["reason"].endswith("; ga ran 15 iterations (max_iter)")
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_the_refit_on_everything_runs_as_long_as_the_choice_says(problem):
+    tuner = fit(*problem)
+    for line in tuner.report_:
+        name = line["category"]
+        own = [r for r in tuner.history_ if r["category"] == name]
+        refits = [r["iteration"] for r in own if r["phase"] == "refit"]
+        assert refits == list(range(1, line["n_iter"] + 1))
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_rows_that_nothing_beats_are_kept_bit_for_bit(problem):
+    Z, y = problem
+    y = np.where(np.isnan(y), y, Z[:, :5] > 0)
+    rows = {"coef_init": np.eye(5, 8) * 7, "intercept_init": np.arange(5.0)}
+    tuner = fit(Z, y, **rows)
+    assert {line["status"] for line in tuner.report_} == {"kept"}
+    np.testing.assert_array_equal(tuner.coef_, rows["coef_init"])
+    np.testing.assert_array_equal(tuner.intercept_, rows["intercept_init"])
+    assert tuner.report_[0]["reason"].startswith("no refit scored above 1.0000")
+
+
+@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
+def test_categories_that_lack_labels_are_skipped(problem):
+    Z, y = problem
+    y[y[:, 2] == 0, 2] = np.nan
+    y[:, 4] = np.nan
+    tuner = fit(Z, y)
+    assert [line["status"] == "skipped" for line in tuner.report_] == [
+        False, False, True, False, True,
+    ]  # fmt: skip
+    assert tuner.report_[2]["reason"] == "no known negatives, none left to fit" or (
+        "no known negative" in tuner.report_[2]["reason"]
+    )
+    y[:] = np.nan
+    rows = {"coef_init": np.zeros((5, 8)), "intercept_init": np.zeros(5)}
+    with pytest.warns(UndefinedCategoryWarning, match="5 categories lack"):
+        nothing = CategoryWiseFineTuner(QUICK, random_state=0, **rows).fit(Z, y)
+    assert nothing.history_ == []
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_columns_and_their_order_do_not_matter(problem):
+    Z, y = problem
+    names = np.array(list("abcde"))
+    import pandas as pd
+
+    whole = fit(Z, pd.DataFrame(y, columns=names))
+    order = [3, 0, 4]
+    some = fit(Z, pd.DataFrame(y[:, order], columns=names[order]))
+    np.testing.assert_allclose(some.coef_, whole.coef_[order], rtol=1e-9, atol=1e-9)
+    assert [line["n_iter"] for line in some.report_] == [
+        whole.report_[j]["n_iter"] for j in order
+    ]
+
+
+# Features
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_stored_features_are_read_as_those_in_memory(problem, tmp_path):
+    Z, y = problem
+    path = tmp_path / "features.npy"
+    np.save(path, Z.astype(np.float16))
+    rows = {"coef_init": np.ones((5, 8)), "intercept_init": np.zeros(5)}
+    stored = fit(np.load(path, mmap_mode="r"), y, **rows)
+    in_memory = fit(np.load(path).astype(np.float32), y, **rows)
+    # float32 sums may turn two scores round; the same bits come in, so they do not
+    assert_same_tuners(stored, in_memory, rtol=1e-5)
+
+
+def test_features_are_read_once_whatever_the_batch(problem, monkeypatch):
+    Z, y = problem
+    reads = []
+
+    class Counted(StoredFeatures):
+        def __getitem__(self, rows):
+            reads.append(rows)
+            return super().__getitem__(rows)
+
+    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    data = categories_of(Z.astype(np.float32), y)
+    expected = refit(data, {})
+    monkeypatch.setattr(
+        cftlearn.solvers._genetic._padded_rows,
+        "row_batches",
+        lambda n, d: (slice(k, min(k + 70, n)) for k in range(0, n, 70)),
+    )
+    monkeypatch.setattr(cftlearn.solvers._genetic._padded_rows, "_COPIED_BYTES", 100)
+    stored = Counted(Z.astype(np.float32))
+    results = refit([replace(own, Z=stored, Z_val=stored) for own in data], {})
+    assert reads == [slice(k, min(k + 70, 400)) for k in range(0, 400, 70)]
+    for result, twin in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result.coef, twin.coef)
+
+
+def test_categories_may_have_features_of_their_own(problem):
+    data = categories_of(*problem)
+    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    expected = refit(data, {})
+    own = [one.Z.copy() if k % 2 else one.Z for k, one in enumerate(data)]
+    copied = [replace(one, Z=Z, Z_val=Z) for one, Z in zip(data, own, strict=True)]
+    for result, twin in zip(refit(copied, {}), expected, strict=True):
+        np.testing.assert_array_equal(result.coef, twin.coef)
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_validation_data_of_other_rows(problem):
+    Z, y = problem
+    parts = slice(0, 250), slice(250, None)
+    y[250:300, 1] = np.arange(50) % 2
+    train, held_out = [(Z[part], y[part]) for part in parts]
+    tuner = fit(*train, validation_data=held_out)
+    for j, line in enumerate(tuner.report_):
+        known = ~np.isnan(held_out[1][:, j])
+        assert line["n_held_out"] == known.sum()
+        logits = held_out[0][known] @ tuner.coef_init_[j]
+        expected = AUC.single(held_out[1][known, j] == 1, logits)
+        assert line["score_before"] == pytest.approx(expected, abs=1e-12)
+
+
+# Groups
+
+
+def categories_of(Z, y):
+    """What a fine-tuner hands to its workers."""
+    seen = []
+
+    class Caught(Exception):
+        pass
+
+    def catch(make, kind, tasks):
+        seen.extend(task[0] for task in tasks)
+        raise Caught
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            cftlearn.fine_tuning._fine_tuner, "CategoryWorkers", lambda *a, **k: catch
+        )
+        with pytest.raises(Caught):
+            CategoryWiseFineTuner(QUICK, random_state=0, device="cpu").fit(Z, y)
+    return seen
+
+
+@pytest.mark.parametrize("objective", [AUC, AP], ids=["auc", "ap"])
+def test_groups_do_not_matter(problem, objective):
+    data = categories_of(*problem)
+    whole = LockstepRefit(QUICK, objective, refit=True, device="cpu")
+    expected = whole(data, {})
+    parts = LockstepRefit(QUICK, objective, refit=True, device="cpu", memory=180_000)
+    groups = []
+    refit_group = parts._refit
+    parts._refit = lambda group: groups.append(len(group)) or refit_group(group)
+    results = parts(data, {})
+    assert sum(groups) == 5
+    assert 1 < len(groups) < 5
+    for result, twin in zip(results, expected, strict=True):
+        np.testing.assert_allclose(result.coef, twin.coef, rtol=1e-9, atol=1e-9)
+        assert result.report["n_iter"] == twin.report["n_iter"]
+        assert result.report["category"] == twin.report["category"]
+
+
+def test_categories_of_like_sizes_go_together(problem, monkeypatch):
+    sizes = (~np.isnan(problem[1])).sum(axis=0)
+    monkeypatch.setattr(
+        "cftlearn.fine_tuning._batched_refit._MOST_PADDING", sizes[0] // 2
+    )
+    problem[1][100:, 1] = np.nan
+    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    groups = []
+    refit_group = refit._refit
+    refit._refit = lambda group: (
+        groups.append([c.data.name for c in group]) or refit_group(group)
+    )
+    refit(categories_of(*problem), {})
+    assert sorted(map(len, groups)) == [1, 4]
+    assert ["1"] in groups  # a quarter of the labels
+
+
+def test_a_category_that_does_not_fit_is_named(problem):
+    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu", memory=40_000)
+    match = (
+        r"`device` must have memory for the known rows of a category; '\d' needs "
+        r"\S+ GiB of the 3.73e-05 GiB that may be used on 'cpu'. Pass device=\"cpu\""
+    )
+    with pytest.raises(ValueError, match=match):
+        refit(categories_of(*problem), {})
+
+
+def test_parameters_are_checked_before_anything_is_read(problem):
+    solver = clone(QUICK).set_params(elite_size=20)
+    with pytest.raises(ValueError, match="`elite_size` must be less than"):
+        LockstepRefit(solver, AUC, refit=True, device="cpu")([], {})
+
+
+# Checkpoints
+
+
+@pytest.mark.usefixtures("in_lockstep")
+def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "cftlearn.fine_tuning._batched_refit._BYTES_WITHOUT_DEVICE", 180_000
+    )
+    expected = fit(*problem)
+    n_refitted = []
+    refit_group = LockstepRefit._refit
+
+    def refit_until_killed(self, group):
+        n_refitted.append(len(group))
+        if len(n_refitted) == 2:
+            raise KeyboardInterrupt
+        return refit_group(self, group)
+
+    monkeypatch.setattr(LockstepRefit, "_refit", refit_until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(*problem, checkpoint=tmp_path)
+    resumed = fit(*problem, checkpoint=tmp_path)
+    assert sum(n_refitted) == 5 + n_refitted[1]  # the first group was not done again
+    for name in ("coef_", "intercept_"):
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(expected, name))
+    assert resumed.history_ == expected.history_
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cuda"
+    )
+    with pytest.raises(ValueError, match="a fit that differs in: device"):
+        fit(*problem, checkpoint=tmp_path)
+
+
+# Who is refitted so
+
+
+@pytest.fixture
+def with_a_gpu(monkeypatch):
+    """Let the library believe in a GPU."""
+    found = {"auto": "cuda"}
+    monkeypatch.setattr(
+        "cftlearn._devices.resolve_device", lambda device: found.get(device, device)
+    )
+
+
+class OwnSolver(GeneticSolver):
+    """A solver that fits in another way."""
+
+    def fit_row(self, problem):
+        return super().fit_row(problem)
+
+
+CALLABLE = make_objective(lambda y_true, y_score: 0.0)
+
+
+@pytest.mark.usefixtures("with_a_gpu")
+@pytest.mark.parametrize(
+    ("solvers", "objective", "device", "expected"),
+    [
+        ([GeneticSolver()], AUC, "cuda", "cuda"),
+        ([GeneticSolver()], AP, "cuda:1", "cuda:1"),
+        ([GeneticSolver.published()], AUC, "auto", "cuda"),
+        ([GeneticSolver()], AUC, "cpu", None),
+        ([GeneticSolver()], AUC, "mps", None),
+        ([GeneticSolver()], CALLABLE, "auto", None),
+        ([GeneticSolver()], CALLABLE, "cpu", None),
+        ([OwnSolver()], AUC, "cuda", None),
+        ([GradientSolver()], CALLABLE, "cuda", None),
+        ([ProximalSolver()], AUC, "cuda", None),
+        ([GeneticSolver(), GradientSolver()], AUC, "cuda", None),
+    ],
+)
+def test_who_is_refitted_on_a_gpu(solvers, objective, device, expected):
+    assert lockstep_device(solvers, objective, device) == expected
+
+
+@pytest.mark.usefixtures("with_a_gpu")
+def test_a_gpu_by_name_refuses_a_function_of_python(problem):
+    def accuracy(y_true, y_score):
+        return float(np.mean(y_true == (y_score > 0)))
+
+    match = r"`objective` must be 'roc_auc' or .*; got 'accuracy' with device='cuda'"
+    with pytest.raises(ValueError, match=match):
+        fit(*problem, objective=accuracy, device="cuda")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_nothing_changes(problem):
+    assert lockstep_device([GeneticSolver()], AUC, "auto") is None
+    with pytest.raises(ValueError, match=r"`device` must be 'auto' .* got 'cuda' \("):
+        fit(*problem, device="cuda")
+    one, other = (fit(*problem, device=device) for device in ("auto", "cpu"))
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+    assert one.history_ == other.history_
+
+
+def test_the_cpu_by_name_needs_no_torch():
+    code = (
+        "import sys, numpy as np\n"
+        "from cftlearn import CategoryWiseFineTuner\n"
+        "from cftlearn.solvers import GeneticSolver\n"
+        "rng = np.random.default_rng(0)\n"
+        "Z, y = rng.standard_normal((60, 3)), rng.integers(2, size=(60, 2)) * 1.0\n"
+        "solver = GeneticSolver(n_generations=2)\n"
+        "CategoryWiseFineTuner(solver, device='cpu', random_state=0).fit(Z, y)\n"
+        "raise SystemExit('torch' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@needs_a_gpu
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_a_gpu_refits_as_torch_on_the_cpu_does(problem, objective, monkeypatch):
+    """In double precision, where rounding hardly ever turns two scores round."""
+    on_gpu = fit(*problem, objective=objective, device="cuda", n_jobs=2)
+    automatic = fit(*problem, objective=objective)
+    monkeypatch.setattr(
+        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cpu"
+    )
+    here = fit(*problem, objective=objective)
+    assert_same_tuners(on_gpu, here, rtol=1e-6)
+    assert_same_tuners(automatic, on_gpu)
+
+
+@needs_a_gpu
+def test_a_gpu_in_single_precision_reaches_the_scores_of_the_cpu(problem):
+    Z, y = problem
+    solver = clone(QUICK).set_params(n_generations=60)
+    on_gpu = fit(Z.astype(np.float32), y, solver, device="cuda")
+    here = fit(Z.astype(np.float32), y, solver, device="cpu")
+    gains = [
+        line["score_after"] - twin["score_after"]
+        for line, twin in zip(on_gpu.report_, here.report_, strict=True)
+    ]
+    assert abs(np.mean(gains)) < 0.03

@@ -1,0 +1,477 @@
+"""CategoryWiseFineTuner: what it selects on, what it refits on, what it leaves."""
+
+import logging
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cftlearn import CategoryWiseFineTuner
+from cftlearn.datasets import make_partial_multilabel
+from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.labels import PartialLabels, check_partial_labels
+from cftlearn.labels._label_split import hold_out_labels
+from cftlearn.solvers import GeneticSolver, GradientSolver
+from cftlearn.solvers._protocol import CategorySolver, RowFit
+
+QUICK = GeneticSolver(n_generations=15)
+
+
+@pytest.fixture
+def problem():
+    return make_partial_multilabel(
+        400, n_features=8, n_categories=4, known=0.4, random_state=3
+    )
+
+
+class Recorder(CategorySolver):
+    """A solver that returns a given row and remembers its problems."""
+
+    def __init__(self, row=None, bias=0.0, label="recorder"):
+        self.row = row
+        self.bias = bias
+        self.label = label
+
+    @property
+    def name(self):
+        return self.label
+
+    def fit_row(self, problem):
+        if not hasattr(self, "problems"):
+            self.problems = []
+        self.problems.append(problem)
+        n_iter = 3 if problem.n_iter is None else problem.n_iter
+        coef = problem.coef if self.row is None else np.asarray(self.row, dtype=float)
+        return RowFit(coef, self.bias, n_iter, 5, "max_iter", [{"iteration": 1}])
+
+
+# What reaches a solver
+
+
+def test_unknown_labels_never_reach_a_solver(problem):
+    Z, y, _ = problem
+    recorder = Recorder()
+    CategoryWiseFineTuner(recorder, refit=False, random_state=0).fit(Z, y)
+    for j, seen in enumerate(recorder.problems):
+        known = ~np.isnan(y[:, j])
+        assert len(seen.train.y) + len(seen.validation.y) == known.sum()
+        rows = np.concatenate([seen.train.Z, seen.validation.Z])
+        labels = np.concatenate([seen.train.y, seen.validation.y])
+        order = np.lexsort(rows.T)
+        expected = np.lexsort(Z[known].T)
+        np.testing.assert_array_equal(rows[order], Z[known][expected])
+        np.testing.assert_array_equal(labels[order], y[known, j][expected] == 1)
+
+
+def test_a_quarter_of_each_class_is_held_out(problem):
+    Z, y, _ = problem
+    recorder = Recorder()
+    tuner = CategoryWiseFineTuner(recorder, random_state=0).fit(Z, y)
+    for j in range(4):
+        held_out = recorder.problems[j].validation
+        for state in (0, 1):
+            n_known = (y[:, j] == state).sum()
+            assert (held_out.y == state).sum() == round(0.25 * n_known)
+        assert tuner.report_[j]["n_held_out"] == len(held_out.y)
+
+
+def test_refit_sees_all_known_labels_and_the_chosen_iteration(problem):
+    Z, y, _ = problem
+    good = LogisticRegression().fit(Z[~np.isnan(y[:, 0])], y[~np.isnan(y[:, 0]), 0])
+    recorder = Recorder(good.coef_[0], 0.25)
+    zeros = {"coef_init": np.zeros((4, 8)), "intercept_init": np.zeros(4)}
+    tuner = CategoryWiseFineTuner(recorder, random_state=0, **zeros).fit(Z, y)
+    assert tuner.report_[0]["status"] == "refitted"
+    choose, refit = recorder.problems[:2]
+    assert refit.validation is None
+    assert refit.n_iter == 3
+    assert len(refit.train.y) == len(choose.train.y) + len(choose.validation.y)
+    assert tuner.report_[0]["n_iter"] == 3
+    assert [(r["phase"], r["solver"]) for r in tuner.history_[:2]] == [
+        ("choose", "recorder"),
+        ("refit", "recorder"),
+    ]
+
+
+def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(problem):
+    Z, y, _ = problem
+    recorder = Recorder()
+    rows = slice(0, 300)
+    tuner = CategoryWiseFineTuner(recorder, refit=False, random_state=0)
+    tuner.fit(Z[rows], y[rows], validation_data=(Z[300:], y[300:]))
+    for j, seen in enumerate(recorder.problems):
+        known, known_val = ~np.isnan(y[rows, j]), ~np.isnan(y[300:, j])
+        np.testing.assert_array_equal(seen.train.Z, Z[rows][known])
+        np.testing.assert_array_equal(seen.validation.Z, Z[300:][known_val])
+        line = tuner.report_[j]
+        assert line["n_held_out"] == known_val.sum()
+        assert line["n_positive"] == np.nansum(y[:, j])
+        assert line["n_positive"] + line["n_negative"] + line["n_unknown"] == len(y)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_same_rows_with_other_cells_are_counted_once(problem, copied):
+    Z, y, _ = problem
+    labels = check_partial_labels(y)
+    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(4))
+    Z_val = Z.copy() if copied else Z
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0)
+    tuner.fit(Z, fitted.values, validation_data=(Z_val, held_out.values))
+    for j, line in enumerate(tuner.report_):
+        assert line["n_positive"] + line["n_negative"] + line["n_unknown"] == len(y)
+        assert line["n_held_out"] == held_out.known[:, j].sum()
+
+
+def test_same_rows_with_the_same_cells_are_refused(problem):
+    Z, y, _ = problem
+    first = np.argwhere(~np.isnan(y))[0]
+    match = (
+        rf"`y_val` must hold other known labels .* got {np.sum(~np.isnan(y))} labels "
+        rf"known in both, the first in category '{first[1]}', row {first[0]}"
+    )
+    with pytest.raises(ValueError, match=match):
+        CategoryWiseFineTuner(QUICK).fit(Z, y, validation_data=(Z, y))
+
+
+def test_negative_mode_start_leaves_held_out_cells_out(problem):
+    """Flipping held-out labels must not move the rows that start the refit."""
+    Z, y, _ = problem
+    labels = check_partial_labels(y)
+    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(4))
+    flipped = np.where(held_out.known, 1 - held_out.values, np.nan)
+    starts = [
+        CategoryWiseFineTuner(QUICK, random_state=0)
+        .fit(Z, fitted.values, validation_data=(Z, values))
+        .coef_init_
+        for values in (held_out.values, flipped)
+    ]
+    np.testing.assert_array_equal(*starts)
+
+
+def test_negative_mode_start_is_scikit_learns_logistic_regression(problem):
+    Z, y, _ = problem
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0)
+    tuner.fit(Z[:300], y[:300], validation_data=(Z[300:], y[300:]))
+    for j in range(4):
+        oracle = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8))
+        oracle.fit(Z[:300], np.nan_to_num(y[:300, j]))
+        logits = Z @ tuner.coef_init_[j] + tuner.intercept_init_[j]
+        np.testing.assert_allclose(logits, oracle.decision_function(Z), atol=0.05)
+
+
+# The choice
+
+
+def test_row_is_replaced_only_by_a_better_one(problem):
+    Z, y, _ = problem
+    good = np.stack(
+        [
+            LogisticRegression().fit(Z[rows], y[rows, j]).coef_[0]
+            for j, rows in enumerate(~np.isnan(y).T)
+        ]
+    )
+    trained = {"coef_init": good, "intercept_init": np.full(4, 0.5)}
+    worse = CategoryWiseFineTuner(Recorder(-good[0]), random_state=0, **trained)
+    worse.fit(Z, y)
+    assert worse.report_[0]["status"] == "kept"
+    assert worse.report_[0]["solver"] is None
+    assert "no refit scored above" in worse.report_[0]["reason"]
+    np.testing.assert_array_equal(worse.coef_[0], good[0])
+    assert worse.intercept_[0] == 0.5
+    equal = CategoryWiseFineTuner(Recorder(2 * good[0]), random_state=0, **trained)
+    assert equal.fit(Z, y).report_[0]["status"] == "kept"
+
+
+def test_best_solver_of_a_list_is_taken_per_category(problem):
+    Z, y, _ = problem
+    rows = ~np.isnan(y[:, 0])
+    good = LogisticRegression().fit(Z[rows], y[rows, 0]).coef_[0]
+    solvers = [Recorder(-good, label="bad"), Recorder(good, label="good")]
+    zeros = {"coef_init": np.zeros((4, 8)), "intercept_init": np.zeros(4)}
+    tuner = CategoryWiseFineTuner(solvers, random_state=0, **zeros).fit(Z, y)
+    assert tuner.report_[0]["solver"] == "good"
+    assert (
+        "bad ran 5 iterations (max_iter), good 5 (max_iter)"
+        in tuner.report_[0]["reason"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("objective", "oracle"),
+    [("roc_auc", roc_auc_score), ("average_precision", average_precision_score)],
+)
+def test_reported_scores_are_the_objective_on_held_out_labels(
+    problem, objective, oracle
+):
+    Z, y, _ = problem
+    held = slice(300, 400)
+    tuner = CategoryWiseFineTuner(
+        QUICK, objective=objective, refit=False, random_state=0
+    )
+    tuner.fit(Z[:300], y[:300], validation_data=(Z[held], y[held]))
+    before = Z[held] @ tuner.coef_init_.T
+    after = tuner.transform(Z[held])
+    for j, line in enumerate(tuner.report_):
+        rows = ~np.isnan(y[held, j])
+        truth = y[held][rows, j]
+        assert line["score_before"] == pytest.approx(oracle(truth, before[rows, j]))
+        assert line["score_after"] == pytest.approx(
+            oracle(truth, after[rows, j]), abs=1e-6
+        )
+        assert line["score_after"] >= line["score_before"]
+
+
+def test_refits_help_on_fully_labelled_rows():
+    gains = []
+    for seed in range(3):
+        Z, y, y_full = make_partial_multilabel(3000, known=0.1, random_state=seed)
+        tuner = CategoryWiseFineTuner("auto", random_state=0).fit(Z[:1500], y[:1500])
+        before = Z[1500:] @ tuner.coef_init_.T
+        after = tuner.transform(Z[1500:])
+        gains.append(
+            roc_auc_score(y_full[1500:], after) - roc_auc_score(y_full[1500:], before)
+        )
+    assert np.mean(gains) > 0.005
+
+
+# Independence
+
+
+def test_n_jobs_changes_nothing(problem):
+    Z, y, _ = problem
+    fits = [
+        CategoryWiseFineTuner([QUICK, GradientSolver(max_epochs=20)], n_jobs=n_jobs)
+        .set_params(random_state=0)
+        .fit(Z.astype(np.float32), y)
+        for n_jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    np.testing.assert_array_equal(fits[0].intercept_, fits[1].intercept_)
+
+
+def test_hiding_cells_of_one_category_leaves_the_others_alone(problem):
+    Z, y, _ = problem
+    changed = y.copy()
+    changed[:200, 1] = np.nan
+    fits = [
+        CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, labels)
+        for labels in (y, changed)
+    ]
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(fits[0].coef_[others], fits[1].coef_[others])
+    assert not np.array_equal(fits[0].coef_[1], fits[1].coef_[1])
+
+
+def test_order_of_named_categories_does_not_matter(problem):
+    Z, y, _ = problem
+    frame = pd.DataFrame(y, columns=["a", "b", "c", "d"])
+    order = ["c", "a", "d", "b"]
+    one = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, frame)
+    other = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, frame[order])
+    np.testing.assert_array_equal(one.coef_[[2, 0, 3, 1]], other.coef_)
+    np.testing.assert_array_equal(other.categories_, order)
+
+
+# What cannot be refitted
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ([np.nan] * 400, "no known label"),
+        ([1.0] * 400, "no known negative, none left to fit"),
+        ([0.0] * 400, "no known positive, none left to fit"),
+        ([1.0] + [0.0] * 399, "only 1 known positive, none left to hold out"),
+    ],
+    ids=["unknown", "positive", "negative", "one positive"],
+)
+def test_category_that_cannot_be_refitted_stays_as_it_was(problem, labels, reason):
+    Z, y, _ = problem
+    y = y.copy()
+    y[:, 2] = labels
+    coef = np.arange(32.0).reshape(4, 8)
+    tuner = CategoryWiseFineTuner(
+        QUICK, coef_init=coef, intercept_init=np.arange(4.0), random_state=0
+    )
+    with pytest.warns(
+        UndefinedCategoryWarning, match="1 category lacks .* '2'"
+    ) as caught:
+        tuner.fit(Z, y)
+    assert caught[0].filename == __file__
+    assert tuner.report_[2]["status"] == "skipped"
+    assert tuner.report_[2]["reason"] == reason
+    assert np.isnan(tuner.report_[2]["score_before"])
+    np.testing.assert_array_equal(tuner.coef_[2], coef[2])
+    assert tuner.intercept_[2] == 2.0
+
+
+def test_one_warning_lists_all_categories_without_a_class():
+    rng = np.random.default_rng(0)
+    y = np.ones((50, 12))
+    y[:, 0] = rng.random(50) < 0.5
+    with pytest.warns(
+        UndefinedCategoryWarning, match="11 categories lack .*and 1 more"
+    ) as w:
+        tuner = CategoryWiseFineTuner(QUICK, random_state=0).fit(rng.random((50, 3)), y)
+    assert len(w) == 1
+    # Negative-mode rows of one class: the smoothed log-odds, no direction.
+    np.testing.assert_array_equal(tuner.coef_[1:], 0)
+    np.testing.assert_allclose(expit(tuner.intercept_[1]), 38.5 / 39)
+
+
+# scikit-learn's ways
+
+
+def test_transform_names_and_output_frame(problem):
+    Z, y, _ = problem
+    frame = pd.DataFrame(y, columns=["cat", "dog", "cow", "hen"])
+    X = pd.DataFrame(Z, columns=[f"f{i}" for i in range(8)])
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0).set_output(transform="pandas")
+    logits = tuner.fit(X, frame).transform(X)
+    assert list(logits.columns) == ["cat", "dog", "cow", "hen"]
+    np.testing.assert_array_equal(tuner.feature_names_in_, X.columns)
+    np.testing.assert_allclose(logits, Z @ tuner.coef_.T + tuner.intercept_)
+    with pytest.raises(ValueError, match="feature names"):
+        tuner.transform(X.rename(columns={"f0": "g0"}))
+
+
+def test_clone_and_pickle(problem):
+    Z, y, _ = problem
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, y)
+    copied = clone(tuner)
+    assert not hasattr(copied, "coef_")
+    assert copied.solver is not tuner.solver
+    loaded = pickle.loads(pickle.dumps(tuner))
+    np.testing.assert_array_equal(loaded.transform(Z), tuner.transform(Z))
+
+
+def test_parameters_of_the_solver_are_reached(problem):
+    tuner = CategoryWiseFineTuner(GeneticSolver())
+    tuner.set_params(solver__population_size=20)
+    assert tuner.solver.population_size == 20
+
+
+def test_progress_is_logged_and_silent_by_default(problem, caplog, capsys):
+    Z, y, _ = problem
+    with caplog.at_level(logging.INFO, logger="cftlearn"):
+        CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, y)
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0].startswith("0: ")
+    assert capsys.readouterr() == ("", "")
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"solver": "newton"}, "'solver' parameter"),
+        ({"solver": []}, "at least one solver; got an empty list"),
+        ({"solver": ["ga", "newton"]}, "a list of these; got 'newton'"),
+        ({"solver": ["ga", QUICK]}, r"different names; got \['ga', 'ga'\]"),
+        ({"objective": "accuracy"}, "'objective' parameter"),
+        ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
+        ({"coef_init": np.ones((4, 8))}, "given together; got only coef_init"),
+        ({"intercept_init": np.ones(4)}, "given together; got only intercept_init"),
+        (
+            {"coef_init": np.ones((3, 8)), "intercept_init": np.ones(3)},
+            r"`coef_init` must have shape \(4, 8\)",
+        ),
+        (
+            {"coef_init": np.full((4, 8), np.nan), "intercept_init": np.ones(4)},
+            "coef_init contains NaN",
+        ),
+    ],
+)
+def test_bad_parameters(problem, params, match):
+    Z, y, _ = problem
+    with pytest.raises(ValueError, match=match):
+        CategoryWiseFineTuner(**params).fit(Z, y)
+
+
+def test_unreachable_device(problem):
+    Z, y, _ = problem
+    with pytest.raises(
+        ValueError, match=r"`device` must be 'auto' or a device .*'tpu9'"
+    ):
+        CategoryWiseFineTuner("bce", device="tpu9").fit(Z, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda Z, y: (Z[:-1], y), ValueError, "numbers of samples"),
+        (lambda Z, y: (sparse.csr_matrix(Z), y), TypeError, "[Ss]parse"),
+        (lambda Z, y: (np.full_like(Z, np.nan), y), ValueError, "contains NaN"),
+        (lambda Z, y: (Z, np.full_like(y, 2.0)), ValueError, "got 2.0 in category '0'"),
+        (lambda Z, y: (Z, None), ValueError, "requires y to be passed"),
+        (lambda Z, y: (Z, sparse.csr_matrix(np.nan_to_num(y))), TypeError, "dense"),
+    ],
+    ids=["length", "sparse Z", "NaN in Z", "2 in y", "no y", "sparse y"],
+)
+def test_bad_data(problem, change, error, match):
+    Z, y, _ = problem
+    with pytest.raises(error, match=match):
+        CategoryWiseFineTuner(QUICK).fit(*change(Z, y))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda Z, y: [Z, y], r"must be a tuple \(Z_val, y_val\); got list"),
+        (
+            lambda Z, y: (Z[:, :3], y),
+            "X has 3 features, but CategoryWiseFineTuner is expecting 8",
+        ),
+        (lambda Z, y: (Z[:9], y), "`Z_val` and `y_val` must have one row per sample"),
+        (lambda Z, y: (Z + 1, y[:, :3]), "the 4 categories that `fit` saw; got 3"),
+        (lambda Z, y: (Z + 1, y - 2), "`y_val` must hold 0"),
+    ],
+)
+def test_bad_validation_data(problem, change, match):
+    Z, y, _ = problem
+    with pytest.raises(ValueError, match=match):
+        CategoryWiseFineTuner(QUICK).fit(Z, y, validation_data=change(Z, y))
+
+
+def test_validation_frame_with_other_order_is_refused(problem):
+    Z, y, _ = problem
+    frame = pd.DataFrame(y, columns=list("abcd"))
+    with pytest.raises(ValueError, match="categories of `fit` in the same order"):
+        CategoryWiseFineTuner(QUICK).fit(
+            Z, frame, validation_data=(Z + 1, frame[list("bacd")])
+        )
+
+
+def test_inputs_are_not_changed(problem):
+    Z, y, _ = problem
+    coef, intercept = np.ones((4, 8)), np.ones(4)
+    kept = [array.copy() for array in (Z, y, coef, intercept)]
+    CategoryWiseFineTuner(
+        QUICK, coef_init=coef, intercept_init=intercept, random_state=0
+    ).fit(Z, y)
+    for array, before in zip((Z, y, coef, intercept), kept, strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
+def test_hold_out_keeps_one_of_each_class_where_there_are_two():
+    values = np.full((20, 3), np.nan)
+    values[:2, 0], values[2:4, 0] = 1, 0
+    values[0, 1], values[1:11, 1] = 1, 0
+    values[:10, 2], values[10:, 2] = 1, 0
+    labels = check_partial_labels(values)
+    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(3))
+    assert isinstance(fitted, PartialLabels)
+    positive = [np.nansum(part.values, axis=0).tolist() for part in (fitted, held_out)]
+    assert positive == [[1, 1, 8], [1, 0, 2]]
+    assert not (fitted.known & held_out.known).any()
+    np.testing.assert_array_equal(fitted.known | held_out.known, labels.known)
