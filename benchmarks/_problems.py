@@ -24,7 +24,7 @@ from cftlearn._seeding import category_seeds
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels
 from cftlearn.feature_extraction._in_memory import extract_features
-from cftlearn.fine_tuning._initial_coef import logistic_rows
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels, hide_labels
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
 from cftlearn.networks._heads import head_rows
@@ -116,7 +116,7 @@ def make_problem(
     targets = stage_one_targets(fitted, held_out)
     if trunk == "raw":
         Z, Z_test = data.X, data.X_test
-        coef, intercept = logistic_rows(Z, targets, n_jobs=None)
+        coef, intercept = fit_initial_weights(Z, targets, n_jobs=None)
     else:
         Z, Z_test, coef, intercept = _train(trunk, data, targets, seed)
     problem = Problem(

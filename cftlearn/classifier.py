@@ -19,15 +19,17 @@ from cftlearn.calibration import CategoryCalibrator, _held_out
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._initial_coef import logistic_rows
-from cftlearn.fine_tuning._stage_two_tmp import prepare_fine_tuner
-from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.fine_tuning._fine_tuner import check_before_stage_one, fit_on_split
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import make_objective
+from cftlearn.metrics._objectives import Objective, make_objective
 from cftlearn.training import NetworkTrainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from cftlearn.training._stage_one import StageOne
 
 __all__ = ["CFTClassifier"]
 
@@ -280,52 +282,53 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``train=False`` and there is no ``validation_data``.
         """
         self._validate_params()
-        (self.trainer or NetworkTrainer())._check(self.random_state)
+        if self.trainer is not None:
+            self.trainer._check(self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
         check_threshold(self.threshold, len(self.categories_))
-        self.calibrator_ = _held_out.start_calibrator(
-            self.calibration, len(self.categories_)
-        )
+        self.calibrator_ = None
+        if self.calibration is not None:
+            self.calibrator_ = _held_out.start_calibrator(
+                self.calibration, len(self.categories_)
+            )
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
-        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        prepare_fine_tuner(tuner, self, int(tuner_seed))
-        objective = make_objective(tuner.objective)
+        tuner = self._make_fine_tuner(int(tuner_seed))
         self.module_ = self.head_ = None
         if tuner.cross_fit is not None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
         if validation_data is None:
             seeds = category_seeds(int(split_seed), self.categories_)
-            fitted, held_out = hold_out_labels(labels, self.validation_fraction, seeds)
             inputs_val = inputs
+            split = split_labels(labels, self.validation_fraction, seeds)
         else:
-            fitted = labels
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
-        excluded = held_out if inputs_val is inputs else None
-        targets = stage_one_targets(fitted, excluded, unknown=self.unknown)
+            split = LabelSplit(labels, held_out, inputs_val is inputs)
         if self.module is None:
-            Z, Z_val, stage_one = inputs, inputs_val, []
+            Z, Z_val, epochs = inputs, inputs_val, []
             if tuner.coef_init is None:
-                coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
-                tuner.set_params(coef_init=coef, intercept_init=intercept)
+                targets = split.targets(self.unknown)
+                initial = fit_initial_weights(inputs, targets, n_jobs=tuner.n_jobs)
+                tuner.set_params(
+                    coef_init=initial.coef, intercept_init=initial.intercept
+                )
         else:
-            from cftlearn.training._stage_one import fit_network
-
-            unseen = inputs_val, held_out, objective
-            made = fit_network(self, inputs, targets, unseen, int(network_seed))
-            self.module_, self.head_, self.device_ = made[:3]
+            objective = make_objective(tuner.objective)
+            made = self._fit_network(
+                inputs, inputs_val, split, objective, int(network_seed)
+            )
             tuner.set_params(coef_init=made.coef, intercept_init=made.intercept)
-            stage_one = made.history
+            epochs = made.history
             Z = self._features(inputs)
-            Z_val = Z if inputs_val is inputs else self._features(inputs_val)
+            Z_val = Z if split.same_rows else self._features(inputs_val)
             if not self.train and validation_data is None:
                 warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
-        tuner.fit(Z, fitted, validation_data=(Z_val, held_out))
-        return self._store(tuner, stage_one)
+        fit_on_split(tuner, Z, Z_val, split)
+        return self._store(tuner, epochs)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Compute the logits of every category.
@@ -465,6 +468,54 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rows = _held_out.folded_rows(self.coef_, self.intercept_, calibrator)
         return with_rows(network, head, *rows).eval()
 
+    def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
+        """Copy the fine-tuner, and set what it does not set itself."""
+        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
+        self._check_fine_tuner(tuner)
+        if self.random_state is None or tuner.random_state is not None:
+            check_before_stage_one(tuner)
+        return tuner.set_params(
+            random_state=seed if tuner.random_state is None else tuner.random_state,
+            n_jobs=self.n_jobs if tuner.n_jobs is None else tuner.n_jobs,
+            verbose=max(tuner.verbose, self.verbose),
+        )
+
+    def _check_fine_tuner(self, tuner: CategoryWiseFineTuner) -> None:
+        """Raise where parameters of the two stages contradict each other."""
+        has_module = self.module is not None
+        has_initial = tuner.coef_init is not None
+        if has_initial and has_module:
+            raise ValueError(
+                "The initial weights come from the network; `fine_tuner` must not set "
+                "`coef_init` where there is a `module`."
+            )
+        if not (has_module or self.train or has_initial):
+            raise ValueError(
+                "`train=False` without a `module` needs initial weights. Pass "
+                "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
+            )
+        if tuner.cross_fit and (has_module or self.unknown == "ignore"):
+            raise ValueError(
+                "`fine_tuner` must have cross_fit=None with a `module`, and with "
+                f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
+            )
+
+    def _fit_network(
+        self,
+        inputs: Any,
+        inputs_val: Any,
+        split: LabelSplit,
+        objective: Objective,
+        seed: int,
+    ) -> "StageOne":
+        """Train the network on labels to fit; held-out labels only score epochs."""
+        from cftlearn.training._stage_one import fit_network
+
+        unseen = inputs_val, split.held_out, objective
+        made = fit_network(self, inputs, split.targets(self.unknown), unseen, seed)
+        self.module_, self.head_, self.device_ = made.network, made.head, made.device
+        return made
+
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         if (self.module if reset else self._input_shape) is None:
             self._input_shape = None
@@ -492,7 +543,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> Self:
         self.fine_tuner_ = tuner
-        _held_out.calibrate(self.calibrator_, tuner)
+        if self.calibrator_ is not None:
+            _held_out.calibrate(self.calibrator_, tuner)
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
         self.history_ = [{"stage": "train", **row} for row in steps]

@@ -366,7 +366,7 @@ def test_trained_rows_without_a_network(make_model, held_out_problem, rng):
 
 def test_rows_to_start_from_must_be_clear(make_model, partial_problem):
     Z, y, _ = partial_problem
-    with pytest.raises(ValueError, match="needs rows to start from"):
+    with pytest.raises(ValueError, match="needs initial weights"):
         make_model(train=False).fit(Z, y)
     tuner = CategoryWiseFineTuner(
         "bce", coef_init=np.zeros((3, 8)), intercept_init=np.zeros(3)
@@ -380,16 +380,17 @@ def test_rows_to_start_from_must_be_clear(make_model, partial_problem):
 def spy_hold_out(monkeypatch):
     """Record what is held out, and flip its values if asked."""
     seen = {"flip": False}
-    real = cftlearn.classifier.hold_out_labels
+    real = cftlearn.classifier.split_labels
 
     def spy(*args):
-        fitted, held_out = real(*args)
+        split = real(*args)
+        held_out = split.held_out
         if seen["flip"]:
             held_out = held_out._replace(values=1.0 - held_out.values)
-        seen["fitted"], seen["held_out"] = fitted, held_out
-        return fitted, held_out
+        seen["fitted"], seen["held_out"] = split.fitted, held_out
+        return split._replace(held_out=held_out)
 
-    monkeypatch.setattr(cftlearn.classifier, "hold_out_labels", spy)
+    monkeypatch.setattr(cftlearn.classifier, "split_labels", spy)
     return seen
 
 

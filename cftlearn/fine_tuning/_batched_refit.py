@@ -17,14 +17,14 @@ from tqdm.auto import tqdm
 
 from cftlearn.fine_tuning._best_solver import (
     Choice,
-    Proposal,
+    ScoredFit,
     choose,
-    trained_fit,
-    what_lacks,
+    missing_class,
 )
-from cftlearn.fine_tuning._category_task import CategoryData
+from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._checkpoint import finished, kept
-from cftlearn.fine_tuning._report import CategoryResult, skipped
+from cftlearn.fine_tuning._report import CategoryResult, initial_fit, skipped
+from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._genetic._batched import (
     GENE_BYTES,
@@ -38,6 +38,7 @@ from cftlearn.solvers._genetic._padded_rows import (
     n_genes,
 )
 from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._row_space import RowSpace
 
 _SHARE_OF_DEVICE = 0.8
@@ -50,21 +51,18 @@ _MOST_PADDING = 2**18  # rows of a group, from which a group more is worth its t
 class _Category:
     """A category that can be refitted: where its known labels are."""
 
-    data: CategoryData
+    data: CategoryTask
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
     rows_val: NDArray[np.intp]
     y_val: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, data: CategoryData) -> "_Category":
-        rows = np.flatnonzero(~np.isnan(data.y))
-        rows_val = np.flatnonzero(~np.isnan(data.y_val))
-        y, y_val = data.y[rows] == 1.0, data.y_val[rows_val] == 1.0
-        return cls(data, rows, y, rows_val, y_val)
+    def of(cls, data: CategoryTask) -> "_Category":
+        return cls(data, *data.fitted, *data.held_out)
 
 
-class LockstepRefit:
+class BatchedRefit:
     """Refits categories together, in groups that the device's memory can hold.
 
     Parameters
@@ -81,6 +79,8 @@ class LockstepRefit:
         Bytes to use there. None takes four fifths of a GPU's.
     """
 
+    pooled = busy_with_products = False
+
     def __init__(
         self,
         solver: GeneticSolver,
@@ -91,27 +91,24 @@ class LockstepRefit:
         memory: int | None = None,
     ) -> None:
         self.solver, self.objective, self.refit = solver, objective, refit
+        self.solvers: list[CategorySolver] = [solver]
         self.device = device
         self.memory = _memory_of(device) if memory is None else memory
 
     def __call__(
         self,
-        categories: Sequence[CategoryData],
-        places: dict[str, Path],
-        *,
-        verbose: int = 0,
+        categories: Sequence[CategoryTask],
+        run: CategoryWorkers,
     ) -> list[CategoryResult]:
         """Refit what can be refitted.
 
         Parameters
         ----------
-        categories : sequence of CategoryData
+        categories : sequence of CategoryTask
             All of them.
-        places : dict of str to path
-            Where finished categories are kept; empty keeps none. A group of which one
-            is missing is refitted as a whole, so that sums stay the same.
-        verbose : int, default=0
-            Above 0, shows a progress bar where the output is a terminal.
+        run : CategoryWorkers
+            Says where finished categories are stored. A group of which one is missing
+            is refitted as a whole, so that sums stay the same.
 
         Returns
         -------
@@ -128,7 +125,7 @@ class LockstepRefit:
         results: dict[str, CategoryResult] = {}
         able = []
         for category in map(_Category.of, categories):
-            lack = what_lacks(category.y, category.y_val)
+            lack = missing_class(category.y, category.y_val)
             if lack:
                 results[category.data.name] = skipped(category.data, lack)
             else:
@@ -138,11 +135,11 @@ class LockstepRefit:
             total=len(categories),
             desc="refitting categories",
             unit="category",
-            disable=None if verbose else True,
+            disable=None if run.verbose else True,
         )
         with progress, torch.inference_mode():
             for group in self._groups(able):
-                results |= self._results_of(group, places)
+                results |= self._results_of(group, run.paths)
                 progress.update(len(group))
         return [results[data.name] for data in categories]
 
@@ -189,9 +186,9 @@ class LockstepRefit:
         after = evolution.scores(evolution.final)
         return [
             choose(
-                trained_fit(category.data),
+                initial_fit(category.data),
                 float(before[c]),
-                [Proposal(self.solver, fits[c], float(after[c]))],
+                [ScoredFit(self.solver, fits[c], float(after[c]))],
                 self.objective.name,
             )
             for c, category in enumerate(group)
@@ -248,7 +245,7 @@ class LockstepRefit:
         taken = self._bytes(train.shape[0], n_longest, held_out[0, 0].nbytes)
         return self.memory - taken
 
-    def _space(self, data: CategoryData) -> RowSpace:
+    def _space(self, data: CategoryTask) -> RowSpace:
         if self.solver.scale_free:
             return RowSpace(data.feature_mean, data.feature_scale)
         zeros = np.zeros_like(data.feature_mean)

@@ -1,4 +1,4 @@
-"""The refit of one category: candidates, the choice among them, the last fit."""
+"""The refit of one category by the solver that its held-out labels prefer."""
 
 import time
 from collections.abc import Sequence
@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from cftlearn.fine_tuning._category_task import CategoryData
-from cftlearn.fine_tuning._report import CategoryResult, outcome, skipped, start_report
+from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._report import (
+    CategoryResult,
+    initial_fit,
+    outcome,
+    report_line,
+    skipped,
+)
+from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
     CategoryProblem,
@@ -20,43 +27,77 @@ from cftlearn.solvers._protocol import (
 )
 
 
+class BestSolverRefit:
+    """Refits each category by the solver that its own held-out labels prefer.
+
+    Parameters
+    ----------
+    solvers : list of CategorySolver
+        One or more.
+    objective : Objective
+        What held-out labels judge by.
+    refit : bool
+        Whether the chosen solver fits the held-out labels too.
+    """
+
+    pooled = busy_with_products = False
+    device: str | None = None
+
+    def __init__(
+        self, solvers: list[CategorySolver], objective: Objective, *, refit: bool
+    ) -> None:
+        self.solvers, self.objective, self.refit = solvers, objective, refit
+
+    def __call__(
+        self, tasks: list[CategoryTask], run: CategoryWorkers
+    ) -> list[CategoryResult]:
+        """Refit all categories, independently of each other."""
+        return run(
+            refit_category,
+            CategoryResult,
+            tasks,
+            self.solvers,
+            self.objective,
+            self.refit,
+        )
+
+
 def refit_category(
-    data: CategoryData,
-    solvers: list[CategorySolver],
+    task: CategoryTask,
+    solvers: Sequence[CategorySolver],
     objective: Objective,
     refit: bool,
 ) -> CategoryResult:
-    """Refit one category, or leave it as it was and say why.
+    """Refit one category, or keep its initial weights and say why.
 
-    Every solver proposes its best row by the held-out labels; the best of them
-    replaces the trained row only if it scores higher there. The chosen solver then
-    runs as many iterations again on all known labels, if ``refit``.
+    Every solver finds its best weights by the held-out labels; the best of them replace
+    the initial weights only if they score higher there. The chosen solver then runs as
+    many iterations again on all known labels, if ``refit``.
     """
     started = time.perf_counter()
-    everything, train, held_out = data.known()
-    lack = what_lacks(train.y, held_out.y)
-    if lack:
-        return skipped(data, lack)
+    everything, train, held_out = task.known()
+    skip_reason = missing_class(train.y, held_out.y)
+    if skip_reason:
+        return skipped(task, skip_reason)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        problem = data.ready().problem(objective, train, held_out)
-        choice = _propose_and_choose(problem, held_out, solvers)
+        problem = task.with_spaces().problem(objective, train, held_out)
+        choice = _fit_and_choose(task, problem, held_out, solvers)
         left_out = held_out.Z @ choice.fit.coef + choice.fit.intercept
         if choice.solver is not None and refit:
-            choice = choice.refitted(
-                choice.solver.fit_row(
-                    replace(
-                        problem,
-                        train=everything,
-                        validation=None,
-                        n_iter=choice.fit.n_iter,
-                    )
+            final = choice.solver.fit_row(
+                replace(
+                    problem,
+                    train=everything,
+                    validation=None,
+                    n_iter=choice.fit.n_iter,
                 )
             )
-    return choice.result_for(data, time.perf_counter() - started, left_out)
+            choice = choice.refitted(final)
+    return choice.result_for(task, time.perf_counter() - started, left_out)
 
 
-class Proposal(NamedTuple):
-    """A solver's best row by the held-out labels, and the objective of it there."""
+class ScoredFit(NamedTuple):
+    """The best weights that a solver found, and their objective on held-out labels."""
 
     solver: CategorySolver
     fit: RowFit
@@ -65,16 +106,16 @@ class Proposal(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """The row that stands for a category, and why.
+    """The weights that a category ends with, and why.
 
     Attributes
     ----------
     fit : RowFit
-        The row.
+        The weights.
     solver : CategorySolver or None
-        Whose it is; None if it is the trained one.
+        The solver that found them; None if they are the initial ones.
     outcome : dict
-        Its part of the report.
+        Their part of the report.
     history : list of dict
         What every solver recorded.
     """
@@ -85,35 +126,35 @@ class Choice:
     history: list[dict[str, Any]]
 
     def refitted(self, final: RowFit) -> "Choice":
-        """Let the chosen solver's row give way to its fit of all known labels."""
+        """Return the choice with the chosen solver's fit of all known labels."""
         if self.solver is None:
-            raise ValueError("the trained row stands, and no solver can refit it")
+            raise ValueError("the initial weights were kept; no solver can refit them")
         history = self.history + _labelled(final, self.solver, "refit")
         return replace(self, fit=final, history=history)
 
     def result_for(
-        self, data: CategoryData, seconds: float, left_out: NDArray[np.float64]
+        self, task: CategoryTask, seconds: float, left_out: NDArray[np.float64]
     ) -> CategoryResult:
         """Report on the category, given logits of its held-out labels."""
-        report = start_report(data) | self.outcome | {"seconds": seconds}
+        line = report_line(task, self.outcome, seconds)
         for record in self.history:
-            record["category"] = data.name
+            record["category"] = task.name
         coef, intercept = self.fit.coef, self.fit.intercept
-        return CategoryResult(coef, intercept, report, self.history, left_out)
+        return CategoryResult(coef, intercept, line, self.history, left_out)
 
 
 def choose(
-    trained: RowFit, before: float, proposals: Sequence[Proposal], objective: str
+    initial: RowFit, before: float, fits: Sequence[ScoredFit], objective: str
 ) -> Choice:
-    """Let the held-out labels choose among the solvers' rows and the trained one.
+    """Choose among the solvers' weights and the initial ones by held-out labels.
 
     Parameters
     ----------
-    trained : RowFit
-        The trained row, which stands unless another one scores higher.
+    initial : RowFit
+        The initial weights, which are kept unless others score higher.
     before : float
-        Its score on the held-out labels.
-    proposals : sequence of Proposal
+        Their score on the held-out labels.
+    fits : sequence of ScoredFit
         One per solver.
     objective : str
         Name of the score.
@@ -126,19 +167,20 @@ def choose(
     history: list[dict[str, Any]] = []
     best, best_score = None, before
     runs: list[str] = []
-    for proposal in proposals:
-        solver, fit, score = proposal
+    for scored in fits:
+        solver, fit, score = scored
         history += _labelled(fit, solver, "choose")
         unit = "" if runs else " iterations"
         verb = "" if runs else " ran"
         runs.append(f"{solver.name}{verb} {fit.n_iter_run}{unit} ({fit.stopped_by})")
+        # A solver may hand back what it was given, as iteration 0.
         if score > best_score and fit.n_iter > 0:
-            best, best_score = proposal, score
+            best, best_score = scored, score
     ran = ", ".join(runs)
     if best is None:
         reason = f"no refit scored above {before:.4f} on the held-out labels; {ran}"
         kept = outcome("kept", reason, before, before)
-        return Choice(trained, None, kept, history)
+        return Choice(initial, None, kept, history)
     gain = best_score - before
     reason = f"held-out {objective} rose by {gain:.4f}; {ran}"
     result = outcome(
@@ -147,34 +189,33 @@ def choose(
     return Choice(best.fit, best.solver, result, history)
 
 
-def trained_fit(data: CategoryData) -> RowFit:
-    """Give the trained row as a fit of no iteration."""
-    return RowFit(data.coef, data.intercept, 0, 0, "n_iter")
-
-
-def _propose_and_choose(
-    problem: CategoryProblem, held_out: KnownRows, solvers: list[CategorySolver]
+def _fit_and_choose(
+    task: CategoryTask,
+    problem: CategoryProblem,
+    held_out: KnownRows,
+    solvers: Sequence[CategorySolver],
 ) -> Choice:
-    """Ask every solver for its best row."""
+    """Let every solver fit, and choose."""
 
-    def score_of(coef: NDArray[np.float64], intercept: float) -> float:
-        return problem.objective.single(held_out.y, held_out.Z @ coef + intercept)
+    def score_of(fit: RowFit) -> float:
+        logits = held_out.Z @ fit.coef + fit.intercept
+        return problem.objective.single(held_out.y, logits)
 
-    trained = RowFit(problem.coef, problem.intercept, 0, 0, "n_iter")
-    before = score_of(trained.coef, trained.intercept)
-    proposals = []
+    initial = initial_fit(task)
+    before = score_of(initial)
+    fits = []
     for solver in solvers:
         fit = solver.fit_row(problem)
-        proposals.append(Proposal(solver, fit, score_of(fit.coef, fit.intercept)))
-    return choose(trained, before, proposals, problem.objective.name)
+        fits.append(ScoredFit(solver, fit, score_of(fit)))
+    return choose(initial, before, fits, problem.objective.name)
 
 
 def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str, Any]]:
     return [{"solver": solver.name, "phase": phase, **row} for row in fit.history]
 
 
-def what_lacks(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
-    """Name the class that is missing where it is needed, or nothing."""
+def missing_class(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
+    """Return what class has no label to fit or to hold out; "" if none lacks."""
     if len(y) + len(y_val) == 0:
         return "no known label"
     for labels, role in ((y, "to fit"), (y_val, "to hold out")):

@@ -1,5 +1,6 @@
-"""What the refit of one category needs to know, and what it answers."""
+"""What the refit of one category needs to know."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
@@ -14,6 +15,9 @@ from cftlearn._features._principal_axes import (
     make_feature_spaces,
 )
 from cftlearn._features._stored import StoredFeatures, gather, logits_of, row_batches
+from cftlearn.fine_tuning._initial_coef import InitialWeights
+from cftlearn.labels._encoding import KnownLabels
+from cftlearn.labels._label_split import LabelSplit
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
     CategoryProblem,
@@ -40,42 +44,46 @@ class KnownParts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CategoryData:
+class CategoryTask:
     """What the refit of one category needs to know.
 
     Attributes
     ----------
     name : str
         The category.
-    Z, y : ndarray of shape (n_samples, n_features), ndarray of shape (n_samples,)
-        Features, and labels to fit (NaN unknown).
-    Z_val, y_val : ndarray of shape (n_val, n_features), ndarray of shape (n_val,)
-        Features, and labels to choose by (NaN unknown).
+    Z : ndarray or stored features of shape (n_samples, n_features)
+        Features.
+    fitted : KnownLabels
+        Labels to fit, of the rows of ``Z``.
+    Z_val : ndarray or stored features of shape (n_val, n_features)
+        Validation features.
+    held_out : KnownLabels
+        Labels to choose by, of the rows of ``Z_val``.
     same_rows : bool
         True if ``Z_val`` are the rows of ``Z``.
     coef, intercept : ndarray of shape (n_features,), float
-        The trained row.
+        The initial weights.
     feature_mean, feature_scale : ndarray of shape (n_features,)
         Moments of the features.
     seed : int
         The category's seed.
     spaces : dict of str to FeatureSpace
         Principal coordinates that a solver needs.
-    unseen : ndarray of shape (n_val,), or None
-        Logits of ``Z_val`` by trained rows that did not see these labels. None if
-        ``coef`` did not.
-    folds : ndarray of shape (n_val,), or None
-        Which of several such rows ``unseen`` comes from.
+    unseen : ndarray of shape (n_held_out,), or None
+        Logits of the held-out labels by weights that were not fitted to them. None if
+        the initial weights were not.
+    folds : ndarray of shape (n_held_out,), or None
+        Which of several such weights each logit comes from.
     needed_spaces : tuple of str
-        What :meth:`ready` adds to ``spaces``, where features are not shared: one
-        category's axes at a time take as much room as all shared ones.
+        What :meth:`with_spaces` adds to ``spaces`` where features are not shared: the
+        axes of one category take as much room as those that all share.
     """
 
     name: str
     Z: Floats | StoredFeatures
-    y: NDArray[np.float64]
+    fitted: KnownLabels
     Z_val: Floats | StoredFeatures
-    y_val: NDArray[np.float64]
+    held_out: KnownLabels
     same_rows: bool
     coef: NDArray[np.float64]
     intercept: float
@@ -87,8 +95,8 @@ class CategoryData:
     folds: NDArray[np.intp] | None = None
     needed_spaces: tuple[SpaceName, ...] = ()
 
-    def ready(self) -> Self:
-        """Find the principal axes of features that are this category's alone."""
+    def with_spaces(self) -> Self:
+        """Return the task with the principal axes of features that are its own."""
         if not self.needed_spaces:
             return self
         spaces = make_feature_spaces(
@@ -96,22 +104,19 @@ class CategoryData:
         )
         return replace(self, spaces=spaces, needed_spaces=())
 
-    def trained_logits(self) -> NDArray[np.float64]:
-        """Give logits of the held-out rows by trained rows that did not see them."""
-        rows = np.flatnonzero(~np.isnan(self.y_val))
+    def initial_logits(self) -> NDArray[np.float64]:
+        """Compute logits of the held-out rows by weights that did not see them."""
         if self.unseen is not None:
-            return self.unseen[rows]
-        return logits_of(self.Z_val[rows], self.coef, self.intercept)
+            return self.unseen
+        return logits_of(self.Z_val[self.held_out.rows], self.coef, self.intercept)
 
     def known(self) -> KnownParts:
         """Gather the rows to fit and, after them, the held-out rows."""
-        rows = np.flatnonzero(~np.isnan(self.y))
-        rows_val = np.flatnonzero(~np.isnan(self.y_val))
-        n_train = len(rows)
-        Z = np.empty((n_train + len(rows_val), self.Z.shape[1]), dtype=self.Z.dtype)
-        gather(self.Z, rows, Z[:n_train])
-        gather(self.Z_val, rows_val, Z[n_train:])
-        y = np.concatenate([self.y[rows], self.y_val[rows_val]]) == 1.0
+        n_train, n_held_out = len(self.fitted.rows), len(self.held_out.rows)
+        Z = np.empty((n_train + n_held_out, self.Z.shape[1]), dtype=self.Z.dtype)
+        gather(self.Z, self.fitted.rows, Z[:n_train])
+        gather(self.Z_val, self.held_out.rows, Z[n_train:])
+        y = np.concatenate([self.fitted.y, self.held_out.y])
         return KnownParts(
             KnownRows(Z, y),
             KnownRows(Z[:n_train], y[:n_train]),
@@ -121,20 +126,23 @@ class CategoryData:
     def known_logits(
         self, coef: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Give logits of a row on what is known, and labels, gathering it by parts."""
-        logits, labels = [], []
-        for Z, y in ((self.Z, self.y), (self.Z_val, self.y_val)):
-            rows = np.flatnonzero(~np.isnan(y))
-            labels.append(y[rows] == 1.0)
-            for batch in row_batches(len(rows), Z.shape[1]):
-                logits.append(logits_of(Z[rows[batch]], coef))
-        return np.concatenate(logits), np.concatenate(labels)
+        """Compute logits, without bias, of all known rows; and their labels.
+
+        The rows are gathered by parts, since all of them may not fit into memory
+        beside what a worker holds.
+        """
+        logits = []
+        for Z, labels in ((self.Z, self.fitted), (self.Z_val, self.held_out)):
+            for batch in row_batches(len(labels.rows), Z.shape[1]):
+                logits.append(logits_of(Z[labels.rows[batch]], coef))
+        return np.concatenate(logits), np.concatenate([self.fitted.y, self.held_out.y])
 
     def unknown_rows(self) -> NDArray[np.intp]:
-        """Index the rows of ``Z`` whose label is unknown altogether."""
-        unknown = np.isnan(self.y)
+        """Return the rows of ``Z`` whose label is unknown altogether."""
+        unknown = np.ones(len(self.Z), dtype=bool)
+        unknown[self.fitted.rows] = False
         if self.same_rows:
-            unknown &= np.isnan(self.y_val)
+            unknown[self.held_out.rows] = False
         return np.flatnonzero(unknown)
 
     def problem(
@@ -157,7 +165,7 @@ class CategoryData:
     def _summarise_unknown(
         self, train: KnownRows, validation: KnownRows
     ) -> UnknownRows | None:
-        """Take the known rows from the sum of all: cheaper than a sum of the rest."""
+        """Subtract known rows from the sum of all: cheaper than to add the rest."""
         count = len(self.unknown_rows())
         if count == 0:
             return None
@@ -168,26 +176,79 @@ class CategoryData:
         return UnknownRows(count, total / count)
 
 
-def matrices_of_categories(
-    Z: Any, Z_val: Any, solvers: list[CategorySolver], n_categories: int
-) -> list[dict[str, Any]]:
-    """Give every category its features, their moments and their principal axes.
+class UnseenLogits(NamedTuple):
+    """Logits of cells by weights that were not fitted to them.
+
+    Attributes
+    ----------
+    logits : ndarray of shape (n_samples, n_categories)
+        NaN where no weights judge.
+    folds : ndarray of shape (n_samples, n_categories), int
+        Which of several weights each logit comes from.
+    """
+
+    logits: NDArray[np.float64]
+    folds: NDArray[np.intp]
+
+
+def make_tasks(
+    Z: Any,
+    Z_val: Any,
+    split: LabelSplit,
+    initial: InitialWeights,
+    solvers: Sequence[CategorySolver],
+    seeds: NDArray[np.int64],
+    unseen: UnseenLogits | None = None,
+) -> list[CategoryTask]:
+    """Collect what the refit of every category needs to know.
 
     Parameters
     ----------
     Z, Z_val : ndarray or stored features
-        Of two axes: then all categories share what is found. Of three: every category
-        has its own, and finds its axes itself when it is its turn.
-    solvers : list of CategorySolver
-        Which need principal axes, or not.
-    n_categories : int
-        How many.
+        Features, and validation features; the same object if the rows are the same.
+        With two axes, all categories share them, their moments and principal axes.
+        With three, every category has its own, and finds its axes in its turn.
+    split : LabelSplit
+        Labels of these rows.
+    initial : InitialWeights
+        One vector and bias per category.
+    solvers : sequence of CategorySolver
+        Solvers, which say what principal axes they need.
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category.
+    unseen : UnseenLogits, default=None
+        What weights without the labels say of them, where ``initial`` saw them.
 
     Returns
     -------
-    matrices : list of dict
-        Arguments of :class:`CategoryData`.
+    tasks : list of CategoryTask
+        One per category.
     """
+    tasks = []
+    features = _features_of_categories(Z, Z_val, solvers, len(seeds))
+    for j, name in enumerate(split.fitted.categories):
+        held_out = split.held_out.of_category(j)
+        tasks.append(
+            CategoryTask(
+                **features[j],
+                name=str(name),
+                fitted=split.fitted.of_category(j),
+                held_out=held_out,
+                same_rows=split.same_rows,
+                coef=initial.coef[j],
+                intercept=float(initial.intercept[j]),
+                seed=int(seeds[j]),
+                unseen=None if unseen is None else unseen.logits[held_out.rows, j],
+                folds=None if unseen is None else unseen.folds[held_out.rows, j],
+            )
+        )
+    return tasks
+
+
+def _features_of_categories(
+    Z: Any, Z_val: Any, solvers: Sequence[CategorySolver], n_categories: int
+) -> list[dict[str, Any]]:
+    """Return, for every category, the arguments of its task that are about features."""
     needed = tuple(
         dict.fromkeys(name for solver in solvers for name in solver.needed_spaces)
     )
@@ -197,11 +258,11 @@ def matrices_of_categories(
         shared = {"Z": Z, "Z_val": Z_val, "spaces": spaces}
         shared |= {"feature_mean": mean, "feature_scale": scale}
         return [shared] * n_categories
-    matrices = []
+    own_features = []
     for j in range(n_categories):
         own = features_of(Z, j)
         mean, scale = feature_moments(own)
-        matrices.append(
+        own_features.append(
             {
                 "Z": own,
                 "Z_val": own if Z_val is Z else features_of(Z_val, j),
@@ -210,4 +271,4 @@ def matrices_of_categories(
                 "needed_spaces": needed,
             }
         )
-    return matrices
+    return own_features

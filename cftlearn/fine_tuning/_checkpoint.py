@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cftlearn._features._stored import digest_of_rows
 from cftlearn._files import digest, sign_folder, write_whole
-from cftlearn.fine_tuning._category_task import CategoryData
+from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
 
@@ -32,11 +32,11 @@ class Storable(Protocol):
         """Put together what :meth:`pack` took apart."""
 
 
-def checkpoint_places(
+def checkpoint_paths(
     folder: str | os.PathLike[str],
     solvers: list[CategorySolver],
     objective: Objective,
-    categories: list[CategoryData],
+    categories: list[CategoryTask],
     *,
     pooled: bool,
     refit: bool,
@@ -56,7 +56,7 @@ def checkpoint_places(
 
     Returns
     -------
-    places : dict of str to path
+    paths : dict of str to path
         By category.
 
     Raises
@@ -65,7 +65,8 @@ def checkpoint_places(
         If the folder holds categories of another fit.
     """
     first = categories[0]
-    arrays = [(data.y, data.y_val, data.unseen) for data in categories]
+    initial = [(task.coef, task.intercept) for task in categories]
+    arrays = [(*task.fitted, *task.held_out, task.unseen) for task in categories]
     fit = {
         "version": version("cftlearn"),
         "solver": digest(
@@ -75,18 +76,18 @@ def checkpoint_places(
         "objective": objective.name,
         "refit": str(refit),
         "device": "cpu" if device is None else device.partition(":")[0],
-        "categories": digest([data.name for data in categories]),
-        "seed": digest([data.seed for data in categories]),
-        "features": _digest_of_matrices([data.Z for data in categories]),
+        "categories": digest([task.name for task in categories]),
+        "seed": digest([task.seed for task in categories]),
+        "features": _digest_of_matrices([task.Z for task in categories]),
         "validation features": ""
         if first.same_rows
-        else _digest_of_matrices([data.Z_val for data in categories]),
+        else _digest_of_matrices([task.Z_val for task in categories]),
         "labels": digest(*chain.from_iterable(arrays)),
-        "trained rows": digest(*((data.coef, data.intercept) for data in categories)),
+        "initial weights": digest(*initial),
     }
     root = Path(folder)
     sign_folder(root, fit)
-    return {data.name: root / f"{digest(data.name)[:20]}.npz" for data in categories}
+    return {task.name: root / f"{digest(task.name)[:20]}.npz" for task in categories}
 
 
 def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How much to trust each of several rows: evidence of one category and of all."""
+"""How much to trust each of several weights: evidence of one category and of all."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,23 @@ from scipy.special import expit
 
 # What a difference in AUC of 1 is worth, in nats, per effective label.
 _NATS = 2.0
-# Labels that stage one may have fitted speak for less than held-out ones: only among
-# rows that did not start from the trained one, and with this weight.
+# Labels that stage one may have fitted say less than held-out ones: they count only
+# among candidates that do not start from the initial weights, and with this weight.
 _FITTED_LABEL = 0.3
-# So do unknown labels standing in for negatives, where no negative was held out.
+# So do unknown labels that stand in for negatives, where no negative was held out.
 _UNKNOWN_LABEL = 0.2
-# What the mean over categories is worth in each, in effective labels, once the
+# What the mean over categories is worth in each of them, in effective labels, once the
 # categories together have many more than _POOL_NEEDS of them.
 _POOL_WORTH = 20.0
 _POOL_NEEDS = 20.0
-# How plausible it is a priori that refits rank better than trained rows, in nats, by
-# what trained rows memorised: the first where they rank the positives that they were
-# fitted to like those that they never saw, and so much more per AUC between the two.
+# How plausible it is a priori that refits rank better than the initial weights, in
+# nats. The first is for initial weights that rank the positives which they were fitted
+# to like positives that they never saw. The second is added per AUC between the two:
+# weights that memorised their labels are easy to beat.
 MODEST_LOG_ODDS = -1.0
 LOG_ODDS_PER_MEMORY = 10.0
-_USUAL_MEMORY = 0.9  # AUC, as long as positives are few
+# Memory is shrunk toward this AUC, as long as fewer labels than these can tell.
+_USUAL_MEMORY = 0.9
 _MEMORY_NEEDS = 4.0
 
 
@@ -35,25 +37,25 @@ class Evidence:
     held_out : ndarray of shape (n_candidates,)
         ROC AUC on labels that neither stage one nor the candidate saw.
     held_out_labels : float
-        Their effective number, see :func:`effective_labels`; 0 where a class lacks.
+        Their effective number, see :func:`effective_labels`; 0 if a class is missing.
     against_unknown : ndarray of shape (n_candidates,)
         ROC AUC of held-out positives against rows with unknown labels.
     against_unknown_labels : float
         Their effective number; 0 where held-out labels have both classes.
     fitted : ndarray of shape (n_candidates,)
         ROC AUC on labels that stage one fitted, but not the candidate. All NaN where
-        there are so many other labels that it is not asked for.
+        there are so many other labels that it is not computed.
     fitted_labels : float
         Their effective number.
-    trained_held_out, trained_against_unknown : float
-        The same of the trained row.
+    initial_held_out, initial_against_unknown : float
+        The same of the initial weights.
     memory : float
-        ROC AUC by which the trained row ranks positives that it was fitted to above
-        held-out positives; NaN where there are none.
+        ROC AUC by which the initial weights rank positives that they were fitted to
+        above held-out positives; NaN where there are none.
     memory_labels : float
         Their effective number.
     independent : ndarray of shape (n_candidates,), bool
-        Candidates that do not start from the trained row.
+        Candidates that do not start from the initial weights.
     available : ndarray of shape (n_candidates,), bool
         Candidates that this category has.
     """
@@ -64,8 +66,8 @@ class Evidence:
     against_unknown_labels: float
     fitted: NDArray[np.float64]
     fitted_labels: float
-    trained_held_out: float
-    trained_against_unknown: float
+    initial_held_out: float
+    initial_against_unknown: float
     memory: float
     memory_labels: float
     independent: NDArray[np.bool_]
@@ -74,28 +76,33 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How much weight the rows of one category deserve.
+    """How much the candidates and the initial weights of one category count.
 
     Attributes
     ----------
-    trained : float
-        Weight of the trained row, in [0, 1].
+    initial : float
+        How much the initial weights count, in [0, 1].
     candidates : ndarray of shape (n_candidates,)
-        Weights of the candidates; they and ``trained`` sum to 1.
+        How much the candidates count; they and ``initial`` sum to 1.
     gain : float
-        By how much refits, averaged by weight, beat the trained row in held-out AUC.
+        By how much refits, averaged by weight, beat the initial weights in held-out
+        AUC.
     pooled_gain : float
         The mean of it over all categories, shrunk where labels are few.
     """
 
-    trained: float
+    initial: float
     candidates: NDArray[np.float64]
     gain: float
     pooled_gain: float
 
 
 def effective_labels(n_positive: float, n_negative: float) -> float:
-    """Count labels by what they tell of a ranking: a half of their harmonic mean."""
+    """Compute how many labels count for a ranking: half of the harmonic mean.
+
+    The variance of an AUC falls about as ``1 / n_positive + 1 / n_negative``, whose
+    inverse this is: many negatives do not make up for few positives.
+    """
     total = n_positive + n_negative
     return n_positive * n_negative / total if total else 0.0
 
@@ -103,15 +110,11 @@ def effective_labels(n_positive: float, n_negative: float) -> float:
 def weigh(
     categories: list[Evidence], log_prior: NDArray[np.float64]
 ) -> list[Verdict] | list[None]:
-    """Weigh the candidates of every category by its own evidence and by all.
+    r"""Weigh the candidates of every category by its own evidence and by all.
 
-    Candidates first, among themselves: the weight of one is the exponential of its
-    score, which is its AUC in nats per effective label of the category, the same of
-    the mean over all categories, and its log prior; a Gibbs posterior with a ranking
-    loss. Then their average against the trained row, by its gain in AUC in the same
-    currency, and by prior odds: the more the trained rows memorised, the likelier is
-    a refit to rank better. So a gain within its own noise moves little, and the other
-    categories stand in where a category has too few labels.
+    A category alone has too few labels to choose by. What ranks better over all
+    categories therefore counts more in each; and where even that says little, all
+    candidates count alike.
 
     Parameters
     ----------
@@ -123,7 +126,31 @@ def weigh(
     Returns
     -------
     verdicts : list of Verdict, or list of None
-        None if no label of any category can tell candidates from the trained row.
+        None if no label of any category can tell candidates from the initial weights.
+
+    Notes
+    -----
+    For every kind of evidence (held-out labels, held-out positives against unknown
+    labels, labels to fit) let :math:`g_{ck}` be the gain in AUC of candidate
+    :math:`k` in category :math:`c`, and :math:`m_c` the effective labels times what
+    one such label is worth. The mean over categories, shrunk toward 0, is
+
+    .. math:: \bar g_k = \frac{\sum_c m_c g_{ck}}{\sum_c m_c + n_0},
+
+    and the weight of a candidate within its category is
+
+    .. math:: p_{ck} \propto \exp\Big(\log \pi_k + \beta \sum_{kinds}
+              (m_c g_{ck} + w \bar g_k)\Big),
+
+    a Gibbs posterior with a ranking loss: :math:`\beta` is ``_NATS``, :math:`w` is
+    ``_POOL_WORTH`` and :math:`n_0` is ``_POOL_NEEDS``. The average of the candidates,
+    with the gain :math:`g_c = \sum_k p_{ck} g_{ck}`, then stands against the initial
+    weights with the log odds
+
+    .. math:: \ell + \beta (m_c g_c + w \bar g),
+
+    where :math:`\ell` grows with what the initial weights memorised. So a gain within
+    its own noise moves little.
     """
     if not categories:
         return []
@@ -149,19 +176,20 @@ def weigh(
     ):
         score += own * count[:, None] + _POOL_WORTH * _pool(own, count, available)
     score = np.where(available, _NATS * score + log_prior, -np.inf)
+    # The largest is subtracted first, so that no exponential overflows.
     weights = np.exp(score - score.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     gains = np.sum(weights * (known + unknown), axis=1)  # a category has one of them
     pooled = float(labels @ gains) / float(labels.sum() + _POOL_NEEDS)
     odds = _NATS * (labels * gains + _POOL_WORTH * pooled) + _prior_odds(categories)
     return [
-        Verdict(float(expit(-odd)), expit(odd) * row, float(gain), pooled)
-        for odd, row, gain in zip(odds, weights, gains, strict=True)
+        Verdict(float(expit(-odd)), expit(odd) * own, float(gain), pooled)
+        for odd, own, gain in zip(odds, weights, gains, strict=True)
     ]
 
 
 def _prior_odds(categories: list[Evidence]) -> float:
-    """Log odds of refits before their gain is known, by the memory of trained rows."""
+    """Compute the log odds of refits before their gain is known."""
     count = sum(item.memory_labels for item in categories)
     total = sum(
         item.memory_labels * item.memory for item in categories if item.memory_labels
@@ -176,17 +204,17 @@ def _pool(
     available: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
     """Average over categories, shrunk toward 0 as long as labels are few."""
-    counts = labels @ available
+    counts = labels @ available  # of the categories that have the candidate
     return (labels @ (own * available)) / (counts + _POOL_NEEDS)
 
 
 def _gain_on_known(item: Evidence) -> NDArray[np.float64]:
-    gain = item.held_out - item.trained_held_out
+    gain = item.held_out - item.initial_held_out
     return np.where(item.available & (item.held_out_labels > 0), gain, 0.0)
 
 
 def _gain_on_unknown(item: Evidence) -> NDArray[np.float64]:
-    gain = item.against_unknown - item.trained_against_unknown
+    gain = item.against_unknown - item.initial_against_unknown
     return np.where(item.available & (item.against_unknown_labels > 0), gain, 0.0)
 
 

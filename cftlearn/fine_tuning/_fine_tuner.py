@@ -26,21 +26,17 @@ from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.fine_tuning._auto import auto_refit
-from cftlearn.fine_tuning._best_solver import refit_category
-from cftlearn.fine_tuning._category_task import matrices_of_categories
-from cftlearn.fine_tuning._checkpoint import checkpoint_places
-from cftlearn.fine_tuning._cross_fit import LabelSplit, cross_fit
-from cftlearn.fine_tuning._initial_coef import logistic_rows
+from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
+from cftlearn.fine_tuning._checkpoint import checkpoint_paths
+from cftlearn.fine_tuning._cross_fit import cross_fit
+from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import CategoryResult
-from cftlearn.fine_tuning._solver_names import lockstep_device, make_solvers
+from cftlearn.fine_tuning._solver_names import RefitMethod, make_refit_method
 from cftlearn.fine_tuning._workers import CategoryWorkers
-from cftlearn.labels import PartialLabels
 from cftlearn.labels._held_out_scores import HeldOutScores
-from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
-from cftlearn.solvers._proximal import ProximalSolver
 
 _LOGGER = logging.getLogger("cftlearn")
 _NEEDS = {  # of a refit, by whether the solver is "auto"
@@ -273,58 +269,85 @@ them, default="auto"
         """
         self._validate_params()
         self._check_seed()
-        objective = make_objective(self.objective)
-        auto = isinstance(self.solver, str) and self.solver == "auto"
-        solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
-        device = lockstep_device(solvers, objective, self.device)
+        method = self._method()
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         check_categories(features, len(self.categories_))
-        base_seed = check_random_state(self.random_state).randint(2**31 - 1)
-        seeds = category_seeds(base_seed, self.categories_)
-        split = self._split(Z, features, labels, validation_data, seeds)
-        seen = labels if split.folds is not None else split.fitted
-        self.coef_init_, self.intercept_init_ = self._initial_rows(
-            features, seen, split.held_out if split.same_rows else None
-        )
-        matrices = matrices_of_categories(
-            features, split.features_val, solvers, len(seeds)
-        )
-        categories = split.categories(
-            matrices, self.coef_init_, self.intercept_init_, seeds
-        )
-        places: dict[str, Path] = {}
-        if self.checkpoint is not None:
-            places = checkpoint_places(
-                self.checkpoint,
-                solvers,
-                objective,
-                categories,
-                pooled=auto,
-                refit=self.refit,
-                device=device,
+        seeds = self._category_seeds()
+        features_val = features
+        unseen = None
+        if self.cross_fit is not None:
+            self._check_cross_fit(validation_data)
+            nothing = labels.restricted_to(np.zeros_like(labels.known))
+            split = LabelSplit(labels, nothing, same_rows=True)
+            unseen = cross_fit(
+                features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
-        run = CategoryWorkers(
-            self.n_jobs, self.verbose, places, busy_with_products=auto
-        )
-        if auto:
-            results = auto_refit(categories, objective, refit=self.refit, run=run)
-        elif device is not None:
-            from cftlearn.fine_tuning._batched_refit import LockstepRefit
-
-            lockstep = LockstepRefit(
-                solvers[0], objective, refit=self.refit, device=device
-            )
-            results = lockstep(categories, places, verbose=self.verbose)
+        elif validation_data is None:
+            split = split_labels(labels, self.validation_fraction, seeds)
         else:
-            tasks = [(data, solvers, objective, self.refit) for data in categories]
-            results = run(refit_category, CategoryResult, tasks)
-        n_other = 0 if split.same_rows else len(split.features_val)
+            features_val, held_out = self._read_validation(
+                Z, features, labels, validation_data, self._read_features, "Z"
+            )
+            split = LabelSplit(labels, held_out, features_val is features)
+        self._refit(method, features, features_val, split, seeds, unseen)
+        self._warn_skipped(stacklevel=2)
+        return self
+
+    def _method(self) -> RefitMethod:
+        objective = make_objective(self.objective)
+        return make_refit_method(
+            self.solver, objective, refit=self.refit, device=self.device
+        )
+
+    def _category_seeds(self) -> NDArray[np.int64]:
+        base_seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return category_seeds(base_seed, self.categories_)
+
+    def _refit(
+        self,
+        method: RefitMethod,
+        features: Any,
+        features_val: Any,
+        split: LabelSplit,
+        seeds: NDArray[np.int64],
+        unseen: UnseenLogits | None = None,
+    ) -> None:
+        """Refit every category, and store the results."""
+        initial = self._initial_weights(features, split)
+        self.coef_init_, self.intercept_init_ = initial
+        if unseen is not None:  # every label judges; none is only fitted
+            split = LabelSplit(split.held_out, split.fitted, same_rows=True)
+        tasks = make_tasks(
+            features, features_val, split, initial, method.solvers, seeds, unseen
+        )
+        run = CategoryWorkers(
+            self.n_jobs,
+            self.verbose,
+            self._checkpoint_paths(method, tasks),
+            busy_with_products=method.busy_with_products,
+        )
+        results = method(tasks, run)
+        n_other = 0 if split.same_rows else len(features_val)
         self._store(results, len(features) + n_other)
-        self._held_out = HeldOutScores.of(
+        self._held_out = HeldOutScores.from_logits(
             split.held_out, [result.left_out for result in results]
         )
-        return self
+
+    def _checkpoint_paths(
+        self, method: RefitMethod, tasks: list[CategoryTask]
+    ) -> dict[str, Path]:
+        if self.checkpoint is None:
+            return {}
+        return checkpoint_paths(
+            self.checkpoint,
+            method.solvers,
+            make_objective(self.objective),
+            tasks,
+            pooled=method.pooled,
+            refit=self.refit,
+            device=method.device,
+        )
 
     def transform(self, Z: ArrayLike) -> NDArray[np.float64]:
         """Compute the logits of every category.
@@ -379,33 +402,6 @@ them, default="auto"
         check_feature_names_in(self, input_features, generate_names=False)
         return self.categories_.astype(object)
 
-    def _split(
-        self,
-        Z: ArrayLike,
-        features: NDArray[np.floating[Any]],
-        labels: PartialLabels,
-        validation_data: tuple[ArrayLike, ArrayLike] | None,
-        seeds: NDArray[np.int64],
-    ) -> LabelSplit:
-        """Tell labels to fit from labels to choose by."""
-        if self.cross_fit is not None:
-            self._check_cross_fit(validation_data)
-            return cross_fit(
-                features, labels, self.cross_fit, seeds, n_jobs=self.n_jobs
-            )
-        if validation_data is None:
-            parts = hold_out_labels(labels, self.validation_fraction, seeds)
-            return LabelSplit(parts[0], features, parts[1], same_rows=True)
-        features_val, held_out = self._read_validation(
-            Z,
-            features,
-            labels,
-            validation_data,
-            self._read_features,
-            "Z",
-        )
-        return LabelSplit(labels, features_val, held_out, features_val is features)
-
     def _check_cross_fit(self, validation_data: object) -> None:
         for rule, is_kept in (
             ("solver='auto'", self.solver == "auto"),
@@ -427,21 +423,15 @@ them, default="auto"
             return self._read_matrix(Z, "Z", reset=reset)
         return read_category_features(Z, self, reset=reset)
 
-    def _initial_rows(
-        self,
-        Z: NDArray[np.floating[Any]],
-        labels: PartialLabels,
-        held_out: PartialLabels | None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Check the trained rows, or fit Negative-mode ones without held-out cells."""
+    def _initial_weights(self, Z: Any, split: LabelSplit) -> InitialWeights:
+        """Check the initial weights, or fit Negative-mode ones to labels to fit."""
         if (self.coef_init is None) != (self.intercept_init is None):
             raise ValueError(
                 "`coef_init` and `intercept_init` must be given together; got only "
                 f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
             )
         if self.coef_init is None:
-            targets = stage_one_targets(labels, None if self.cross_fit else held_out)
-            return logistic_rows(Z, targets, n_jobs=self.n_jobs)
+            return fit_initial_weights(Z, split.targets(), n_jobs=self.n_jobs)
         coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(
             self.intercept_init,
@@ -456,7 +446,7 @@ them, default="auto"
                 f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
                 f"{intercept.shape}."
             )
-        return coef.copy(), intercept.copy()
+        return InitialWeights(coef.copy(), intercept.copy())
 
     def _check_seed(self) -> None:
         """Refuse a checkpoint of a fit that no other one could go on with."""
@@ -476,16 +466,65 @@ them, default="auto"
             line["n_unknown"] = n_cells - line["n_positive"] - line["n_negative"]
         self.report_ = [result.report for result in results]
         self.history_ = [record for result in results for record in result.history]
+
+    def _warn_skipped(self, stacklevel: int) -> None:
+        """Warn, in the name of a caller so many calls up, of skipped categories."""
         skipped = [line for line in self.report_ if line["status"] == "skipped"]
-        if skipped:
-            shown = "; ".join(
-                f"{line['category']!r} ({line['reason']})" for line in skipped[:10]
-            )
-            more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
-            lack = "category lacks" if len(skipped) == 1 else "categories lack"
-            warnings.warn(
-                f"{len(skipped)} {lack} known labels and stayed as trained: "
-                f"{shown}{more}. {_NEEDS[self.solver == 'auto']}",
-                UndefinedCategoryWarning,
-                stacklevel=3,
-            )
+        if not skipped:
+            return
+        shown = "; ".join(
+            f"{line['category']!r} ({line['reason']})" for line in skipped[:10]
+        )
+        more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+        subject = "category lacks" if len(skipped) == 1 else "categories lack"
+        warnings.warn(
+            f"{len(skipped)} {subject} known labels and stayed as trained: "
+            f"{shown}{more}. {_NEEDS[self.solver == 'auto']}",
+            UndefinedCategoryWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:
+    """Raise now what a fine-tuner would raise only after hours of training.
+
+    Raises
+    ------
+    ValueError
+        If ``checkpoint`` is set without a seed.
+    """
+    tuner._check_seed()
+
+
+def fit_on_split(
+    tuner: CategoryWiseFineTuner, Z: Any, Z_val: Any, split: LabelSplit
+) -> None:
+    """Fit a fine-tuner to labels that a classifier has held out already.
+
+    The split must be made before stage one, which may not see the held-out labels.
+
+    Parameters
+    ----------
+    tuner : CategoryWiseFineTuner
+        Fitted in place.
+    Z : array-like or stored array
+        Features, as in its ``fit``.
+    Z_val : array-like or stored array
+        Features of the rows whose labels choose; not read if the rows are the same.
+    split : LabelSplit
+        Labels of these rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As ``fit``.
+    """
+    tuner._validate_params()
+    method = tuner._method()
+    features = tuner._read_features(Z, reset=True)
+    features_val = features if split.same_rows else tuner._read_features(Z_val)
+    tuner.categories_ = split.fitted.categories
+    tuner.classes_ = np.tile([0, 1], (len(tuner.categories_), 1))
+    check_categories(features, len(tuner.categories_))
+    tuner._refit(method, features, features_val, split, tuner._category_seeds())
+    tuner._warn_skipped(stacklevel=3)

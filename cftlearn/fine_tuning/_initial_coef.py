@@ -1,6 +1,6 @@
-"""Logistic regressions to start from, where no network brings its rows."""
+"""Initial weights: logistic regressions, where no network brings its own."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -15,12 +15,27 @@ from cftlearn._features._stored import StoredFeatures
 _MAX_ITER = 300
 
 
-def logistic_rows(
+class InitialWeights(NamedTuple):
+    """The weights that refits start from.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_categories, n_features), float64
+        One vector per category, in the scale of the features.
+    intercept : ndarray of shape (n_categories,), float64
+        Their biases.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+def fit_initial_weights(
     Z: NDArray[np.floating[Any]] | StoredFeatures | StoredCategoryFeatures,
     targets: NDArray[np.float64],
     *,
     n_jobs: int | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> InitialWeights:
     """Fit one L2-penalised logistic regression per category.
 
     Parameters
@@ -29,17 +44,15 @@ def logistic_rows(
         Features; they are standardised internally. (n_samples, n_categories,
         n_features) if every category has its own.
     targets : ndarray of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out. Where one class is absent the row is
-        zero and its bias the smoothed log-odds of the share of positives.
+        1, 0, or NaN for cells to leave out. Where one class is absent, the weights are
+        zero and the bias is the smoothed log-odds of the positives' share.
     n_jobs : int or None
         Workers over categories.
 
     Returns
     -------
-    coef : ndarray of shape (n_categories, n_features)
-        Rows in the scale of ``Z``.
-    intercept : ndarray of shape (n_categories,)
-        Biases.
+    initial : InitialWeights
+        Weights in the scale of ``Z``.
 
     Raises
     ------
@@ -49,19 +62,21 @@ def logistic_rows(
     if isinstance(Z, (StoredFeatures, StoredCategoryFeatures)):
         raise ValueError(
             "`coef_init` and `intercept_init` must be given with features that are not "
-            "in memory: no rows can be fitted to start from. Pass the classification "
-            "layer of the network that made the features."
+            "in memory: no initial weights can be fitted on them. Pass the "
+            "classification layer of the network that made the features."
         )
     shared = feature_moments(Z) if Z.ndim == 2 else None
     matrices = [features_of(Z, j) for j in range(targets.shape[1])]
-    rows = Parallel(n_jobs=n_jobs)(
-        delayed(_logistic_row)(own, targets[:, j], *(shared or feature_moments(own)))
+    fits = Parallel(n_jobs=n_jobs)(
+        delayed(_fit_category)(own, targets[:, j], *(shared or feature_moments(own)))
         for j, own in enumerate(matrices)
     )
-    return np.stack([row for row, _ in rows]), np.array([bias for _, bias in rows])
+    return InitialWeights(
+        np.stack([coef for coef, _ in fits]), np.array([bias for _, bias in fits])
+    )
 
 
-def _logistic_row(
+def _fit_category(
     Z: NDArray[np.floating[Any]],
     target: NDArray[np.float64],
     mean: NDArray[np.float64],
@@ -73,11 +88,12 @@ def _logistic_row(
     if n_positive in (0.0, float(len(y))):
         odds = (n_positive + 0.5) / (len(y) - n_positive + 0.5)
         return np.zeros(Z.shape[1]), float(np.log(odds))
+    # One copy of the rows, standardised in place: they may be most of the memory.
     standard = np.empty((len(y), Z.shape[1]), dtype=Z.dtype)
     np.take(Z, np.flatnonzero(used), axis=0, out=standard, mode="clip")
     standard -= mean.astype(Z.dtype)
     standard /= scale.astype(Z.dtype)
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
         model = LogisticRegression(max_iter=_MAX_ITER, tol=1e-3).fit(standard, y)
-    row = model.coef_[0].astype(np.float64) / scale
-    return row, float(model.intercept_[0]) - float(row @ mean)
+    coef = model.coef_[0].astype(np.float64) / scale
+    return coef, float(model.intercept_[0]) - float(coef @ mean)

@@ -6,24 +6,28 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.fine_tuning._category_task import CategoryData
+from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.solvers._protocol import RowFit
 
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """A category's row, its line in the report, and its history.
+    """The weights of one category, its line in the report, and its history.
 
     Attributes
     ----------
-    coef, intercept : ndarray of shape (n_features,), float
-        The row.
+    coef : ndarray of shape (n_features,), float64
+        The weights.
+    intercept : float
+        Their bias.
     report : dict
-        Its line.
+        The category's line.
     history : list of dict
         One record per iteration.
     left_out : ndarray of shape (n_held_out,), float64
-        Logits of the held-out labels by a row that was not fitted to them: the trained
-        one, the one chosen before the last refit, or fits that leave a label out.
+        Logits of the held-out labels by weights that were not fitted to them: the
+        initial ones, those chosen before the last refit, or fits that leave a label
+        out.
     """
 
     coef: NDArray[np.float64]
@@ -33,27 +37,47 @@ class CategoryResult:
     left_out: NDArray[np.float64]
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Take it apart for a checkpoint."""
+        """Split it into arrays and plain values, for a checkpoint."""
         plain = {key: getattr(self, key) for key in ("intercept", "report", "history")}
         return {"coef": self.coef, "left_out": self.left_out}, plain
 
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
-        """Put it together again."""
+        """Build it again from what :meth:`pack` returned."""
         values: dict[str, Any] = {**arrays, **plain}
         return cls(**values)
 
 
-def start_report(data: CategoryData) -> dict[str, Any]:
-    """Count the labels of a category."""
-    labels = np.concatenate([data.y, data.y_val])
-    return {
-        "category": data.name,
-        "n_positive": int(np.count_nonzero(labels == 1.0)),
-        "n_negative": int(np.count_nonzero(labels == 0.0)),
-        "n_unknown": 0,  # counted by the caller, which knows whose rows are the same
-        "n_held_out": int(np.count_nonzero(~np.isnan(data.y_val))),
+def report_line(
+    task: CategoryTask, outcome: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Combine counts of a category's labels with the outcome of its refit.
+
+    Parameters
+    ----------
+    task : CategoryTask
+        The category.
+    outcome : dict
+        What :func:`outcome` returned.
+    seconds : float
+        Time that the refit took.
+
+    Returns
+    -------
+    line : dict
+        The line of ``report_``. ``n_unknown`` is still 0: it depends on how many rows
+        there are in all, which the fine-tuner knows.
+    """
+    y = np.concatenate([task.fitted.y, task.held_out.y])
+    n_positive = int(np.count_nonzero(y))
+    counts = {
+        "category": task.name,
+        "n_positive": n_positive,
+        "n_negative": len(y) - n_positive,
+        "n_unknown": 0,
+        "n_held_out": len(task.held_out.y),
     }
+    return counts | outcome | {"seconds": seconds}
 
 
 def outcome(
@@ -65,7 +89,7 @@ def outcome(
     n_iter: int = 0,
     weight: float = 0.0,
 ) -> dict[str, Any]:
-    """Say how a category ended."""
+    """Return how the refit of a category ended, as part of its line."""
     return {
         "status": status,
         "solver": solver,
@@ -77,8 +101,12 @@ def outcome(
     }
 
 
-def skipped(data: CategoryData, reason: str) -> CategoryResult:
-    """Leave a category as it was."""
-    report = start_report(data) | outcome("skipped", reason) | {"seconds": 0.0}
-    left_out = data.trained_logits()
-    return CategoryResult(data.coef, data.intercept, report, [], left_out)
+def skipped(task: CategoryTask, reason: str) -> CategoryResult:
+    """Return a category that keeps its initial weights, since labels are missing."""
+    line = report_line(task, outcome("skipped", reason), 0.0)
+    return CategoryResult(task.coef, task.intercept, line, [], task.initial_logits())
+
+
+def initial_fit(task: CategoryTask) -> RowFit:
+    """Return the initial weights as a fit of no iteration."""
+    return RowFit(task.coef, task.intercept, 0, 0, "n_iter")

@@ -1,10 +1,77 @@
-"""Solvers by name."""
+"""Solvers by name, and the ways to refit all categories with them."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+from cftlearn.fine_tuning._auto import AutoRefit
+from cftlearn.fine_tuning._best_solver import BestSolverRefit
+from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._report import CategoryResult
+from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import ProximalSolver
+
+
+class RefitMethod(Protocol):
+    """A way to refit all categories.
+
+    Attributes
+    ----------
+    solvers : list of CategorySolver
+        The solvers that it uses; each says what principal axes it needs.
+    pooled : bool
+        Whether the result of a category depends on the other categories.
+    busy_with_products : bool
+        See :class:`~cftlearn.fine_tuning._workers.CategoryWorkers`.
+    device : str or None
+        The torch device that refits many categories at once; None if workers refit
+        them one by one.
+    """
+
+    solvers: list[CategorySolver]
+    pooled: bool
+    busy_with_products: bool
+
+    @property
+    def device(self) -> str | None:
+        """Return where torch refits; an attribute will do."""
+
+    def __call__(
+        self, tasks: list[CategoryTask], run: CategoryWorkers
+    ) -> list[CategoryResult]:
+        """Refit all categories; the results are in the order of ``tasks``."""
+
+
+def make_refit_method(
+    solver: Any, objective: Objective, *, refit: bool, device: str
+) -> RefitMethod:
+    """Return what the parameter ``solver`` names.
+
+    Parameters
+    ----------
+    solver : str, CategorySolver, or list of them
+        As in :class:`~cftlearn.CategoryWiseFineTuner`.
+    objective : Objective
+        What refits are judged by.
+    refit : bool
+        Whether chosen weights are fitted to held-out labels too.
+    device : str
+        As in :class:`~cftlearn.CategoryWiseFineTuner`.
+
+    Raises
+    ------
+    ValueError
+        If ``solver`` names no solver, or ``device`` cannot be used.
+    """
+    if isinstance(solver, str) and solver == "auto":
+        return AutoRefit(objective, refit=refit)
+    solvers = make_solvers(solver, device)
+    on_device = lockstep_device(solvers, objective, device)
+    if on_device is None:
+        return BestSolverRefit(solvers, objective, refit=refit)
+    from cftlearn.fine_tuning._batched_refit import BatchedRefit
+
+    return BatchedRefit(solvers[0], objective, refit=refit, device=on_device)
 
 
 def make_solvers(solver: Any, device: str) -> list[CategorySolver]:

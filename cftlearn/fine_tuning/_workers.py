@@ -1,7 +1,7 @@
 """Work on categories by joblib's workers: threads, processes, or other machines."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from mmap import mmap
@@ -16,17 +16,15 @@ from tqdm.auto import tqdm
 
 from cftlearn._features._stored import StoredFeatures, file_under
 from cftlearn.exceptions import WorkerLostWarning
-from cftlearn.fine_tuning._category_task import CategoryData
+from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._checkpoint import finished, kept
 
 _LARGE = 2**27  # bytes of features, from which workers share them as threads
 _MOST_LOSSES = 3
 
-Task = tuple[Any, ...]  # a category's data, and further arguments
-
 
 class CategoryWorkers:
-    """Calls a function for each category, and gives what it returns in order.
+    """Calls a function for each category, and returns the results in order.
 
     Large matrices travel apart from the rest, so that a backend sends each of them
     once: joblib's processes map them into memory, Dask scatters them. A matrix in a
@@ -38,8 +36,8 @@ class CategoryWorkers:
         Workers, as in scikit-learn.
     verbose : int
         Above 0, shows a progress bar where the output is a terminal.
-    places : dict of str to path
-        Where finished categories are kept; empty keeps none.
+    paths : dict of str to path
+        Where finished categories are stored; empty stores none.
     busy_with_products : bool
         Whether large matrix products, which leave other threads free, are most of the
         work: then workers on large features are threads, and copy nothing.
@@ -49,28 +47,34 @@ class CategoryWorkers:
         self,
         n_jobs: int | None,
         verbose: int,
-        places: dict[str, Path],
+        paths: dict[str, Path],
         *,
         busy_with_products: bool,
     ) -> None:
+        self.verbose = verbose
+        self.paths = paths
         self._n_jobs = n_jobs
-        self._verbose = verbose
-        self._places = places
         self._busy_with_products = busy_with_products
 
     def __call__(
-        self, make: Callable[..., Any], kind: type[Any], tasks: list[Task]
+        self,
+        make: Callable[..., Any],
+        kind: type[Any],
+        tasks: list[CategoryTask],
+        *arguments: Any,
     ) -> list[Any]:
         """Call ``make`` for every task; a task whose worker was lost is run again.
 
         Parameters
         ----------
         make : callable
-            Called with the entries of a task.
+            Called with a task and the further arguments.
         kind : type
             What it returns, storable in a checkpoint.
-        tasks : list of tuple
-            Each begins with the category's data.
+        tasks : list of CategoryTask
+            One per category.
+        *arguments : object
+            The same for all tasks.
 
         Returns
         -------
@@ -87,72 +91,96 @@ class CategoryWorkers:
         WorkerLostWarning
             If a process ended before its task.
         """
-        results = {
-            k: finished(self._places[task[0].name], kind)
-            for k, task in enumerate(tasks)
-            if task[0].name in self._places and self._places[task[0].name].exists()
-        }
-        progress = tqdm(
-            initial=len(results),
-            total=len(tasks),
-            desc="refitting categories",
-            unit="category",
-            disable=None if self._verbose else True,
-        )
+        results = self._finished(kind, tasks)
         losses = 0
         # workers may be threads of this process
-        with progress, threadpool_limits(limits=1):
+        with self._progress(len(results), len(tasks)) as bar, threadpool_limits(1):
             while True:
                 left = [k for k in range(len(tasks)) if k not in results]
-                made = self._results(make, [tasks[k] for k in left])
+                made = self._results(make, [tasks[k] for k in left], arguments)
                 try:
                     for k, result in zip(left, made, strict=True):
                         results[k] = result
-                        progress.update()
+                        bar.update()
                     return [results[k] for k in range(len(tasks))]
                 except BrokenProcessPool as error:
                     losses += 1
-                    if losses > _MOST_LOSSES:
-                        raise RuntimeError(
-                            f"Processes ended {losses} times before their categories, "
-                            f"as they do for lack of memory; {len(left)} categories "
-                            "have no result. Pass a smaller n_jobs, or a checkpoint to "
-                            "keep the others."
-                        ) from error
-                    warnings.warn(
-                        f"A worker ended before its category ({error}); the "
-                        f"{len(tasks) - len(results)} categories without a result are "
-                        "refitted again.",
-                        WorkerLostWarning,
-                        stacklevel=2,
-                    )
+                    n_left = len(tasks) - len(results)
+                    _report_loss(losses, n_left, error)
 
-    def _results(self, make: Callable[..., Any], tasks: list[Task]) -> Iterator[Any]:
+    def _finished(
+        self, kind: type[Any], tasks: Sequence[CategoryTask]
+    ) -> dict[int, Any]:
+        """Read what an earlier, interrupted fit has finished, by number of the task."""
+        results = {}
+        for k, task in enumerate(tasks):
+            path = self.paths.get(task.name)
+            if path is not None and path.exists():
+                results[k] = finished(path, kind)
+        return results
+
+    def _progress(self, n_finished: int, n_tasks: int) -> Any:
+        return tqdm(
+            initial=n_finished,
+            total=n_tasks,
+            desc="refitting categories",
+            unit="category",
+            disable=None if self.verbose else True,
+        )
+
+    def _results(
+        self,
+        make: Callable[..., Any],
+        tasks: Sequence[CategoryTask],
+        arguments: tuple[Any, ...],
+    ) -> Iterator[Any]:
+        """Yield the results in order, as workers finish them."""
         if not tasks:
             return
-        prefer = "threads" if self._shares(tasks[0][0]) else "processes"
+        prefer = "threads" if self._shares(tasks[0]) else "processes"
         backend = get_active_backend(prefer=prefer)[0]
-        alone = effective_n_jobs(self._n_jobs) == 1 or getattr(
-            backend, "supports_sharedmem", False
-        )
-        if not alone:
-            _check_travels(tasks[0][0].Z)
-        prepare = _work_of if alone else _taken_apart
-        jobs = (
-            delayed(_work)(self._places.get(task[0].name), make, *prepare(*task))
-            for task in tasks
-        )
-        gives_as_it_goes = backend.supports_return_generator
+        shares_memory = getattr(backend, "supports_sharedmem", False)
+        if effective_n_jobs(self._n_jobs) == 1 or shares_memory:
+            jobs = (
+                delayed(_compute)(self.paths.get(task.name), make, task, arguments)
+                for task in tasks
+            )
+        else:
+            _check_travels(tasks[0].Z)
+            jobs = (
+                delayed(_compute_there)(
+                    self.paths.get(task.name), make, *_without_matrices(task, arguments)
+                )
+                for task in tasks
+            )
+        yields = backend.supports_return_generator
         yield from Parallel(
             n_jobs=self._n_jobs,
             prefer=prefer,
-            return_as="generator" if gives_as_it_goes else "list",
+            return_as="generator" if yields else "list",
         )(jobs)
 
-    def _shares(self, data: CategoryData) -> bool:
-        if isinstance(data.Z, StoredFeatures):
+    def _shares(self, task: CategoryTask) -> bool:
+        """Return whether workers should be threads that share the features."""
+        if isinstance(task.Z, StoredFeatures):
             return True
-        return self._busy_with_products and data.Z.nbytes > _LARGE
+        return self._busy_with_products and task.Z.nbytes > _LARGE
+
+
+def _report_loss(losses: int, n_left: int, error: Exception) -> None:
+    """Warn that a worker ended; raise where it happens again and again."""
+    if losses > _MOST_LOSSES:
+        raise RuntimeError(
+            f"Processes ended {losses} times before their categories, as they do for "
+            f"lack of memory; {n_left} categories have no result. Pass a smaller "
+            "n_jobs, or a checkpoint to keep the others."
+        ) from error
+    warnings.warn(
+        f"A worker ended before its category ({error}); the {n_left} categories "
+        "without a result are refitted again.",
+        WorkerLostWarning,
+        stacklevel=3,
+    )
 
 
 class _MappedFile:
@@ -172,37 +200,43 @@ class _MappedFile:
         return np.memmap(mode="r", **where)
 
 
-def _work_of(data: CategoryData, *rest: Any) -> tuple[Any, ...]:
-    """Leave a task whole, for a worker in this process."""
-    return data, rest
-
-
-def _taken_apart(data: CategoryData, *rest: Any) -> tuple[Any, ...]:
-    """Separate matrices, which are the same for all categories, from a task."""
-    names = list(data.spaces)
-    matrices = [_sent(data.Z), _sent(data.Z_val)]
-    matrices += [data.spaces[name].axes for name in names]
-    none = np.empty((0, 0))
-    bare = {name: replace(space, axes=none) for name, space in data.spaces.items()}
-    return replace(data, Z=none, Z_val=none, spaces=bare), rest, *matrices
-
-
-def _work(
-    place: Path | None,
+def _compute(
+    path: Path | None,
     make: Callable[..., Any],
-    data: CategoryData,
-    rest: tuple[Any, ...],
+    task: CategoryTask,
+    arguments: tuple[Any, ...],
+) -> Any:
+    """Compute the result of a task, and store it where there is a checkpoint."""
+    if path is None:
+        return make(task, *arguments)
+    return kept(path, make, task, *arguments)
+
+
+def _without_matrices(task: CategoryTask, arguments: tuple[Any, ...]) -> list[Any]:
+    """Separate matrices, which are the same for all categories, from a task."""
+    names = list(task.spaces)
+    matrices = [_sent(task.Z), _sent(task.Z_val)]
+    matrices += [task.spaces[name].axes for name in names]
+    none = np.empty((0, 0))
+    bare = {name: replace(space, axes=none) for name, space in task.spaces.items()}
+    return [replace(task, Z=none, Z_val=none, spaces=bare), arguments, *matrices]
+
+
+def _compute_there(
+    path: Path | None,
+    make: Callable[..., Any],
+    task: CategoryTask,
+    arguments: tuple[Any, ...],
     *matrices: Any,
 ) -> Any:
-    """Put a task together again, if it was taken apart, and do it."""
-    if not matrices:
-        return kept(place, make, data, *rest)
+    """Compute, in another process, the result of a task sent without matrices."""
     Z, Z_val, *axes = map(_received, matrices)
     spaces = {
         name: replace(space, axes=own)
-        for (name, space), own in zip(data.spaces.items(), axes, strict=True)
+        for (name, space), own in zip(task.spaces.items(), axes, strict=True)
     }
-    return kept(place, make, replace(data, Z=Z, Z_val=Z_val, spaces=spaces), *rest)
+    whole = replace(task, Z=Z, Z_val=Z_val, spaces=spaces)
+    return _compute(path, make, whole, arguments)
 
 
 def _check_travels(Z: Any) -> None:

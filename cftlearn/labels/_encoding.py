@@ -45,6 +45,55 @@ class PartialLabels(NamedTuple):
     known: NDArray[np.bool_]
     categories: NDArray[Any]
 
+    def restricted_to(self, cells: NDArray[np.bool_]) -> "PartialLabels":
+        """Return the labels of some cells; all others are unknown.
+
+        Parameters
+        ----------
+        cells : ndarray of shape (n_samples, n_categories), bool
+            Cells that keep their label.
+
+        Returns
+        -------
+        labels : PartialLabels
+            Of the same shape.
+        """
+        known = self.known & cells
+        return PartialLabels(
+            np.where(known, self.values, np.nan), known, self.categories
+        )
+
+    def of_category(self, category: int) -> "KnownLabels":
+        """Return the known labels of one category.
+
+        Parameters
+        ----------
+        category : int
+            Number of the column.
+
+        Returns
+        -------
+        labels : KnownLabels
+            Their rows, and the labels.
+        """
+        rows = np.flatnonzero(self.known[:, category])
+        return KnownLabels(rows, self.values[rows, category] == 1.0)
+
+
+class KnownLabels(NamedTuple):
+    """The known labels of one category.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_known,), int
+        Their rows, ascending.
+    y : ndarray of shape (n_known,), bool
+        The labels.
+    """
+
+    rows: NDArray[np.intp]
+    y: NDArray[np.bool_]
+
 
 def check_partial_labels(
     y: ArrayLike,
@@ -337,13 +386,13 @@ def _read_objects(
     cells = array.ravel().tolist()
     kinds = set(map(type, cells))
     missing = {kind for kind in kinds if kind.__name__ in _MISSING_TYPES}
-    strangers = {
+    unexpected = {
         kind
         for kind in kinds - missing
         if not issubclass(kind, (int, float, np.bool_, np.integer, np.floating))
     }
-    if strangers:
-        at = next(i for i, cell in enumerate(cells) if type(cell) in strangers)
+    if unexpected:
+        at = next(i for i, cell in enumerate(cells) if type(cell) in unexpected)
         row, column = divmod(at, array.shape[1])
         raise TypeError(
             f"`{name}` must hold 0, 1 or NaN; got {cells[at]!r} of type "

@@ -1,24 +1,24 @@
-"""What rows say of labels that they did not see, kept for calibration."""
+"""Scores of held-out labels by weights that were not fitted to them."""
 
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.labels import PartialLabels
+from cftlearn.labels._encoding import PartialLabels
 
 
 class HeldOutColumn(NamedTuple):
-    """Labels of one category that judged its refit, and what is said of them.
+    """The labels of one category that judged its refit, and their scores.
 
     Attributes
     ----------
     rows : ndarray of shape (n_held_out,), int
-        Where they are among the rows of the validation features.
+        Their rows of the validation features, ascending.
     y : ndarray of shape (n_held_out,), bool
-        Labels.
+        The labels.
     logits : ndarray of shape (n_held_out,), float64
-        By a row that was not fitted to them.
+        Scores by weights that were not fitted to these labels.
     """
 
     rows: NDArray[np.intp]
@@ -27,12 +27,12 @@ class HeldOutColumn(NamedTuple):
 
 
 class HeldOutScores(NamedTuple):
-    """The held-out labels of all categories.
+    """The held-out labels of all categories; calibration is fitted on them.
 
     Attributes
     ----------
     n_rows : int
-        Rows of the validation features.
+        Number of rows of the validation features.
     columns : list of HeldOutColumn
         One per category.
     """
@@ -41,10 +41,11 @@ class HeldOutScores(NamedTuple):
     columns: list[HeldOutColumn]
 
     @classmethod
-    def of(cls, held_out: PartialLabels, logits: list[NDArray[np.float64]]) -> Self:
-        """Put the logits of every category beside its labels."""
-        columns = []
-        for values, own in zip(held_out.values.T, logits, strict=True):
-            rows = np.flatnonzero(~np.isnan(values))
-            columns.append(HeldOutColumn(rows, values[rows] == 1.0, own))
+    def from_logits(
+        cls, held_out: PartialLabels, logits: list[NDArray[np.float64]]
+    ) -> Self:
+        """Combine held-out labels with the logits of each category."""
+        columns = [
+            HeldOutColumn(*held_out.of_category(j), own) for j, own in enumerate(logits)
+        ]
         return cls(len(held_out.values), columns)

@@ -1,17 +1,61 @@
-"""Hold out known labels, cell by cell, for choosing a refit."""
+"""Which known labels are fitted, and which only choose: decided once, here."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.labels import PartialLabels, resolve_labels
+from cftlearn.labels._encoding import PartialLabels
+
+CLASSES = (0.0, 1.0)
 
 
-def hold_out_labels(
+class LabelSplit(NamedTuple):
+    """Known labels to fit, and known labels that only choose among fits.
+
+    Attributes
+    ----------
+    fitted : PartialLabels
+        Labels to fit, of the rows of the features.
+    held_out : PartialLabels
+        Labels to choose by, of the same rows or of others. No cell of the same rows is
+        known in both.
+    same_rows : bool
+        True if both are labels of the same rows.
+    """
+
+    fitted: PartialLabels
+    held_out: PartialLabels
+    same_rows: bool
+
+    def targets(
+        self, unknown: Literal["negative", "ignore"] = "negative"
+    ) -> NDArray[np.float64]:
+        """Return what stage one is fitted to; held-out labels are left out of it.
+
+        Parameters
+        ----------
+        unknown : {"negative", "ignore"}, default="negative"
+            What unknown labels become: 0, or NaN.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples, n_categories), float64
+            1, 0, or NaN for cells to leave out.
+        """
+        filler = 0.0 if unknown == "negative" else np.nan
+        targets = np.where(self.fitted.known, self.fitted.values, filler)
+        if self.same_rows:
+            # To stage one a held-out label is not even unknown: as a negative it would
+            # be known to be wrong or right.
+            targets[self.held_out.known] = np.nan
+        return targets
+
+
+def split_labels(
     labels: PartialLabels, fraction: float, seeds: NDArray[np.integer]
-) -> tuple[PartialLabels, PartialLabels]:
-    """Split every category's known labels into fitted and held-out ones.
+) -> LabelSplit:
+    """Hold out a share of every category's known labels, cell by cell.
 
     Parameters
     ----------
@@ -25,17 +69,20 @@ def hold_out_labels(
 
     Returns
     -------
-    fitted, held_out : PartialLabels
-        Of the same shape; a known cell is known in exactly one of them.
+    split : LabelSplit
+        Of the same rows; each known label is in exactly one part.
     """
-    held = np.zeros(labels.known.shape, dtype=bool)
+    held_out = np.zeros(labels.known.shape, dtype=bool)
     for j, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
-        for state in (0.0, 1.0):
-            rows = np.flatnonzero(labels.values[:, j] == state)
-            n_held = int(np.clip(round(fraction * len(rows)), 1, max(len(rows) - 1, 0)))
-            held[rng.permutation(rows)[:n_held], j] = True
-    return _only(labels, ~held), _only(labels, held)
+        for one_class in CLASSES:
+            rows = np.flatnonzero(labels.values[:, j] == one_class)
+            n_held_out = round(fraction * len(rows))
+            n_held_out = int(np.clip(n_held_out, 1, max(len(rows) - 1, 0)))
+            held_out[rng.permutation(rows)[:n_held_out], j] = True
+    return LabelSplit(
+        labels.restricted_to(~held_out), labels.restricted_to(held_out), same_rows=True
+    )
 
 
 def deal_labels(
@@ -61,42 +108,7 @@ def deal_labels(
     folds = np.full(labels.known.shape, -1, dtype=np.intp)
     for j, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
-        for state in (0.0, 1.0):
-            rows = np.flatnonzero(labels.values[:, j] == state)
+        for one_class in CLASSES:
+            rows = np.flatnonzero(labels.values[:, j] == one_class)
             folds[rng.permutation(rows), j] = np.arange(len(rows)) % n_folds
     return folds
-
-
-def stage_one_targets(
-    fitted: PartialLabels, held_out: PartialLabels | None, *, unknown: str = "negative"
-) -> NDArray[np.float64]:
-    """Resolve unknown labels for stage one: negatives, or left out.
-
-    Parameters
-    ----------
-    fitted : PartialLabels
-        What may be fitted.
-    held_out : PartialLabels or None
-        Known labels of the same rows that stage one must not see in any way.
-    unknown : {"negative", "ignore"}, default="negative"
-        What unknown labels become.
-
-    Returns
-    -------
-    targets : ndarray of shape (n_samples, n_categories), float64
-        1, 0, or NaN for cells to leave out.
-    """
-    blank: Literal["negative", "unknown"] = (
-        "negative" if unknown == "negative" else "unknown"
-    )
-    targets: NDArray[np.float64] = resolve_labels(fitted.values, blank=blank)
-    if held_out is not None:
-        targets[held_out.known] = np.nan
-    return targets
-
-
-def _only(labels: PartialLabels, cells: NDArray[np.bool_]) -> PartialLabels:
-    known = labels.known & cells
-    return PartialLabels(
-        np.where(known, labels.values, np.nan), known, labels.categories
-    )

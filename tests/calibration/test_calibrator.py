@@ -450,7 +450,7 @@ def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     y[~np.isnan(y_val)] = np.nan
     if where == "lockstep":  # on torch's CPU, taken for a GPU
         monkeypatch.setattr(
-            cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cpu"
+            cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
         )
     # with little patience categories end at different times, and change their slots
     solver = GeneticSolver(n_generations=40, population_size=20, patience=2)

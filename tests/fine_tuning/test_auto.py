@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn._features._principal_axes import make_feature_spaces
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.labels import hide_labels
+from cftlearn.labels._encoding import KnownLabels
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
 
 
@@ -202,7 +205,7 @@ def test_without_any_held_out_pair_nothing_moves():
 
 def test_without_refit_held_out_labels_only_choose():
     """What they say moves weights, but no candidate."""
-    from cftlearn.fine_tuning._auto import propose
+    from cftlearn.fine_tuning._judging import judge_candidates
     from cftlearn.metrics._objectives import make_objective
     from cftlearn.solvers import ProximalSolver
 
@@ -212,9 +215,9 @@ def test_without_refit_held_out_labels_only_choose():
     candidates = {}
     for name, labels in (("right", held_out), ("wrong", 1 - held_out)):
         for refit in (False, True):
-            data = category_data(Z, first, labels)
+            task = task_of(Z, first, labels)
             objective = make_objective("roc_auc")
-            found = propose(data, ProximalSolver(), objective, refit)
+            found = judge_candidates(task, ProximalSolver(), objective, refit)
             candidates[name, refit] = found.coef
     np.testing.assert_array_equal(
         candidates["right", False], candidates["wrong", False]
@@ -222,18 +225,20 @@ def test_without_refit_held_out_labels_only_choose():
     assert not np.allclose(candidates["right", True], candidates["wrong", True])
 
 
-def category_data(Z, y, y_val):
-    from cftlearn._features._principal_axes import make_feature_spaces
-    from cftlearn.fine_tuning._category_task import CategoryData
+def known_labels(y):
+    rows = np.flatnonzero(~np.isnan(y))
+    return KnownLabels(rows, y[rows] == 1.0)
 
+
+def task_of(Z, y, y_val):
     mean, scale = Z.mean(axis=0), Z.std(axis=0)
     names = "standard", "tempered"
-    return CategoryData(
+    return CategoryTask(
         name="a",
         Z=Z,
-        y=y,
+        fitted=known_labels(y),
         Z_val=Z,
-        y_val=y_val,
+        held_out=known_labels(y_val),
         same_rows=True,
         coef=np.ones(Z.shape[1]),
         intercept=0.0,

@@ -38,7 +38,7 @@ def problem():
 def in_lockstep(monkeypatch):
     """Take torch's CPU for a GPU."""
     monkeypatch.setattr(
-        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cpu"
+        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
     )
 
 
@@ -334,7 +334,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
     assert resumed.history_ == expected.history_
     monkeypatch.undo()
     monkeypatch.setattr(
-        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cuda"
+        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cuda"
     )
     with pytest.raises(ValueError, match="a fit that differs in: device"):
         fit(*problem, checkpoint=tmp_path)
@@ -424,7 +424,7 @@ def test_a_gpu_refits_as_torch_on_the_cpu_does(problem, objective, monkeypatch):
     on_gpu = fit(*problem, objective=objective, device="cuda", n_jobs=2)
     automatic = fit(*problem, objective=objective)
     monkeypatch.setattr(
-        cftlearn.fine_tuning._fine_tuner, "lockstep_device", lambda *_: "cpu"
+        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
     )
     here = fit(*problem, objective=objective)
     assert_same_tuners(on_gpu, here, rtol=1e-6)

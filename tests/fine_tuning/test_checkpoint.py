@@ -64,8 +64,8 @@ def test_finished_categories_are_read_and_not_refitted(tmp_path, monkeypatch, so
     def refuse(*args):
         raise AssertionError
 
-    monkeypatch.setattr(_auto, "propose", refuse)
-    monkeypatch.setattr("cftlearn.fine_tuning._fine_tuner.refit_category", refuse)
+    monkeypatch.setattr(_auto, "judge_candidates", refuse)
+    monkeypatch.setattr("cftlearn.fine_tuning._best_solver.refit_category", refuse)
     again = tuner_of(solver, checkpoint=str(tmp_path / "new" / "folder")).fit(Z, y)
     assert_same(again, first, seconds=solver != "auto")
 
@@ -90,15 +90,15 @@ def test_a_killed_fit_goes_on(tmp_path):
         from cftlearn.datasets import make_partial_multilabel
 
         Z, y = make_partial_multilabel(150, known=0.4, random_state=0)[:2]
-        propose, finished = _auto.propose, []
+        judge, finished = _auto.judge_candidates, []
 
         def until_killed(*args):
             if len(finished) == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
             finished.append(args)
-            return propose(*args)
+            return judge(*args)
 
-        _auto.propose = until_killed
+        _auto.judge_candidates = until_killed
         CategoryWiseFineTuner(random_state=0, checkpoint=sys.argv[1]).fit(Z, y)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
@@ -122,7 +122,7 @@ def test_a_killed_fit_goes_on(tmp_path):
         ("solver", "solver"),
         ("objective", "objective"),
         ("refit", "refit"),
-        ("rows", "trained rows"),
+        ("rows", "initial weights"),
         ("names", "categories"),
         ("rows moved", "features"),
         ("precision", "features"),

@@ -9,9 +9,9 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._cross_fit import cross_fit
-from cftlearn.fine_tuning._initial_coef import logistic_rows
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels
-from cftlearn.labels._label_split import deal_labels
+from cftlearn.labels._label_split import LabelSplit, deal_labels
 from cftlearn.metrics import partial_roc_auc_score
 
 SEEDS = np.arange(4)
@@ -37,18 +37,18 @@ def test_folds_share_known_labels_of_either_class_evenly(problem):
 def test_a_label_is_judged_by_rows_that_did_not_see_it(problem):
     Z, y, _ = problem
     labels = check_partial_labels(y)
-    split = cross_fit(Z, labels, 3, SEEDS, n_jobs=None)
-    assert not split.fitted.known.any()
-    assert_array_equal(split.held_out.known, labels.known)
-    assert_array_equal(np.isnan(split.unseen), ~labels.known)
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    split = LabelSplit(labels, nothing, same_rows=True)
+    logits, folds = cross_fit(Z, split, 3, SEEDS, n_jobs=None)
+    assert_array_equal(np.isnan(logits), ~labels.known)
     for j in range(4):
         for fold in range(3):
-            own = split.folds[:, j] == fold
+            own = folds[:, j] == fold
             targets = np.nan_to_num(y[:, [j]], nan=0.0)
             targets[own] = np.nan
-            coef, intercept = logistic_rows(Z, targets, n_jobs=None)
+            coef, intercept = fit_initial_weights(Z, targets, n_jobs=None)
             expected = Z[own] @ coef[0] + intercept[0]
-            assert_allclose(split.unseen[own, j], expected, rtol=1e-6)
+            assert_allclose(logits[own, j], expected, rtol=1e-6)
 
 
 def test_the_report_has_scores_of_rows_that_did_not_see_the_labels(problem):
@@ -66,7 +66,7 @@ def test_the_report_has_scores_of_rows_that_did_not_see_the_labels(problem):
 def test_rows_to_start_from_have_seen_all_labels(problem):
     Z, y, _ = problem
     tuner = CategoryWiseFineTuner(cross_fit=4, random_state=0).fit(Z, y)
-    coef, intercept = logistic_rows(Z, np.nan_to_num(y, nan=0.0), n_jobs=None)
+    coef, intercept = fit_initial_weights(Z, np.nan_to_num(y, nan=0.0), n_jobs=None)
     assert_allclose(tuner.coef_init_, coef)
     assert_allclose(tuner.intercept_init_, intercept)
 

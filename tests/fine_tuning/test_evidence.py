@@ -36,8 +36,8 @@ def category(held_out=None, labels=10.0, **changes):
         against_unknown_labels=0.0,
         fitted=NOTHING,
         fitted_labels=0.0,
-        trained_held_out=np.nan if held_out is None else 0.7,
-        trained_against_unknown=np.nan,
+        initial_held_out=np.nan if held_out is None else 0.7,
+        initial_against_unknown=np.nan,
         memory=np.nan,
         memory_labels=0.0,
         independent=np.arange(N_CANDIDATES) % 2 == 0,
@@ -50,7 +50,7 @@ def against_unknown(values, labels=10.0):
     return category(
         against_unknown=np.asarray(values, np.float64),
         against_unknown_labels=labels,
-        trained_against_unknown=0.7,
+        initial_against_unknown=0.7,
     )
 
 
@@ -67,10 +67,10 @@ def draw_category(rng):
     return category(
         held_out=aucs(kind == 1),
         labels=n[0] * (kind == 1),
-        trained_held_out=rng.random() if kind == 1 else np.nan,
+        initial_held_out=rng.random() if kind == 1 else np.nan,
         against_unknown=aucs(kind == 2),
         against_unknown_labels=n[1] * (kind == 2),
-        trained_against_unknown=rng.random() if kind == 2 else np.nan,
+        initial_against_unknown=rng.random() if kind == 2 else np.nan,
         fitted=aucs(n[2] > 10),
         fitted_labels=n[2] * (n[2] > 10),
         available=available,
@@ -89,7 +89,7 @@ def many_categories(draw):
 
 
 def shares(verdict):
-    return np.append(verdict.candidates, verdict.trained)
+    return np.append(verdict.candidates, verdict.initial)
 
 
 # --- how many labels there are ----------------------------------------------------
@@ -131,7 +131,7 @@ def test_weights_are_shares(drawn):
         assert (weights >= 0).all()
         assert weights.sum() == pytest.approx(1)
         assert_array_equal(verdict.candidates[~item.available], 0.0)
-        assert verdict.trained > 0
+        assert verdict.initial > 0
         assert np.isfinite(verdict.pooled_gain)
 
 
@@ -172,7 +172,7 @@ def test_permuted_candidates_get_permuted_weights(drawn, seed):
     before, after = weigh(categories, log_prior), weigh(moved, log_prior[order])
     for one, other in zip(before, after, strict=True):
         assert_allclose(other.candidates, one.candidates[order], rtol=1e-9)
-        assert other.trained == pytest.approx(one.trained)
+        assert other.initial == pytest.approx(one.initial)
 
 
 @few
@@ -241,7 +241,7 @@ def test_without_positives_to_compare_the_usual_memory_is_assumed():
     even = category(np.full(N_CANDIDATES, 0.7))
     verdict = weigh([even], np.zeros(N_CANDIDATES))[0]
     odds = MODEST_LOG_ODDS + LOG_ODDS_PER_MEMORY * 0.4
-    assert verdict.trained == pytest.approx(expit(-odds))
+    assert verdict.initial == pytest.approx(expit(-odds))
 
 
 def test_gains_against_unknown_labels_count_against_the_trained_row():
@@ -249,7 +249,7 @@ def test_gains_against_unknown_labels_count_against_the_trained_row():
         weigh([against_unknown(np.full(N_CANDIDATES, auc), 1e3)], np.zeros(4))[0]
         for auc in (0.75, 0.65)
     )
-    assert better.trained < 1e-6 < 1 - 1e-6 < worse.trained
+    assert better.initial < 1e-6 < 1 - 1e-6 < worse.initial
     assert better.gain == pytest.approx(0.05)
 
 
@@ -259,7 +259,7 @@ def test_trained_rows_that_memorised_nothing_are_kept_in_doubt():
         weigh([replace(even, memory=memory, memory_labels=100.0)], np.zeros(4))[0]
         for memory in (0.5, 0.7, 1.0)
     ]
-    trained = [verdict.trained for verdict in weights]
+    trained = [verdict.initial for verdict in weights]
     assert trained[0] > 0.5 > trained[1] > trained[2]
 
 
@@ -268,7 +268,7 @@ def test_a_trained_row_that_is_better_everywhere_is_kept():
     worse = category(np.full(N_CANDIDATES, 0.5), 3.0, memory=1.0, memory_labels=10.0)
     alone = weigh([worse], np.zeros(N_CANDIDATES))[0]
     together = weigh([worse] * 40, np.zeros(N_CANDIDATES))[0]
-    assert alone.trained < 0.5 < together.trained
+    assert alone.initial < 0.5 < together.initial
 
 
 def test_better_candidates_weigh_more():

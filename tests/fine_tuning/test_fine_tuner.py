@@ -14,11 +14,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cftlearn import CategoryWiseFineTuner
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels, check_partial_labels
-from cftlearn.labels._label_split import hold_out_labels
+from cftlearn.labels._label_split import split_labels
 from cftlearn.solvers import GeneticSolver, GradientSolver
 from cftlearn.solvers._protocol import CategorySolver, RowFit
 
@@ -121,7 +121,7 @@ def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(probl
 def test_same_rows_with_other_cells_are_counted_once(problem, copied):
     Z, y, _ = problem
     labels = check_partial_labels(y)
-    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(4))
+    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(4))
     Z_val = Z.copy() if copied else Z
     tuner = CategoryWiseFineTuner(QUICK, random_state=0)
     tuner.fit(Z, fitted.values, validation_data=(Z_val, held_out.values))
@@ -145,7 +145,7 @@ def test_negative_mode_start_leaves_held_out_cells_out(problem):
     """Flipping held-out labels must not move the rows that start the refit."""
     Z, y, _ = problem
     labels = check_partial_labels(y)
-    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(4))
+    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(4))
     flipped = np.where(held_out.known, 1 - held_out.values, np.nan)
     starts = [
         CategoryWiseFineTuner(QUICK, random_state=0)
@@ -305,6 +305,9 @@ def test_category_that_cannot_be_refitted_stays_as_it_was(problem, labels, reaso
         UndefinedCategoryWarning, match="1 category lacks .* '2'"
     ) as caught:
         tuner.fit(Z, y)
+    assert caught[0].filename == __file__
+    with pytest.warns(UndefinedCategoryWarning) as caught:
+        CFTClassifier(fine_tuner=tuner, random_state=0).fit(Z, y)
     assert caught[0].filename == __file__
     assert tuner.report_[2]["status"] == "skipped"
     assert tuner.report_[2]["reason"] == reason
@@ -469,7 +472,7 @@ def test_hold_out_keeps_one_of_each_class_where_there_are_two():
     values[0, 1], values[1:11, 1] = 1, 0
     values[:10, 2], values[10:, 2] = 1, 0
     labels = check_partial_labels(values)
-    fitted, held_out = hold_out_labels(labels, 0.25, np.arange(3))
+    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(3))
     assert isinstance(fitted, PartialLabels)
     positive = [np.nansum(part.values, axis=0).tolist() for part in (fitted, held_out)]
     assert positive == [[1, 1, 8], [1, 0, 2]]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cftlearn._features._moments import feature_moments
 from cftlearn._seeding import category_seeds
-from cftlearn.fine_tuning._initial_coef import logistic_rows
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -35,16 +35,16 @@ def test_cells_left_out_do_not_count():
     hidden[60:, 0] = np.nan
     flipped = targets.copy()
     flipped[60:, 0] = np.nan
-    coef, _ = logistic_rows(Z, hidden, n_jobs=None)
-    again, _ = logistic_rows(Z, flipped, n_jobs=None)
-    full, _ = logistic_rows(Z, targets, n_jobs=None)
+    coef, _ = fit_initial_weights(Z, hidden, n_jobs=None)
+    again, _ = fit_initial_weights(Z, flipped, n_jobs=None)
+    full, _ = fit_initial_weights(Z, targets, n_jobs=None)
     np.testing.assert_array_equal(coef, again)
     np.testing.assert_array_equal(coef[1], full[1])
     assert not np.allclose(coef[0], full[0])
 
 
 def test_category_of_one_class_gets_its_log_odds():
-    coef, intercept = logistic_rows(np.eye(4), np.zeros((4, 1)), n_jobs=None)
+    coef, intercept = fit_initial_weights(np.eye(4), np.zeros((4, 1)), n_jobs=None)
     np.testing.assert_array_equal(coef, 0)
     assert intercept[0] == pytest.approx(np.log(0.5 / 4.5))
 

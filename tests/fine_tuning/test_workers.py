@@ -18,7 +18,8 @@ from cftlearn._features._stored import StoredFeatures
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import WorkerLostWarning
 from cftlearn.fine_tuning import _auto, _workers
-from cftlearn.fine_tuning._category_task import CategoryData
+from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.labels._encoding import KnownLabels
 from cftlearn.solvers import GeneticSolver
 from cftlearn.solvers._protocol import CategorySolver, RowFit
 
@@ -55,13 +56,13 @@ def test_backends_of_joblib_give_what_one_worker_gives(problem, solver, backend)
 def test_large_features_are_shared_by_threads(problem, monkeypatch):
     expected = fit(problem)
     monkeypatch.setattr(_workers, "_LARGE", 0)
-    propose, threads = _auto.propose, set()
+    judge, threads = _auto.judge_candidates, set()
 
     def note_thread(*args):
         threads.add((os.getpid(), threading.get_ident()))
-        return propose(*args)
+        return judge(*args)
 
-    monkeypatch.setattr(_auto, "propose", note_thread)
+    monkeypatch.setattr(_auto, "judge_candidates", note_thread)
     assert_same(fit(problem, n_jobs=2), expected)
     assert {pid for pid, _ in threads} == {os.getpid()}
     assert threads != {(os.getpid(), threading.get_ident())}
@@ -107,14 +108,14 @@ def test_ray_gives_what_one_worker_gives(problem, solver):
 
 def task_of(Z, d=None):
     d = Z.shape[1] if d is None else d
-    y = np.full(len(Z), np.nan)
+    none = KnownLabels(np.array([], dtype=np.intp), np.array([], dtype=bool))
     mean, scale = np.zeros(d), np.ones(d)
-    return CategoryData(
+    return CategoryTask(
         name="a",
         Z=Z,
-        y=y,
+        fitted=none,
         Z_val=Z,
-        y_val=y,
+        held_out=none,
         same_rows=True,
         coef=mean,
         intercept=0.0,
@@ -126,17 +127,17 @@ def task_of(Z, d=None):
 
 
 def test_matrices_travel_apart_and_come_back():
-    data = task_of(np.random.default_rng(0).standard_normal((400, 200)))
-    bare, rest, *matrices = _workers._taken_apart(data, "more")
+    task = task_of(np.random.default_rng(0).standard_normal((400, 200)))
+    bare, rest, *matrices = _workers._without_matrices(task, ("more",))
     assert rest == ("more",)
     assert len(pickle.dumps((bare, rest))) < 20_000
     assert [id(matrix) for matrix in matrices] == [
-        id(matrix) for matrix in _workers._taken_apart(data)[2:]
+        id(matrix) for matrix in _workers._without_matrices(task, ())[2:]
     ]
-    assert matrices[0] is matrices[1] is data.Z
-    again = _workers._work(None, lambda data: data, bare, (), *matrices)
-    assert again.Z is again.Z_val is data.Z
-    for name, space in data.spaces.items():
+    assert matrices[0] is matrices[1] is task.Z
+    again = _workers._compute_there(None, lambda task: task, bare, (), *matrices)
+    assert again.Z is again.Z_val is task.Z
+    for name, space in task.spaces.items():
         assert again.spaces[name].axes is space.axes
         assert_array_equal(again.spaces[name].variances, space.variances)
 
@@ -147,7 +148,7 @@ def test_a_file_travels_as_its_path(tmp_path, dtype):
     np.save(tmp_path / "Z.npy", values)
     Z = np.load(tmp_path / "Z.npy", mmap_mode="r")
     stored = StoredFeatures(Z) if dtype == np.float16 else Z
-    sent = pickle.dumps(_workers._taken_apart(task_of(stored))[2:4])
+    sent = pickle.dumps(_workers._without_matrices(task_of(stored), ())[2:4])
     assert len(sent) < 1000
     received = _workers._received(pickle.loads(sent)[0])
     assert type(received) is type(stored)

@@ -1,0 +1,282 @@
+"""The candidates of one category, and how they rank labels they were not fitted to."""
+
+import time
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._evidence import effective_labels
+from cftlearn.metrics._objectives import Objective
+from cftlearn.metrics._ranking import batch_roc_auc
+from cftlearn.solvers._penalised_paths import in_steps
+from cftlearn.solvers._protocol import KnownRows
+from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
+
+# Labels beyond these add little to an AUC, and each costs a step of every candidate.
+_MOST_FITTED = 128  # of each class
+_MOST_UNKNOWN = 1000
+_TINY = np.finfo(float).tiny
+
+
+class LabelCounts(NamedTuple):
+    """Effective numbers of the labels that judge, each 0 where they cannot.
+
+    Attributes
+    ----------
+    held_out : float
+        Held-out positives against held-out negatives.
+    against_unknown : float
+        Held-out positives against rows with unknown labels.
+    fitted : float
+        Positives against negatives, of the labels to fit.
+    memory : float
+        Positives that the initial weights were fitted to, against those that they
+        were not.
+    """
+
+    held_out: float
+    against_unknown: float
+    fitted: float
+    memory: float
+
+
+class InitialEvidence(NamedTuple):
+    """ROC AUC of the initial weights; NaN where labels are missing.
+
+    Attributes
+    ----------
+    held_out, against_unknown : float
+        As of candidates.
+    memory : float
+        Positives to fit against held-out positives: 0.5 where nothing was memorised.
+    """
+
+    held_out: float
+    against_unknown: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class JudgedCandidates:
+    """The candidates of one category; arrays run over the solver's candidates.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        What was fitted.
+    coef : ndarray of shape (n_candidates, n_features), float32
+        Weights divided by ``spread``, so that their logits vary equally.
+    intercept, spread : ndarray of shape (n_candidates,)
+        Biases, and standard deviations of the logits over all rows of features.
+    left_out : ndarray of shape (n_candidates, n_held_out), float32
+        Logits of the held-out rows by fits without them.
+    held_out, against_unknown, fitted : ndarray of shape (n_candidates,)
+        See :class:`~cftlearn.fine_tuning._evidence.Evidence`.
+    labels : LabelCounts
+        How many labels these three rest on.
+    initial_spread : float
+        Standard deviation of the initial weights' logits.
+    initial : InitialEvidence
+        The same evidence of the initial weights.
+    seconds : float
+        Time taken.
+    """
+
+    candidates: list[Candidate]
+    coef: NDArray[np.float32]
+    intercept: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    left_out: NDArray[np.float32]
+    held_out: NDArray[np.float64]
+    against_unknown: NDArray[np.float64]
+    fitted: NDArray[np.float64]
+    labels: LabelCounts
+    initial_spread: float
+    initial: InitialEvidence
+    seconds: float
+
+    def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Split it into arrays and plain values, for a checkpoint."""
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        values["candidates"] = [astuple(candidate) for candidate in self.candidates]
+        arrays = {k: v for k, v in values.items() if isinstance(v, np.ndarray)}
+        return arrays, {k: v for k, v in values.items() if k not in arrays}
+
+    @classmethod
+    def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
+        """Build it again from what :meth:`pack` returned."""
+        values: dict[str, Any] = {**arrays, **plain}
+        values["candidates"] = [Candidate(*each) for each in plain["candidates"]]
+        values["labels"] = LabelCounts(*plain["labels"])
+        values["initial"] = InitialEvidence(*plain["initial"])
+        return cls(**values)
+
+
+def judge_candidates(
+    task: CategoryTask, solver: ProximalSolver, objective: Objective, refit: bool
+) -> JudgedCandidates:
+    """Fit the candidates of one category, and judge them by its labels.
+
+    Parameters
+    ----------
+    task : CategoryTask
+        The category.
+    solver : ProximalSolver
+        Fits the candidates.
+    objective : Objective
+        Objective of the refit; the solver's problem names it.
+    refit : bool
+        Whether candidates are fitted to held-out labels too. Each label that judges
+        is left out of the fit that it judges.
+
+    Returns
+    -------
+    judged : JudgedCandidates
+        The candidates, with evidence.
+    """
+    started = time.perf_counter()
+    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        task = task.with_spaces()
+        known, train, held_out = task.known()
+        problem = task.problem(objective, train, held_out)
+        weight = np.ones(len(known.y))
+        if refit:
+            problem = replace(problem, train=known)
+        else:
+            weight[len(train.y) :] = 0.0
+        judge = _Judge(task, train.y, held_out)
+        paths = solver.fit_paths(problem, known, weight)
+        judged = [judge.judge_path(path) for path in paths]
+        seen = known if task.unseen is not None else train
+        initial = judge.judge_initial(task, seen)
+    space = task.spaces["standard"]
+    return JudgedCandidates(
+        candidates=solver.candidates(problem),
+        **{key: np.concatenate([each[key] for each in judged]) for key in judged[0]},
+        labels=judge.labels,
+        initial_spread=float(space.spread(space.enter(task.coef))),
+        initial=initial,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Judge:
+    """The labels of one category that judge its candidates."""
+
+    def __init__(
+        self, task: CategoryTask, fitted: NDArray[np.bool_], held_out: KnownRows
+    ) -> None:
+        rng = np.random.default_rng(task.seed)
+        self.held_out = held_out
+        first = len(fitted)  # held-out rows follow the fitted ones
+        self.rows = np.arange(first, first + len(held_out.y))
+        self.positives = first + np.flatnonzero(held_out.y)
+        self.negatives = first + np.flatnonzero(~held_out.y)
+        self.fitted = [_sample(rng, fitted == kind, _MOST_FITTED) for kind in (1, 0)]
+        no_folds = np.zeros(len(held_out.y), dtype=np.intp)
+        self.folds = no_folds if task.folds is None else task.folds
+        self.unknown = task.Z[:0]
+        if len(self.positives) and not len(self.negatives):
+            # Most unknown labels are negatives, so they stand in for held-out ones.
+            unknown = np.zeros(len(task.Z), dtype=bool)
+            unknown[task.unknown_rows()] = True
+            self.unknown = task.Z[_sample(rng, unknown, _MOST_UNKNOWN)]
+        seen = held_out.y if task.unseen is not None else fitted
+        self.labels = LabelCounts(
+            held_out=effective_labels(len(self.positives), len(self.negatives)),
+            against_unknown=effective_labels(len(self.positives), len(self.unknown)),
+            fitted=effective_labels(*map(len, self.fitted)),
+            memory=effective_labels(int(seen.sum()), len(self.positives)),
+        )
+
+    def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
+        """Return the fields of :class:`JudgedCandidates` for one path."""
+        path, no_evidence = fitted.path, np.full(len(fitted.spread), np.nan)
+        spread = np.maximum(fitted.spread, _TINY)
+        left_out = path.left_out(self.rows)
+        held_out = against_unknown = on_fitted = no_evidence
+        if self.labels.held_out:
+            held_out = path.ranking_evidence(self.positives, self.negatives)
+        if self.labels.against_unknown:
+            coef = fitted.coef.astype(self.unknown.dtype)
+            unknown = coef @ self.unknown.T + fitted.intercept[:, None]
+            against_unknown = _auc(left_out, unknown)
+        if self.labels.fitted and path.asks_many:
+            on_fitted = path.ranking_evidence(*self.fitted)
+        return {
+            "coef": (fitted.coef / spread[:, None]).astype(np.float32),
+            "intercept": fitted.intercept,
+            "spread": spread,
+            "left_out": left_out.astype(np.float32),
+            "held_out": held_out,
+            "against_unknown": against_unknown,
+            "fitted": on_fitted,
+        }
+
+    def judge_initial(self, task: CategoryTask, seen: KnownRows) -> InitialEvidence:
+        """Judge the initial weights like candidates, and what they memorised."""
+        logits, y = task.initial_logits(), self.held_out.y
+        held_out = against_unknown = memory = float("nan")
+        if self.labels.held_out:
+            held_out = auc_within_folds(logits, y, self.folds)
+        if self.labels.against_unknown:
+            unknown = self.unknown @ task.coef + task.intercept
+            against_unknown = float(_auc(logits[None], unknown[None])[0])
+        if self.labels.memory:
+            own = seen.Z[seen.y] @ task.coef + task.intercept
+            memory = float(_auc(own[None], logits[None, y])[0])
+        return InitialEvidence(held_out, against_unknown, memory)
+
+
+def _sample(
+    rng: np.random.Generator, rows: NDArray[np.bool_], most: int
+) -> NDArray[np.intp]:
+    """Draw at most so many of the marked rows."""
+    chosen = np.flatnonzero(rows)
+    if len(chosen) > most:
+        chosen = np.sort(rng.choice(chosen, most, replace=False))
+    return chosen
+
+
+def _auc(
+    positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    scores = in_steps(np.concatenate([positives, negatives], axis=1))
+    is_positive = np.arange(scores.shape[1]) < positives.shape[1]
+    return batch_roc_auc(scores, is_positive, exact=False)
+
+
+def auc_within_folds(
+    logits: NDArray[np.float64], y: NDArray[np.bool_], folds: NDArray[np.intp]
+) -> float:
+    """Compute the ROC AUC over pairs of one fold.
+
+    Each fold's logits come from weights of its own, with a bias of its own, so a pair
+    of two folds would compare biases.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples,)
+        Scores.
+    y : ndarray of shape (n_samples,), bool
+        Labels.
+    folds : ndarray of shape (n_samples,), int
+        Fold of every score.
+
+    Returns
+    -------
+    auc : float
+        Mean over folds, by their numbers of pairs; NaN if no fold has both classes.
+    """
+    total = weight = 0.0
+    for fold in np.unique(folds):
+        own, own_y = logits[folds == fold], y[folds == fold]
+        n_pairs = float(np.count_nonzero(own_y) * np.count_nonzero(~own_y))
+        if n_pairs:
+            total += n_pairs * float(_auc(own[None, own_y], own[None, ~own_y])[0])
+            weight += n_pairs
+    return total / weight if weight else float("nan")
