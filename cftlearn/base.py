@@ -80,12 +80,12 @@ class PartialLabelMixin:
         """Read further targets, which must have the categories of ``fit``'s."""
         if self._is_binary():
             values = np.asarray(y)
-            strangers = ~np.isin(values, self.classes_)
-            if values.ndim != 1 or strangers.any():
+            unexpected = ~np.isin(values, self.classes_)
+            if values.ndim != 1 or unexpected.any():
                 raise ValueError(
                     f"`{names[1]}` must be 1-D and hold the classes of `y`, "
                     f"{self.classes_.tolist()}; got shape {values.shape}"
-                    f"{f' and {values[strangers][0]!r}' if strangers.any() else ''}."
+                    f"{f' and {values[unexpected][0]!r}' if unexpected.any() else ''}."
                 )
             column = (values == self.classes_[1]).astype(np.float64).reshape(-1, 1)
             labels = PartialLabels(
@@ -162,7 +162,7 @@ class PartialLabelMixin:
         return features
 
     def _is_binary(self) -> bool:
-        """Tell whether ``fit`` saw a 1-D target."""
+        """Return whether ``fit`` saw a 1-D target."""
         return self.classes_.ndim == 1
 
     @staticmethod
@@ -177,7 +177,7 @@ class PartialLabelMixin:
 
 
 def _warn_column_vector(y: object, labels: PartialLabels) -> None:
-    """Tell apart one category of a table from a 1-D target in disguise."""
+    """Warn of one unnamed column: it may be meant as a 1-D target."""
     is_named = isinstance(y, PartialLabels) or hasattr(y, "columns")
     if is_named or labels.values.shape[1] > 1 or not labels.known.all():
         return

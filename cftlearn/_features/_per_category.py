@@ -7,7 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from cftlearn._features._stored import StoredFeatures, is_stored, row_batches
+from cftlearn._features._stored import (
+    StoredFeatures,
+    check_stored,
+    is_stored,
+    row_batches,
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -59,7 +64,7 @@ class _OneOfMany:
 
 
 def is_per_category(Z: Any) -> bool:
-    """Tell features of shape (n_samples, n_categories, n_features) from a matrix."""
+    """Return whether features have shape (n_samples, n_categories, n_features)."""
     shape = getattr(Z, "shape", None)
     if shape is None and isinstance(Z, (list, tuple)):
         try:
@@ -106,7 +111,8 @@ def read_category_features(Z: Any, estimator: Any, *, reset: bool) -> Any:
         )
     features: Any = Z
     if is_stored(Z) and not isinstance(Z, StoredCategoryFeatures):
-        features = _read_stored(Z)
+        features = StoredCategoryFeatures(Z)
+        check_stored(features)
     elif not isinstance(Z, StoredCategoryFeatures):
         types = [np.float64, np.float32]
         read = check_array(
@@ -117,26 +123,6 @@ def read_category_features(Z: Any, estimator: Any, *, reset: bool) -> Any:
         estimator.n_features_in_ = shape[2]
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
-    return features
-
-
-def _read_stored(Z: Any) -> StoredCategoryFeatures:
-    if Z.dtype.kind not in "fiu":
-        raise ValueError(
-            f"`Z` must hold real numbers; got the type {Z.dtype}. Store it as float16 "
-            "or float32."
-        )
-    features = StoredCategoryFeatures(Z)
-    for batch in row_batches(len(features), math.prod(features.shape[1:])):
-        with np.errstate(over="ignore"):  # said below, with its place
-            rows = features[batch]
-        if not np.isfinite(rows.sum(dtype=np.float64)):
-            row, category, column = np.argwhere(~np.isfinite(rows))[0]
-            raise ValueError(
-                "`Z` must be finite in single precision; got "
-                f"{rows[row, category, column]} in row {batch.start + row}, category "
-                f"{category}, column {column}. Impute it, or leave the row out."
-            )
     return features
 
 
@@ -151,7 +137,7 @@ def check_categories(Z: Any, n_categories: int) -> None:
 
 
 def features_of(Z: Any, category: int) -> Any:
-    """Give the matrix of a category: a view of its own features, or all there are.
+    """Return the features of a category: a view of its own, or those of all.
 
     Parameters
     ----------

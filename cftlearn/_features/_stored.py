@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.floating[Any]]
 
+_AXES_PER_CATEGORY = ("row", "category", "column")
 _BATCH_BYTES = 2**26  # of features in single precision, read at once
 
 
@@ -85,7 +86,7 @@ class StoredFeatures:
 
 
 def is_stored(Z: object) -> bool:
-    """Tell whether features are to be read some rows at a time.
+    """Return whether features are read some rows at a time.
 
     Memory maps of numpy are where they would have to be converted; else they read like
     any array. So is whatever else has a shape, a type of numpy and slices, but is no
@@ -130,23 +131,47 @@ def read_stored(Z: Any, name: str = "Z") -> StoredFeatures:
             f"`{name}` must have shape (n_samples, n_features), with at least one of "
             f"each; got shape {tuple(Z.shape)}."
         )
-    if Z.dtype.kind not in "fiu":
+    features = StoredFeatures(Z)
+    check_stored(features, name)
+    return features
+
+
+def check_stored(features: Any, name: str = "Z") -> None:
+    """Check that stored features are real numbers, and finite in single precision.
+
+    Parameters
+    ----------
+    features : StoredFeatures or StoredCategoryFeatures
+        Features of two axes, or of three with the categories in the middle.
+    name : str, default="Z"
+        What errors call them.
+
+    Raises
+    ------
+    ValueError
+        If they are of another type, or a value is not finite.
+    """
+    stored_type = features.source.dtype
+    if stored_type.kind not in "fiu":
         raise ValueError(
-            f"`{name}` must hold real numbers; got the type {Z.dtype}. Store it as "
+            f"`{name}` must hold real numbers; got the type {stored_type}. Store it as "
             "float16 or float32."
         )
-    features = StoredFeatures(Z)
-    for batch in row_batches(*features.shape):
-        with np.errstate(over="ignore"):  # said below, with its place
+    axes = ("row", "column") if len(features.shape) == 2 else _AXES_PER_CATEGORY
+    for batch in row_batches(len(features), math.prod(features.shape[1:])):
+        with np.errstate(over="ignore"):  # the error below says where
             rows = features[batch]
-        if not np.isfinite(rows.sum(dtype=np.float64)):
-            row, column = np.argwhere(~np.isfinite(rows))[0]
-            raise ValueError(
-                f"`{name}` must be finite in single precision; got "
-                f"{rows[row, column]} in row {batch.start + row}, column {column}. "
-                "Impute it, or leave the row out."
-            )
-    return features
+        # One sum finds out whether any value is not finite, in no further memory.
+        if np.isfinite(rows.sum(dtype=np.float64)):
+            continue
+        index = np.argwhere(~np.isfinite(rows))[0]
+        value = rows[tuple(index)]
+        index[0] += batch.start
+        where = ", ".join(f"{axis} {at}" for axis, at in zip(axes, index, strict=True))
+        raise ValueError(
+            f"`{name}` must be finite in single precision; got {value} in {where}. "
+            "Impute it, or leave the row out."
+        )
 
 
 def row_batches(n_rows: int, n_features: int) -> Iterator[slice]:
@@ -185,7 +210,7 @@ def file_under(Z: object) -> np.memmap[Any, Any] | None:
 
 
 def are_same(one: Any, other: Any) -> bool:
-    """Tell whether two matrices, or inputs, hold the same; read no more than needed."""
+    """Return whether two matrices, or inputs, are equal; read no more than needed."""
     if one is other:
         return True
     if hasattr(one, "equals"):  # inputs of a network

@@ -1,4 +1,4 @@
-"""Category-wise fine-tuning of rows on features."""
+"""Category-wise fine-tuning of initial weights on features."""
 
 import logging
 import warnings
@@ -51,23 +51,24 @@ class CategoryWiseFineTuner(
 ):
     """Refit every category's logistic regression on its known labels.
 
-    Takes features ``Z`` and the rows of a trained classification layer, holds out
-    some known labels, refits each row on the others, and lets the held-out labels
-    judge; then it is refitted on all known labels [1]_. The trained row stands where
-    they do not support a refit, or where known labels of a class are missing;
-    ``report_`` says so.
+    Takes features ``Z`` and the weights of a trained classification layer. Some known
+    labels are held out. Each category's weights are refitted on the other known
+    labels, and the held-out labels judge the refit. If they support it, the category
+    is refitted once more on all its known labels [1]_. If they do not, or if known
+    labels of a class are missing, the category keeps its initial weights. ``report_``
+    says which of these happened, and why.
 
-    ``solver="auto"`` fits every category by some forty penalised logistic regressions
-    (:class:`~cftlearn.solvers.ProximalSolver`) and weighs them, and the trained row,
-    by how each ranks labels that it did not see: held-out ones above all, left out of
-    a fit one by one. A category's own labels are too few to choose by, so evidence is
-    pooled: what ranks better over all categories weighs more in each. The new row is
-    the average by weight, if refits outweigh the trained row. A category without a
-    known negative can be refitted too, since unknown labels stand in as weak ones.
+    ``solver="auto"`` fits about forty penalised logistic regressions per category
+    (:class:`~cftlearn.solvers.ProximalSolver`). Each of them, and the initial weights,
+    counts by how well it ranks labels that it was not fitted to. One category has too
+    few held-out labels to choose by, so evidence is pooled: what ranks better over all
+    categories counts more in each of them. The result is the average of the candidates
+    if they together count more than the initial weights. A category without a known
+    negative can be refitted too: its unknown labels stand in as weak negatives.
 
-    With any other solver categories are independent, and the refit that scores best
-    on a category's own held-out labels is taken. In both cases results depend neither
-    on the order of the columns of ``y`` nor on ``n_jobs``.
+    With any other solver, categories are independent: each takes the refit that scores
+    best on its own held-out labels. In both cases results depend neither on the order
+    of the columns of ``y`` nor on ``n_jobs``.
 
     Parameters
     ----------
@@ -84,25 +85,25 @@ them, default="auto"
         ``metric(y_true, y_score) -> float``, gets known labels and logits of one
         category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
-        The trained rows. None fits Negative-mode logistic regressions first, leaving
-        the held-out labels out.
+        The initial weights, one vector per category. None fits logistic regressions
+        in Negative mode first, without the held-out labels.
     intercept_init : array-like of shape (n_categories,), default=None
         Their biases; must be given if and only if ``coef_init`` is.
     validation_fraction : float, default=0.25
         Share in (0, 1) of every category's known positives and known negatives to
         hold out where ``fit`` gets no ``validation_data``.
     refit : bool, default=True
-        Refit each replaced row on all known labels after the choice.
+        Refit on all known labels after the choice, where a refit was chosen.
     cross_fit : int, default=None
-        Number of folds, 2 or more: the rows to start from are fitted once without
-        each fold of known labels, and once to all of them. Every known label then
-        judges, none is held out, and ``validation_fraction`` is not used. Only for
+        Number of folds, 2 or more. The initial weights are fitted once without each
+        fold of known labels, and once to all of them. Every known label then judges,
+        none is held out, and ``validation_fraction`` is not used. Only for
         ``coef_init=None`` with ``solver="auto"`` and ``refit=True``.
     checkpoint : str or path, default=None
-        A folder that keeps every finished category. A fit that was killed goes on
-        there when it is called again, and ends as if it had never been interrupted,
-        bit for bit. Needs an integer ``random_state``; of a callable ``objective`` it
-        only knows the name. A folder is for one fit, not for a grid search.
+        A folder that stores every finished category. If a fit is killed, the same call
+        continues it from there, and ends with the same result, bit for bit. Needs an
+        integer ``random_state``. A callable ``objective`` is recognised by its name
+        only. A folder is for one fit, not for a grid search.
     n_jobs : int, default=None
         Workers over categories, as in scikit-learn. A worker uses one thread. Has no
         effect on what runs on a GPU.
@@ -111,8 +112,8 @@ them, default="auto"
     device : str, default="auto"
         Torch device of the gradient solvers named by a string, and of
         :class:`~cftlearn.solvers.GeneticSolver`: ``"auto"`` takes a GPU where there
-        is one. On a CUDA GPU the genetic algorithm refits all categories in lockstep,
-        with other random numbers than on the CPU. It stays on the CPU in a list of
+        is one. On a CUDA GPU the genetic algorithm refits all categories together, with
+        other random numbers than on the CPU. It stays on the CPU in a list of
         several solvers and, with ``"auto"``, where ``objective`` is a callable.
     verbose : int, default=0
         Above 0, shows a progress bar where the output is a terminal.
@@ -120,11 +121,11 @@ them, default="auto"
     Attributes
     ----------
     coef_ : ndarray of shape (n_categories, n_features), float64
-        The rows after CFT.
+        The weights after CFT.
     intercept_ : ndarray of shape (n_categories,), float64
         Their biases.
     coef_init_ : ndarray of shape (n_categories, n_features), float64
-        The rows before.
+        The initial weights.
     intercept_init_ : ndarray of shape (n_categories,), float64
         Their biases.
     categories_ : ndarray of shape (n_categories,), object
@@ -134,10 +135,11 @@ them, default="auto"
     report_ : list of dict, one per category
         ``category``; ``n_positive``, ``n_negative``, ``n_unknown`` and
         ``n_held_out`` labels; ``status`` ("refitted", "kept" or "skipped") with its
-        ``reason``; the ``solver`` whose row stands (None if the trained one does)
-        and its ``n_iter``; ``score_before`` and ``score_after``, the objective on
-        the held-out labels (before the last refit; with ``"auto"``, of fits that left
-        them out); ``weight``, the share of refits in the new row; ``seconds``.
+        ``reason``; the ``solver`` that found the weights (None if the initial ones
+        were kept) and its ``n_iter``; ``score_before`` and ``score_after``, the
+        objective on the held-out labels (before the last refit; with ``"auto"``, of
+        fits that left them out); ``weight``, how much refits count in the new weights,
+        from 0 to 1; ``seconds``.
         ``pandas.DataFrame(report_)`` is the table.
     history_ : list of dict
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
@@ -232,11 +234,11 @@ them, default="auto"
         ----------
         Z : array-like or stored array of shape (n_samples, n_features) or \
 (n_samples, n_categories, n_features)
-            Features, as the trained rows expect them: the same for all categories, or
-            a vector of its own for each, as networks with attention per category give
-            them; row ``c`` is then fitted on ``Z[:, c]``. NaN is not accepted. A memory
-            map, or whatever else has ``shape``, ``dtype`` and slices (HDF5, zarr),
-            is read some rows at a time and needs ``coef_init``.
+            Features, as the initial weights expect them: the same for all categories,
+            or a vector of its own for each, as networks with attention per category
+            compute them; category ``c`` is then fitted on ``Z[:, c]``. NaN is not
+            accepted. A memory map, or anything else with ``shape``, ``dtype`` and
+            slices (HDF5, zarr), is read some rows at a time and needs ``coef_init``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
@@ -244,7 +246,7 @@ them, default="auto"
         validation_data : tuple (Z_val, y_val), default=None
             Features and labels to choose by, of the same columns. They may be the
             same rows with other known cells. None holds out known labels of ``y``:
-            honest only if the rows were not trained on those labels.
+            honest only if the initial weights were not fitted to those labels.
 
         Returns
         -------
@@ -361,8 +363,8 @@ them, default="auto"
         Returns
         -------
         logits : ndarray of shape (n_samples, n_categories), float64
-            ``Z @ coef_.T + intercept_``, or of each ``Z[:, c]`` with its own row; above
-            0 the positive class is likelier.
+            ``Z @ coef_.T + intercept_``, or of each ``Z[:, c]`` with its own weights;
+            above 0 the positive class is likelier.
 
         Raises
         ------
@@ -379,7 +381,7 @@ them, default="auto"
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Name the columns of :meth:`transform`: the categories.
+        """Return the names of the columns of :meth:`transform`: the categories.
 
         Parameters
         ----------
@@ -411,9 +413,9 @@ them, default="auto"
         ):
             if not is_kept:
                 raise ValueError(
-                    f"`cross_fit` must be None without {rule}: it fits the rows to "
-                    "start from once per fold, and lets every known label of `y` "
-                    f"judge; got cross_fit={self.cross_fit}."
+                    f"`cross_fit` must be None without {rule}: it fits the initial "
+                    "weights once per fold, and every known label of `y` judges; got "
+                    f"cross_fit={self.cross_fit}."
                 )
 
     def _read_features(self, Z: ArrayLike, *, reset: bool = False) -> Any:
@@ -449,11 +451,11 @@ them, default="auto"
         return InitialWeights(coef.copy(), intercept.copy())
 
     def _check_seed(self) -> None:
-        """Refuse a checkpoint of a fit that no other one could go on with."""
+        """Refuse a checkpoint of a fit that no later call could continue."""
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
-                "`checkpoint` needs a seed, or the fit that goes on would not be the "
-                "one that was interrupted; got random_state="
+                "`checkpoint` needs a seed, or the call that continues would not be "
+                "the same fit; got random_state="
                 f"{self.random_state!r}. Pass random_state=0."
             )
 
@@ -522,9 +524,9 @@ def fit_on_split(
     tuner._validate_params()
     method = tuner._method()
     features = tuner._read_features(Z, reset=True)
-    features_val = features if split.same_rows else tuner._read_features(Z_val)
     tuner.categories_ = split.fitted.categories
     tuner.classes_ = np.tile([0, 1], (len(tuner.categories_), 1))
     check_categories(features, len(tuner.categories_))
+    features_val = features if split.same_rows else tuner._read_features(Z_val)
     tuner._refit(method, features, features_val, split, tuner._category_seeds())
     tuner._warn_skipped(stacklevel=3)

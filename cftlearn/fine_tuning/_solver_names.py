@@ -75,7 +75,7 @@ def make_refit_method(
 
 
 def make_solvers(solver: Any, device: str) -> list[CategorySolver]:
-    """Make what the parameter ``solver`` names, other than ``"auto"``.
+    """Return the solvers that the parameter ``solver`` names, other than "auto".
 
     Parameters
     ----------

@@ -157,7 +157,7 @@ def check_partial_labels(
 
 
 def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which labels are known.
+    """Return which labels are known.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
 
 
 def is_one_dimensional(y: object) -> bool:
-    """Tell whether a target is an ordinary 1-D one, to be read by its two classes."""
+    """Return whether a target is an ordinary 1-D one, with two classes."""
     if isinstance(y, PartialLabels) or hasattr(y, "columns"):
         return False
     try:
@@ -238,7 +238,7 @@ def encode_binary_labels(
 
 
 def as_one_category(positive: NDArray[np.bool_]) -> PartialLabels:
-    """Turn fully known decisions into the labels of one category without a name."""
+    """Return fully known decisions as the labels of one category without a name."""
     values = positive.astype(np.float64).reshape(-1, 1)
     names = np.array(["0"], dtype=object)
     return PartialLabels(values, np.ones(values.shape, dtype=bool), names)

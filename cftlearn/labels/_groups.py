@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
-    """Give each group of rows a number.
+    """Assign a number to each group of rows.
 
     Parameters
     ----------

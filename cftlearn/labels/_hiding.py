@@ -148,7 +148,7 @@ def _equal_counts(
 def _mentioned(
     values: NDArray[np.float64], share: float, rng: np.random.RandomState
 ) -> NDArray[np.bool_]:
-    """Keep each category's labels at a rate of its own, positives rather.
+    """Hide labels at a rate per category, and negatives more than positives.
 
     With prevalence p, category rate r and mention ratio q, a negative stays with
     probability a and a positive with min(1, q a), where p min(1, q a) + (1 - p) a = r.

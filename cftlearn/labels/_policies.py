@@ -15,7 +15,7 @@ def resolve_labels(
     uncertain: Policies = "unknown",
     blank: Policies = "unknown",
 ) -> Any:
-    """Turn positive, negative, uncertain and blank cells into ``y``.
+    """Convert positive, negative, uncertain and blank cells to ``y``.
 
     The four states are those of CheXpert's tables. What *uncertain* and *blank*
     should count as is a choice that changes results, so it is made here, by name,

@@ -37,7 +37,7 @@ class LabelState(IntEnum):
 def policy_values(
     policy: Policies, names: NDArray[np.object_], parameter: str
 ) -> NDArray[np.float64]:
-    """Turn a policy into the value that it gives each category.
+    """Compute the value that a policy assigns to each category.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ def policy_values(
         If a policy is not one of the three, or a dict names no category of these.
     """
     if isinstance(policy, Mapping):
-        strangers = [key for key in policy if key not in set(names)]
-        if strangers:
+        unexpected = [key for key in policy if key not in set(names)]
+        if unexpected:
             raise ValueError(
                 f"`{parameter}` must name categories of the table; got "
-                f"{strangers[0]!r}. The table has: {', '.join(map(repr, names))}."
+                f"{unexpected[0]!r}. The table has: {', '.join(map(repr, names))}."
             )
         chosen = [policy.get(name, "unknown") for name in names]
     else:
@@ -84,7 +84,7 @@ def resolve_states(
     uncertain: Policies = "unknown",
     blank: Policies = "unknown",
 ) -> NDArray[np.float64]:
-    """Turn states into 1, 0 and NaN by the policies.
+    """Convert states to 1, 0 and NaN by the policies.
 
     Parameters
     ----------
