@@ -14,7 +14,7 @@ from torch import nn
 from cftlearn import CategoryWiseFineTuner, CFTClassifier, save_model
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
-FOLDER = Path(__file__).parent.parent
+FOLDER = Path(__file__).parent
 
 
 def make_features() -> pd.DataFrame:

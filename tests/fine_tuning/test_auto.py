@@ -1,15 +1,25 @@
 """solver="auto": candidates of all categories, weighed together."""
 
+import json
 import warnings
 
 import numpy as np
 import pytest
+from data import make_auto_results
+from scipy.special import expit
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn._features._principal_axes import make_feature_spaces
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.fine_tuning._auto import average_weights
 from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._judging import (
+    InitialEvidence,
+    JudgedCandidates,
+    LabelCounts,
+    judge_candidates,
+)
 from cftlearn.labels import hide_labels
 from cftlearn.labels._encoding import KnownLabels
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
@@ -205,7 +215,6 @@ def test_without_any_held_out_pair_nothing_moves():
 
 def test_without_refit_held_out_labels_only_choose():
     """What they say moves weights, but no candidate."""
-    from cftlearn.fine_tuning._judging import judge_candidates
     from cftlearn.metrics._objectives import make_objective
     from cftlearn.solvers import ProximalSolver
 
@@ -265,6 +274,103 @@ def test_a_callable_objective_has_a_veto():
     ).fit(Z, y)
     assert statuses(tuner) == ["kept"] * 5
     assert "held-out prefers_the_start did not rise" in tuner.report_[0]["reason"]
+
+
+def test_a_callable_objective_that_stays_equal_is_no_gain():
+    Z, y, _, _ = problem()
+    rows = noise_rows(y, Z)
+    tuner = CategoryWiseFineTuner(
+        objective=lambda y_true, y_score: 1.0, random_state=0, **rows
+    ).fit(Z, y)
+    assert statuses(tuner) == ["kept"] * 5
+    assert CategoryWiseFineTuner(random_state=0, **rows).fit(Z, y).report_[0][
+        "status"
+    ] == ("refitted")
+
+
+# --- the average ------------------------------------------------------------------
+
+
+def judged_like(task, rng, n_candidates=3):
+    """Return made-up candidates whose logits have different spreads."""
+    shape = n_candidates, task.Z.shape[1]
+    return JudgedCandidates(
+        candidates=[],
+        coef=rng.normal(size=shape).astype(np.float32),
+        intercept=rng.normal(size=n_candidates),
+        spread=np.array([0.5, 2.0, 8.0]),
+        left_out=rng.normal(size=(n_candidates, len(task.held_out.y))).astype("f"),
+        held_out=np.zeros(n_candidates),
+        against_unknown=np.zeros(n_candidates),
+        fitted=np.zeros(n_candidates),
+        labels=LabelCounts(1.0, 0.0, 0.0, 0.0),
+        initial_spread=4.0,
+        initial=InitialEvidence(0.5, 0.5, 0.5),
+        seconds=0.0,
+    )
+
+
+def a_task(all_positive=False):
+    Z, y, _, _ = problem(known=0.6)
+    column = np.where(y[:, 0] == 0, np.nan, y[:, 0]) if all_positive else y[:, 0]
+    first = np.arange(len(y)) < 200
+    return task_of(Z, np.where(first, column, np.nan), np.where(first, np.nan, column))
+
+
+def test_the_average_has_the_mean_spread_of_what_it_averages(rng):
+    """Brute force: unit spreads are averaged, and the mean spread is given back."""
+    task = a_task()
+    judged = judged_like(task, rng)
+    weights, initial = np.array([0.2, 0.1, 0.3]), 0.4
+    average = average_weights(task, judged, weights, initial)
+    direction = initial * task.coef / 4.0
+    for weight, coef in zip(weights, judged.coef.astype(float), strict=True):
+        direction = direction + weight * coef
+    spread = 0.2 * 0.5 + 0.1 * 2.0 + 0.3 * 8.0 + 0.4 * 4.0
+    np.testing.assert_allclose(average.coef, spread * direction, rtol=1e-6)
+    known = np.concatenate([task.fitted.rows, task.held_out.rows])
+    y = np.concatenate([task.fitted.y, task.held_out.y])
+    proba = expit(task.Z[known] @ average.coef + average.intercept)
+    assert proba.mean() == pytest.approx(y.mean(), abs=1e-6)
+
+
+def test_left_out_logits_are_averaged_like_the_weights(rng):
+    task = a_task()
+    judged = judged_like(task, rng)
+    weights, initial = np.array([0.2, 0.1, 0.3]), 0.4
+    average = average_weights(task, judged, weights, initial)
+    left_out = (initial / 4.0) * (task.initial_logits() - task.intercept)
+    for k in range(3):
+        without_bias = judged.left_out[k] - judged.intercept[k]
+        left_out = left_out + weights[k] * without_bias / judged.spread[k]
+    expected = 4.3 * left_out + average.intercept
+    np.testing.assert_allclose(average.left_out, expected, rtol=1e-5)
+
+
+def test_without_negatives_the_bias_is_that_of_the_candidates(rng):
+    """At the mean of the features the average says what the candidates say there."""
+    task = a_task(all_positive=True)
+    judged = judged_like(task, rng)
+    weights, initial = np.array([0.2, 0.1, 0.3]), 0.4
+    average = average_weights(task, judged, weights, initial)
+    mean = task.feature_mean
+    coefs = judged.coef * judged.spread[:, None]
+    expected = weights @ (coefs @ mean + judged.intercept)
+    expected += initial * (task.coef @ mean + task.intercept)
+    found = average.coef @ mean + average.intercept
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+# --- golden values ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(make_auto_results.PROBLEMS))
+def test_results_are_those_of_the_golden_file(name):
+    found = make_auto_results.refit(name)
+    golden = json.loads(make_auto_results.PATH.read_text(encoding="utf-8"))[name]
+    assert found["status"] == golden["status"]
+    for key in ("weight", "coef", "intercept", "score_before", "score_after"):
+        np.testing.assert_allclose(found[key], golden[key], rtol=1e-4, atol=1e-6)
 
 
 def test_history_has_every_candidate_and_its_weight():

@@ -394,3 +394,27 @@ def test_other_labels_tell_less_than_held_out_ones(weaker):
     strong = weigh([category(aucs)], np.zeros(N_CANDIDATES))[0].candidates
     weak = weigh([weaker(aucs)], np.zeros(N_CANDIDATES))[0].candidates
     assert 1 < weak[0] / weak[2] < strong[0] / strong[2]
+
+
+# --- what labels of other kinds are worth -----------------------------------------
+
+
+def test_an_unknown_label_is_worth_a_fifth_of_a_held_out_one():
+    gains = [0.75, 0.9, 0.6, 0.7]
+    stand_in = weigh([against_unknown(gains, 100.0)], np.zeros(N_CANDIDATES))[0]
+    held_out = weigh([category(gains, 20.0)], np.zeros(N_CANDIDATES))[0]
+    assert_allclose(shares(stand_in), shares(held_out), rtol=1e-12)
+
+
+def test_a_fitted_label_is_worth_three_tenths_of_a_held_out_one():
+    """Among candidates: of the initial weights, fitted labels say nothing."""
+    aucs = np.array([0.75, 0.9, 0.6, 0.7])
+    everyone = np.ones(N_CANDIDATES, dtype=bool)
+    even = np.full(N_CANDIDATES, 0.7)
+    fitted = category(even, 1e-9, fitted=aucs, fitted_labels=100.0)
+    fitted = weigh([replace(fitted, independent=everyone)], np.zeros(N_CANDIDATES))[0]
+    held_out = weigh([category(aucs, 30.0)], np.zeros(N_CANDIDATES))[0]
+    ratios = [
+        verdict.candidates / verdict.candidates.sum() for verdict in (fitted, held_out)
+    ]
+    assert_allclose(*ratios, rtol=1e-6)
