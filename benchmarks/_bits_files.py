@@ -130,9 +130,8 @@ def of_table(table: LabelTable) -> Results:
     }
     if len(table) > 1:
         found["taken"] = table.take([1, 0]).states
-        found["twice"] = LabelTable.concatenate(
-            [table.take([0]), table.take([1])]
-        ).paths
+        both = LabelTable.concatenate([table.take([0]), table.take([1])])
+        found["twice"] = [both.paths, both.states, dict(both.info)]
     return found
 
 

@@ -92,8 +92,8 @@ class LabelFinder:
     def describe(self, values: Any) -> str | None:
         """Name the form of an array; None where it holds no labels."""
         array = _as_array(values)
-        if array is None or not np.isin(array[~np.isnan(array)], (0.0, 1.0)).all():
-            return None
+        if array is None or not (_is_binary(array[:1]) and _is_binary(array)):
+            return None  # most arrays: after a look at their first row
         meaning = self._meaning(array)
         if meaning is None:
             return None
@@ -152,7 +152,11 @@ def _as_array(values: Any) -> NDArray[np.float64] | None:
     array = np.asarray(values)
     if array.dtype.kind not in "biuf" or array.ndim not in (1, 2) or not array.size:
         return None
-    return np.ascontiguousarray(array, dtype=np.float64)
+    return np.asarray(array, dtype=np.float64, order="C")
+
+
+def _is_binary(array: NDArray[np.float64]) -> bool:
+    return bool(((array == 0.0) | (array == 1.0) | np.isnan(array)).all())
 
 
 def _holds(array: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
