@@ -16,9 +16,12 @@ from cftlearn._features._principal_axes import (
 from cftlearn._features._stored import StoredFeatures, gather, logits_of, row_batches
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
+    AnyRows,
     CategoryProblem,
     CategorySolver,
     KnownRows,
+    StoredRows,
+    StoredUnknownRows,
     UnknownRows,
 )
 
@@ -138,9 +141,12 @@ class CategoryData:
         return np.flatnonzero(unknown)
 
     def problem(
-        self, objective: Objective, train: KnownRows, validation: KnownRows
+        self,
+        objective: Objective,
+        train: AnyRows,
+        validation: AnyRows,
     ) -> CategoryProblem:
-        """State the problem for a solver, given what :meth:`known` gathered."""
+        """State the problem for a solver, given known rows or where they are."""
         return CategoryProblem(
             train=train,
             validation=validation,
@@ -155,17 +161,23 @@ class CategoryData:
         )
 
     def _summarise_unknown(
-        self, train: KnownRows, validation: KnownRows
-    ) -> UnknownRows | None:
+        self, train: AnyRows, validation: AnyRows
+    ) -> UnknownRows | StoredUnknownRows | None:
         """Take the known rows from the sum of all: cheaper than a sum of the rest."""
         count = len(self.unknown_rows())
         if count == 0:
             return None
-        total = len(self.Z) * self.feature_mean
-        total = total - train.Z.sum(axis=0, dtype=np.float64)
-        if self.same_rows:
-            total -= validation.Z.sum(axis=0, dtype=np.float64)
-        return UnknownRows(count, total / count)
+
+        def compute_mean() -> NDArray[np.float64]:
+            total = len(self.Z) * self.feature_mean
+            total = total - train.Z.sum(axis=0, dtype=np.float64)
+            if self.same_rows:
+                total -= validation.Z.sum(axis=0, dtype=np.float64)
+            return np.asarray(total / count)
+
+        if isinstance(train, StoredRows):  # do not read features before they are needed
+            return StoredUnknownRows(count, compute_mean)
+        return UnknownRows(count, compute_mean())
 
 
 def matrices_of_categories(

@@ -27,13 +27,14 @@ from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._auto import auto_refit
+from cftlearn.fine_tuning._batched_refit import BatchedRefit
 from cftlearn.fine_tuning._best_solver import refit_category
 from cftlearn.fine_tuning._category_task import matrices_of_categories
 from cftlearn.fine_tuning._checkpoint import checkpoint_places
 from cftlearn.fine_tuning._cross_fit import LabelSplit, cross_fit
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.fine_tuning._report import CategoryResult
-from cftlearn.fine_tuning._solver_names import lockstep_device, make_solvers
+from cftlearn.fine_tuning._solver_names import batch_device, make_solvers
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels import PartialLabels
 from cftlearn.labels._held_out_scores import HeldOutScores
@@ -276,7 +277,7 @@ them, default="auto"
         objective = make_objective(self.objective)
         auto = isinstance(self.solver, str) and self.solver == "auto"
         solvers = [ProximalSolver()] if auto else make_solvers(self.solver, self.device)
-        device = lockstep_device(solvers, objective, self.device)
+        device = batch_device(solvers, objective, self.device)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         check_categories(features, len(self.categories_))
@@ -310,12 +311,10 @@ them, default="auto"
         if auto:
             results = auto_refit(categories, objective, refit=self.refit, run=run)
         elif device is not None:
-            from cftlearn.fine_tuning._batched_refit import LockstepRefit
-
-            lockstep = LockstepRefit(
+            batched = BatchedRefit(
                 solvers[0], objective, refit=self.refit, device=device
             )
-            results = lockstep(categories, places, verbose=self.verbose)
+            results = batched(categories, places, verbose=self.verbose)
         else:
             tasks = [(data, solvers, objective, self.refit) for data in categories]
             results = run(refit_category, CategoryResult, tasks)
