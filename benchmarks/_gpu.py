@@ -1,4 +1,4 @@
-"""Generations in lockstep on a torch device, and generations of the peer there."""
+"""Generations of many categories on a torch device, and those of the peer there."""
 
 import time
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ from _peers import MLCPL_GA, mlcpl_metric
 from torch import Tensor, nn
 
 from cftlearn.solvers import GeneticSolver
-from cftlearn.solvers._genetic._batched import Categories, LockstepEvolution
-from cftlearn.solvers._genetic._padded_rows import PaddedRows, RowsInSlots
+from cftlearn.solvers._genetic._batched import BatchedEvolution, Categories
+from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots
 from cftlearn.solvers._row_space import RowSpace
 
 _SHARE_TO_RANK = 0.25  # of the device's memory
@@ -56,7 +56,7 @@ def ours(rows: RowsInSlots, start: Tensor, objective: str, count: int) -> float:
     memory = _MEMORY_OF_CPU
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    evolution = LockstepEvolution(
+    evolution = BatchedEvolution(
         GeneticSolver.published().set_params(n_generations=count, patience=9999),
         objective,
         rows,

@@ -1,4 +1,4 @@
-"""The refit of all categories in lockstep, on a torch device.
+"""The refit of many categories at once, by a solver that can do so on a device.
 
 What is chosen, refitted and reported follows the rules for one category alone, in
 :mod:`cftlearn.fine_tuning._best_solver`.
@@ -7,12 +7,9 @@ What is chosen, refitted and reported follows the rules for one category alone, 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from cftlearn.fine_tuning._best_solver import (
@@ -26,24 +23,20 @@ from cftlearn.fine_tuning._checkpoint import finished, kept
 from cftlearn.fine_tuning._report import CategoryResult, initial_fit, skipped
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
-from cftlearn.solvers._genetic._batched import (
-    GENE_BYTES,
-    Categories,
-    LockstepEvolution,
+from cftlearn.solvers._problem_batch import (
+    ProblemBatch,
+    device_memory,
+    padded_width,
 )
-from cftlearn.solvers._genetic._padded_rows import (
-    PaddedRows,
-    RowsInSlots,
-    fill,
-    n_genes,
+from cftlearn.solvers._protocol import (
+    CategoryProblem,
+    CategorySolver,
+    RowFit,
+    RowPart,
+    StoredRows,
 )
-from cftlearn.solvers._genetic._solver import GeneticSolver
-from cftlearn.solvers._protocol import CategorySolver
-from cftlearn.solvers._row_space import RowSpace
 
-_SHARE_OF_DEVICE = 0.8
-_BYTES_WITHOUT_DEVICE = 2**31
-_SHARE_TO_RANK = 0.25  # of the memory, at least
+_FREE_SHARE = 0.25  # of the memory, at least, is left to compute in
 _MOST_PADDING = 2**18  # rows of a group, from which a group more is worth its time
 
 
@@ -51,15 +44,21 @@ _MOST_PADDING = 2**18  # rows of a group, from which a group more is worth its t
 class _Category:
     """A category that can be refitted: where its known labels are."""
 
-    data: CategoryTask
-    rows: NDArray[np.intp]
-    y: NDArray[np.bool_]
-    rows_val: NDArray[np.intp]
-    y_val: NDArray[np.bool_]
+    task: CategoryTask
+    train: RowPart
+    held_out: RowPart
 
     @classmethod
-    def of(cls, data: CategoryTask) -> "_Category":
-        return cls(data, *data.fitted, *data.held_out)
+    def of(cls, task: CategoryTask) -> "_Category":
+        return cls(
+            task, RowPart(task.Z, *task.fitted), RowPart(task.Z_val, *task.held_out)
+        )
+
+    def problem(self, objective: Objective) -> CategoryProblem:
+        """State the problem; the features stay where they are."""
+        return self.task.with_spaces().problem(
+            objective, StoredRows((self.train,)), StoredRows((self.held_out,))
+        )
 
 
 class BatchedRefit:
@@ -67,12 +66,13 @@ class BatchedRefit:
 
     Parameters
     ----------
-    solver : GeneticSolver
-        What refits.
+    solver : CategorySolver
+        One whose ``batch_device`` names a device.
     objective : Objective
-        ROC AUC or average precision.
+        What to maximise.
     refit : bool
-        Whether the chosen solver fits all known labels at last.
+        Whether the solver at last fits all known labels of the categories whose refit
+        was chosen.
     device : str
         Torch device.
     memory : int, default=None
@@ -83,7 +83,7 @@ class BatchedRefit:
 
     def __init__(
         self,
-        solver: GeneticSolver,
+        solver: CategorySolver,
         objective: Objective,
         *,
         refit: bool,
@@ -91,202 +91,145 @@ class BatchedRefit:
         memory: int | None = None,
     ) -> None:
         self.solver, self.objective, self.refit = solver, objective, refit
-        self.solvers: list[CategorySolver] = [solver]
+        self.solvers = [solver]
         self.device = device
-        self.memory = _memory_of(device) if memory is None else memory
+        self._memory = memory
+
+    @cached_property
+    def memory(self) -> int:
+        """Bytes to use on the device; it is asked when the refit begins, not before."""
+        return device_memory(self.device) if self._memory is None else self._memory
 
     def __call__(
-        self,
-        categories: Sequence[CategoryTask],
-        run: CategoryWorkers,
+        self, tasks: Sequence[CategoryTask], run: CategoryWorkers
     ) -> list[CategoryResult]:
         """Refit what can be refitted.
 
         Parameters
         ----------
-        categories : sequence of CategoryTask
-            All of them.
+        tasks : sequence of CategoryTask
+            All categories.
         run : CategoryWorkers
-            Says where finished categories are stored. A group of which one is missing
-            is refitted as a whole, so that sums stay the same.
+            Says where finished categories are stored, and whether to show progress. A
+            group of which one is missing is refitted as a whole, so that sums stay the
+            same.
 
         Returns
         -------
         results : list of CategoryResult
-            In the order of ``categories``.
+            In the order of ``tasks``.
 
         Raises
         ------
         ValueError
-            If a parameter of the solver is out of its range, or the known rows of a
-            category do not fit in the device's memory.
+            If a parameter of the solver is out of its range, the known rows of a
+            category do not fit in the device's memory, or the solver returns more or
+            fewer fits than it got problems.
         """
         self.solver.check_parameters()
         results: dict[str, CategoryResult] = {}
-        able = []
-        for category in map(_Category.of, categories):
-            lack = missing_class(category.y, category.y_val)
-            if lack:
-                results[category.data.name] = skipped(category.data, lack)
+        to_refit = []
+        for category in map(_Category.of, tasks):
+            reason = missing_class(category.train.y, category.held_out.y)
+            if reason:
+                results[category.task.name] = skipped(category.task, reason)
             else:
-                able.append(category)
+                to_refit.append(category)
         progress = tqdm(
             initial=len(results),
-            total=len(categories),
+            total=len(tasks),
             desc="refitting categories",
             unit="category",
             disable=None if run.verbose else True,
         )
-        with progress, torch.inference_mode():
-            for group in self._groups(able):
+        with progress:
+            for group in self._groups(to_refit):
                 results |= self._results_of(group, run.paths)
                 progress.update(len(group))
-        return [results[data.name] for data in categories]
+        return [results[task.name] for task in tasks]
 
     def _results_of(
-        self, group: list[_Category], places: dict[str, Path]
+        self, group: list[_Category], paths: dict[str, Path]
     ) -> dict[str, CategoryResult]:
-        names = [category.data.name for category in group]
-        own = [places[name] for name in names if name in places]
-        if own and all(place.exists() for place in own):
-            return {name: finished(places[name], CategoryResult) for name in names}
+        names = [category.task.name for category in group]
+        own = [paths[name] for name in names if name in paths]
+        if own and all(path.exists() for path in own):
+            return {name: finished(paths[name], CategoryResult) for name in names}
         results = zip(names, self._refit(group), strict=True)
         return {
-            name: kept(places.get(name), lambda result=result: result)
+            name: kept(paths.get(name), lambda result=result: result)
             for name, result in results
         }
 
     def _refit(self, group: list[_Category]) -> list[CategoryResult]:
+        """Choose by held-out labels, then fit the chosen categories on all labels."""
         started = time.perf_counter()
-        spaces = [self._space(category.data) for category in group]
-        rows = self._read(group, spaces)
-        starts = np.zeros((len(group), rows.train.Z.shape[2]))
-        for start, space, category in zip(starts, spaces, group, strict=True):
-            data = category.data
-            coef, bias = space.enter(data.coef, data.intercept)
-            start[: len(coef)], start[len(coef)] = coef, bias
-        seeds = np.array([category.data.seed for category in group], dtype=np.int64)
-        parts = Categories(starts, spaces, seeds)
-        choices = self._choose(group, rows, parts)
-        left_out = self._held_out_logits(choices, rows, spaces)
+        problems = [category.problem(self.objective) for category in group]
+        batch = ProblemBatch(problems, memory=self.memory)
+        fits = self._fit(batch)
+        initial = [initial_fit(category.task) for category in group]
+        before, after = batch.judge(initial), batch.judge(fits)
+        choices = [
+            choose(
+                own,
+                score_before,
+                [ScoredFit(self.solver, fit, score)],
+                self.objective.name,
+            )
+            for own, (score_before, _), fit, (score, _) in zip(
+                initial, before, fits, after, strict=True
+            )
+        ]
+        # before the last fit, which sees the held-out labels
+        left_out = [
+            logits_before if choice.solver is None else logits
+            for choice, (_, logits_before), (_, logits) in zip(
+                choices, before, after, strict=True
+            )
+        ]
         if self.refit:
-            choices = self._refit_chosen(choices, rows, parts)
+            choices = self._fit_all_labels(batch, choices)
         seconds = (time.perf_counter() - started) / len(group)
         return [
-            choice.result_for(category.data, seconds, logits)
+            choice.result_for(category.task, seconds, logits)
             for choice, category, logits in zip(choices, group, left_out, strict=True)
         ]
 
-    def _choose(
-        self, group: list[_Category], rows: RowsInSlots, parts: Categories
+    def _fit_all_labels(
+        self, batch: ProblemBatch, choices: list[Choice]
     ) -> list[Choice]:
-        evolution = self._evolution(rows, parts)
-        before = evolution.scores(torch.from_numpy(parts.starts).to(self.device))
-        fits = evolution.run()
-        after = evolution.scores(evolution.final)
+        n_iter = {
+            index: choice.fit.n_iter
+            for index, choice in enumerate(choices)
+            if choice.solver is not None
+        }
+        if not n_iter:
+            return choices
+        finals = self._fit(batch.with_all_labels(n_iter))
+        refitted = dict(zip(n_iter, finals, strict=True))
         return [
-            choose(
-                initial_fit(category.data),
-                float(before[c]),
-                [ScoredFit(self.solver, fits[c], float(after[c]))],
-                self.objective.name,
+            choice.refitted(refitted[index]) if index in refitted else choice
+            for index, choice in enumerate(choices)
+        ]
+
+    def _fit(self, batch: ProblemBatch) -> list[RowFit]:
+        fits = self.solver.fit_many(batch, device=self.device)
+        if len(fits) != len(batch):
+            raise ValueError(
+                "`fit_many` must return one RowFit for each problem; the solver "
+                f"{self.solver.name!r} returned {len(fits)} for {len(batch)} problems."
             )
-            for c, category in enumerate(group)
-        ]
-
-    def _held_out_logits(
-        self, choices: list[Choice], rows: RowsInSlots, spaces: list[RowSpace]
-    ) -> list[NDArray[np.float64]]:
-        """Compute logits of the held-out labels by the chosen rows."""
-        held_out, slots = rows.held_out, rows.slots()
-        genes = np.zeros((len(choices), held_out.Z.shape[2]))
-        biases = np.zeros(len(choices))
-        for c, (choice, space) in enumerate(zip(choices, spaces, strict=True)):
-            coef, biases[c] = space.enter(choice.fit.coef, choice.fit.intercept)
-            genes[slots[c], : len(coef)] = coef
-        on_device = torch.from_numpy(genes).to(self.device)
-        logits = held_out.exact_logits(on_device, self._workspace(rows)).cpu().numpy()
-        return [
-            logits[slot, : held_out.lengths[slot]] + bias
-            for slot, bias in zip(slots, biases, strict=True)
-        ]
-
-    def _refit_chosen(
-        self, choices: list[Choice], rows: RowsInSlots, parts: Categories
-    ) -> list[Choice]:
-        n_iter = [
-            0 if choice.solver is None else choice.fit.n_iter for choice in choices
-        ]
-        finals = self._evolution(rows, parts, np.array(n_iter, dtype=np.intp)).run()
-        return [
-            choice if choice.solver is None else choice.refitted(final)
-            for choice, final in zip(choices, finals, strict=True)
-        ]
-
-    def _evolution(
-        self,
-        rows: RowsInSlots,
-        parts: Categories,
-        n_iter: NDArray[np.intp] | None = None,
-    ) -> LockstepEvolution:
-        return LockstepEvolution(
-            self.solver,
-            self.objective.name,
-            rows,
-            parts,
-            workspace=self._workspace(rows),
-            n_iter=n_iter,
-        )
-
-    def _workspace(self, rows: RowsInSlots) -> int:
-        """Count the bytes that features and populations leave free."""
-        train, held_out = rows.train.Z, rows.held_out.Z
-        n_longest = train.shape[1] + held_out.shape[1]
-        taken = self._bytes(train.shape[0], n_longest, held_out[0, 0].nbytes)
-        return self.memory - taken
-
-    def _space(self, data: CategoryTask) -> RowSpace:
-        if self.solver.scale_free:
-            return RowSpace(data.feature_mean, data.feature_scale)
-        zeros = np.zeros_like(data.feature_mean)
-        return RowSpace(zeros, np.ones_like(zeros))
-
-    def _read(self, group: list[_Category], spaces: list[RowSpace]) -> RowsInSlots:
-        """Gather the known rows of a group on the device."""
-        n_features = group[0].data.Z.shape[1]
-        dtype = torch.float64 if group[0].data.Z.dtype == np.float64 else torch.float32
-        train = PaddedRows(
-            [c.rows for c in group],
-            [c.y for c in group],
-            n_features,
-            dtype,
-            self.device,
-        )
-        held_out = PaddedRows(
-            [c.rows_val for c in group],
-            [c.y_val for c in group],
-            n_features,
-            dtype,
-            self.device,
-        )
-        fitted = [(c.data.Z, space) for c, space in zip(group, spaces, strict=True)]
-        if group[0].data.same_rows:
-            fill(fitted, [train, held_out])
-        else:
-            judged = [c.data.Z_val for c in group]
-            fill(fitted, [train])
-            fill(list(zip(judged, spaces, strict=True)), [held_out])
-        return RowsInSlots(train, held_out)
+        return fits
 
     # --- groups -----------------------------------------------------------------------
 
     def _groups(self, categories: list[_Category]) -> list[list[_Category]]:
-        """Deal categories, of like sizes together, to groups that fit in memory.
+        """Put categories, of like sizes together, into groups that fit in memory.
 
         Groups depend on the memory of the device, not on what is free of it.
         """
         groups: list[list[_Category]] = []
-        order = sorted(categories, key=lambda c: (-len(c.rows), c.data.name))
+        order = sorted(categories, key=lambda c: (-len(c.train.y), c.task.name))
         for category in order:
             self._check_fits(category)
             if groups and self._takes(groups[-1], category):
@@ -297,35 +240,25 @@ class BatchedRefit:
 
     def _takes(self, group: list[_Category], category: _Category) -> bool:
         larger = [*group, category]
-        longest, rows = len(group[0].rows), sum(len(c.rows) for c in larger)
+        longest, rows = len(group[0].train.y), sum(len(c.train.y) for c in larger)
         if longest * len(larger) - rows > _MOST_PADDING:
             return False
-        return self._bytes_of(larger) <= (1 - _SHARE_TO_RANK) * self.memory
+        return self._bytes_of(larger) <= (1 - _FREE_SHARE) * self.memory
 
     def _check_fits(self, category: _Category) -> None:
-        needed = self._bytes_of([category]) / (1 - _SHARE_TO_RANK)
+        needed = self._bytes_of([category]) / (1 - _FREE_SHARE)
         if needed > self.memory:
             raise ValueError(
                 "`device` must have memory for the known rows of a category; "
-                f"{category.data.name!r} needs {needed / 2**30:.3g} GiB of the "
+                f"{category.task.name!r} needs {needed / 2**30:.3g} GiB of the "
                 f"{self.memory / 2**30:.3g} GiB that may be used on {self.device!r}. "
                 'Pass device="cpu".'
             )
 
     def _bytes_of(self, group: list[_Category]) -> int:
-        longest = max(len(c.rows) for c in group)
-        longest_val = max(len(c.rows_val) for c in group)
-        Z = group[0].data.Z
-        width = n_genes(Z.shape[1]) * Z.dtype.itemsize
-        return self._bytes(len(group), longest + longest_val, width)
-
-    def _bytes(self, n: int, longest: int, width: int) -> int:
-        """Count what features and populations take, rows being so many bytes wide."""
-        return n * width * (longest + self.solver.population_size * GENE_BYTES)
-
-
-def _memory_of(device: str) -> int:
-    if torch.device(device).type != "cuda":
-        return _BYTES_WITHOUT_DEVICE
-    total: Any = torch.cuda.get_device_properties(device).total_memory
-    return int(_SHARE_OF_DEVICE * total)
+        """Count the bytes of a group, every category padded to the longest one."""
+        longest = max(len(c.train.y) for c in group)
+        longest += max(len(c.held_out.y) for c in group)
+        Z = group[0].task.Z
+        row_bytes = padded_width(Z.shape[1]) * Z.dtype.itemsize
+        return len(group) * self.solver.batch_bytes(longest, row_bytes)

@@ -20,9 +20,12 @@ from cftlearn.labels._encoding import KnownLabels
 from cftlearn.labels._label_split import LabelSplit
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
+    AnyRows,
     CategoryProblem,
     CategorySolver,
     KnownRows,
+    StoredRows,
+    StoredUnknownRows,
     UnknownRows,
 )
 
@@ -146,9 +149,9 @@ class CategoryTask:
         return np.flatnonzero(unknown)
 
     def problem(
-        self, objective: Objective, train: KnownRows, validation: KnownRows
+        self, objective: Objective, train: AnyRows, validation: AnyRows
     ) -> CategoryProblem:
-        """State the problem for a solver, given what :meth:`known` gathered."""
+        """State the problem for a solver, given known rows or where they are."""
         return CategoryProblem(
             train=train,
             validation=validation,
@@ -163,17 +166,23 @@ class CategoryTask:
         )
 
     def _summarise_unknown(
-        self, train: KnownRows, validation: KnownRows
-    ) -> UnknownRows | None:
+        self, train: AnyRows, validation: AnyRows
+    ) -> UnknownRows | StoredUnknownRows | None:
         """Subtract known rows from the sum of all: cheaper than to add the rest."""
         count = len(self.unknown_rows())
         if count == 0:
             return None
-        total = len(self.Z) * self.feature_mean
-        total = total - train.Z.sum(axis=0, dtype=np.float64)
-        if self.same_rows:
-            total -= validation.Z.sum(axis=0, dtype=np.float64)
-        return UnknownRows(count, total / count)
+
+        def compute_mean() -> NDArray[np.float64]:
+            total = len(self.Z) * self.feature_mean
+            total = total - train.Z.sum(axis=0, dtype=np.float64)
+            if self.same_rows:
+                total -= validation.Z.sum(axis=0, dtype=np.float64)
+            return np.asarray(total / count)
+
+        if isinstance(train, StoredRows):  # features are read when they are needed
+            return StoredUnknownRows(count, compute_mean)
+        return UnknownRows(count, compute_mean())
 
 
 class UnseenLogits(NamedTuple):

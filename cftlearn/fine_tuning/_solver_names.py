@@ -3,6 +3,7 @@
 from typing import Any, Protocol, cast
 
 from cftlearn.fine_tuning._auto import AutoRefit
+from cftlearn.fine_tuning._batched_refit import BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._report import CategoryResult
@@ -66,11 +67,9 @@ def make_refit_method(
     if isinstance(solver, str) and solver == "auto":
         return AutoRefit(objective, refit=refit)
     solvers = make_solvers(solver, device)
-    on_device = lockstep_device(solvers, objective, device)
+    on_device = batch_device(solvers, objective, device)
     if on_device is None:
         return BestSolverRefit(solvers, objective, refit=refit)
-    from cftlearn.fine_tuning._batched_refit import BatchedRefit
-
     return BatchedRefit(solvers[0], objective, refit=refit, device=on_device)
 
 
@@ -106,52 +105,31 @@ def make_solvers(solver: Any, device: str) -> list[CategorySolver]:
     return solvers
 
 
-def lockstep_device(
+def batch_device(
     solvers: list[CategorySolver], objective: Objective, device: str
 ) -> str | None:
-    """Find the GPU on which the genetic algorithm refits all categories in lockstep.
+    """Find the device on which one solver refits all categories at once.
 
     Parameters
     ----------
     solvers : list of CategorySolver
-        Only a genetic algorithm that is alone, and whose way to fit is ours, can.
+        Several are compared category by category, on the CPU.
     objective : Objective
-        What it maximises.
+        What to maximise.
     device : str
-        As in :class:`~cftlearn.CategoryWiseFineTuner`. ``"auto"`` takes the CPU where
-        a GPU cannot evaluate the objective.
+        As in :class:`~cftlearn.CategoryWiseFineTuner`.
 
     Returns
     -------
     device : str or None
-        A CUDA device of torch. None refits category by category, on the CPU.
+        What the only solver chooses. None refits category by category.
 
     Raises
     ------
     ValueError
-        If torch cannot use the device, or a GPU is asked for by name and the
-        objective is a function of Python.
+        If the solver cannot use the device.
     """
-    if device == "cpu" or len(solvers) > 1 or isinstance(solvers[0], ProximalSolver):
-        return None
-    from cftlearn.solvers import GeneticSolver
-
-    if type(solvers[0]).fit_row is not GeneticSolver.fit_row:
-        return None
-    from cftlearn._devices import resolve_device
-
-    resolved = resolve_device(device)
-    if not resolved.startswith("cuda"):
-        return None
-    if objective.is_ranking:
-        return resolved
-    if device == "auto":
-        return None
-    raise ValueError(
-        "`objective` must be 'roc_auc' or 'average_precision' for the genetic "
-        f"algorithm on a GPU; got {objective.name!r} with device={device!r}. Pass "
-        'device="cpu".'
-    )
+    return solvers[0].batch_device(objective, device) if len(solvers) == 1 else None
 
 
 def _make_solver(solver: Any, device: str) -> CategorySolver:

@@ -135,9 +135,19 @@ class GradientSolver(CategorySolver):
         ValueError
             If a parameter is out of its range.
         """
-        self._validate_params()
+        self.check_parameters()
         with _one_thread():
             return _Descent(self, problem).run()
+
+    def check_parameters(self) -> None:
+        """Check the parameters, as a fit does first.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range.
+        """
+        self._validate_params()
 
 
 class _Descent:

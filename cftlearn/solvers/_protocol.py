@@ -1,7 +1,9 @@
-"""What a solver is asked, and what it answers."""
+"""What a solver is asked, and what it returns."""
 
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cftlearn._features._principal_axes import FeatureSpace, SpaceName
+from cftlearn._features._stored import StoredFeatures, gather
 from cftlearn.metrics._objectives import Objective
 
 
@@ -42,6 +45,89 @@ class UnknownRows(NamedTuple):
     mean: NDArray[np.float64]
 
 
+class RowPart(NamedTuple):
+    """Known rows of one matrix of features, by their numbers.
+
+    Attributes
+    ----------
+    features : ndarray or StoredFeatures of shape (n_samples, n_features)
+        The whole matrix.
+    rows : ndarray of shape (n_known,), int
+        Which of its rows.
+    y : ndarray of shape (n_known,), bool
+        Their labels.
+    """
+
+    features: NDArray[np.floating[Any]] | StoredFeatures
+    rows: NDArray[np.intp]
+    y: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Known rows that stay in the matrix of features until they are asked for.
+
+    They read like :class:`KnownRows`. Each access to ``Z`` gathers the rows again, so
+    that many categories can be described without a copy of their features.
+
+    Attributes
+    ----------
+    parts : tuple of RowPart
+        Where the rows are, one part after the other.
+    """
+
+    parts: tuple[RowPart, ...]
+
+    @property
+    def Z(self) -> NDArray[np.floating[Any]]:
+        """Features, gathered now."""
+        first = self.parts[0].features
+        n_rows = sum(len(part.rows) for part in self.parts)
+        Z = np.empty((n_rows, first.shape[1]), dtype=first.dtype)
+        start = 0
+        for part in self.parts:
+            stop = start + len(part.rows)
+            gather(part.features, part.rows, Z[start:stop])
+            start = stop
+        return Z
+
+    @property
+    def y(self) -> NDArray[np.bool_]:
+        """Labels."""
+        return np.concatenate([part.y for part in self.parts])
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Unpack like :class:`KnownRows`."""
+        yield self.Z
+        yield self.y
+
+
+class StoredUnknownRows:
+    """As :class:`UnknownRows`, with a mean that is computed when it is asked for.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many, above 0.
+    compute_mean : callable
+        Computes the mean of their features.
+    """
+
+    def __init__(
+        self, n_rows: int, compute_mean: Callable[[], NDArray[np.float64]]
+    ) -> None:
+        self.n_rows = n_rows
+        self._compute_mean = compute_mean
+
+    @cached_property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of their features."""
+        return self._compute_mean()
+
+
+AnyRows = KnownRows | StoredRows
+
+
 @dataclass(frozen=True)
 class CategoryProblem:
     """One category's logistic regression, to be refitted on its known labels.
@@ -54,9 +140,9 @@ class CategoryProblem:
         What an iteration may be chosen on, and never fitted. None once an iteration
         has been chosen: then ``n_iter`` is given.
     coef : ndarray of shape (n_features,), float64
-        The row as trained, in the scale of ``Z``.
+        The initial weights, in the scale of ``Z``.
     intercept : float
-        Its bias.
+        Their bias.
     objective : Objective
         What to maximise.
     feature_mean, feature_scale : ndarray of shape (n_features,), float64
@@ -73,8 +159,8 @@ class CategoryProblem:
         Rows whose label is unknown, in summary. None where there are none.
     """
 
-    train: KnownRows
-    validation: KnownRows | None
+    train: AnyRows
+    validation: AnyRows | None
     coef: NDArray[np.float64]
     intercept: float
     objective: Objective
@@ -83,7 +169,23 @@ class CategoryProblem:
     random_state: int
     n_iter: int | None = None
     spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
-    unknown: UnknownRows | None = None
+    unknown: UnknownRows | StoredUnknownRows | None = None
+
+    def in_memory(self) -> "CategoryProblem":
+        """Return the same problem with its rows gathered.
+
+        Problems that :meth:`CategorySolver.fit_many` gets may leave their rows in a
+        file, and read them at each access to ``train.Z`` or ``validation.Z``.
+        """
+        unknown = self.unknown
+        return replace(
+            self,
+            train=KnownRows(*self.train),
+            validation=None if self.validation is None else KnownRows(*self.validation),
+            unknown=None
+            if unknown is None
+            else UnknownRows(unknown.n_rows, unknown.mean),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,11 +195,11 @@ class RowFit:
     Attributes
     ----------
     coef : ndarray of shape (n_features,), float64
-        The refitted row, in the scale of the problem's ``Z``.
+        The refitted weights, in the scale of the problem's ``Z``.
     intercept : float
-        Its bias.
+        Their bias.
     n_iter : int
-        The iteration that the row comes from; 0 is the row as trained.
+        The iteration that the weights come from; 0 are the initial weights.
     n_iter_run : int
         How many iterations ran.
     stopped_by : str
@@ -116,13 +218,33 @@ class RowFit:
 
 
 class CategorySolver(BaseEstimator, metaclass=ABCMeta):
-    """Protocol of the solvers: refit one row, know nothing of the other categories.
+    """Protocol of the solvers: refit one category, know nothing of the others.
 
     A solver keeps its parameters and nothing else, so one object serves every
-    category, also at the same time.
+    category, also at the same time. A subclass has a ``name`` and a :meth:`fit_row`;
+    that is all that most solvers need.
+
+    **A solver for a GPU** fits many categories at once. It overrides two methods:
+    :meth:`batch_device` says where, and :meth:`fit_many` fits. The fine-tuner then
+    calls :meth:`fit_many` twice for each group of categories that fits in the device's
+    memory: with validation labels, to choose an iteration of each category, and with
+    ``n_iter`` and all known labels for the categories whose refit was chosen. Results
+    are judged, reported and checkpointed like those of :meth:`fit_row`. Override
+    :meth:`batch_bytes` if a category takes more memory than its known rows.
+
+    A subclass that overrides :meth:`fit_row` alone, of a solver with a batched form,
+    does not inherit that form: it would fit in the old way.
     """
 
     needed_spaces: ClassVar[tuple[SpaceName, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = vars(cls)
+        if "fit_row" in own and "fit_many" not in own:
+            for name in ("fit_many", "batch_device", "batch_bytes"):
+                if name not in own:
+                    setattr(cls, name, getattr(CategorySolver, name))
 
     @property
     @abstractmethod
@@ -136,12 +258,77 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         problem : CategoryProblem
-            Features, known labels, the trained row and the objective. With
+            Features, known labels, the initial weights and the objective. With
             validation labels the answer is the iteration that scores best on them,
-            the trained row included; with ``n_iter`` it is that iteration.
+            the initial weights included; with ``n_iter`` it is that iteration.
 
         Returns
         -------
         fit : RowFit
-            The refitted row.
+            The refitted weights.
+        """
+
+    def fit_many(
+        self, problems: Sequence[CategoryProblem], *, device: str
+    ) -> list[RowFit]:
+        """Refit several categories; by default one after the other.
+
+        Parameters
+        ----------
+        problems : sequence of CategoryProblem
+            As for :meth:`fit_row`; all of them choose an iteration, or all are given
+            ``n_iter``. Rows may be in a file and are gathered at each access to
+            ``problem.train.Z``.
+        device : str
+            Where, as :meth:`batch_device` answered.
+
+        Returns
+        -------
+        fits : list of RowFit
+            In the order of the problems.
+        """
+        return [self.fit_row(problem.in_memory()) for problem in problems]
+
+    def batch_device(self, objective: Objective, device: str) -> str | None:
+        """Choose the device on which :meth:`fit_many` refits all categories.
+
+        Parameters
+        ----------
+        objective : Objective
+            What to maximise.
+        device : str
+            As in :class:`~cftlearn.CategoryWiseFineTuner`.
+
+        Returns
+        -------
+        device : str or None
+            A device of torch. None, the default, refits each category by
+            :meth:`fit_row`, some of them at a time in workers.
+        """
+        return None
+
+    def batch_bytes(self, n_rows: int, row_bytes: int) -> int:
+        """Count the bytes that a category takes on the device in :meth:`fit_many`.
+
+        Parameters
+        ----------
+        n_rows : int
+            Known rows of the category, or of the largest one in its group.
+        row_bytes : int
+            Bytes of a row of features, or of a vector of weights.
+
+        Returns
+        -------
+        n_bytes : int
+            By default those of the rows.
+        """
+        return n_rows * row_bytes
+
+    def check_parameters(self) -> None:
+        """Check the parameters before anything is read; by default nothing.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range.
         """

@@ -209,17 +209,18 @@ default=('standard', 'tempered', 'decorrelated')
         ValueError
             If a parameter is out of its range.
         """
-        self.check()
+        self.check_parameters()
         candidates = self.candidates(problem)
+        known = KnownRows(*problem.train)
         if problem.n_iter is not None:
             chosen = candidates[problem.n_iter - 1]
-            fitted = next(self._fit_families(problem, [[chosen]], problem.train))
+            fitted = next(self._fit_families(problem, [[chosen]], known))
             return RowFit(
                 fitted.coef[0], float(fitted.intercept[0]), problem.n_iter, 1, "n_iter"
             )
         history: list[dict[str, Any]] = []
         best, best_key = None, (-np.inf, -np.inf)
-        for fitted in self.fit_paths(problem, problem.train):
+        for fitted in self.fit_paths(problem, known):
             for k, candidate in enumerate(fitted.candidates):
                 row, bias = fitted.coef[k], float(fitted.intercept[k])
                 score = _validation_score(problem, row, bias)
@@ -299,7 +300,7 @@ default=('standard', 'tempered', 'decorrelated')
         ]
         yield from self._fit_families(problem, families, known, weight)
 
-    def check(self) -> None:
+    def check_parameters(self) -> None:
         """Check the parameters, as a fit does first.
 
         Raises

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from cftlearn.solvers._protocol import CategoryProblem, KnownRows
+from cftlearn.solvers._protocol import AnyRows, CategoryProblem, KnownRows
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,15 @@ class RowSpace:
         """Features as they are."""
         return cls(np.zeros_like(problem.coef), np.ones_like(problem.coef))
 
-    def rows(self, known: KnownRows, *, order: Literal["C", "F"] = "C") -> KnownRows:
+    def rows(self, known: AnyRows, *, order: Literal["C", "F"] = "C") -> KnownRows:
         """Express features in these coordinates, in their own precision.
 
         With ``order="F"`` features lie column by column, and few rows of weights are
         multiplied with them.
         """
-        Z = np.empty(known.Z.shape, dtype=known.Z.dtype, order=order)
-        return KnownRows(self.express(known.Z, out=Z), known.y)
+        features, y = known
+        Z = np.empty(features.shape, dtype=features.dtype, order=order)
+        return KnownRows(self.express(features, out=Z), y)
 
     def express(
         self,

@@ -440,7 +440,7 @@ def test_auto_scores_a_category_by_the_trained_row_where_it_keeps_that():
         np.testing.assert_allclose(own.logits, logits[own.rows, j])
 
 
-@pytest.mark.parametrize("where", ["lockstep", "one by one"])
+@pytest.mark.parametrize("where", ["batched", "one by one"])
 def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     where, rng, monkeypatch
 ):
@@ -448,9 +448,9 @@ def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     y[200:, 1] = np.nan  # categories of different sizes
     y_val = np.where(rng.random(y.shape) < 0.3, y, np.nan)
     y[~np.isnan(y_val)] = np.nan
-    if where == "lockstep":  # on torch's CPU, taken for a GPU
+    if where == "batched":  # on torch's CPU, taken for a GPU
         monkeypatch.setattr(
-            cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
+            cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cpu"
         )
     # with little patience categories end at different times, and change their slots
     solver = GeneticSolver(n_generations=40, population_size=20, patience=2)

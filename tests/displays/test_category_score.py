@@ -517,9 +517,9 @@ def test_gradient_solvers_have_no_generations(quick_tuner, partial_problem):
     assert plt.get_fignums() == []
 
 
-def test_curves_of_a_refit_in_lockstep(partial_problem, monkeypatch):
+def test_curves_of_a_batched_refit(partial_problem, monkeypatch):
     monkeypatch.setattr(
-        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
+        cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cpu"
     )
     solver = GeneticSolver(n_generations=8, patience=3, population_size=10)
     tuner = CategoryWiseFineTuner(solver, random_state=0).fit(*partial_problem[:2])

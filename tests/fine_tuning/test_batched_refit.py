@@ -1,4 +1,4 @@
-"""The refit of all categories in lockstep: choice, groups, memory, and who calls it."""
+"""The refit of many categories at once: choice, groups, memory, and who calls it."""
 
 import subprocess
 import sys
@@ -10,17 +10,20 @@ import torch
 from sklearn.base import clone
 
 import cftlearn.fine_tuning
-import cftlearn.solvers._genetic._padded_rows
+import cftlearn.solvers._padded_rows
 from cftlearn import CategoryWiseFineTuner
 from cftlearn._features._stored import StoredFeatures
+from cftlearn.base import CategorySolver, KnownRows, RowFit
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.fine_tuning._batched_refit import LockstepRefit
-from cftlearn.fine_tuning._solver_names import lockstep_device
+from cftlearn.fine_tuning._batched_refit import BatchedRefit
+from cftlearn.fine_tuning._solver_names import batch_device
+from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+ALONE = CategoryWorkers(None, 0, {}, busy_with_products=False)
 QUICK = GeneticSolver(n_generations=15, population_size=20)
 AUC, AP = make_objective("roc_auc"), make_objective("average_precision")
 
@@ -35,10 +38,10 @@ def problem():
 
 
 @pytest.fixture
-def in_lockstep(monkeypatch):
+def batched_on_the_cpu(monkeypatch):
     """Take torch's CPU for a GPU."""
     monkeypatch.setattr(
-        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
+        cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cpu"
     )
 
 
@@ -61,7 +64,7 @@ def assert_same_tuners(one, other, *, rtol=1e-9):
 # The same rules as on the CPU
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 @pytest.mark.parametrize("refit", [True, False])
 @pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
 def test_reports_and_histories_have_the_form_of_the_cpu(
@@ -86,7 +89,7 @@ def test_reports_and_histories_have_the_form_of_the_cpu(
     assert tuner.coef_.dtype == other.coef_.dtype == np.float64
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 @pytest.mark.parametrize(
     "solver", [QUICK, GeneticSolver.published().set_params(n_generations=15)]
 )
@@ -110,7 +113,7 @@ def test_a_row_is_replaced_only_where_held_out_labels_support_it(problem, solver
             assert line["reason"].endswith("; ga ran 15 iterations (max_iter)")
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_the_refit_on_everything_runs_as_long_as_the_choice_says(problem):
     tuner = fit(*problem)
     for line in tuner.report_:
@@ -120,7 +123,7 @@ def test_the_refit_on_everything_runs_as_long_as_the_choice_says(problem):
         assert refits == list(range(1, line["n_iter"] + 1))
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_rows_that_nothing_beats_are_kept_bit_for_bit(problem):
     Z, y = problem
     y = np.where(np.isnan(y), y, Z[:, :5] > 0)
@@ -132,7 +135,7 @@ def test_rows_that_nothing_beats_are_kept_bit_for_bit(problem):
     assert tuner.report_[0]["reason"].startswith("no refit scored above 1.0000")
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 def test_categories_that_lack_labels_are_skipped(problem):
     Z, y = problem
@@ -152,7 +155,7 @@ def test_categories_that_lack_labels_are_skipped(problem):
     assert nothing.history_ == []
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_columns_and_their_order_do_not_matter(problem):
     Z, y = problem
     names = np.array(list("abcde"))
@@ -170,7 +173,7 @@ def test_columns_and_their_order_do_not_matter(problem):
 # Features
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_stored_features_are_read_as_those_in_memory(problem, tmp_path):
     Z, y = problem
     path = tmp_path / "features.npy"
@@ -191,17 +194,17 @@ def test_features_are_read_once_whatever_the_batch(problem, monkeypatch):
             reads.append(rows)
             return super().__getitem__(rows)
 
-    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    refit = BatchedRefit(QUICK, AUC, refit=True, device="cpu")
     data = categories_of(Z.astype(np.float32), y)
-    expected = refit(data, {})
+    expected = refit(data, ALONE)
     monkeypatch.setattr(
-        cftlearn.solvers._genetic._padded_rows,
+        cftlearn.solvers._padded_rows,
         "row_batches",
         lambda n, d: (slice(k, min(k + 70, n)) for k in range(0, n, 70)),
     )
-    monkeypatch.setattr(cftlearn.solvers._genetic._padded_rows, "_COPIED_BYTES", 100)
+    monkeypatch.setattr(cftlearn.solvers._padded_rows, "_COPIED_BYTES", 100)
     stored = Counted(Z.astype(np.float32))
-    results = refit([replace(own, Z=stored, Z_val=stored) for own in data], {})
+    results = refit([replace(own, Z=stored, Z_val=stored) for own in data], ALONE)
     assert reads == [slice(k, min(k + 70, 400)) for k in range(0, 400, 70)]
     for result, twin in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result.coef, twin.coef)
@@ -209,15 +212,15 @@ def test_features_are_read_once_whatever_the_batch(problem, monkeypatch):
 
 def test_categories_may_have_features_of_their_own(problem):
     data = categories_of(*problem)
-    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
-    expected = refit(data, {})
+    refit = BatchedRefit(QUICK, AUC, refit=True, device="cpu")
+    expected = refit(data, ALONE)
     own = [one.Z.copy() if k % 2 else one.Z for k, one in enumerate(data)]
     copied = [replace(one, Z=Z, Z_val=Z) for one, Z in zip(data, own, strict=True)]
-    for result, twin in zip(refit(copied, {}), expected, strict=True):
+    for result, twin in zip(refit(copied, ALONE), expected, strict=True):
         np.testing.assert_array_equal(result.coef, twin.coef)
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_validation_data_of_other_rows(problem):
     Z, y = problem
     parts = slice(0, 250), slice(250, None)
@@ -242,8 +245,8 @@ def categories_of(Z, y):
     class Caught(Exception):
         pass
 
-    def catch(make, kind, tasks):
-        seen.extend(task[0] for task in tasks)
+    def catch(make, kind, tasks, *arguments):
+        seen.extend(tasks)
         raise Caught
 
     with pytest.MonkeyPatch.context() as patch:
@@ -258,13 +261,13 @@ def categories_of(Z, y):
 @pytest.mark.parametrize("objective", [AUC, AP], ids=["auc", "ap"])
 def test_groups_do_not_matter(problem, objective):
     data = categories_of(*problem)
-    whole = LockstepRefit(QUICK, objective, refit=True, device="cpu")
-    expected = whole(data, {})
-    parts = LockstepRefit(QUICK, objective, refit=True, device="cpu", memory=180_000)
+    whole = BatchedRefit(QUICK, objective, refit=True, device="cpu")
+    expected = whole(data, ALONE)
+    parts = BatchedRefit(QUICK, objective, refit=True, device="cpu", memory=180_000)
     groups = []
     refit_group = parts._refit
     parts._refit = lambda group: groups.append(len(group)) or refit_group(group)
-    results = parts(data, {})
+    results = parts(data, ALONE)
     assert sum(groups) == 5
     assert 1 < len(groups) < 5
     for result, twin in zip(results, expected, strict=True):
@@ -279,44 +282,44 @@ def test_categories_of_like_sizes_go_together(problem, monkeypatch):
         "cftlearn.fine_tuning._batched_refit._MOST_PADDING", sizes[0] // 2
     )
     problem[1][100:, 1] = np.nan
-    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu")
+    refit = BatchedRefit(QUICK, AUC, refit=True, device="cpu")
     groups = []
     refit_group = refit._refit
     refit._refit = lambda group: (
-        groups.append([c.data.name for c in group]) or refit_group(group)
+        groups.append([c.task.name for c in group]) or refit_group(group)
     )
-    refit(categories_of(*problem), {})
+    refit(categories_of(*problem), ALONE)
     assert sorted(map(len, groups)) == [1, 4]
     assert ["1"] in groups  # a quarter of the labels
 
 
 def test_a_category_that_does_not_fit_is_named(problem):
-    refit = LockstepRefit(QUICK, AUC, refit=True, device="cpu", memory=40_000)
+    refit = BatchedRefit(QUICK, AUC, refit=True, device="cpu", memory=40_000)
     match = (
         r"`device` must have memory for the known rows of a category; '\d' needs "
         r"\S+ GiB of the 3.73e-05 GiB that may be used on 'cpu'. Pass device=\"cpu\""
     )
     with pytest.raises(ValueError, match=match):
-        refit(categories_of(*problem), {})
+        refit(categories_of(*problem), ALONE)
 
 
 def test_parameters_are_checked_before_anything_is_read(problem):
     solver = clone(QUICK).set_params(elite_size=20)
     with pytest.raises(ValueError, match="`elite_size` must be less than"):
-        LockstepRefit(solver, AUC, refit=True, device="cpu")([], {})
+        BatchedRefit(solver, AUC, refit=True, device="cpu")([], ALONE)
 
 
 # Checkpoints
 
 
-@pytest.mark.usefixtures("in_lockstep")
+@pytest.mark.usefixtures("batched_on_the_cpu")
 def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "cftlearn.fine_tuning._batched_refit._BYTES_WITHOUT_DEVICE", 180_000
+        "cftlearn.solvers._problem_batch._BYTES_WITHOUT_DEVICE", 180_000
     )
     expected = fit(*problem)
     n_refitted = []
-    refit_group = LockstepRefit._refit
+    refit_group = BatchedRefit._refit
 
     def refit_until_killed(self, group):
         n_refitted.append(len(group))
@@ -324,7 +327,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return refit_group(self, group)
 
-    monkeypatch.setattr(LockstepRefit, "_refit", refit_until_killed)
+    monkeypatch.setattr(BatchedRefit, "_refit", refit_until_killed)
     with pytest.raises(KeyboardInterrupt):
         fit(*problem, checkpoint=tmp_path)
     resumed = fit(*problem, checkpoint=tmp_path)
@@ -334,10 +337,124 @@ def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
     assert resumed.history_ == expected.history_
     monkeypatch.undo()
     monkeypatch.setattr(
-        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cuda"
+        cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cuda"
     )
     with pytest.raises(ValueError, match="a fit that differs in: device"):
         fit(*problem, checkpoint=tmp_path)
+
+
+# A solver of one's own
+
+
+class MeansSolver(CategorySolver):
+    """Point from the mean of the negatives to that of the positives."""
+
+    def __init__(self, *, batched=True):
+        self.batched = batched
+        self.calls = []
+
+    @property
+    def name(self):
+        return "means"
+
+    def fit_row(self, problem):
+        Z, y = problem.train
+        coef = (Z[y].mean(axis=0) - Z[~y].mean(axis=0)).astype(np.float64)
+        return RowFit(coef, 0.5, 1, 1, "path", [{"iteration": 1, "n_known": len(y)}])
+
+
+class BatchedMeansSolver(MeansSolver):
+    """The same of many categories at once, as matrix products."""
+
+    def batch_device(self, objective, device):
+        return "cpu" if self.batched and device == "auto" else None
+
+    def fit_many(self, problems, *, device):
+        self.calls.append([problem.n_iter for problem in problems])
+        assert device == "cpu"
+        n_known = [len(problem.train.y) for problem in problems]
+        coef = np.zeros((len(problems), len(problems[0].coef)))
+        for own, problem in zip(coef, problems, strict=True):
+            Z, y = problem.train  # gathered here, one category at a time
+            own[:] = Z[y].mean(axis=0) - Z[~y].mean(axis=0)
+        return [
+            RowFit(own, 0.5, 1, 1, "path", [{"iteration": 1, "n_known": n}])
+            for own, n in zip(coef, n_known, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("objective", ["roc_auc", lambda y, z: np.mean(y == (z > 0))])
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_solver_of_ones_own_fits_many_categories(problem, refit, objective):
+    solver = BatchedMeansSolver()
+    weights = {"coef_init": np.ones((5, 8)), "intercept_init": np.zeros(5)}
+    # a clone of the solver would not remember its calls
+    tuner = fit(*problem, solver, refit=refit, objective=objective, **weights)
+    alone = BatchedMeansSolver(batched=False)
+    other = fit(*problem, alone, refit=refit, objective=objective, **weights)
+    refitted = [line["status"] == "refitted" for line in tuner.report_]
+    assert any(refitted)
+    calls = tuner.solver.calls
+    assert calls == [[None] * 5, [1] * sum(refitted)][: 1 + refit]
+    assert alone.calls == []
+    np.testing.assert_array_equal(tuner.coef_, other.coef_)
+    assert tuner.history_ == other.history_
+    for line, twin in zip(tuner.report_, other.report_, strict=True):
+        assert {**line, "seconds": 0} == {**twin, "seconds": 0}
+    for own, twin in zip(tuner._held_out.columns, other._held_out.columns, strict=True):
+        np.testing.assert_allclose(own.logits, twin.logits, rtol=1e-12)
+
+
+def test_a_solver_of_ones_own_reads_features_from_a_file(problem, tmp_path):
+    Z, y = problem
+    np.save(tmp_path / "Z.npy", Z.astype(np.float16))
+    weights = {"coef_init": np.ones((5, 8)), "intercept_init": np.zeros(5)}
+    stored = np.load(tmp_path / "Z.npy", mmap_mode="r")
+    tuner = fit(stored, y, BatchedMeansSolver(), **weights)
+    in_memory = fit(stored.astype(np.float32), y, BatchedMeansSolver(), **weights)
+    np.testing.assert_array_equal(tuner.coef_, in_memory.coef_)
+
+
+class OneByOneSolver(MeansSolver):
+    """Leaves `fit_many` as it is."""
+
+    def batch_device(self, objective, device):
+        return "cpu"
+
+    def batch_bytes(self, n_rows, row_bytes):
+        return 0  # any number of categories fits
+
+    def fit_row(self, problem):
+        assert isinstance(problem.train, KnownRows)
+        assert problem.unknown.n_rows == 400 - len(problem.train.y) - (
+            0 if problem.validation is None else len(problem.validation.y)
+        )
+        self.calls.append(problem.unknown.mean)
+        return super().fit_row(problem)
+
+
+def test_by_default_many_are_fitted_one_after_the_other(problem):
+    solver = OneByOneSolver()
+    tuner = fit(*problem, solver, refit=False)
+    other = fit(*problem, MeansSolver(), refit=False)
+    np.testing.assert_array_equal(tuner.coef_, other.coef_)
+    Z, y = problem
+    means = [Z[np.isnan(y[:, j])].mean(axis=0) for j in range(5)]
+    order = sorted(range(5), key=lambda j: (-np.sum(~np.isnan(y[:, j])), j))
+    np.testing.assert_allclose(
+        np.sort(tuner.solver.calls, axis=0), np.sort([means[j] for j in order], axis=0)
+    )
+
+
+class ForgetfulSolver(BatchedMeansSolver):
+    def fit_many(self, problems, *, device):
+        return super().fit_many(problems, device=device)[1:]
+
+
+def test_a_solver_must_return_a_fit_for_each_problem(problem):
+    match = "`fit_many` must return one RowFit .*'means' returned 4 for 5 problems"
+    with pytest.raises(ValueError, match=match):
+        fit(*problem, ForgetfulSolver())
 
 
 # Who is refitted so
@@ -380,7 +497,7 @@ CALLABLE = make_objective(lambda y_true, y_score: 0.0)
     ],
 )
 def test_who_is_refitted_on_a_gpu(solvers, objective, device, expected):
-    assert lockstep_device(solvers, objective, device) == expected
+    assert batch_device(solvers, objective, device) == expected
 
 
 @pytest.mark.usefixtures("with_a_gpu")
@@ -395,7 +512,7 @@ def test_a_gpu_by_name_refuses_a_function_of_python(problem):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_nothing_changes(problem):
-    assert lockstep_device([GeneticSolver()], AUC, "auto") is None
+    assert batch_device([GeneticSolver()], AUC, "auto") is None
     with pytest.raises(ValueError, match=r"`device` must be 'auto' .* got 'cuda' \("):
         fit(*problem, device="cuda")
     one, other = (fit(*problem, device=device) for device in ("auto", "cpu"))
@@ -424,7 +541,7 @@ def test_a_gpu_refits_as_torch_on_the_cpu_does(problem, objective, monkeypatch):
     on_gpu = fit(*problem, objective=objective, device="cuda", n_jobs=2)
     automatic = fit(*problem, objective=objective)
     monkeypatch.setattr(
-        cftlearn.fine_tuning._solver_names, "lockstep_device", lambda *_: "cpu"
+        cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cpu"
     )
     here = fit(*problem, objective=objective)
     assert_same_tuners(on_gpu, here, rtol=1e-6)

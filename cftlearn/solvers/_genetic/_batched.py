@@ -1,4 +1,4 @@
-"""The genetic algorithm of many categories in lockstep, on a torch device.
+"""The genetic algorithm of many categories at once, on a torch device.
 
 Populations of all categories are one tensor. A generation multiplies it with the
 features in one batched product and ranks the logits in one sort; then one transfer
@@ -11,7 +11,6 @@ that C categories of P rows would cost C * P calls a generation; tensors stand f
 them, and DEAP's rule that whoever has a fitness keeps it is kept.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,25 +21,20 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 from torch import Tensor
 
-from cftlearn.metrics._ranking._torch import padded_average_precision, padded_roc_auc
 from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose
-from cftlearn.solvers._genetic._padded_rows import (
+from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._loaded_problems import RANKING_METRICS, LoadedProblems
+from cftlearn.solvers._padded_rows import (
     KnownTensors,
+    PaddedRows,
     RowsInSlots,
     first_slots,
 )
-from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._problem_batch import ProblemBatch
 from cftlearn.solvers._protocol import RowFit
 from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
 
-Metric = Callable[..., Tensor]
-
-METRICS: dict[str, Metric] = {
-    "roc_auc": padded_roc_auc,
-    "average_precision": padded_average_precision,
-}
-RANKING_BYTES = 32  # for each byte of logits, at most, while they are ranked
-GENE_BYTES = 16  # for each byte of genes, while the next generation is made
+_RANKING_BYTES = 32  # for each byte of logits, at most, while they are ranked
 
 
 class Categories(NamedTuple):
@@ -60,6 +54,12 @@ class Categories(NamedTuple):
     spaces: list[RowSpace]
     seeds: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, loaded: LoadedProblems) -> "Categories":
+        """Collect it from problems whose rows are on a device."""
+        seeds = [problem.random_state for problem in loaded.problems]
+        return cls(loaded.starts(), loaded.spaces, np.array(seeds, dtype=np.int64))
+
 
 @dataclass
 class _Population:
@@ -72,7 +72,47 @@ class _Population:
         return _Population(self.genes[slots], self.fitness[slots])
 
 
-class LockstepEvolution:
+def fit_batch(solver: GeneticSolver, batch: ProblemBatch, device: str) -> list[RowFit]:
+    """Refit the problems of a batch; see :meth:`GeneticSolver.fit_many`."""
+    if not len(batch):
+        return []
+    chooses = _chooses_iterations(batch)
+    with torch.inference_mode():
+        make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
+        loaded = batch.load(device, make_space, solver.batch_bytes)
+        evolution = BatchedEvolution(
+            solver,
+            batch[0].objective.name,
+            loaded.rows,
+            Categories.of(loaded),
+            workspace=loaded.workspace,
+            n_iter=None if chooses else _generations(batch, len(loaded.problems)),
+        )
+        fits = evolution.run()
+    return [fits[member] for member in batch.members]
+
+
+def _chooses_iterations(batch: ProblemBatch) -> bool:
+    """Return whether validation labels choose, rather than a given ``n_iter``."""
+    n_judged = sum(problem.validation is not None for problem in batch)
+    n_given = sum(problem.n_iter is not None for problem in batch)
+    if (n_judged, n_given) not in ((len(batch), 0), (0, len(batch))):
+        raise ValueError(
+            "`problems` must all have `validation`, or all have `n_iter` and no "
+            f"`validation`; got {n_judged} with `validation` and {n_given} with "
+            f"`n_iter` of {len(batch)}."
+        )
+    return n_judged > 0
+
+
+def _generations(batch: ProblemBatch, n_loaded: int) -> NDArray[np.intp]:
+    """Return how long each loaded category runs, 0 for those not in the batch."""
+    n_iter = np.zeros(n_loaded, dtype=np.intp)
+    n_iter[batch.members] = [problem.n_iter or 0 for problem in batch]
+    return n_iter
+
+
+class BatchedEvolution:
     """One run for many categories: DEAP's parts and the tensors they work on.
 
     Categories that have run out of patience leave, and cost nothing more.
@@ -105,16 +145,17 @@ class LockstepEvolution:
         n_iter: NDArray[np.intp] | None = None,
     ) -> None:
         self.solver, self.rows, self.categories = solver, rows, categories
-        self.metric = METRICS[objective]
+        self.metric = RANKING_METRICS[objective]
         self.workspace = workspace
         self.n_iter = n_iter
         self.validation = rows.held_out if n_iter is None else None
-        self.fitted = [rows.train] if n_iter is None else [rows.train, rows.held_out]
+        self.fitted = [rows.train] if n_iter is None else rows.parts
         n = len(categories.seeds)
         self.best_iter = np.zeros(n, dtype=np.intp)
         self.n_run = np.zeros(n, dtype=np.intp)
         self.stopped_by = np.full(n, "n_iter", dtype=object)
-        self.final = torch.from_numpy(categories.starts).to(rows.train.Z)
+        # a copy: on the CPU the tensor would be the given array, and is written to
+        self.final = torch.from_numpy(categories.starts).to(rows.train.Z, copy=True)
         self.statistics = tools.Statistics()
         self.statistics.register("fitness_best", np.max, axis=0)
         self.statistics.register("fitness_mean", np.mean, axis=0)
@@ -138,7 +179,9 @@ class LockstepEvolution:
             self.toolbox.evaluate(population)
             elite = self._elite(population)
             best = elite.genes[:, :1]
-            score = self._score(best) if self.validation is not None else None
+            score = None
+            if self.validation is not None:
+                score = self._score(best, self.validation)
             self._watch(best[:, 0], score)
             self._record(generation, population.fitness, score)
             stays = self._stays(generation)
@@ -149,24 +192,6 @@ class LockstepEvolution:
                 self.random.generation = generation
                 population = self._next_generation(population, elite)
         return self._fits()
-
-    def scores(self, genes: Tensor) -> NDArray[np.float64]:
-        """Evaluate a row for each category on its held-out rows, in full precision.
-
-        Parameters
-        ----------
-        genes : Tensor of shape (n_categories, n_genes)
-            In the order of the categories.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_categories,), float64
-            The objective.
-        """
-        held_out = self.rows.held_out
-        logits = held_out.exact_logits(genes[self.rows.order].double(), self.workspace)
-        values = self.metric(logits[:, None], held_out.y, held_out.known, exact=True)
-        return values[:, 0].cpu().numpy()[self.rows.slots()]
 
     # --- before the first generation, and after the last ------------------------------
 
@@ -188,7 +213,7 @@ class LockstepEvolution:
             self.rows.append_ones()
         self.step = self._step_sizes(moves_bias=evolves)
         if self.validation is not None:
-            self.best_score = self._score(self.answer[:, None])
+            self.best_score = self._score(self.answer[:, None], self.validation)
             self.best_known = self._for_all(self.best_score.cpu().numpy())
 
     def _founders(self) -> _Population:
@@ -344,15 +369,14 @@ class LockstepEvolution:
     def _symmetric(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
         return self.random.uniforms(purpose, n, dtype).mul_(2).sub_(1)
 
-    def _score(self, genes: Tensor) -> Tensor:
+    def _score(self, genes: Tensor, held_out: PaddedRows) -> Tensor:
         """Evaluate one row of every category that goes on, (n_going,)."""
-        held_out = first_slots([self.rows.held_out], len(genes))
-        return self._values(genes, held_out)[:, 0]
+        return self._values(genes, first_slots([held_out], len(genes)))[:, 0]
 
     def _values(self, genes: Tensor, known: KnownTensors) -> Tensor:
         """Evaluate rows, (n_going, n_rows), in as many steps as memory asks for."""
         n_categories, n_rows = genes.shape[:2]
-        vector = RANKING_BYTES * genes.element_size() * known.y.shape[1]
+        vector = _RANKING_BYTES * genes.element_size() * known.y.shape[1]
         at_once = max(self.workspace // vector, 1)
         values = genes.new_empty(n_categories, n_rows, dtype=torch.float64)
         for some in gen_batches(n_categories, max(at_once // n_rows, 1)):

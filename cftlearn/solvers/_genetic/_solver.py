@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._features._stored import logits_of
+from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._problem_batch import ProblemBatch
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
 from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
 
 _DEAP_RANDOM = threading.Lock()
+_GENE_BYTES = 16  # on a device, for each byte of genes, to make the next generation
 
 
 class _Fitness(base.Fitness):
@@ -218,13 +221,102 @@ class GeneticSolver(CategorySolver):
         self.check_parameters()
         return _Evolution(self, problem).run()
 
-    def check_parameters(self) -> None:
-        """Refuse parameters that are out of their range.
+    def fit_many(
+        self, problems: Sequence[CategoryProblem], *, device: str
+    ) -> list[RowFit]:
+        """Refit several categories at once, on a torch device.
+
+        The operators are those of :meth:`fit_row`, on tensors; random numbers differ.
+
+        Parameters
+        ----------
+        problems : sequence of CategoryProblem
+            All of them with validation labels, or all with ``n_iter``.
+        device : str
+            Torch device. An objective that is a function of Python is evaluated on
+            the CPU, one category after the other.
+
+        Returns
+        -------
+        fits : list of RowFit
+            In the order of the problems.
 
         Raises
         ------
         ValueError
-            If there are any.
+            If a parameter is out of its range, or some problems have validation
+            labels and others ``n_iter``.
+        """
+        self.check_parameters()
+        if not all(problem.objective.is_ranking for problem in problems):
+            return super().fit_many(problems, device=device)
+        from cftlearn.solvers._genetic._batched import fit_batch
+
+        return fit_batch(self, ProblemBatch.of(problems), device)
+
+    def batch_device(self, objective: Objective, device: str) -> str | None:
+        """Choose the GPU on which :meth:`fit_many` refits all categories.
+
+        Parameters
+        ----------
+        objective : Objective
+            What to maximise.
+        device : str
+            As in :class:`~cftlearn.CategoryWiseFineTuner`. ``"auto"`` takes the CPU
+            where a GPU cannot evaluate the objective.
+
+        Returns
+        -------
+        device : str or None
+            A CUDA device of torch. None refits each category on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If torch cannot use the device, or a GPU is asked for by name and the
+            objective is a function of Python.
+        """
+        if device == "cpu":  # needs no torch
+            return None
+        from cftlearn._devices import resolve_device
+
+        resolved = resolve_device(device)
+        if not resolved.startswith("cuda"):
+            return None
+        if objective.is_ranking:
+            return resolved
+        if device == "auto":
+            return None
+        raise ValueError(
+            "`objective` must be 'roc_auc' or 'average_precision' for the genetic "
+            f"algorithm on a GPU; got {objective.name!r} with device={device!r}. Pass "
+            'device="cpu".'
+        )
+
+    def batch_bytes(self, n_rows: int, row_bytes: int) -> int:
+        """Count the bytes of a category on the device: its rows and its population.
+
+        Parameters
+        ----------
+        n_rows : int
+            Known rows.
+        row_bytes : int
+            Bytes of each, and of each individual.
+
+        Returns
+        -------
+        n_bytes : int
+            While a generation is made.
+        """
+        return row_bytes * (n_rows + self.population_size * _GENE_BYTES)
+
+    def check_parameters(self) -> None:
+        """Check the parameters, as a fit does first.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range.
         """
         self._validate_params()
         if self.elite_size >= self.population_size:

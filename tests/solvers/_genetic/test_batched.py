@@ -1,5 +1,7 @@
 """The genetic algorithm of all categories at once: same promises as one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from torch._subclasses import FakeTensorMode
 
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver
-from cftlearn.solvers._genetic._batched import Categories, LockstepEvolution
-from cftlearn.solvers._genetic._padded_rows import PaddedRows, RowsInSlots, fill
+from cftlearn.solvers._genetic._batched import BatchedEvolution, Categories
+from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 from cftlearn.solvers._row_space import RowSpace
 
@@ -94,7 +96,7 @@ class Problems:
         starts = np.zeros((n, parts[0].Z.shape[2]))
         for j in range(n):
             starts[j, :d], starts[j, d] = space.enter(self.coef[j], self.intercept[j])
-        return LockstepEvolution(
+        return BatchedEvolution(
             solver,
             objective,
             RowsInSlots(*parts),
@@ -257,6 +259,64 @@ def test_features_keep_their_precision():
         evolution.run()
         assert evolution.rows.train.Z.dtype == evolution.final.dtype == expected
         assert evolution.step.dtype == expected
+
+
+def test_a_run_leaves_its_starts_alone():
+    evolution = Problems().evolution(GeneticSolver(n_generations=3))
+    starts = evolution.categories.starts.copy()
+    evolution.run()
+    np.testing.assert_array_equal(evolution.categories.starts, starts)
+
+
+# Problems in a list, as `fit_many` gets them
+
+
+def test_fit_many_takes_problems_in_memory():
+    problems, solver = Problems(), GeneticSolver(n_generations=12)
+    given = [problems.alone(j, "roc_auc") for j in range(4)]
+    assert_same_fits(solver.fit_many(given, device="cpu"), problems.run(solver))
+    assert solver.fit_many([], device="cpu") == []
+
+
+def test_fit_many_runs_given_numbers_of_generations():
+    problems, solver = Problems(), GeneticSolver()
+    given = []
+    for j, n_iter in enumerate([4, 2, 7, 1]):
+        both = [problems.known(j, name) for name in ("rows", "rows_val")]
+        every = KnownRows(*map(np.concatenate, zip(*both, strict=True)))
+        given.append(
+            replace(
+                problems.alone(j, "roc_auc"),
+                train=every,
+                validation=None,
+                n_iter=n_iter,
+            )
+        )
+    fits = solver.fit_many(given, device="cpu")
+    assert_same_fits(fits, problems.run(solver, n_iter=[4, 2, 7, 1]))
+
+
+def test_fit_many_refuses_problems_of_both_kinds():
+    problem = Problems().alone(0, "roc_auc")
+    other = replace(problem, validation=None, n_iter=3)
+    match = (
+        r"`problems` must all have `validation`, or all have "
+        r"`n_iter` .*; got \d with `validation` and \d with `n_iter` of 2"
+    )
+    neither = replace(other, n_iter=None)
+    for wrong in ([problem, other], [neither, other], [replace(problem, n_iter=3)] * 2):
+        with pytest.raises(ValueError, match=match):
+            GeneticSolver().fit_many(wrong, device="cpu")
+
+
+def test_fit_many_evaluates_a_function_category_by_category():
+    solver = GeneticSolver(n_generations=3)
+    accuracy = make_objective(lambda y, scores: float(np.mean(y == (scores > 0))))
+    given = [
+        replace(Problems().alone(j, "roc_auc"), objective=accuracy) for j in range(2)
+    ]
+    for fit, problem in zip(solver.fit_many(given, device="cpu"), given, strict=True):
+        np.testing.assert_array_equal(fit.coef, solver.fit_row(problem).coef)
 
 
 # As one category alone does

@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from cftlearn._features._stored import row_batches
+from cftlearn.solvers._problem_batch import padded_width
 from cftlearn.solvers._row_space import RowSpace
 
 _COPIED_BYTES = 2**28  # of rows that are put in their places at once
@@ -93,7 +94,8 @@ class PaddedRows:
         known = np.arange(shape[1]) < self.lengths[:, None]
         self.y = torch.from_numpy(labels).to(device)
         self.known = torch.from_numpy(known).to(device)
-        self.Z = torch.zeros(*shape, n_genes(n_features), dtype=dtype, device=device)
+        width = padded_width(n_features)
+        self.Z = torch.zeros(*shape, width, dtype=dtype, device=device)
 
     def place(self, slots: NDArray[np.intp], batch: Tensor, first: int) -> None:
         """Copy what some slots need of consecutive rows, the first of which is given.
@@ -167,29 +169,41 @@ class RowsInSlots:
 
     Attributes
     ----------
-    train, held_out : PaddedRows
-        Both in the same slots.
+    train : PaddedRows
+        Rows to fit.
+    held_out : PaddedRows or None
+        Further rows in the same slots, if there are any.
     order : ndarray of shape (n_slots,), int
         The category in each slot.
     """
 
-    def __init__(self, train: PaddedRows, held_out: PaddedRows) -> None:
+    def __init__(self, train: PaddedRows, held_out: PaddedRows | None = None) -> None:
         self.train, self.held_out = train, held_out
         self.order = np.arange(len(train.lengths))
 
+    @property
+    def parts(self) -> list[PaddedRows]:
+        """All that there are."""
+        return [self.train] if self.held_out is None else [self.train, self.held_out]
+
+    @property
+    def n_longest(self) -> int:
+        """Rows of a slot with its padding."""
+        return sum(part.Z.shape[1] for part in self.parts)
+
     def bring_forward(self, categories: NDArray[np.intp]) -> None:
-        """Put some categories in the first slots, in any order."""
+        """Move some categories to the first slots, in any order."""
         wanted = np.isin(self.order, categories)
         n = len(categories)
         free = np.flatnonzero(~wanted[:n])
         for one, other in zip(free, np.flatnonzero(wanted[n:]) + n, strict=True):
-            self.train.swap(int(one), int(other))
-            self.held_out.swap(int(one), int(other))
+            for part in self.parts:
+                part.swap(int(one), int(other))
             self.order[[one, other]] = self.order[[other, one]]
 
     def append_ones(self) -> None:
         """Let the bias take part in logits."""
-        for part in (self.train, self.held_out):
+        for part in self.parts:
             part.Z[..., part.n_features] = 1.0
 
     def slots(self) -> NDArray[np.intp]:
@@ -206,11 +220,6 @@ def first_slots(parts: Sequence[PaddedRows], n_slots: int) -> KnownTensors:
         torch.cat([part.y[:n_slots, :n] for part, n in own], dim=1),
         torch.cat([part.known[:n_slots, :n] for part, n in own], dim=1),
     )
-
-
-def n_genes(n_features: int) -> int:
-    """Count weights and bias, up to a multiple of four."""
-    return -(-(n_features + 1) // 4) * 4
 
 
 def fill(members: Iterable[tuple[Any, RowSpace]], parts: Sequence[PaddedRows]) -> None:
