@@ -23,7 +23,7 @@ from cftlearn.fine_tuning._best_solver import (
     what_lacks,
 )
 from cftlearn.fine_tuning._category_task import CategoryData
-from cftlearn.fine_tuning._checkpoint import finished, kept
+from cftlearn.fine_tuning._checkpoint import compute_and_save, load_result
 from cftlearn.fine_tuning._report import CategoryResult, skipped
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._genetic._batched import (
@@ -152,10 +152,10 @@ class LockstepRefit:
         names = [category.data.name for category in group]
         own = [places[name] for name in names if name in places]
         if own and all(place.exists() for place in own):
-            return {name: finished(places[name], CategoryResult) for name in names}
+            return {name: load_result(places[name], CategoryResult) for name in names}
         results = zip(names, self._refit(group), strict=True)
         return {
-            name: kept(places.get(name), lambda result=result: result)
+            name: compute_and_save(places.get(name), lambda result=result: result)
             for name, result in results
         }
 

@@ -12,8 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._features._stored import digest_of_rows
-from cftlearn._files import digest, sign_folder, write_whole
+from cftlearn._files import claim_folder, digest, open_atomically
 from cftlearn.fine_tuning._category_task import CategoryData
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
@@ -85,12 +84,14 @@ def checkpoint_places(
         "trained rows": digest(*((data.coef, data.intercept) for data in categories)),
     }
     root = Path(folder)
-    sign_folder(root, fit)
+    claim_folder(root, fit)
     return {data.name: root / f"{digest(data.name)[:20]}.npz" for data in categories}
 
 
-def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
-    """Make what a category is to give, and write it.
+def compute_and_save(
+    place: Path | None, make: Callable[..., Any], *arguments: Any
+) -> Any:
+    """Compute the result of a category, and save it.
 
     Parameters
     ----------
@@ -110,7 +111,8 @@ def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
     arrays, plain = made.pack()
     contents: dict[str, Any] = {_PLAIN: np.array(json.dumps(plain, default=_as_plain))}
     contents |= arrays
-    write_whole(place, lambda file: np.savez(file, **contents))
+    with open_atomically(place, "wb") as file:
+        np.savez(file, **contents)
     return made
 
 
@@ -124,8 +126,8 @@ def _as_plain(value: Any) -> Any:
     )
 
 
-def finished(place: Path, kind: type[Storable]) -> Any:
-    """Read a finished category: the same, bit for bit, as when it was made.
+def load_result(place: Path, kind: type[Storable]) -> Any:
+    """Load the result of a category: the same, bit for bit, as when it was saved.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def finished(place: Path, kind: type[Storable]) -> Any:
 
 
 def _digest_of_matrices(matrices: list[Any]) -> str:
-    """Give a fingerprint of the features of every category, or of those they share."""
+    """Compute the digest of every category's features, or of those they share."""
     if all(Z is matrices[0] for Z in matrices):
-        return digest_of_rows(matrices[0])
-    return digest([digest_of_rows(Z) for Z in matrices])
+        return digest(matrices[0])
+    return digest(matrices)

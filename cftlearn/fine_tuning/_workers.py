@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from cftlearn._features._stored import StoredFeatures, file_under
 from cftlearn.exceptions import WorkerLostWarning
 from cftlearn.fine_tuning._category_task import CategoryData
-from cftlearn.fine_tuning._checkpoint import finished, kept
+from cftlearn.fine_tuning._checkpoint import compute_and_save, load_result
 
 _LARGE = 2**27  # bytes of features, from which workers share them as threads
 _MOST_LOSSES = 3
@@ -88,7 +88,7 @@ class CategoryWorkers:
             If a process ended before its task.
         """
         results = {
-            k: finished(self._places[task[0].name], kind)
+            k: load_result(self._places[task[0].name], kind)
             for k, task in enumerate(tasks)
             if task[0].name in self._places and self._places[task[0].name].exists()
         }
@@ -196,13 +196,14 @@ def _work(
 ) -> Any:
     """Put a task together again, if it was taken apart, and do it."""
     if not matrices:
-        return kept(place, make, data, *rest)
+        return compute_and_save(place, make, data, *rest)
     Z, Z_val, *axes = map(_received, matrices)
     spaces = {
         name: replace(space, axes=own)
         for (name, space), own in zip(data.spaces.items(), axes, strict=True)
     }
-    return kept(place, make, replace(data, Z=Z, Z_val=Z_val, spaces=spaces), *rest)
+    data = replace(data, Z=Z, Z_val=Z_val, spaces=spaces)
+    return compute_and_save(place, make, data, *rest)
 
 
 def _check_travels(Z: Any) -> None:
