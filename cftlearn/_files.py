@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -19,7 +19,7 @@ _BLOCK_BYTES = 2**26  # of an array, read at once
 @contextmanager
 def open_atomically(
     path: Path, mode: str = "w", *, replace: bool = True
-) -> Iterator[IO[Any]]:
+) -> Iterator[Any]:
     """Open a file that appears under its name only when all of it is written.
 
     What was there before stays until then, and for good if writing fails. The file is
