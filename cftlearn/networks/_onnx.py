@@ -160,12 +160,12 @@ def _row_shape(model: Any) -> tuple[int, ...]:
     transform = model.input_transform
     if isinstance(transform, ImageTransform):
         return transform.n_channels, *transform.shape
-    if transform is not None or not model._input_shape:
+    if transform is not None or not model.input_shape_:
         raise ValueError(
             "`example` must be given for a network whose inputs a transform or a "
             "Dataset makes; pass a few of its input tensors as an array."
         )
-    return tuple(model._input_shape)
+    return tuple(model.input_shape_)
 
 
 def _exported(

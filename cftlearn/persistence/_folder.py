@@ -24,7 +24,8 @@ from cftlearn.networks._architecture import LIBRARIES
 if TYPE_CHECKING:
     from torch import nn
 
-from cftlearn.persistence._estimators import Arrays, described, rebuilt
+from cftlearn.persistence._estimators import describe, rebuild
+from cftlearn.persistence._fields import Arrays
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
@@ -101,7 +102,7 @@ def save_model(
     document = {
         "format": _FORMAT,
         "cftlearn": version("cftlearn"),
-        "model": described(model, "", arrays),
+        "model": describe(model, "", arrays),
     }
     with replace_folder(target) as staged:
         text = json.dumps(document, indent=1, allow_nan=False)
@@ -187,10 +188,7 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
     folder = Path(path)
     document = _read_document(folder)
     try:
-        model = rebuilt(document["model"], "", load_file(folder / _ARRAYS))
-        described = document["model"].get("architecture")
-        if described is not None:
-            model.module = Architecture(**described)
+        return rebuild(document["model"], "", load_file(folder / _ARRAYS))
     except (
         AttributeError,
         KeyError,
@@ -201,7 +199,6 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
         ValueError,
     ) as error:
         raise _damaged(folder, error) from error
-    return model
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
