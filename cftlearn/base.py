@@ -176,6 +176,33 @@ class PartialLabelMixin:
             )
 
 
+def read_further_targets(
+    estimator: PartialLabelMixin, scores: Any, y: ArrayLike
+) -> PartialLabels:
+    """Read targets of further rows for a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : PartialLabelMixin
+        Fitted.
+    scores : array-like of shape (n_samples, ...)
+        Something with as many rows.
+    y : array-like of shape (n_samples, n_categories) or (n_samples,)
+        Labels, NaN unknown.
+
+    Returns
+    -------
+    labels : PartialLabels
+        Of the categories that ``fit`` saw.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels are not accepted, or have other categories or another length.
+    """
+    return estimator._read_more_targets(scores, y, ("X", "y"))
+
+
 def _warn_column_vector(y: object, labels: PartialLabels) -> None:
     """Warn of one unnamed column: it may be meant as a 1-D target."""
     is_named = isinstance(y, PartialLabels) or hasattr(y, "columns")

@@ -15,7 +15,13 @@ from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
-from cftlearn.calibration import CategoryCalibrator, _held_out
+from cftlearn.calibration import CategoryCalibrator
+from cftlearn.calibration._calibrator import (
+    calibrate,
+    calibrated_proba,
+    calibrated_weights,
+    start_calibrator,
+)
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
@@ -108,6 +114,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         The fitted fine-tuner.
     calibrator_ : CategoryCalibrator or None
         What makes probabilities of logits; None without ``calibration``.
+    input_shape_ : tuple of int or None
+        Shape of one row of the network's input, () where it depends on the row or is
+        not known; None without a network.
     coef_ : ndarray of shape (n_categories, n_features), float64
         The rows after CFT.
     intercept_ : ndarray of shape (n_categories,), float64
@@ -149,7 +158,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
     module_: Any  # a torch.nn.Module, or None; annotated without importing torch
     head_: Any
-    _input_shape: Any  # of a network's rows, () if read when needed; None for features
+    input_shape_: tuple[int, ...] | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
@@ -289,9 +298,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         check_threshold(self.threshold, len(self.categories_))
         self.calibrator_ = None
         if self.calibration is not None:
-            self.calibrator_ = _held_out.start_calibrator(
-                self.calibration, len(self.categories_)
-            )
+            n_categories = len(self.categories_)
+            self.calibrator_ = start_calibrator(self.calibration, n_categories)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = self._make_fine_tuner(int(tuner_seed))
@@ -377,7 +385,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
-        proba = _held_out.calibrated_proba(self, X)
+        logits = self.decision_function(X)
+        proba = calibrated_proba(self.calibrator_, logits)
         return np.column_stack([1 - proba, proba]) if self._is_binary() else proba
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -400,7 +409,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
         """
-        proba = _held_out.calibrated_proba(self, X)
+        logits = self.decision_function(X)
+        proba = calibrated_proba(self.calibrator_, logits)
         is_positive = proba >= check_threshold(self.threshold, len(self.categories_))
         decided = is_positive.astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
@@ -465,7 +475,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if network is None:
             network, head = nn.Linear(*self.coef_.shape[::-1]), ""
         calibrator = self.calibrator_ if calibrated else None
-        rows = _held_out.folded_rows(self.coef_, self.intercept_, calibrator)
+        rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_rows(network, head, *rows).eval()
 
     def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
@@ -517,15 +527,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         return made
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
-        if (self.module if reset else self._input_shape) is None:
-            self._input_shape = None
+        if (self.module if reset else self.input_shape_) is None:
+            self.input_shape_ = None
             return self._read_matrix(X, "X", reset=reset)
         from cftlearn._inputs._checking import read_network_inputs
 
-        shape = None if reset else self._input_shape
+        shape = None if reset else self.input_shape_
         inputs = read_network_inputs(self, X, self.input_transform, shape)
         if reset:
-            self._input_shape = inputs.row_shape or ()
+            self.input_shape_ = inputs.row_shape or ()
         return inputs
 
     def _feature_parts(self, X: Any) -> Iterator[Any]:
@@ -544,7 +554,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> Self:
         self.fine_tuner_ = tuner
         if self.calibrator_ is not None:
-            _held_out.calibrate(self.calibrator_, tuner)
+            calibrate(
+                self.calibrator_, tuner.held_out_, tuner.categories_, tuner.classes_
+            )
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
         self.history_ = [{"stage": "train", **row} for row in steps]

@@ -1,5 +1,7 @@
 """Errors and warnings that cftlearn raises, each catchable by its name."""
 
+from collections.abc import Sequence
+
 __all__ = [
     "ImageFileError",
     "ModelFormatError",
@@ -42,3 +44,27 @@ class ModelFormatError(ValueError):
 
 class ImageFileError(ValueError):
     """An image file is missing, damaged, or nothing that can be read as one image."""
+
+
+def list_some(items: Sequence[str], most: int = 5, *, separator: str = ", ") -> str:
+    """Write the first items of a list, and how many more there are.
+
+    Parameters
+    ----------
+    items : sequence of str
+        What to list.
+    most : int, default=5
+        How many items to write at most.
+    separator : str, default=", "
+        What stands between two items.
+
+    Returns
+    -------
+    text : str
+        Such as ``"a, b, c"``, or ``"a, b and 3 more"``.
+    """
+    n_more = len(items) - most
+    listed = separator.join(items[:most])
+    if n_more <= 0:
+        return listed
+    return f"{listed}{'' if separator == ', ' else separator[:-1]} and {n_more} more"

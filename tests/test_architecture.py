@@ -75,8 +75,10 @@ FREE_OF_TORCH = [
 ]
 OWNERS = {  # of other packages that few places should know
     "deap": {"solvers._genetic"},
+    "hashlib": {"_files", "cli._extract"},
     "safetensors": {"networks", "persistence"},
     "sklearn.utils._param_validation": {"_dependencies"},
+    "tempfile": {"_files"},
 }
 ONLY_INSIDE_FUNCTIONS = {
     "keras",

@@ -1,6 +1,5 @@
 """Features that stay where they are stored, and are read some rows at a time."""
 
-import hashlib
 import math
 from collections.abc import Iterator
 from mmap import mmap
@@ -264,11 +263,3 @@ def batches(Z: Floats | StoredFeatures) -> Iterator[Floats]:
     """Read all rows, some at a time."""
     for batch in row_batches(*Z.shape):
         yield Z[batch]
-
-
-def digest_of_rows(Z: Any) -> str:
-    """Give a fingerprint of a matrix that may be larger than memory."""
-    total = hashlib.sha256(f"{Z.dtype.str} {Z.shape}".encode())
-    for rows in batches(Z):
-        total.update(np.ascontiguousarray(rows).data)
-    return total.hexdigest()

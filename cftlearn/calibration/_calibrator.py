@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
@@ -22,7 +22,8 @@ from cftlearn.calibration._maps import (
     fit_step_map,
     is_least_slope,
 )
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
+from cftlearn.labels._held_out_scores import HeldOutScores
 
 Floats = NDArray[np.float64]
 
@@ -30,11 +31,11 @@ Floats = NDArray[np.float64]
 class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
     """Turn the logits of every category into calibrated probabilities.
 
-    Fitted to the known labels of labels that the scores have not seen, and to nothing
-    else; unknown labels have no influence. Among samples with a probability of 0.3
-    three in ten are then positive: *of those whose label is known*. Where positives are
-    written down more often than negatives, that is more than three in ten of all
-    samples; ``prevalence`` corrects it where the true share is known.
+    The calibrator is fitted to known labels that the scores have not seen. Unknown
+    labels have no influence. Afterwards, three in ten samples with a probability of
+    0.3 are positive: *of those whose label is known*. Where positives are written down
+    more often than negatives, this is too many for all samples together; ``prevalence``
+    corrects it where the true share is known.
 
     Parameters
     ----------
@@ -50,9 +51,10 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         was calibrated on [2]_ [3]_. This is right if labels of positives, and of
         negatives, are known or not whatever the features say. None shifts nothing.
     shrinkage : float, default=10
-        How many labels of a category the fit of all categories together counts for in
-        its bias, and for twenty times as many in its slope: a category with few labels
-        follows the others. 0 fits each by itself, with Platt's smoothed targets.
+        How strongly categories with few labels follow the fit of all categories
+        together. That fit counts as much as so many labels for a category's bias, and
+        as twenty times as many for its slope. 0 fits each category by itself, with
+        Platt's smoothed targets.
     min_isotonic : int, default=100
         Known labels of a category's rarer class below which ``"isotonic"`` takes a
         sigmoid; ``report_`` says so.
@@ -231,12 +233,12 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         return self.categories_.astype(object)
 
     def _proba(self, logits: Floats) -> Floats:
-        """Give probabilities of a table of logits."""
-        columns = [self._proba_of(j, own) for j, own in enumerate(logits.T)]
+        """Compute the probabilities of a table of logits."""
+        columns = [self._column_proba(j, column) for j, column in enumerate(logits.T)]
         return np.column_stack(columns)
 
-    def _proba_of(self, j: int, logits: Floats) -> Floats:
-        """Give probabilities of one category's logits."""
+    def _column_proba(self, j: int, logits: Floats) -> Floats:
+        """Compute the probabilities of one category's logits."""
         curve = self.curves_[j]
         if curve is None:
             mapped = self.slope_[j] * logits + self.intercept_[j]
@@ -277,52 +279,49 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         self.categories_ = categories
         self.n_features_in_ = len(columns)
         prevalence = self._check_prevalence(len(columns))
-        able = [j for j, own in enumerate(columns) if own.n_rarer]
-        affine = fit_affine_maps([columns[j] for j in able], self.shrinkage)
-        maps: dict[int, AffineMap | StepMap] = dict(zip(able, affine, strict=True))
-        if self.method == "isotonic":
-            for j in able:
-                if columns[j].n_rarer >= self.min_isotonic:
-                    maps[j] = fit_step_map(columns[j])
-        self.shift_ = np.zeros(len(columns))
-        for j in able:
-            if not np.isnan(prevalence[j]):
-                share = float(np.mean(columns[j].y))
-                self.shift_[j] = logit(prevalence[j]) - logit(share)
-        found = [maps.get(j, IDENTITY) for j in range(len(columns))]
-        self.curves_ = [tuple(m) if isinstance(m, StepMap) else None for m in found]
-        lines = [m if isinstance(m, AffineMap) else (np.nan, np.nan) for m in found]
-        self.slope_ = np.array([line[0] for line in lines])
-        self.intercept_ = np.array([line[1] for line in lines]) + self.shift_
+        maps = self._fit_maps(columns)
+        # log odds of the true prevalence, less those of the labels fitted to
+        self.shift_ = np.array(
+            [
+                0.0
+                if j not in maps or np.isnan(prevalence[j])
+                else logit(prevalence[j]) - logit(float(np.mean(column.y)))
+                for j, column in enumerate(columns)
+            ]
+        )
+        all_maps = [maps.get(j, IDENTITY) for j in range(len(columns))]
+        self.curves_ = [tuple(m) if isinstance(m, StepMap) else None for m in all_maps]
+        lines = [m if isinstance(m, AffineMap) else (np.nan, np.nan) for m in all_maps]
+        self.slope_ = np.array([slope for slope, _ in lines])
+        self.intercept_ = np.array([bias for _, bias in lines]) + self.shift_
         self.report_ = [
-            self._report(j, own, maps.get(j)) for j, own in enumerate(columns)
+            self._report(j, column, maps.get(j)) for j, column in enumerate(columns)
         ]
         _warn_of_missing_classes(self.report_)
         return self
 
+    def _fit_maps(
+        self, columns: Sequence[KnownScores]
+    ) -> dict[int, AffineMap | StepMap]:
+        """Fit the map of every category that has labels of both classes."""
+        fittable = [j for j, column in enumerate(columns) if column.n_rarer]
+        affine = fit_affine_maps([columns[j] for j in fittable], self.shrinkage)
+        maps: dict[int, AffineMap | StepMap] = dict(zip(fittable, affine, strict=True))
+        if self.method == "isotonic":
+            for j in fittable:
+                if columns[j].n_rarer >= self.min_isotonic:
+                    maps[j] = fit_step_map(columns[j])
+        return maps
+
     def _report(
-        self, j: int, own: KnownScores, found: AffineMap | StepMap | None
+        self, j: int, column: KnownScores, fitted: AffineMap | StepMap | None
     ) -> dict[str, Any]:
-        n_positive = int(np.count_nonzero(own.y))
-        method: str | None = "sigmoid"
-        reason = f"{len(own.y)} known labels"
-        if found is None:
-            lack = "positive" if not n_positive else "negative"
-            method = None
-            reason = f"no known {lack}" if len(own.y) else "no known label"
-        elif isinstance(found, StepMap):
-            method = "isotonic"
-        elif self.method == "isotonic":
-            reason = (
-                f"isotonic needs {self.min_isotonic} known labels of the rarer class; "
-                f"there are {own.n_rarer}"
-            )
-        elif is_least_slope(found, own.logits):
-            reason = "positives do not have higher scores; order stays, little else"
+        method, reason = self._explain(column, fitted)
+        n_positive = int(np.count_nonzero(column.y))
         return {
             "category": str(self.categories_[j]),
             "n_positive": n_positive,
-            "n_negative": len(own.y) - n_positive,
+            "n_negative": len(column.y) - n_positive,
             "method": method,
             "reason": reason,
             "slope": float(self.slope_[j]),
@@ -330,18 +329,202 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             "shift": float(self.shift_[j]),
         }
 
+    def _explain(
+        self, column: KnownScores, fitted: AffineMap | StepMap | None
+    ) -> tuple[str | None, str]:
+        """Return the method that a category was calibrated by, and the reason."""
+        if fitted is None:
+            missing = "negative" if column.y.any() else "positive"
+            return None, f"no known {missing}" if len(column.y) else "no known label"
+        if isinstance(fitted, StepMap):
+            return "isotonic", f"{len(column.y)} known labels"
+        if self.method == "isotonic":
+            return "sigmoid", (
+                f"isotonic needs {self.min_isotonic} known labels of the rarer class; "
+                f"there are {column.n_rarer}"
+            )
+        if is_least_slope(fitted, column.logits):
+            return "sigmoid", (
+                "positives do not have higher scores; order stays, little else"
+            )
+        return "sigmoid", f"{len(column.y)} known labels"
+
 
 def _warn_of_missing_classes(report: list[dict[str, Any]]) -> None:
-    left = [line for line in report if line["method"] is None]
+    left = [
+        f"{record['category']!r} ({record['reason']})"
+        for record in report
+        if record["method"] is None
+    ]
     if not left:
         return
-    shown = "; ".join(f"{line['category']!r} ({line['reason']})" for line in left[:10])
-    more = f"; and {len(left) - 10} more" if len(left) > 10 else ""
     lack = "category lacks" if len(left) == 1 else "categories lack"
     warnings.warn(
         f"{len(left)} {lack} labels to calibrate by and stayed as they are: "
-        f"{shown}{more}. Calibration needs a known positive and a known negative that "
-        "the scores have not seen.",
+        f"{list_some(left, 10, separator='; ')}. Calibration needs a known positive "
+        "and a known negative that the scores have not seen.",
         UndefinedCategoryWarning,
         stacklevel=4,
     )
+
+
+Calibration = str | CategoryCalibrator | None
+
+
+def start_calibrator(
+    calibration: Calibration, n_categories: int
+) -> CategoryCalibrator | None:
+    """Build a classifier's calibrator, and check its parameters before the training.
+
+    Parameters
+    ----------
+    calibration : str, CategoryCalibrator or None
+        The classifier's parameter.
+    n_categories : int
+        How many categories there are.
+
+    Returns
+    -------
+    calibrator : CategoryCalibrator or None
+        Not fitted. None where ``calibration`` is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range.
+    """
+    if calibration is None:
+        return None
+    calibrator = (
+        CategoryCalibrator(calibration)  # type: ignore[arg-type]
+        if isinstance(calibration, str)
+        else clone(calibration)
+    )
+    calibrator._validate_params()
+    calibrator._check_prevalence(n_categories)
+    return calibrator
+
+
+def calibrate(
+    calibrator: CategoryCalibrator | None,
+    held_out: HeldOutScores,
+    categories: NDArray[Any],
+    classes: NDArray[Any],
+) -> None:
+    """Fit a calibrator to labels that were held out of the refits.
+
+    Parameters
+    ----------
+    calibrator : CategoryCalibrator or None
+        Is fitted in place. None stays None.
+    held_out : HeldOutScores
+        Labels, and logits of fits that did not see them.
+    categories : ndarray of shape (n_categories,)
+        Names of the categories.
+    classes : ndarray of shape (n_categories, 2) or (2,)
+        Classes of the categories, or of a 1-D target.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Once, naming the categories that were left as they are.
+    """
+    if calibrator is None:
+        return
+    columns = [KnownScores(column.logits, column.y) for column in held_out.columns]
+    calibrator._fit_columns(columns, categories)
+    calibrator.classes_ = classes
+
+
+def calibrated_proba(calibrator: CategoryCalibrator | None, logits: Floats) -> Floats:
+    """Compute probabilities from logits, with a calibrator if there is one.
+
+    Parameters
+    ----------
+    calibrator : CategoryCalibrator or None
+        Fitted. None takes logits for log odds.
+    logits : ndarray of shape (n_samples, n_categories) or (n_samples,)
+        Scores.
+
+    Returns
+    -------
+    proba : ndarray of the shape of ``logits``, float64
+        Probabilities.
+    """
+    if calibrator is None:
+        proba: Floats = expit(logits)
+        return proba
+    table = logits.reshape(len(logits), -1)
+    return calibrator._proba(table).reshape(logits.shape)
+
+
+def column_proba(
+    calibrator: CategoryCalibrator | None, j: int, logits: Floats
+) -> Floats:
+    """Compute the probabilities of one category.
+
+    Parameters
+    ----------
+    calibrator : CategoryCalibrator or None
+        Fitted. None takes logits for log odds.
+    j : int
+        Index of the category.
+    logits : ndarray of shape (n_samples,)
+        Its scores.
+
+    Returns
+    -------
+    proba : ndarray of shape (n_samples,), float64
+        Probabilities.
+    """
+    if calibrator is None:
+        proba: Floats = expit(logits)
+        return proba
+    return calibrator._column_proba(j, logits)
+
+
+def calibrated_weights(
+    coef: Floats, intercept: Floats, calibrator: CategoryCalibrator | None
+) -> tuple[Floats, Floats]:
+    """Compute weights whose logits are calibrated log odds.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_categories, n_features)
+        Weights.
+    intercept : ndarray of shape (n_categories,)
+        Biases.
+    calibrator : CategoryCalibrator or None
+        Fitted. None changes nothing.
+
+    Returns
+    -------
+    coef, intercept : ndarray
+        Of the same shapes.
+
+    Raises
+    ------
+    ValueError
+        If a category's curve is isotonic.
+
+    Notes
+    -----
+    With slope :math:`a` and intercept :math:`c` of the calibrator, the log odds are
+    :math:`a (w^T z + b) + c = (a w)^T z + (a b + c)`.
+    """
+    if calibrator is None:
+        return coef, intercept
+    curved = [
+        str(name)
+        for name, curve in zip(calibrator.categories_, calibrator.curves_, strict=True)
+        if curve is not None
+    ]
+    if curved:
+        raise ValueError(
+            'Only calibration="sigmoid" can become part of the weights of a network; '
+            f"{len(curved)} categories have an isotonic curve, the first "
+            f"{curved[0]!r}. Take the logits, and calibrate them with "
+            "calibrator_.transform."
+        )
+    slope = calibrator.slope_
+    return slope[:, None] * coef, slope * intercept + calibrator.intercept_

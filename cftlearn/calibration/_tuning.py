@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.metrics._partial import check_columns, read_pair
@@ -307,17 +307,16 @@ def _read_columns(
 
 
 def _warn_of_rare(report: list[dict[str, Any]]) -> None:
-    others = [line for line in report if line["source"] != "own"]
+    others = [
+        f"{record['category']!r} ({record['source']}: {record['reason']})"
+        for record in report
+        if record["source"] != "own"
+    ]
     if not others:
         return
-    shown = "; ".join(
-        f"{line['category']!r} ({line['source']}: {line['reason']})"
-        for line in others[:10]
-    )
-    more = f"; and {len(others) - 10} more" if len(others) > 10 else ""
     warnings.warn(
         f"{len(others)} of {len(report)} categories have no threshold of their own: "
-        f"{shown}{more}.",
+        f"{list_some(others, 10, separator='; ')}.",
         UndefinedCategoryWarning,
         stacklevel=4,  # past the decorator of the public function
     )

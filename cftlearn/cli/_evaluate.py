@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import open_whole
+from cftlearn._files import open_atomically
 from cftlearn.cli._features import find_rows
 from cftlearn.cli._labels import Labelled, read_known_categories
 from cftlearn.cli._predictor import Predictor, ReadingOptions
@@ -224,7 +224,7 @@ def _records(names: list[str], intervals: Intervals) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, records: list[dict[str, Any]]) -> None:
-    with open_whole(path) as file:
+    with open_atomically(path) as file:
         writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
         writer.writeheader()
         for record in records:

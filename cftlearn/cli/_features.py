@@ -1,7 +1,6 @@
 """The folder that ``cftlearn extract`` writes: features, paths, rows."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import open_whole
+from cftlearn._files import claim_folder, open_atomically
 from cftlearn.cli._settings import SettingsError
 
 FEATURES = "features.npy"
@@ -124,7 +123,7 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
 
 def write_paths(folder: Path, paths: Sequence[str]) -> None:
     """Write the paths of the rows of features."""
-    with open_whole(folder / _PATHS) as file:
+    with open_atomically(folder / _PATHS) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path"])
         writer.writerows([path] for path in paths)
@@ -142,7 +141,7 @@ def write_rows(
 
 
 def sign(folder: Path, extraction: dict[str, str | None]) -> None:
-    """Make a folder for an extraction; refuse that of another one.
+    """Claim a folder for an extraction; refuse the folder of another one.
 
     Parameters
     ----------
@@ -153,27 +152,15 @@ def sign(folder: Path, extraction: dict[str, str | None]) -> None:
 
     Raises
     ------
-    SettingsError
+    ValueError
         If the folder has something else.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    note = folder / _NOTE
-    if not (folder / f"{FEATURES}.json").exists() and not (folder / FEATURES).exists():
-        with open_whole(note) as file:  # nothing is computed yet
-            json.dump(extraction, file, indent=1, ensure_ascii=False)
-        return
-    earlier = _read_note(note)
-    changed = [name for name in extraction if earlier.get(name, 0) != extraction[name]]
-    if changed:
-        raise SettingsError(
-            "`--output` must be a new folder, or that of the same extraction; "
-            f"{folder} has one of other {' and '.join(changed)}. Name another folder, "
-            "or delete this one."
-        )
-
-
-def _read_note(note: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(note.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError):
-        return {}  # whatever it was, it is none of ours
+    features = folder / FEATURES, folder / f"{FEATURES}.json"
+    claim_folder(
+        folder,
+        extraction,
+        note=_NOTE,
+        parameter="--output",
+        work="extraction",
+        is_free=not any(path.exists() for path in features),
+    )

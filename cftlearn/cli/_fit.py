@@ -1,6 +1,5 @@
 """``cftlearn fit`` and ``cftlearn refit``: from a label file to a saved model."""
 
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cftlearn._files import folder_beside
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._augment import make_augmentation
 from cftlearn.cli._features import read_extracted
@@ -98,8 +98,7 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
             "--output."
         )
     check_target(output, overwrite=overwrite)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=output.parent):
+    with folder_beside(output):  # which save_model needs, too
         pass
 
 

@@ -29,7 +29,7 @@ from cftlearn.datasets import (
     load_voc,
 )
 from cftlearn.datasets._delimited import read_delimited
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels
 
 FORMATS: dict[str, Callable[..., LabelTable]] = {
@@ -261,5 +261,4 @@ def _column(table: LabelTable, name: str, path: Path) -> NDArray[Any]:
 
 def _some(names: Sequence[Any] | NDArray[Any]) -> str:
     """List names, but not thousands."""
-    more = ", ..." if len(names) > _MOST_NAMED else ""
-    return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + more
+    return list_some([repr(str(name)) for name in names], _MOST_NAMED)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import open_whole
+from cftlearn._files import open_atomically
 from cftlearn.cli._features import is_extracted, read_extracted
 from cftlearn.cli._image_paths import expand_paths
 from cftlearn.cli._predictor import AT_ONCE, Predictor
@@ -97,7 +97,7 @@ def run_predict(
     if output is None:
         write(predicted, layout, sys.stdout)
     else:
-        with open_whole(output) as file:
+        with open_atomically(output) as file:
             write(predicted, layout, file)
     for reason in skipped:
         print(f"cftlearn predict: skipped: {reason}", file=sys.stderr)

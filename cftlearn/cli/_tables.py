@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cftlearn.cli._labels import Labelled
+from cftlearn.exceptions import list_some
 from cftlearn.labels import label_summary
 
 _LEAST_BESIDE = 24  # columns that a text needs to stand beside a table
@@ -43,9 +44,7 @@ def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
 
 
 def _listed(names: Iterable[object]) -> str:
-    shown = [on_one_line(name) for name in names]
-    more = f", ... ({len(shown)} in all)" if len(shown) > _MOST_NAMES else ""
-    return ", ".join(shown[:_MOST_NAMES]) + more
+    return list_some([on_one_line(name) for name in names], _MOST_NAMES)
 
 
 def print_report(report: Sequence[Mapping[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from cftlearn._dependencies import import_optional
+from cftlearn.exceptions import list_some
 from cftlearn.labels import LabelState
 from cftlearn.labels._states import Policies, resolve_states
 
@@ -262,11 +263,10 @@ class LabelTable:
         counts = Counter(wanted)
         for name in wanted:
             if name not in place or counts[name] > 1:
-                has = ", ".join(map(repr, self.categories[:20]))
-                more = ", ..." if len(self.categories) > 20 else ""
+                has = list_some([repr(name) for name in self.categories], 20)
                 raise ValueError(
                     f"`categories` must name categories of the table, each once; got "
-                    f"{name!r}. The table has: {has}{more}."
+                    f"{name!r}. The table has: {has}."
                 )
         chosen = [place[name] for name in wanted]
         return replace(

@@ -11,6 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO
 
+from cftlearn.exceptions import list_some
+
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MARKED = {  # by their byte order mark
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -80,7 +82,7 @@ def _what_is_in(folder: Path) -> str:
     if not folder.is_dir():
         return f"There is no folder '{folder}' either."
     names = sorted(item.name for item in folder.iterdir())
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    shown = list_some(names, 8)
     return f"'{folder}' holds: {shown or 'nothing'}."
 
 

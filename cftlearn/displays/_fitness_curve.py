@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cftlearn.displays._axes import BLUE, VERMILION, new_axes
 from cftlearn.displays._fitted import fine_tuner_of, unwrap
+from cftlearn.exceptions import list_some
 from cftlearn.metrics._objectives import make_objective
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ class FitnessCurveDisplay:
         """
         tuner = fine_tuner_of(unwrap(estimator).model, cls.__name__)
         wanted = None if categories is None else set(categories)
-        strangers = (wanted or set()) - set(tuner.categories_)
-        if strangers:
+        unexpected = (wanted or set()) - set(tuner.categories_)
+        if unexpected:
             raise ValueError(
-                f"`categories` must name fitted categories; got {min(strangers)!r}. "
-                f"There are: {', '.join(tuner.categories_[:20])}."
+                f"`categories` must name fitted categories; got {min(unexpected)!r}. "
+                f"There are: {list_some(tuner.categories_, 20)}."
             )
         curves = _read_curves(tuner.history_, wanted)
         if not curves:

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
+from cftlearn.base import PartialLabelMixin, read_further_targets
+
 Floats = NDArray[np.float64]
 
 
@@ -61,7 +63,7 @@ def logits_before_and_after(
     parts = model._feature_parts(inputs) if tuner is not model else [inputs]
     both = [(trained.transform(Z), tuner.transform(Z)) for Z in parts]
     before, after = (np.concatenate(logits) for logits in zip(*both, strict=True))
-    labels = model._read_more_targets(after, y, ("X", "y"))
+    labels = read_further_targets(model, after, y)
     return labels._replace(categories=tuner.categories_), before, after
 
 
@@ -87,8 +89,8 @@ def labels_and_probabilities(
             f"`estimator` must have predict_proba; got {type(model).__name__} without "
             "it. A mean of ranks is no probability."
         )
-    if not hasattr(model, "_read_more_targets"):
+    if not isinstance(model, PartialLabelMixin):
         return y, proba
     table = proba.reshape(len(proba), -1)
-    labels = model._read_more_targets(table, y, ("X", "y"))
+    labels = read_further_targets(model, table, y)
     return labels._replace(categories=model.categories_), table

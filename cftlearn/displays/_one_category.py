@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn.displays._axes import read_names
+from cftlearn.exceptions import list_some
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics._partial import read_pair
 
@@ -51,11 +52,9 @@ def place_of(category: object, names: NDArray[np.object_]) -> int:
     """
     matching = np.flatnonzero([str(name) == str(category) for name in names])
     if len(matching) != 1:
-        shown = ", ".join(repr(str(name)) for name in names[:20])
-        more = ", ..." if len(names) > 20 else ""
         raise ValueError(
             f"`category` must name one of the categories; got {category!r}. There are: "
-            f"{shown}{more}."
+            f"{list_some([repr(str(name)) for name in names], 20)}."
         )
     return int(matching[0])
 

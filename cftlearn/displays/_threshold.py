@@ -23,6 +23,7 @@ from cftlearn.displays._one_category import (
     place_of,
     read_probabilities,
 )
+from cftlearn.exceptions import list_some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,7 +195,7 @@ class ThresholdDisplay:
         if category is None and len(names) > 1:
             raise ValueError(
                 f"`category` must name one of {len(names)} categories; got None. There "
-                f"are: {', '.join(repr(str(name)) for name in names[:20])}."
+                f"are: {list_some([repr(str(name)) for name in names], 20)}."
             )
         place = 0 if category is None else place_of(category, names)
         cells = known_cells(labels, proba, place)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.calibration._held_out import folded_rows
+from cftlearn.calibration._calibrator import calibrated_weights
 from cftlearn.ensemble._combination import (
     Floats,
     log_odds,
@@ -330,7 +330,7 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
                 "CategoryWiseFineTuner members on features that they share."
             )
     rows = [
-        folded_rows(
+        calibrated_weights(
             np.atleast_2d(member.coef_),
             np.ravel(member.intercept_),
             getattr(member, "calibrator_", None),

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.ensemble._combination import read_member_scores
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels, label_summary
 from cftlearn.metrics._objectives import Objective, ObjectiveLike, make_objective
 
@@ -222,10 +222,9 @@ def warn_unjudged(
     ]
     if not names:
         return
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     warnings.warn(
         f"{len(names)} of {len(choices)} categories have no known positive or no known "
-        f"negative among the held-out labels: {', '.join(names[:10])}{more}. There "
+        f"negative among the held-out labels: {list_some(names, 10)}. There "
         "all members weigh the same.",
         UndefinedCategoryWarning,
         stacklevel=stacklevel + 1,

@@ -1,6 +1,5 @@
 """One pass of a network over all inputs, into memory or into a file."""
 
-import hashlib
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm.auto import tqdm
 
+from cftlearn._files import digest
 from cftlearn._inputs._inputs import ArrayInputs, Inputs, SkippedRow
 from cftlearn.exceptions import ImageFileError
 from cftlearn.feature_extraction._feature_file import FeatureFile, Progress
@@ -195,17 +195,12 @@ class Extraction:
         return stored
 
     def _digest(self) -> str:
-        """Tell this extraction from others, by what its features depend on."""
-        digest = hashlib.sha256()
-        parts = chain(
-            [str((self.tap, self.plan.amp, self.plan.dtype)).encode()],
+        """Compute what tells this extraction from others, whose features differ."""
+        return digest(
+            str((self.tap, self.plan.amp, self.plan.dtype)).encode(),
             _parts_of_network(self.module),
             _parts_of_inputs(self.inputs),
         )
-        for part in parts:
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-        return digest.hexdigest()
 
 
 def _first_readable(inputs: Inputs, *, skips: bool) -> Inputs:

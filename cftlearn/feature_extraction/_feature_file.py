@@ -12,6 +12,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._files import open_atomically
+
 Skipped = tuple[int, str | None, str]  # row, file and reason
 
 _SAVE_SECONDS = 5.0  # between two notes of how far it is
@@ -210,7 +212,6 @@ class FeatureFile:
     def _save_note(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
-        fresh = self.note.with_name(self.note.name + ".new")
-        fresh.write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
-        fresh.replace(self.note)
+        with open_atomically(self.note) as note:
+            note.write(json.dumps(asdict(self.progress)))
         self._noted_at = monotonic()

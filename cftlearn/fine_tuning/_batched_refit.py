@@ -19,7 +19,7 @@ from cftlearn.fine_tuning._best_solver import (
     missing_class,
 )
 from cftlearn.fine_tuning._category_task import CategoryTask
-from cftlearn.fine_tuning._checkpoint import finished, kept
+from cftlearn.fine_tuning._checkpoint import load_result, save_result
 from cftlearn.fine_tuning._report import CategoryResult, initial_fit, skipped
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
@@ -151,15 +151,15 @@ class BatchedRefit:
     def _results_of(
         self, group: list[_Category], paths: dict[str, Path]
     ) -> dict[str, CategoryResult]:
-        names = [category.task.name for category in group]
-        own = [paths[name] for name in names if name in paths]
+        """Refit a group, or load it if all of it is finished."""
+        own = [paths[c.task.name] for c in group if c.task.name in paths]
         if own and all(path.exists() for path in own):
-            return {name: finished(paths[name], CategoryResult) for name in names}
-        results = zip(names, self._refit(group), strict=True)
-        return {
-            name: kept(paths.get(name), lambda result=result: result)
-            for name, result in results
-        }
+            results = [load_result(path, CategoryResult) for path in own]
+        else:
+            results = self._refit(group)
+            for path, result in zip(own, results, strict=False):  # none, or all
+                save_result(path, result)
+        return {c.task.name: result for c, result in zip(group, results, strict=True)}
 
     def _refit(self, group: list[_Category]) -> list[CategoryResult]:
         """Choose by held-out labels, then fit the chosen categories on all labels."""

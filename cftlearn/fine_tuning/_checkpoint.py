@@ -1,8 +1,7 @@
-"""Finished categories on disk, so that a killed fit can go on where it was."""
+"""Finished categories on disk, so that a killed fit can be continued."""
 
 import json
 import os
-from collections.abc import Callable
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -12,8 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._features._stored import digest_of_rows
-from cftlearn._files import digest, sign_folder, write_whole
+from cftlearn._files import claim_folder, digest, open_atomically
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
@@ -22,14 +20,14 @@ _PLAIN = "plain"  # the array that holds everything which is not an array, as JS
 
 
 class Storable(Protocol):
-    """What can be taken apart into arrays and plain values, and put together again."""
+    """What can be split into arrays and plain values, and built again from them."""
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Give arrays, and values that JSON keeps as they are."""
+        """Return arrays, and values that JSON keeps as they are."""
 
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
-        """Put together what :meth:`pack` took apart."""
+        """Build it again from what :meth:`pack` returned."""
 
 
 def checkpoint_paths(
@@ -42,22 +40,21 @@ def checkpoint_paths(
     refit: bool,
     device: str | None = None,
 ) -> dict[str, Path]:
-    """Name the file of every category, in a folder of this fit alone.
+    """Return the file of every category, in a folder of this fit alone.
 
-    Files are written beside their place and moved there, so one that is there is
-    whole. They hold arrays and JSON; nothing in them is executed.
+    Files hold arrays and JSON; nothing in them is executed.
 
     Parameters
     ----------
     folder : str or path
-        Made where it does not exist.
+        Created if it does not exist.
     solvers, objective, categories, pooled, refit, device
-        What makes this fit differ from others.
+        What the result of the fit depends on.
 
     Returns
     -------
     paths : dict of str to path
-        By category.
+        One per category, by its name.
 
     Raises
     ------
@@ -86,37 +83,34 @@ def checkpoint_paths(
         "initial weights": digest(*initial),
     }
     root = Path(folder)
-    sign_folder(root, fit)
+    claim_folder(root, fit)
     return {task.name: root / f"{digest(task.name)[:20]}.npz" for task in categories}
 
 
-def kept(place: Path | None, make: Callable[..., Any], *arguments: Any) -> Any:
-    """Make what a category is to give, and write it.
+def save_result(path: Path, result: Storable) -> None:
+    """Save the result of a category; the file is whole, or not there at all.
 
     Parameters
     ----------
-    place : path or None
-        Its file. None keeps nothing.
-    make : callable
-        Makes a :class:`Storable` from ``arguments``.
+    path : path
+        The category's file.
+    result : Storable
+        Its result.
 
-    Returns
-    -------
-    made : Storable
-        What was made.
+    Raises
+    ------
+    TypeError
+        If a solver recorded something that is neither number nor text.
     """
-    made = make(*arguments)
-    if place is None:
-        return made
-    arrays, plain = made.pack()
+    arrays, plain = result.pack()
     contents: dict[str, Any] = {_PLAIN: np.array(json.dumps(plain, default=_as_plain))}
     contents |= arrays
-    write_whole(place, lambda file: np.savez(file, **contents))
-    return made
+    with open_atomically(path, "wb") as file:
+        np.savez(file, **contents)
 
 
 def _as_plain(value: Any) -> Any:
-    """Give a number of Python for one of numpy, as a custom solver may report."""
+    """Return a number of numpy, which a custom solver may record, as one of Python."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(
@@ -125,39 +119,39 @@ def _as_plain(value: Any) -> Any:
     )
 
 
-def finished(place: Path, kind: type[Storable]) -> Any:
-    """Read a finished category: the same, bit for bit, as when it was made.
+def load_result(path: Path, kind: type[Storable]) -> Any:
+    """Load the result of a category: the same, bit for bit, as when it was saved.
 
     Parameters
     ----------
-    place : path
-        Its file.
+    path : path
+        The category's file.
     kind : type
-        What it is.
+        Type of the result.
 
     Returns
     -------
-    made : Storable
-        Of that type.
+    result : Storable
+        The result, of that type.
 
     Raises
     ------
     ValueError
-        If the file is not one of ours.
+        If the file was not written by :func:`save_result`.
     """
     try:
-        with np.load(place, allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return kind.unpack(arrays, json.loads(str(arrays.pop(_PLAIN))))
     except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
-            f"A file in `checkpoint` must be a finished category; {str(place)!r} "
+            f"A file in `checkpoint` must be a finished category; {str(path)!r} "
             f"cannot be read ({error!r}). Delete it, and the category is refitted."
         ) from error
 
 
 def _digest_of_matrices(matrices: list[Any]) -> str:
-    """Give a fingerprint of the features of every category, or of those they share."""
+    """Compute the digest of every category's features, or of those they share."""
     if all(Z is matrices[0] for Z in matrices):
-        return digest_of_rows(matrices[0])
-    return digest([digest_of_rows(Z) for Z in matrices])
+        return digest(matrices[0])
+    return digest(matrices)

@@ -25,7 +25,7 @@ from cftlearn._features._stored import logits_of
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
@@ -145,6 +145,12 @@ them, default="auto"
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
         "refit" on all known labels), ``iteration``, and the solver's numbers; with
         ``"auto"`` one per candidate, with its ``weight``.
+    held_out_ : HeldOutScores
+        The labels that judged the refits, and logits by fits that did not see them;
+        see :func:`cftlearn.calibration.held_out_predictions`. Not saved.
+    features_per_category_ : bool
+        Whether ``Z`` had features for every category, shape (n_samples, n_categories,
+        n_features).
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -170,8 +176,6 @@ them, default="auto"
     >>> tuner.report_[0]["n_positive"], tuner.report_[0]["n_negative"]
     (59, 189)
     """
-
-    _per_category = False  # whether features have three axes
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
@@ -332,7 +336,7 @@ them, default="auto"
         results = method(tasks, run)
         n_other = 0 if split.same_rows else len(features_val)
         self._store(results, len(features) + n_other)
-        self._held_out = HeldOutScores.from_logits(
+        self.held_out_ = HeldOutScores.from_logits(
             split.held_out, [result.left_out for result in results]
         )
 
@@ -375,7 +379,7 @@ them, default="auto"
         """
         check_is_fitted(self)
         features = self._read_features(Z)
-        compute = category_logits if self._per_category else logits_of
+        compute = category_logits if self.features_per_category_ else logits_of
         return compute(features, self.coef_, self.intercept_)
 
     def get_feature_names_out(
@@ -420,8 +424,8 @@ them, default="auto"
 
     def _read_features(self, Z: ArrayLike, *, reset: bool = False) -> Any:
         if reset:
-            self._per_category = is_per_category(Z)
-        if not self._per_category:
+            self.features_per_category_ = is_per_category(Z)
+        if not self.features_per_category_:
             return self._read_matrix(Z, "Z", reset=reset)
         return read_category_features(Z, self, reset=reset)
 
@@ -474,14 +478,12 @@ them, default="auto"
         skipped = [line for line in self.report_ if line["status"] == "skipped"]
         if not skipped:
             return
-        shown = "; ".join(
-            f"{line['category']!r} ({line['reason']})" for line in skipped[:10]
-        )
-        more = f"; and {len(skipped) - 10} more" if len(skipped) > 10 else ""
+        named = [f"{line['category']!r} ({line['reason']})" for line in skipped]
+        shown = list_some(named, 10, separator="; ")
         subject = "category lacks" if len(skipped) == 1 else "categories lack"
         warnings.warn(
             f"{len(skipped)} {subject} known labels and stayed as trained: "
-            f"{shown}{more}. {_NEEDS[self.solver == 'auto']}",
+            f"{shown}. {_NEEDS[self.solver == 'auto']}",
             UndefinedCategoryWarning,
             stacklevel=stacklevel + 1,
         )

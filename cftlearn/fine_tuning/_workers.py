@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from cftlearn._features._stored import StoredFeatures, file_under
 from cftlearn.exceptions import WorkerLostWarning
 from cftlearn.fine_tuning._category_task import CategoryTask
-from cftlearn.fine_tuning._checkpoint import finished, kept
+from cftlearn.fine_tuning._checkpoint import load_result, save_result
 
 _LARGE = 2**27  # bytes of features, from which workers share them as threads
 _MOST_LOSSES = 3
@@ -116,7 +116,7 @@ class CategoryWorkers:
         for k, task in enumerate(tasks):
             path = self.paths.get(task.name)
             if path is not None and path.exists():
-                results[k] = finished(path, kind)
+                results[k] = load_result(path, kind)
         return results
 
     def _progress(self, n_finished: int, n_tasks: int) -> Any:
@@ -207,9 +207,10 @@ def _compute(
     arguments: tuple[Any, ...],
 ) -> Any:
     """Compute the result of a task, and store it where there is a checkpoint."""
-    if path is None:
-        return make(task, *arguments)
-    return kept(path, make, task, *arguments)
+    result = make(task, *arguments)
+    if path is not None:
+        save_result(path, result)
+    return result
 
 
 def _without_matrices(task: CategoryTask, arguments: tuple[Any, ...]) -> list[Any]:

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from sklearn.utils import check_random_state
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels._groups import number_groups
 from cftlearn.metrics._partial import Scores, read_pair
 from cftlearn.metrics._ranking._weighted import (
@@ -102,8 +102,8 @@ def bootstrap_intervals(
     intervals : list of dict, one per category and one for their mean
         Keys ``category`` (None for the mean, which is last), ``estimate``, ``low``,
         ``high``, ``n_positive`` and ``n_negative`` (known labels), ``n_undefined``
-        (draws left out for want of a class). ``pandas.DataFrame(intervals)`` is the
-        table. NaN for a category without a known positive or a known negative; such
+        (draws left out because they lack a class). ``pandas.DataFrame(intervals)`` is
+        the table. NaN for a category without a known positive or a known negative; such
         categories are left out of the mean.
 
     Raises
@@ -207,10 +207,10 @@ def compare_scores(
         Keys ``category`` (None for the mean, which is last), ``score_a``,
         ``score_b``, ``difference`` (a minus b), ``low``, ``high`` (of the
         difference, quantiles of the draws), ``p_value`` in (0, 1], ``n_positive`` and
-        ``n_negative`` (known labels), ``n_undefined`` (draws left out for want of a
-        class). ``pandas.DataFrame(differences)`` is the table. NaN for a category
-        without a known positive or a known negative; such categories are left out of
-        the mean.
+        ``n_negative`` (known labels), ``n_undefined`` (draws left out because they
+        lack a class). ``pandas.DataFrame(differences)`` is the table. NaN for a
+        category without a known positive or a known negative; such categories are left
+        out of the mean.
 
     Raises
     ------
@@ -424,11 +424,10 @@ def _records(evaluation: _Evaluation, values: Floats) -> Iterator[dict[str, Any]
 
 
 def _warn_undefined(categories: NDArray[Any], n_categories: int) -> None:
-    shown = ", ".join(repr(str(name)) for name in categories[:10])
-    more = f" and {len(categories) - 10} more" if len(categories) > 10 else ""
+    shown = list_some([repr(str(name)) for name in categories], 10)
     warnings.warn(
-        f"{len(categories)} of {n_categories} categories have no score, for want of a "
-        f"known positive or a known negative: {shown}{more}. Their scores and "
+        f"{len(categories)} of {n_categories} categories have no score, because they "
+        f"have no known positive or no known negative: {shown}. Their scores and "
         "intervals are NaN and they are left out of the mean.",
         UndefinedCategoryWarning,
         stacklevel=4,  # past the decorator of the public function

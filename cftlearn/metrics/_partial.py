@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._encoding import (
     as_one_category,
@@ -286,12 +286,11 @@ def _averaged(
 def _warn_undefined(
     metric_name: str, categories: NDArray[Any], n_categories: int
 ) -> None:
-    shown = ", ".join(repr(name) for name in categories[:10])
-    more = f" and {len(categories) - 10} more" if len(categories) > 10 else ""
+    shown = list_some([repr(name) for name in categories], 10)
     warnings.warn(
         f"{metric_name} is undefined for {len(categories)} of {n_categories} "
-        "categories, for want of a known positive or a known negative: "
-        f"{shown}{more}. Their score is NaN and they are left out of the average.",
+        "categories, because they have no known positive or no known negative: "
+        f"{shown}. Their score is NaN and they are left out of the average.",
         UndefinedCategoryWarning,
         stacklevel=5,  # past the decorator of the public function
     )

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import tempfile
 import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
+from cftlearn._files import folder_beside
 from cftlearn._inputs._loader import to_tensor
 from cftlearn.images import ImageTransform
 
@@ -130,12 +130,11 @@ def export_onnx(
             "cftlearn": version("cftlearn"),
         }
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
-        staged = Path(folder) / target.name
+    with folder_beside(target) as folder:
+        staged = folder / target.name
         program.save(staged)
         _compare(staged, network, inputs)
-        for file in sorted(Path(folder).iterdir(), reverse=True):  # weights first
+        for file in sorted(folder.iterdir(), reverse=True):  # weights first
             file.replace(target.parent / file.name)
     return target
 
@@ -161,12 +160,12 @@ def _row_shape(model: Any) -> tuple[int, ...]:
     transform = model.input_transform
     if isinstance(transform, ImageTransform):
         return transform.n_channels, *transform.shape
-    if transform is not None or not model._input_shape:
+    if transform is not None or not model.input_shape_:
         raise ValueError(
             "`example` must be given for a network whose inputs a transform or a "
             "Dataset makes; pass a few of its input tensors as an array."
         )
-    return tuple(model._input_shape)
+    return tuple(model.input_shape_)
 
 
 def _exported(

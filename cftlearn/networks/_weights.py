@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning
+from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning, list_some
 from cftlearn.networks._heads import last_linear, with_layer
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -187,5 +187,4 @@ def _check_complete(
 
 
 def _listed(verb: str, names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{verb} {', '.join(names[:_SHOWN])}{more}"
+    return f"{verb} {list_some(names, _SHOWN)}"

@@ -1,12 +1,11 @@
-"""What a model file says of an estimator, and the estimator again."""
+"""What a model file says about an estimator, and the estimator that it describes."""
 
-import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch
 
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.classifier import CFTClassifier
@@ -14,112 +13,269 @@ from cftlearn.ensemble import CFTEnsemble
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
-from cftlearn.persistence._calibrators import put_together, take_apart
+from cftlearn.persistence._fields import (
+    Array,
+    Arrays,
+    Curves,
+    Entry,
+    Flag,
+    Names,
+    Plain,
+    Report,
+    Shape,
+    Table,
+    as_plain,
+)
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
-if TYPE_CHECKING:
+
+class _Nested(Plain):
+    """An estimator in another one, or None."""
+
+    def write(self, value: Any, entry: Entry) -> None:
+        entry.values[self.name] = encode(
+            value, f"{entry.prefix}{self.name}", entry.arrays
+        )
+
+    def read(self, entry: Entry) -> Any:
+        value = entry.values.get(self.name)  # files older than calibration lack one
+        return decode(value, f"{entry.prefix}{self.name}", entry.arrays)
+
+
+class _Module(Plain):
+    """The network that was passed, if it is an :class:`Architecture`."""
+
+    def write(self, value: Any, entry: Entry) -> None:
+        if isinstance(value, Architecture):
+            entry.values[self.name] = value.describe()
+
+    def read(self, entry: Entry) -> Architecture | None:
+        described = entry.values.get(self.name)
+        return None if described is None else Architecture(**described)
+
+
+def _complete_fine_tuner(tuner: CategoryWiseFineTuner) -> None:
+    tuner.history_ = []
+
+
+def _complete_classifier(model: CFTClassifier) -> None:
+    """Set what a classifier shares with its fine-tuner, and what is not saved."""
+    tuner = model.fine_tuner_
+    model.coef_, model.intercept_ = tuner.coef_, tuner.intercept_
+    model.report_, model.history_ = tuner.report_, []
+    model.module_ = None
+
+
+def _nothing_more(_: Any) -> None:
     pass
 
 
-Arrays = dict[str, NDArray[Any]]
+@dataclass(frozen=True)
+class _Plan:
+    """What is saved of a class of estimators.
+
+    Attributes
+    ----------
+    learned : tuple of field
+        Attributes of a fitted estimator, in the order in which they are written.
+    evidence : str
+        A name that is in the document of a fitted estimator only.
+    not_saved : tuple of str
+        Parameters that cannot be written.
+    complete : callable
+        Sets what else a fitted estimator has.
+    """
+
+    learned: tuple[Plain, ...] = ()
+    evidence: str = ""
+    not_saved: tuple[str, ...] = ()
+    complete: Callable[[Any], None] = _nothing_more
 
 
-_CLASSES: dict[str, type] = {
-    cls.__name__: cls
-    for cls in (
-        CFTClassifier,
-        CFTEnsemble,
-        CategoryCalibrator,
-        CategoryWiseFineTuner,
-        GeneticSolver,
-        GradientSolver,
-        ImageTransform,
-        NetworkTrainer,
-        ProximalSolver,
-    )
+# Each is saved where an estimator has it, whether the rest is learned or not.
+_ALWAYS = (
+    Table("categories_"),
+    Table("classes_"),
+    Table("feature_names_in_"),
+    Plain("n_features_in_"),
+)
+
+_PLANS: dict[type, _Plan] = {
+    CFTClassifier: _Plan(
+        learned=(
+            Plain("head_"),
+            Shape("input_shape_", key="input_shape"),
+            _Module("module", key="architecture"),
+            _Nested("fine_tuner_"),
+            _Nested("calibrator_"),
+        ),
+        evidence="fine_tuner_",
+        not_saved=("module",),
+        complete=_complete_classifier,
+    ),
+    CategoryWiseFineTuner: _Plan(
+        learned=(
+            Array("coef_"),
+            Array("intercept_"),
+            Array("coef_init_"),
+            Array("intercept_init_"),
+            Flag("features_per_category_", key="per_category"),
+            Report("report_", undefined=("score_before", "score_after")),
+        ),
+        evidence="report_",
+        complete=_complete_fine_tuner,
+    ),
+    CategoryCalibrator: _Plan(
+        learned=(
+            Array("slope_"),
+            Array("intercept_"),
+            Array("shift_"),
+            Curves("curves_", report="calibrations"),
+            Report(
+                "report_", key="calibrations", undefined=("slope", "intercept")
+            ),  # which an isotonic curve has not
+        ),
+        evidence="calibrations",
+    ),
+    CFTEnsemble: _Plan(
+        learned=(
+            Array("weights_"),
+            Array("reference_", may_be_none=True),
+            Names("named_estimators_", key="members"),
+            Report("report_", key="choices", undefined=("score_best", "score")),
+        ),
+        evidence="members",
+        not_saved=("estimators",),
+    ),
+    NetworkTrainer: _Plan(not_saved=("fabric",)),
+    GeneticSolver: _Plan(),
+    GradientSolver: _Plan(),
+    ImageTransform: _Plan(),
+    ProximalSolver: _Plan(),
 }
+_CLASSES = {cls.__name__: cls for cls in _PLANS}
 
 
-_ROWS = ("coef_", "intercept_", "coef_init_", "intercept_init_")
+def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str, Any]:
+    """Describe an estimator by its parameters and what it has learned.
 
+    Parameters
+    ----------
+    estimator : estimator
+        Of one of the classes that are saved; fitted or not.
+    prefix : str
+        What the names of its arrays begin with.
+    arrays : dict of str to ndarray
+        Gets the arrays of this estimator.
 
-_TABLES = ("categories_", "classes_", "feature_names_in_")  # names and classes
+    Returns
+    -------
+    document : dict
+        What JSON can hold.
 
-
-_UNDEFINED = ("score_before", "score_after")  # NaN in a report, null in JSON
-
-
-_CHOSEN_BY = ("score_best", "score")
-
-
-def described(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str, Any]:
-    """Describe an estimator by its parameters and what it has learned."""
+    Raises
+    ------
+    TypeError
+        If a parameter cannot be written.
+    """
+    plan = _PLANS[type(estimator)]
     document: dict[str, Any] = {
         "class": type(estimator).__name__,
         "params": {
-            name: encoded(value, f"{prefix}{name}", arrays)
+            name: encode(value, f"{prefix}{name}", arrays)
             for name, value in estimator.get_params(deep=False).items()
-            if name not in ("module", "estimators", "fabric")
+            if name not in plan.not_saved
         },
     }
-    for name in _TABLES:
-        if hasattr(estimator, name):
-            table = np.asarray(getattr(estimator, name))
-            document[name] = {"dtype": table.dtype.str, "values": table.tolist()}
-    if hasattr(estimator, "n_features_in_"):
-        document["n_features_in_"] = int(estimator.n_features_in_)
-    if isinstance(estimator, CategoryWiseFineTuner) and hasattr(estimator, "coef_"):
-        arrays |= {f"{prefix}{name}": getattr(estimator, name) for name in _ROWS}
-        document["per_category"] = estimator._per_category
-        document["report_"] = _without_nan(estimator.report_)
-    document |= take_apart(estimator, prefix, arrays)
-    if isinstance(estimator, CFTEnsemble):
-        arrays[f"{prefix}weights_"] = estimator.weights_
-        if estimator.reference_ is not None:
-            arrays[f"{prefix}reference_"] = estimator.reference_
-        document["members"] = list(estimator.named_estimators_)
-        document["choices"] = _without_nan(estimator.report_)
-    if isinstance(estimator, CFTClassifier):
-        document["head_"] = estimator.head_
-        document["input_shape"] = list(estimator._input_shape or ())
-        if isinstance(estimator.module, Architecture):
-            document["architecture"] = estimator.module.describe()
-        tuner = estimator.fine_tuner_
-        document["fine_tuner_"] = described(tuner, f"{prefix}fine_tuner_.", arrays)
-        document["calibrator_"] = encoded(
-            estimator.calibrator_, f"{prefix}calibrator_", arrays
-        )
+    entry = Entry(document, arrays, prefix)
+    fields = [field for field in _ALWAYS if hasattr(estimator, field.attribute)]
+    if plan.learned and all(hasattr(estimator, f.attribute) for f in plan.learned):
+        fields += plan.learned
+    for field in fields:
+        field.write(getattr(estimator, field.attribute), entry)
     return document
 
 
-def _without_nan(report: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {key: None if value != value else value for key, value in line.items()}
-        for line in report
-    ]
+def rebuild(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
+    """Build the estimator that a document describes.
+
+    Parameters
+    ----------
+    document : dict
+        As :func:`describe` returned it.
+    prefix : str
+        What the names of its arrays begin with.
+    arrays : dict of str to ndarray
+        All arrays of the file.
+
+    Returns
+    -------
+    estimator : estimator
+        As it was when it was described, without its network and its members.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        If the document makes no sense.
+    """
+    cls = _CLASSES[document["class"]]
+    params = {
+        name: decode(value, f"{prefix}{name}", arrays)
+        for name, value in document["params"].items()
+    }
+    estimator = cls(**params)
+    plan, entry = _PLANS[cls], Entry(document, arrays, prefix)
+    unexpected = set(document) - {field.name for field in (*_ALWAYS, *plan.learned)}
+    unexpected -= {"class", "params"}
+    if unexpected:
+        raise ValueError(f"{cls.__name__} has no {sorted(unexpected)[0]!r}")
+    fields = [field for field in _ALWAYS if field.name in document]
+    is_fitted = plan.evidence in document
+    if is_fitted:
+        fields += plan.learned
+    for field in fields:
+        setattr(estimator, field.attribute, field.read(entry))
+    if is_fitted:
+        plan.complete(estimator)
+    return estimator
 
 
-def encoded(value: Any, name: str, arrays: Arrays) -> Any:
-    """Write a parameter as JSON, its arrays aside."""
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and np.isnan(value):
-        value = np.array(value)  # of which JSON has no word
+def encode(value: Any, name: str, arrays: Arrays) -> Any:
+    """Write a parameter as JSON, and its arrays beside it.
+
+    Parameters
+    ----------
+    value : object
+        The parameter.
+    name : str
+        What it is called, with the names of the estimators around it.
+    arrays : dict of str to ndarray
+        Gets the arrays.
+
+    Returns
+    -------
+    encoded : object
+        What JSON can hold.
+
+    Raises
+    ------
+    TypeError
+        If the value cannot be written.
+    """
+    value = as_plain(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         arrays[name] = value
         return {"array": name}
     if isinstance(value, (list, tuple)):
-        items = [encoded(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        items = [encode(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
         return {"tuple": items} if isinstance(value, tuple) else items
-    if isinstance(value, ImageTransform):
+    if isinstance(value, ImageTransform):  # its tuples may be lists afterwards
         return {"class": type(value).__name__, "params": value.get_params()}
-    if _CLASSES.get(type(value).__name__) is type(value):
-        return described(value, f"{name}.", arrays)
+    if type(value) in _PLANS:
+        return describe(value, f"{name}.", arrays)
     remedy = (
         "Pass a cftlearn.images.ImageTransform; or save with input_transform=None, and "
         "set it again with set_params after loading."
@@ -133,57 +289,29 @@ def encoded(value: Any, name: str, arrays: Arrays) -> Any:
     )
 
 
-def rebuilt(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
-    """Make the estimator that a document describes."""
-    params = {
-        k: decoded(v, arrays, f"{prefix}{k}") for k, v in document["params"].items()
-    }
-    estimator = _CLASSES[document["class"]](**params)
-    for name in _TABLES:
-        if name in document:
-            table = document[name]
-            values = np.array(table["values"], dtype=np.dtype(table["dtype"]))
-            setattr(estimator, name, values)
-    if "n_features_in_" in document:
-        estimator.n_features_in_ = document["n_features_in_"]
-    if "report_" in document:
-        for name in _ROWS:
-            setattr(estimator, name, arrays[f"{prefix}{name}"])
-        estimator.report_ = [
-            line | {key: np.nan for key in _UNDEFINED if line[key] is None}
-            for line in document["report_"]
-        ]
-        estimator.history_ = []
-        estimator._per_category = document.get("per_category", False)
-    put_together(estimator, document, prefix, arrays)
-    if "members" in document:
-        estimator.weights_ = arrays[f"{prefix}weights_"]
-        estimator.reference_ = arrays.get(f"{prefix}reference_")
-        estimator.report_ = [
-            line | {key: np.nan for key in _CHOSEN_BY if line[key] is None}
-            for line in document["choices"]
-        ]
-        estimator.named_estimators_ = Bunch(**dict.fromkeys(document["members"]))
-    if "fine_tuner_" in document:
-        tuner = rebuilt(document["fine_tuner_"], f"{prefix}fine_tuner_.", arrays)
-        estimator.fine_tuner_ = tuner
-        estimator.coef_, estimator.intercept_ = tuner.coef_, tuner.intercept_
-        estimator.report_, estimator.history_ = tuner.report_, []
-        calibrator = document.get("calibrator_")
-        estimator.calibrator_ = decoded(calibrator, arrays, f"{prefix}calibrator_")
-        estimator.head_, estimator.module_ = document["head_"], None
-        has_network = estimator.head_ is not None
-        estimator._input_shape = tuple(document["input_shape"]) if has_network else None
-    return estimator
+def decode(value: Any, name: str, arrays: Arrays) -> Any:
+    """Return the parameter that :func:`encode` wrote.
 
+    Parameters
+    ----------
+    value : object
+        What JSON holds.
+    name : str
+        What the parameter is called.
+    arrays : dict of str to ndarray
+        All arrays of the file.
 
-def decoded(value: Any, arrays: Arrays, name: str) -> Any:
+    Returns
+    -------
+    decoded : object
+        The parameter.
+    """
     if isinstance(value, list):
-        return [decoded(v, arrays, f"{name}.{i}") for i, v in enumerate(value)]
+        return [decode(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
     if "tuple" in value:
-        return tuple(decoded(value["tuple"], arrays, name))
+        return tuple(decode(value["tuple"], name, arrays))
     if "array" in value:
         return arrays[value["array"]]
-    return rebuilt(value, f"{name}.", arrays)
+    return rebuild(value, f"{name}.", arrays)

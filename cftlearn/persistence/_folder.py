@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.utils.validation import check_is_fitted
 
+from cftlearn._files import replace_folder
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
@@ -24,7 +24,8 @@ from cftlearn.networks._architecture import LIBRARIES
 if TYPE_CHECKING:
     from torch import nn
 
-from cftlearn.persistence._estimators import Arrays, described, rebuilt
+from cftlearn.persistence._estimators import describe, rebuild
+from cftlearn.persistence._fields import Arrays
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
@@ -101,12 +102,9 @@ def save_model(
     document = {
         "format": _FORMAT,
         "cftlearn": version("cftlearn"),
-        "model": described(model, "", arrays),
+        "model": describe(model, "", arrays),
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".saving-", dir=target.parent) as folder:
-        staged = Path(folder) / "model"
-        staged.mkdir()
+    with replace_folder(target) as staged:
         text = json.dumps(document, indent=1, allow_nan=False)
         (staged / _DOCUMENT).write_text(text, encoding="utf-8")
         in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
@@ -118,7 +116,6 @@ def save_model(
         if isinstance(model, CFTEnsemble):
             for number, member in enumerate(model.estimators_):
                 save_model(member, staged / _MEMBERS / str(number))
-        _move(staged, target, previous=Path(folder) / "previous")
     return target
 
 
@@ -191,10 +188,7 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
     folder = Path(path)
     document = _read_document(folder)
     try:
-        model = rebuilt(document["model"], "", load_file(folder / _ARRAYS))
-        described = document["model"].get("architecture")
-        if described is not None:
-            model.module = Architecture(**described)
+        return rebuild(document["model"], "", load_file(folder / _ARRAYS))
     except (
         AttributeError,
         KeyError,
@@ -205,7 +199,6 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
         ValueError,
     ) as error:
         raise _damaged(folder, error) from error
-    return model
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
@@ -272,20 +265,6 @@ def check_target(target: Path, *, overwrite: bool) -> None:
             f"`path` must be free; {target} holds a saved model. Pass overwrite=True "
             "to replace it."
         )
-
-
-def _move(staged: Path, target: Path, previous: Path) -> None:
-    """Put the new folder in place; on failure the earlier one is back."""
-    if not target.exists():
-        staged.rename(target)
-        return
-    try:
-        target.rename(previous)
-        staged.rename(target)
-    except BaseException:  # Ctrl-C too: what is left beside the target is deleted
-        if previous.exists() and not target.exists():
-            previous.rename(target)
-        raise
 
 
 def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:

@@ -15,8 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from cftlearn._features._stored import digest_of_rows
-from cftlearn._files import digest, sign_folder, write_whole
+from cftlearn._files import claim_folder, digest, open_atomically
 from cftlearn._inputs._inputs import ArrayInputs, Inputs
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
@@ -172,7 +171,7 @@ def state_place(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path
     }
     signature |= {name: digest(_described(value)) for name, value in fit.items()}
     root = Path(trainer.checkpoint)
-    sign_folder(root, signature)
+    claim_folder(root, signature)
     return root / _STATE_FILE
 
 
@@ -180,7 +179,8 @@ def save_state(place: Path | None, state: TrainingState) -> None:
     """Write the state of a training, or nothing where there is no place."""
     if place is None:
         return
-    write_whole(place, lambda file: torch.save(state.pack(), file))
+    with open_atomically(place, "wb") as file:
+        torch.save(state.pack(), file)
     if len(state.history) == 1:  # told now, not when it is to go on
         load_state(place, state)
 
@@ -246,7 +246,7 @@ def _fingerprint(inputs: Inputs) -> str:
     if isinstance(inputs, ArrayInputs):
         array = inputs.items
         flat = array.reshape(len(array), -1) if array.ndim != 2 else array
-        return digest(digest_of_rows(flat), array.shape, inputs.rows, transform)
+        return digest(digest(flat), array.shape, inputs.rows, transform)
     paths = None if inputs.paths is None else list(inputs.paths)
     return digest(inputs.rows, paths, transform)
 

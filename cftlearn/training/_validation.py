@@ -9,7 +9,7 @@ from torch import nn
 
 from cftlearn._inputs._inputs import Inputs
 from cftlearn._seeding import seeded_torch
-from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.exceptions import NonFiniteLossError, list_some
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._plan import HeldOut, TrainingPlan
 
@@ -80,6 +80,5 @@ def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
 
 def places_of(inputs: Inputs, rows: NDArray[np.intp]) -> str:
     """Name some rows and their files."""
-    places = [inputs.place(int(row)) for row in np.sort(rows)[:_MOST_SHOWN]]
-    more = f", ... of {len(rows)}" if len(rows) > _MOST_SHOWN else ""
-    return "rows " + ", ".join(place.removeprefix("row ") for place in places) + more
+    places = [inputs.place(int(row)).removeprefix("row ") for row in np.sort(rows)]
+    return f"rows {list_some(places, _MOST_SHOWN)}"

@@ -28,6 +28,7 @@ from cftlearn import (
     save_model,
 )
 from cftlearn.calibration import CategoryCalibrator, held_out_predictions
+from cftlearn.calibration._calibrator import calibrate
 from cftlearn.calibration._maps import (
     KnownScores,
     fit_affine_maps,
@@ -364,10 +365,9 @@ def test_a_classifier_is_calibrated_by_its_held_out_labels(calibration):
     if calibration == "isotonic":
         chosen = CategoryCalibrator("isotonic", min_isotonic=5)
     model, X, _ = fitted_classifier(chosen)
-    held_out = model.fine_tuner_._held_out
-    columns = [KnownScores(own.logits, own.y) for own in held_out.columns]
+    held_out = model.fine_tuner_.held_out_
     expected = CategoryCalibrator(calibration, min_isotonic=5)
-    expected._fit_columns(columns, model.categories_)
+    calibrate(expected, held_out, model.categories_, model.classes_)
     logits = model.decision_function(X)
     expected.classes_ = model.classes_
     np.testing.assert_array_equal(model.predict_proba(X), expected.transform(logits))
@@ -436,7 +436,7 @@ def test_auto_scores_a_category_by_the_trained_row_where_it_keeps_that():
     assert kept
     logits = tuner.transform(Z)
     for j in kept:
-        own = tuner._held_out.columns[j]
+        own = tuner.held_out_.columns[j]
         np.testing.assert_allclose(own.logits, logits[own.rows, j])
 
 
@@ -463,7 +463,7 @@ def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
     assert any(line["status"] == "refitted" for line in final.report_)
     logits = chosen.transform(Z + 2)
     for tuner in (chosen, final):
-        for j, own in enumerate(tuner._held_out.columns):
+        for j, own in enumerate(tuner.held_out_.columns):
             np.testing.assert_array_equal(
                 own.rows, np.flatnonzero(~np.isnan(y_val[:, j]))
             )

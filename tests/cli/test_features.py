@@ -90,9 +90,9 @@ def test_a_folder_belongs_to_one_extraction(tmp_path):
     (folder / f"{FEATURES}.json").touch()
     sign(folder, first)
     with pytest.raises(
-        SettingsError, match=r"has one of other images and layer\. Name"
+        ValueError, match=r"holds one that differs in: images, layer\. Name"
     ):
         sign(folder, first | {"images": "2, abc", "layer": "z"})
     (folder / _features._NOTE).write_text("[")
-    with pytest.raises(SettingsError, match="images and network and layer"):
+    with pytest.raises(ValueError, match="must name a folder that cftlearn wrote"):
         sign(folder, first)

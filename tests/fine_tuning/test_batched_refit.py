@@ -339,7 +339,7 @@ def test_a_killed_fit_goes_on_and_ends_the_same(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(
         cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cuda"
     )
-    with pytest.raises(ValueError, match="a fit that differs in: device"):
+    with pytest.raises(ValueError, match="one that differs in: device"):
         fit(*problem, checkpoint=tmp_path)
 
 
@@ -401,7 +401,7 @@ def test_a_solver_of_ones_own_fits_many_categories(problem, refit, objective):
     assert tuner.history_ == other.history_
     for line, twin in zip(tuner.report_, other.report_, strict=True):
         assert {**line, "seconds": 0} == {**twin, "seconds": 0}
-    for own, twin in zip(tuner._held_out.columns, other._held_out.columns, strict=True):
+    for own, twin in zip(tuner.held_out_.columns, other.held_out_.columns, strict=True):
         np.testing.assert_allclose(own.logits, twin.logits, rtol=1e-12)
 
 

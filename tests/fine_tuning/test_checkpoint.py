@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_model
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.fine_tuning import _auto
-from cftlearn.fine_tuning._checkpoint import finished, kept
+from cftlearn.fine_tuning._checkpoint import load_result, save_result
 from cftlearn.solvers import GeneticSolver, ProximalSolver
 
 SOLVERS = {
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
 
 def test_a_folder_of_somebody_else_is_refused(tmp_path):
     (tmp_path / "fit.json").write_text("my own notes")
-    with pytest.raises(ValueError, match="must name a folder of ours"):
+    with pytest.raises(ValueError, match="must name a folder that cftlearn wrote"):
         tuner_of(checkpoint=tmp_path).fit(*data())
     assert (tmp_path / "fit.json").read_text() == "my own notes"
 
@@ -222,12 +222,12 @@ def test_numbers_of_numpy_in_a_history_are_kept_and_strangers_refused(tmp_path):
 
     for k, value in enumerate([np.float32(0.1), np.int64(3), float("nan"), None, "x"]):
         place = tmp_path / f"{k}.npz"
-        assert kept(place, Made, value).value is value
-        assert repr(finished(place, Made).value) == repr(
+        save_result(place, Made(value))
+        assert repr(load_result(place, Made).value) == repr(
             value.item() if isinstance(value, np.generic) else value
         )
     with pytest.raises(TypeError, match="must hold numbers and text; got object"):
-        kept(tmp_path / "other.npz", Made, object())
+        save_result(tmp_path / "other.npz", Made(object()))
     assert not (tmp_path / "other.npz").exists()
 
 

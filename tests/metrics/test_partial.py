@@ -201,8 +201,9 @@ def test_undefined_categories_are_named_once_and_left_out(name, average):
         value = ours(UNDEFINED, ANSWERS, average=average)
     assert len(records) == 1
     message = (
-        r"is undefined for 3 of 5 categories, for want of a known positive or a known "
-        r"negative: 'dog', 'cow', 'ape'\. Their score is NaN and they are left out"
+        r"is undefined for 3 of 5 categories, because they have no known positive or "
+        r"no known negative: 'dog', 'cow', 'ape'\. Their score is NaN and they are "
+        r"left out"
     )
     assert re.search(message, str(records[0].message))
     assert records[0].filename == __file__

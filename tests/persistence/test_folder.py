@@ -349,7 +349,7 @@ def interrupt_moving(monkeypatch, error):
     rename = Path.rename
 
     def fail(self, target):
-        if self.name == "model" and self.parent.name.startswith(".saving-"):
+        if self.name == "new" and self.parent.name.startswith(".saving-"):
             raise error
         return rename(self, target)
 

@@ -1,0 +1,18 @@
+"""Lists in messages stay short."""
+
+import pytest
+
+from cftlearn.exceptions import list_some
+
+
+@pytest.mark.parametrize(
+    ("n_items", "expected"),
+    [(0, ""), (1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2 and 1 more")],
+)
+def test_what_is_left_out_is_counted(n_items, expected):
+    assert list_some([str(i) for i in range(n_items)], 3) == expected
+
+
+def test_longer_items_have_another_separator():
+    assert list_some(["a, b", "c", "d"], 2, separator="; ") == "a, b; c; and 1 more"
+    assert list_some(["a, b", "c"], 2, separator="; ") == "a, b; c"
