@@ -14,7 +14,8 @@ from cftlearn.fine_tuning._evidence import Evidence, Verdict, effective_labels, 
 from cftlearn.fine_tuning._report import CategoryResult, outcome, skipped, start_report
 from cftlearn.metrics._objectives import Objective
 from cftlearn.metrics._ranking import batch_roc_auc
-from cftlearn.solvers._penalised_paths import in_steps
+from cftlearn.solvers._families import independent_families
+from cftlearn.solvers._left_out import round_logits
 from cftlearn.solvers._protocol import KnownRows
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 from cftlearn.solvers._row_space import likeliest_intercept
@@ -114,7 +115,7 @@ def auto_refit(
     solver = ProximalSolver()
     if any(data.unseen is not None for data in categories):
         # the trained rows have seen the labels that judge
-        solver = ProximalSolver(toward=("zero",))
+        solver = ProximalSolver(toward=independent_families())
     lacks = [_what_lacks(data, refit) for data in categories]
     live = [data for data, lack in zip(categories, lacks, strict=True) if not lack]
     tasks = [(data, solver, objective, refit) for data in live]
@@ -196,7 +197,7 @@ class _Inquiry:
 
     def ask(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Gather the fields of a proposal for one path."""
-        path, nowhere = fitted.path, np.full(len(fitted.spread), np.nan)
+        path, nowhere = fitted.evidence, np.full(len(fitted.spread), np.nan)
         spread = np.maximum(fitted.spread, np.finfo(float).tiny)
         left_out = path.left_out(self.rows)
         held_out = against_unknown = on_fitted = nowhere
@@ -247,7 +248,7 @@ def _sample(
 def _auc(
     positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
-    scores = in_steps(np.concatenate([positives, negatives], axis=1))
+    scores = round_logits(np.concatenate([positives, negatives], axis=1))
     return batch_roc_auc(
         scores, np.arange(scores.shape[1]) < positives.shape[1], exact=False
     )
@@ -290,7 +291,7 @@ def _evidence(proposal: Proposal, universe: list[Candidate]) -> Evidence:
         trained_against_unknown=proposal.trained[1],
         memory=proposal.trained[2],
         memory_labels=memory_labels,
-        independent=np.array([c.toward == "zero" for c in universe]),
+        independent=np.array([c.independent for c in universe]),
         available=available,
     )
 
