@@ -1,4 +1,4 @@
-"""Principal coordinates of all rows' features: computed once, shared by categories."""
+"""Principal coordinates of all rows' features: computed once, for all categories."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,55 +13,64 @@ Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
 
 _MOST_ROWS = 131_072  # to average products of features over
-_TURNED_ROWS = 1024  # up to so many are turned once, more by every product
+_ROTATED_ROWS = 1024  # up to so many are rotated once; of more, the weights are
 _FEW_COLUMNS = 5
 _NEGLIGIBLE = 1e-10  # of the largest variance, or of 1: nothing varies there
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Principal coordinates of some rows, ``base @ turn``.
+    """Principal coordinates of some rows, ``base @ rotation``.
 
-    To turn many rows costs more than to turn the few vectors that they are multiplied
-    with, so products leave them as they are.
+    A rotation of many rows costs more than that of the few vectors of weights that
+    they are multiplied with: ``(base @ rotation) @ weights`` is computed as
+    ``base @ (rotation @ weights)``.
 
     Attributes
     ----------
     base : ndarray of shape (n, n_base)
-        Scaled features; or the coordinates themselves, if ``turn`` is None.
-    turn : ndarray of shape (n_base, n_axes), or None
-        What turns them.
+        Scaled features; or the coordinates themselves, if ``rotation`` is None.
+    rotation : ndarray of shape (n_base, n_axes), or None
+        Columns are the principal axes.
     """
 
     base: Floats
-    turn: Floats | None = None
+    rotation: Floats | None = None
 
     @property
     def n_axes(self) -> int:
         """Number of coordinates."""
-        return (self.base if self.turn is None else self.turn).shape[1]
+        return (self.base if self.rotation is None else self.rotation).shape[1]
 
     def take(self, rows: Any = slice(None)) -> Floats:
-        """Give the coordinates of some rows, of shape (n_rows, n_axes)."""
+        """Return the coordinates of some rows, of shape (n_rows, n_axes)."""
         some = self.base[rows]
-        return some if self.turn is None else some @ self.turn
+        return some if self.rotation is None else some @ self.rotation
 
-    def push(self, weights: Floats) -> Floats:
-        """Turn weights, (n_axes, k), so that ``base @ weights`` gives logits."""
-        return weights if self.turn is None else times(self.turn, weights)
+    def to_base(self, weights: Floats) -> Floats:
+        """Express weights of axes, (n_axes, k), as weights of the columns of ``base``.
 
-    def pull(self, sums: Floats) -> Floats:
-        """Turn sums of rows of ``base``, (n_base, k), to sums of coordinates."""
-        return sums if self.turn is None else times(self.turn.T, sums)
+        Then ``base @ to_base(weights)`` are logits.
+        """
+        if self.rotation is None:
+            return weights
+        return multiply(self.rotation, weights)
+
+    def from_base(self, sums: Floats) -> Floats:
+        """Express sums over rows of ``base``, (n_base, k), as sums of coordinates.
+
+        So a gradient by the weights of the columns becomes one by those of the axes.
+        """
+        return sums if self.rotation is None else multiply(self.rotation.T, sums)
 
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Scaled features, turned to their principal axes.
+    """Scaled features, rotated to their principal axes.
 
-    Coordinates of different axes are uncorrelated over all rows, with mean 0. What a
-    row of weights does to *all* rows, known or not, is therefore a sum over axes: its
-    logits have variance ``variances @ weights**2``.
+    Coordinates of different axes are uncorrelated over all rows, with mean 0. What
+    weights do to *all* rows, known or not, is therefore a sum over axes: the logits
+    have variance ``variances @ weights**2``.
 
     Attributes
     ----------
@@ -84,18 +93,18 @@ class FeatureSpace:
         return ((Z - self.mean.astype(dtype)) / self.scale.astype(dtype)) @ self.axes
 
     def enter(self, coef: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Express a user's row in coordinates, without its bias."""
+        """Express a user's weights in coordinates, without their bias."""
         return (coef * self.scale) @ self.axes.astype(np.float64)
 
     def leave(
         self, weights: NDArray[np.float64], bias: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Hand rows of shape (n_rows, n_axes) back in the scale of the features."""
+        """Express weights of shape (k, n_axes) in the scale of the features."""
         coef = (weights @ self.axes.T.astype(np.float64)) / self.scale
         return coef, bias - coef @ self.mean
 
     def spread(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the standard deviation of rows' logits over all rows of features."""
+        """Compute the standard deviation of logits over all rows of features."""
         return np.sqrt(weights**2 @ self.variances)
 
 
@@ -131,7 +140,7 @@ def make_feature_spaces(
     spaces = {}
     for name in names:
         ratio = scale / scales[name]
-        if products is None:
+        if products is None:  # the smaller matrix has the same variances
             rows = ((Z[:] - mean) / scales[name]).astype(np.float64)
             variances, vectors = np.linalg.eigh(rows @ rows.T / n_samples)
             keep = _worth_keeping(variances)
@@ -177,16 +186,17 @@ def make_coordinates(
         np.subtract(Z, first.mean.astype(dtype), out=rows, casting="same_kind")
         rows /= first.scale.astype(dtype)
         start += len(Z)
-    turns = {
+    # of the features as the first space scales them
+    rotations = {
         name: ((first.scale / space.scale)[:, None] * space.axes).astype(dtype)
         for name, space in spaces.items()
     }
-    if len(base) <= _TURNED_ROWS:
-        return {name: Coordinates(base @ turn) for name, turn in turns.items()}
-    return {name: Coordinates(base, turn) for name, turn in turns.items()}
+    if len(base) <= _ROTATED_ROWS:
+        return {name: Coordinates(base @ own) for name, own in rotations.items()}
+    return {name: Coordinates(base, own) for name, own in rotations.items()}
 
 
-def times(matrix: Floats, columns: Floats) -> Floats:
+def multiply(matrix: Floats, columns: Floats) -> Floats:
     """Multiply a large matrix by columns; a few of them one by one, which is faster."""
     if columns.shape[1] > _FEW_COLUMNS:
         return matrix @ columns

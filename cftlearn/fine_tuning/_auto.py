@@ -12,6 +12,7 @@ from cftlearn.fine_tuning._judging import JudgedCandidates, judge_candidates
 from cftlearn.fine_tuning._report import CategoryResult, outcome, report_line, skipped
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._families import independent_families
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import Candidate, ProximalSolver
 from cftlearn.solvers._row_space import likeliest_intercept
@@ -68,7 +69,7 @@ class AutoRefit:
         solver = ProximalSolver()
         if any(task.unseen is not None for task in tasks):
             # Initial weights that saw the labels which judge must not be a start.
-            solver = ProximalSolver(toward=("zero",))
+            solver = ProximalSolver(toward=independent_families())
         judged = run(
             judge_candidates,
             JudgedCandidates,
@@ -249,7 +250,7 @@ def evidence_of(judged: JudgedCandidates, all_candidates: list[Candidate]) -> Ev
         initial_against_unknown=initial.against_unknown,
         memory=initial.memory,
         memory_labels=labels.memory,
-        independent=np.array([each.toward == "zero" for each in all_candidates]),
+        independent=np.array([each.independent for each in all_candidates]),
         available=available,
     )
 

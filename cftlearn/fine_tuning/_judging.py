@@ -12,7 +12,7 @@ from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import effective_labels
 from cftlearn.metrics._objectives import Objective
 from cftlearn.metrics._ranking import batch_roc_auc
-from cftlearn.solvers._penalised_paths import in_steps
+from cftlearn.solvers._left_out import round_logits
 from cftlearn.solvers._protocol import KnownRows
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 
@@ -195,7 +195,7 @@ class _Judge:
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Return the fields of :class:`JudgedCandidates` for one path."""
-        path, no_evidence = fitted.path, np.full(len(fitted.spread), np.nan)
+        path, no_evidence = fitted.evidence, np.full(len(fitted.spread), np.nan)
         spread = np.maximum(fitted.spread, _TINY)
         left_out = path.left_out(self.rows)
         held_out = against_unknown = on_fitted = no_evidence
@@ -245,7 +245,7 @@ def _sample(
 def _auc(
     positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
-    scores = in_steps(np.concatenate([positives, negatives], axis=1))
+    scores = round_logits(np.concatenate([positives, negatives], axis=1))
     is_positive = np.arange(scores.shape[1]) < positives.shape[1]
     return batch_roc_auc(scores, is_positive, exact=False)
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from cftlearn.metrics._ranking import batch_roc_auc
-from cftlearn.solvers._batched_lbfgs import LEAD_PENALTY, Lockstep, PathProblem
+from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
+from cftlearn.solvers._batched_loss import LEAD_PENALTY, PathProblem
+from cftlearn.solvers._left_out import RELATIVE_STEP, LeftOutEvidence
 
 Floats = NDArray[np.floating[Any]]
 
@@ -17,23 +18,19 @@ _DENSE_UNKNOWNS = 320  # up to so many, and so many rows, exact Hessians are che
 _DENSE_ROWS = 4096
 _JITTER = 1e-9  # of the mean squared length of rows, where some are equal
 _MOST_LEVERAGE = 0.999
-_STEP = 1e-5  # of the largest logit, within which rounding may have moved equal rows
 _MOST_PAIRED = 256  # rows of a class that are compared pair by pair
 
 
-class PenalisedPath:
+class PenalisedPath(LeftOutEvidence):
     """Fits along a path, and what they would say of their rows without them.
 
-    So a row's label can judge the very fit that used it. Where that is cheap, a fit
-    without a row, or a pair of rows, is one step of Newton's method away from the fit
-    with them [1]_.
+    Where that is cheap, a fit without a row, or a pair of rows, is one step of
+    Newton's method away from the fit with them [1]_.
 
     Attributes
     ----------
-    asks_many : bool
-        Whether it is cheap to ask about several sets of rows.
     weights : ndarray of shape (n_path, n_axes)
-        Rows in principal coordinates.
+        Weights in principal coordinates.
     lead : ndarray of shape (n_path, n_lead)
         Biases, and slopes of further lead columns.
 
@@ -43,32 +40,47 @@ class PenalisedPath:
        via approximate leave-one-out cross-validation", JRSS B 2020.
     """
 
-    asks_many = True
     weights: NDArray[np.float64]
     lead: NDArray[np.float64]
 
-    def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Logits of rows by fits without them, of shape (n_path, n_rows).
 
-        Up to a shift of the bias, which would set every positive back against every
-        negative by the same amount.
+class JointFit:
+    """Collects paths on the same rows, and fits them together when one is asked for."""
+
+    def __init__(self) -> None:
+        self._problems: list[PathProblem] = []
+        self._fitted: dict[int, PenalisedPath] | None = None
+
+    def add(self, problem: PathProblem) -> int:
+        """Add a path.
+
+        Parameters
+        ----------
+        problem : PathProblem
+            With the labels and the order of rows of the others.
+
+        Returns
+        -------
+        number : int
+            By which to take it.
         """
-        raise NotImplementedError
+        if self._fitted is not None:
+            raise ValueError("Paths must be added before the first one is taken.")
+        self._problems.append(problem)
+        return len(self._problems) - 1
 
-    def ranking_evidence(
-        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        """ROC AUC of rows by fits without them, of shape (n_path,)."""
-        rows = np.concatenate([positives, negatives])
-        y = np.arange(len(rows)) < len(positives)
-        return batch_roc_auc(in_steps(self.left_out(rows)), y, exact=False)
+    def take(self, number: int) -> PenalisedPath:
+        """Return a fitted path once, and forget it, as it holds large matrices."""
+        if self._fitted is None:
+            self._fitted = dict(enumerate(fit_paths(self._problems)))
+        return self._fitted.pop(number)
 
 
 def fit_paths(problems: Sequence[PathProblem]) -> list[PenalisedPath]:
     """Fit paths that share labels and rows, all of them together."""
-    together = Lockstep(problems)
+    together = BatchedLBFGS(problems)
     found = together.minimise([problem.weight for problem in problems])
-    without = _Without(together, found)
+    without = _FitsWithoutRows(together, found)
     n = len(problems[0].y)
     paths: list[PenalisedPath] = []
     for k, (problem, own) in enumerate(
@@ -81,8 +93,25 @@ def fit_paths(problems: Sequence[PathProblem]) -> list[PenalisedPath]:
     return paths
 
 
+class _Side(NamedTuple):
+    """Rows of one class as one side of all pairs, (n_path, n, 1) or (n_path, 1, n)."""
+
+    influence: NDArray[np.float64]  # of a row on its own logit
+    curvature: NDArray[np.float64]
+    residual: NDArray[np.float64]
+
+
 class _DensePath(PenalisedPath):
-    """Exact Hessians, in as many unknowns as rows or axes, whichever are fewer."""
+    """Exact Hessians, in as many unknowns as rows or axes, whichever are fewer.
+
+    Notes
+    -----
+    A fit minimises ``sum_i loss_i(x_i . u) + penalty(u)``. At its minimum row i has
+    the residual ``g_i``, the first derivative of its loss, and the curvature ``c_i``,
+    the second one. ``H`` is the Hessian, and ``A_ij = x_i . inv(H) . x_j`` the
+    influence of row j on the logit of row i: without row i, one step of Newton's
+    method moves its logit by ``A_ii * g_i / (1 - A_ii * c_i)``.
+    """
 
     def __init__(self, problem: PathProblem, found: NDArray[np.float64]) -> None:
         n_lead = problem.lead.shape[1]
@@ -91,7 +120,7 @@ class _DensePath(PenalisedPath):
 
     @cached_property
     def _design(self) -> NDArray[np.float64]:
-        """Give rows in whose unknowns the penalty is the sum of squares."""
+        """Rows in whose unknowns the penalty is half the sum of squares."""
         rows = self._problem.rows.take().astype(np.float64)
         scaled = rows[None] / np.sqrt(self._problem.penalties)[:, None, :]
         n, n_axes = rows.shape
@@ -106,11 +135,11 @@ class _DensePath(PenalisedPath):
 
     @cached_property
     def _curvature(self) -> NDArray[np.float64]:
-        chance = expit(self._logits)
-        return self._problem.weight * chance * (1 - chance)
+        proba = expit(self._logits)
+        return self._problem.weight * proba * (1 - proba)
 
     @cached_property
-    def _pull(self) -> NDArray[np.float64]:
+    def _residual(self) -> NDArray[np.float64]:
         return self._problem.weight * (expit(self._logits) - self._problem.y)
 
     @cached_property
@@ -127,46 +156,70 @@ class _DensePath(PenalisedPath):
 
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         chosen = self._design[:, rows]
-        own = np.sum(chosen @ self._covariance * chosen, axis=2)
-        rest = own - _bias_part(self._curvature)[:, None]
-        return self._logits[:, rows] + rest * self._removal(own, rows)
+        influence = np.sum(chosen @ self._covariance * chosen, axis=2)
+        leverage = np.minimum(influence * self._curvature[:, rows], _MOST_LEVERAGE)
+        # less its way through the bias, by which leaving out a positive always costs
+        # it, and a negative gains: a ranking of rows left out one by one would be worse
+        # than chance where labels are noise
+        ranked = influence - _influence_on_bias(self._curvature)[:, None]
+        return self._logits[:, rows] + ranked * (
+            self._residual[:, rows] / (1 - leverage)
+        )
 
     def ranking_evidence(
         self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Compare every pair by a fit without both of its rows."""
+        """Compare each pair by a fit without both of its rows.
+
+        A fit without one of them alone would still have seen the other, and would
+        rank the pair by what it remembers of that.
+        """
         if max(len(positives), len(negatives)) > _MOST_PAIRED:
             return super().ranking_evidence(positives, negatives)
-        first, second = self._design[:, positives], self._design[:, negatives]
-        # the influence of a positive and a negative on each other, and on themselves
-        reach = first @ self._covariance
-        across = reach @ second.transpose(0, 2, 1)
-        of_first = np.sum(reach * first, axis=2)[:, :, None]
-        reach = second @ self._covariance
-        of_second = np.sum(reach * second, axis=2)[:, None, :]
-        curved_first = self._curvature[:, positives, None]
-        curved_second = self._curvature[:, None, negatives]
-        pull_first, pull_second = (
-            self._pull[:, positives, None],
-            self._pull[:, None, negatives],
-        )
-        free_first = 1 - of_first * curved_first
-        free_second = 1 - of_second * curved_second
-        free_both = free_first * free_second - across**2 * curved_first * curved_second
-        move_first = of_first * pull_first + across * pull_second
-        move_second = across * pull_first + of_second * pull_second
-        change = free_second * move_first + across * curved_second * move_second
-        change -= free_first * move_second + across * curved_first * move_first
         margin = self._logits[:, positives, None] - self._logits[:, None, negatives]
-        margin += change / np.maximum(free_both, 1 - _MOST_LEVERAGE)
-        tie = _STEP * np.abs(self._logits).max(axis=1)[:, None, None]
+        margin += self._change_without_pairs(positives, negatives)
+        tie = RELATIVE_STEP * np.abs(self._logits).max(axis=1)[:, None, None]
         return np.mean((margin > tie) + 0.5 * (np.abs(margin) <= tie), axis=(1, 2))
 
-    def _removal(
-        self, own: NDArray[np.float64], rows: NDArray[np.intp]
+    def _change_without_pairs(
+        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        leverage = np.minimum(own * self._curvature[:, rows], _MOST_LEVERAGE)
-        return self._pull[:, rows] / (1 - leverage)
+        """Compute how each margin of a pair changes by a fit without both rows.
+
+        Notes
+        -----
+        For a positive i and a negative j, one step of Newton's method moves their
+        logits by the solution ``t`` of ``(I - A C) t = A g``, with the two-by-two
+        matrix ``A`` of influences, ``C = diag(c_i, c_j)`` and ``g = (g_i, g_j)``
+        (Woodbury's identity for the Hessian without both rows). By Cramer's rule,
+        with ``f_i = 1 - A_ii c_i`` and ``m = A g``,
+
+            ``t_i = (f_j m_i + A_ij c_j m_j) / (f_i f_j - A_ij**2 c_i c_j)``
+
+        and the other way round. The margin changes by ``t_i - t_j``.
+        """
+        design_i, design_j = self._design[:, positives], self._design[:, negatives]
+        reach_i, reach_j = design_i @ self._covariance, design_j @ self._covariance
+        across = reach_i @ design_j.transpose(0, 2, 1)
+        i = self._side(positives, np.sum(reach_i * design_i, axis=2), axis=2)
+        j = self._side(negatives, np.sum(reach_j * design_j, axis=2), axis=1)
+        free_i = 1 - i.influence * i.curvature
+        free_j = 1 - j.influence * j.curvature
+        free_both = free_i * free_j - across**2 * i.curvature * j.curvature
+        move_i = i.influence * i.residual + across * j.residual
+        move_j = across * i.residual + j.influence * j.residual
+        change = free_j * move_i + across * j.curvature * move_j
+        change -= free_i * move_j + across * i.curvature * move_i
+        return change / np.maximum(free_both, 1 - _MOST_LEVERAGE)
+
+    def _side(
+        self, rows: NDArray[np.intp], influence: NDArray[np.float64], axis: int
+    ) -> _Side:
+        return _Side(
+            np.expand_dims(influence, axis),
+            np.expand_dims(self._curvature[:, rows], axis),
+            np.expand_dims(self._residual[:, rows], axis),
+        )
 
 
 class _LargePath(PenalisedPath):
@@ -178,36 +231,36 @@ class _LargePath(PenalisedPath):
         self,
         problem: PathProblem,
         found: NDArray[np.float64],
-        place: int,
-        without: "_Without",
+        number: int,
+        without: "_FitsWithoutRows",
     ) -> None:
         n_lead = problem.lead.shape[1]
         self.lead, self.weights = found[:, :n_lead], found[:, n_lead:]
-        self._place, self._without = place, without
+        self._number, self._without = number, without
 
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        return self._without.logits(rows, self._place)
+        return self._without.logits(rows, self._number)
 
 
-class _Without:
+class _FitsWithoutRows:
     """Fits of all paths without some rows, remembered for the next path that asks.
 
     Half of the rows are left out after the other half where no label of a class would
     stay.
     """
 
-    def __init__(self, together: Lockstep, found: Floats) -> None:
+    def __init__(self, together: BatchedLBFGS, found: Floats) -> None:
         self._together = together
         self._found = found
         self._asked = np.empty(0, dtype=np.intp)
         self._answers = [np.empty((len(found), 0))] * len(together.problems)
 
-    def logits(self, rows: NDArray[np.intp], k: int) -> NDArray[np.float64]:
-        """Give path k's logits of rows by fits without them."""
-        asked, place = np.unique(rows, return_inverse=True)
+    def logits(self, rows: NDArray[np.intp], number: int) -> NDArray[np.float64]:
+        """Compute one path's logits of rows by fits without them."""
+        asked, position = np.unique(rows, return_inverse=True)
         if not np.array_equal(asked, self._asked):
             self._asked, self._answers = asked, self._fit_without(asked)
-        return self._answers[k][:, place]
+        return self._answers[number][:, position]
 
     def _fit_without(self, rows: NDArray[np.intp]) -> list[NDArray[np.float64]]:
         problems = self._together.problems
@@ -216,13 +269,14 @@ class _Without:
             weights = [problem.weight.copy() for problem in problems]
             for weight in weights:
                 weight[rows[part]] = 0.0
+            # from the fits with all rows, which are near
             found = self._together.minimise(weights, self._found)
             for k, own in enumerate(self._together.split(found)):
                 logits[k][:, part] = _predict(problems[k], own, rows[part])
         return logits
 
     def _parts(self, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-        """Tell which of the rows to leave out at once."""
+        """Choose which of the rows to leave out at once."""
         problem = self._together.problems[0]
         stay = problem.weight > 0
         stay[rows] = False
@@ -236,19 +290,17 @@ def _predict(
     problem: PathProblem, found: NDArray[np.float64], rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     n_lead = problem.lead.shape[1]
-    push = problem.rows.push(found[:, n_lead:].T.astype(problem.rows.base.dtype))
-    logits = problem.lead[rows] @ found[:, :n_lead].T + problem.rows.base[rows] @ push
+    weights = problem.rows.to_base(found[:, n_lead:].T.astype(problem.rows.base.dtype))
+    logits = problem.lead[rows] @ found[:, :n_lead].T
+    logits = logits + problem.rows.base[rows] @ weights
     return np.asarray(logits.T, dtype=np.float64)
 
 
-def in_steps(logits: Floats) -> NDArray[np.float64]:
-    """Round each path's logits to steps, so that rounding does not rank equal rows."""
-    step = _STEP * np.abs(logits).max(axis=1, initial=0.0, keepdims=True)
-    return np.round(logits / np.maximum(step, np.finfo(np.float64).tiny))
-
-
 def _as_many_columns_as_rows(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotate rows of shape (n_path, n, p) into n dimensions: inner products stay."""
+    """Rotate rows of shape (n_path, n, p) into n dimensions: inner products stay.
+
+    A fit depends on rows by their inner products alone, and n unknowns are fewer.
+    """
     gram = scaled @ scaled.transpose(0, 2, 1)
     n = gram.shape[1]
     size = np.trace(gram, axis1=1, axis2=2) / n
@@ -257,6 +309,6 @@ def _as_many_columns_as_rows(scaled: NDArray[np.float64]) -> NDArray[np.float64]
     return np.asarray(root, dtype=np.float64)
 
 
-def _bias_part(curvature: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far a unit of pull on one row moves the bias, hence all logits."""
+def _influence_on_bias(curvature: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute how far a residual of 1 moves the bias, and so all logits."""
     return 1.0 / (curvature.sum(axis=1) + LEAD_PENALTY)

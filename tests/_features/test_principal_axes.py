@@ -13,7 +13,7 @@ from cftlearn._features import _principal_axes, _stored
 from cftlearn._features._principal_axes import (
     make_coordinates,
     make_feature_spaces,
-    times,
+    multiply,
 )
 
 SHAPES = {"more rows": (60, 7), "more features": (12, 30)}
@@ -255,11 +255,11 @@ def test_features_that_never_vary_give_no_axes(n, name, dtype):
 # --- coordinates of some rows -----------------------------------------------------
 
 
-@pytest.mark.parametrize("most", [0, 1000], ids=["turned later", "turned at once"])
+@pytest.mark.parametrize("most", [0, 1000], ids=["rotated later", "rotated at once"])
 @by_type
 @by_shape
 def test_coordinates_of_parts_are_those_of_the_spaces(monkeypatch, shape, dtype, most):
-    monkeypatch.setattr(_principal_axes, "_TURNED_ROWS", most)
+    monkeypatch.setattr(_principal_axes, "_ROTATED_ROWS", most)
     Z = make_features(shape, dtype)
     spaces = {name: space_of(Z, name) for name in ("standard", "tempered")}
     made = make_coordinates([Z[:5], Z[5:6].astype(np.float64), Z[6:]], spaces)
@@ -273,9 +273,9 @@ def test_coordinates_of_parts_are_those_of_the_spaces(monkeypatch, shape, dtype,
         assert_allclose(rows.take(), expected, atol=size)
         assert_allclose(rows.take([3, 1]), expected[[3, 1]], atol=size)
         own = weights[:, : rows.n_axes].astype(dtype)
-        logits = rows.base @ rows.push(own.T)
+        logits = rows.base @ rows.to_base(own.T)
         assert_allclose(logits, expected @ own.T, atol=50 * size)
-        sums = rows.pull(rows.base.T @ logits)
+        sums = rows.from_base(rows.base.T @ logits)
         assert_allclose(sums, expected.T @ logits, atol=size * np.abs(logits).sum())
     assert (made["standard"].base is made["tempered"].base) == (most == 0)
 
@@ -286,7 +286,7 @@ def test_products_with_few_and_many_columns(k, dtype):
     rng = np.random.default_rng(0)
     matrix, columns = (rng.standard_normal(s).astype(dtype) for s in [(8, 5), (k, 5)])
     expected = matrix.astype(np.float64) @ columns.T
-    found = times(matrix, columns.T)
+    found = multiply(matrix, columns.T)
     assert found.shape == (8, k)
     assert found.dtype == dtype
     assert_allclose(found, expected, atol=1e-5)

@@ -15,8 +15,14 @@ from sklearn.metrics import roc_auc_score
 
 from cftlearn._features._principal_axes import Coordinates
 from cftlearn.solvers import _penalised_paths
-from cftlearn.solvers._batched_lbfgs import Lockstep, PathProblem
-from cftlearn.solvers._penalised_paths import _DensePath, _LargePath, fit_paths
+from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
+from cftlearn.solvers._batched_loss import PathProblem
+from cftlearn.solvers._penalised_paths import (
+    JointFit,
+    _DensePath,
+    _LargePath,
+    fit_paths,
+)
 
 SHAPES = {"more rows": (80, 6), "more axes": (25, 40)}
 BRANCHES = {"dense": _DensePath, "large": _LargePath}
@@ -399,13 +405,13 @@ def test_large_problems_are_fitted_again_once_for_all_paths_and_orders(monkeypat
     monkeypatch.setattr(_penalised_paths, "_DENSE_UNKNOWNS", -1)
     first = make_problem((60, 5), seed=1)
     second = replace(first, penalties=3 * first.penalties)
-    paths, minimise, calls = fit_paths([first, second]), Lockstep.minimise, []
+    paths, minimise, calls = fit_paths([first, second]), BatchedLBFGS.minimise, []
 
     def count(*args):
         calls.append(args)
         return minimise(*args)
 
-    monkeypatch.setattr(Lockstep, "minimise", count)
+    monkeypatch.setattr(BatchedLBFGS, "minimise", count)
     rows = np.array([5, 2, 7, 30])
     for path in paths:
         path.ranking_evidence(rows[2:], rows[:2])
@@ -547,8 +553,17 @@ def test_rows_that_are_alike_tie_whatever_the_rounding(dtype, seed):
     assert_allclose(path.ranking_evidence(positives, negatives), 0.5)
 
 
-def test_logits_are_rounded_to_steps_of_the_largest():
-    logits = np.array([[1.0, 1.0 + 1e-7, 0.5, -1.0], [0.0, 0.0, 0.0, 0.0]])
-    found = _penalised_paths.in_steps(logits)
-    assert found[0, 0] == found[0, 1] > found[0, 2] > found[0, 3]
-    assert_array_equal(found[1], 0.0)
+# --- joint fits -------------------------------------------------------------------
+
+
+def test_a_joint_fit_is_that_of_all_paths_together():
+    first = make_problem((60, 5), seed=1)
+    second = replace(first, penalties=3 * first.penalties)
+    joint = JointFit()
+    assert [joint.add(problem) for problem in (first, second)] == [0, 1]
+    for k, expected in reversed(list(enumerate(fit_paths([first, second])))):
+        assert_array_equal(joint.take(k).weights, expected.weights)
+    with pytest.raises(KeyError, match="1"):  # given away, and forgotten
+        joint.take(1)
+    with pytest.raises(ValueError, match="Paths must be added before the first"):
+        joint.add(first)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from proximal_problems import make_problem
 from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -19,46 +20,14 @@ from cftlearn._features._principal_axes import make_feature_spaces
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import ProximalSolver
-from cftlearn.solvers._protocol import CategoryProblem, KnownRows, UnknownRows
-from cftlearn.solvers._proximal import _SPACES, _precision, _space
+from cftlearn.solvers._candidates import SPACES
+from cftlearn.solvers._families import space_of
+from cftlearn.solvers._penalised_families import prior_precision
+from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 
 SCALINGS = ("standard", "tempered", "decorrelated")
 by_scaling = pytest.mark.parametrize("scaling", SCALINGS)
 few = settings(max_examples=10)
-
-
-def make_problem(
-    n=60, d=6, n_unknown=300, *, seed=0, factors=1.0, dtype=np.float64, **changes
-):
-    """Make a problem of n labels to fit and n held-out ones, and its unknown rows."""
-    rng = np.random.default_rng(seed)
-    Z = rng.standard_normal((2 * n + n_unknown, d)) + 1.0
-    Z[:, 1:] += 1.5 * Z[:, :-1]  # neighbours go together
-    Z *= np.logspace(-0.5, 0.5, d)
-    direction = rng.standard_normal(d) / Z.std(axis=0)
-    logits = (Z - Z.mean(axis=0)) @ direction
-    logits /= logits.std()
-    y = logits + 0.5 * rng.standard_normal(len(Z)) > 0.5
-    trained = direction + 0.7 * rng.standard_normal(d) / Z.std(axis=0)
-    Z = (Z * factors).astype(dtype)
-    moments = StandardScaler().fit(Z)
-    mean, scale = moments.mean_, moments.scale_
-    names = ("standard", "tempered")
-    problem = CategoryProblem(
-        train=KnownRows(Z[:n], y[:n]),
-        validation=KnownRows(Z[n : 2 * n], y[n : 2 * n]),
-        coef=trained / factors,
-        intercept=-1.0,
-        objective=make_objective("roc_auc"),
-        feature_mean=mean,
-        feature_scale=scale,
-        random_state=seed,
-        spaces=make_feature_spaces(Z, mean, scale, names),
-        unknown=UnknownRows(n_unknown, Z[2 * n :].mean(axis=0, dtype=np.float64))
-        if n_unknown
-        else None,
-    )
-    return replace(problem, **changes), Z
 
 
 def paths_of(solver, problem, weight=None):
@@ -171,7 +140,13 @@ def test_spaces_are_needed():
 
 def families(problem, **params):
     found = ProximalSolver(**params).candidates(problem)
-    return list(dict.fromkeys(candidate.family for candidate in found))
+    return list(dict.fromkeys(map(path_of, found)))
+
+
+def path_of(candidate):
+    """Name what candidates of one path have in common."""
+    toward = candidate.family.removeprefix("toward ")
+    return candidate.scaling, toward, candidate.unknown_weight
 
 
 def test_candidates_are_all_combinations():
@@ -179,10 +154,12 @@ def test_candidates_are_all_combinations():
     found = ProximalSolver().candidates(problem)
     assert len(found) == len(set(found)) == (3 * 3 + 1) * 4
     expected = {(scaling, "zero", u) for scaling in SCALINGS for u in (0.0, 0.03, 0.3)}
-    assert set(families(problem)) == expected | {("standard", "row", 0.0)}
+    assert set(families(problem)) == expected | {
+        ("standard", "the initial weights", 0.0)
+    }
     for start in range(0, len(found), 4):
         path = found[start : start + 4]
-        assert len({candidate.family for candidate in path}) == 1
+        assert len(set(map(path_of, path))) == 1
         assert [candidate.spread for candidate in path] == [0.4, 1.0, 2.5, 6.0]
 
 
@@ -238,7 +215,12 @@ def test_candidates_say_what_they_are():
     first, last = (ProximalSolver().candidates(problem)[k] for k in (0, -1))
     assert str(first) == "standard features toward zero, unknown weight 0, spread 0.4"
     assert str(last).startswith("tempered features toward zero, unknown weight 0.3")
-    assert replace(first, spread=7.7).log_prior == first.log_prior + 2.0  # unheard of
+    (row,) = {str(c) for c in ProximalSolver(spreads=[1]).candidates(problem)} - {
+        str(c) for c in ProximalSolver(spreads=[1], toward=["zero"]).candidates(problem)
+    }
+    assert row == (
+        "standard features toward the initial weights, unknown weight 0, spread 1"
+    )
 
 
 # --- what is fitted ---------------------------------------------------------------
@@ -269,7 +251,7 @@ def test_wider_spreads_give_wider_logits(scaling):
     problem, Z = make_problem()
     solver = ProximalSolver(scalings=(scaling,))
     for fitted in paths_of(solver, problem):
-        if fitted.candidates[0].toward == "zero":
+        if fitted.candidates[0].independent:
             assert (np.diff(fitted.spread) > 0).all()
         assert_allclose(fitted.spread, np.std(Z @ fitted.coef.T, axis=0), rtol=1e-6)
 
@@ -278,9 +260,9 @@ def test_wider_spreads_give_wider_logits(scaling):
 def test_rows_that_are_drawn_have_the_spread_that_is_asked_for(scaling):
     """Of weights drawn as the penalty supposes, logits vary as much as named."""
     problem, Z = make_problem()
-    space = _space(problem, _SPACES[scaling])
+    space = space_of(problem, SPACES[scaling])
     rng = np.random.default_rng(0)
-    deviation = 1.0 / np.sqrt(_precision(space, scaling))
+    deviation = 1.0 / np.sqrt(prior_precision(space, scaling))
     drawn = deviation * rng.standard_normal((4000, len(deviation)))
     coef, _ = space.leave(drawn, np.zeros(4000))
     assert np.var(Z @ coef.T, axis=0).mean() == pytest.approx(1.0, rel=0.05)
