@@ -27,8 +27,9 @@ from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.labels import check_partial_labels, hide_labels
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.losses import make_loss
 from cftlearn.networks._heads import head_rows
-from cftlearn.training._plan import TrainingPlan, make_loss
+from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._stage_one import prepare_network
 
 Floats = NDArray[np.floating[Any]]

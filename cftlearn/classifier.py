@@ -22,6 +22,7 @@ from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.fine_tuning._stage_two_tmp import prepare_fine_tuner
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.losses._registry import LOSSES
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
@@ -61,8 +62,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ``fit`` then needs ``validation_data`` that the network was not trained on.
     unknown : {"negative", "ignore"}, default="negative"
         What stage one makes of unknown labels: negatives, or nothing.
-    loss : {"bce", "asl"} or callable, default="bce"
-        Loss of a network in stage one: binary cross-entropy, asymmetric loss, or
+    loss : str or callable, default="bce"
+        Loss of a network in stage one: one of :func:`cftlearn.losses.available`
+        (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
         ``loss(logits, targets) -> tensor`` where NaN targets must be left out.
     max_epochs : int, default=20
         Passes of a network over the data.
@@ -154,7 +156,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "head": [str, None],
         "train": ["boolean"],
         "unknown": [StrOptions({"negative", "ignore"})],
-        "loss": [StrOptions({"bce", "asl"}), callable],
+        "loss": [StrOptions(LOSSES.keys()), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],

@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from cftlearn._inputs._inputs import read_inputs
+from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import processes_of
 from cftlearn.training._loop import train_network
-from cftlearn.training._plan import HeldOut, TrainingPlan, make_loss
+from cftlearn.training._plan import HeldOut, TrainingPlan
 
 N_ROWS, N_INPUTS, N_CATEGORIES = 45, 6, 3
 

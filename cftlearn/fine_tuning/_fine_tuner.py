@@ -33,7 +33,11 @@ from cftlearn.fine_tuning._checkpoint import checkpoint_places
 from cftlearn.fine_tuning._cross_fit import LabelSplit, cross_fit
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.fine_tuning._report import CategoryResult
-from cftlearn.fine_tuning._solver_names import lockstep_device, make_solvers
+from cftlearn.fine_tuning._solver_names import (
+    SOLVER_NAMES,
+    lockstep_device,
+    make_solvers,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels import PartialLabels
 from cftlearn.labels._held_out_scores import HeldOutScores
@@ -75,11 +79,11 @@ class CategoryWiseFineTuner(
 
     Parameters
     ----------
-    solver : {"auto", "ga", "bce", "asl", "proximal"}, solver object, or list of \
-them, default="auto"
-        How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`, ``"bce"``
-        and ``"asl"`` are :class:`~cftlearn.solvers.GradientSolver` with that loss,
-        ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`. With a list each
+    solver : str, solver object, or list of them, default="auto"
+        How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`,
+        ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`, and ``"bce"``,
+        ``"asl"`` and all other names of :func:`cftlearn.losses.available` are
+        :class:`~cftlearn.solvers.GradientSolver` with that loss. With a list each
         category takes the solver that scores best on its held-out labels.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What a refit is judged by, and what the genetic algorithm maximises.
@@ -177,7 +181,7 @@ them, default="auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
-            StrOptions({"auto", "ga", "bce", "asl", "proximal"}),
+            StrOptions(SOLVER_NAMES),
             CategorySolver,
             list,
         ],

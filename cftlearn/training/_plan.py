@@ -9,27 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cftlearn._inputs._inputs import Inputs
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import OneProcess
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def make_loss(loss: str | Loss, pos_weight: Tensor | None = None) -> Loss:
-    """Turn the parameter ``loss`` of an estimator into a callable."""
-    if loss == "bce":
-        return PartialBCEWithLogitsLoss(pos_weight=pos_weight)
-    if pos_weight is not None:
-        raise ValueError(
-            "`pos_weight` needs loss='bce'; got "
-            f"{repr(loss) if isinstance(loss, str) else 'a callable'}. Weigh positives "
-            "in a loss of your own, or pass pos_weight=None."
-        )
-    if loss == "asl":
-        return PartialAsymmetricLoss()
-    return loss  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import nn
 from cftlearn._inputs._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.labels import PartialLabels
+from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import find_head, head_rows
 from cftlearn.networks._making import copy_or_make
@@ -18,7 +19,7 @@ from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import processes_of
 from cftlearn.training._loop import train_network
 from cftlearn.training._optimization import positive_weights
-from cftlearn.training._plan import HeldOut, TrainingPlan, make_loss
+from cftlearn.training._plan import HeldOut, TrainingPlan
 
 
 class StageOneSettings(Protocol):
@@ -99,8 +100,9 @@ def fit_network(
     processes = processes_of(trainer.fabric)
     device = processes.resolve_device(settings.device)
     weights = positive_weights(trainer.pos_weight, targets)
+    options = {} if weights is None else {"pos_weight": weights.to(device)}
     plan = TrainingPlan(
-        loss=make_loss(settings.loss, None if weights is None else weights.to(device)),
+        loss=make_loss(settings.loss, **options),
         max_epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,

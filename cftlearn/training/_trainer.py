@@ -63,11 +63,11 @@ class NetworkTrainer(BaseEstimator):
         batch, where the loss is a mean over its known labels and no layer looks at
         the batch as a whole.
     pos_weight : "balanced" or array-like of shape (n_categories,), default=None
-        Factor on the loss of positives, above 0; needs ``loss="bce"``. ``"balanced"``
-        takes negatives over positives of every category, among the labels that count
-        in stage one: the known ones alone with ``unknown="ignore"``, unknown ones as
-        negatives with ``unknown="negative"``. It is kept within 0.01 and 100, and is
-        1 where a category lacks one of the two.
+        Factor on the loss of positives, above 0; needs ``loss="bce"``, or another loss
+        that has this parameter. ``"balanced"`` takes negatives over positives of every
+        category, among the labels that count in stage one: the known ones alone with
+        ``unknown="ignore"``, unknown ones as negatives with ``unknown="negative"``. It
+        is kept within 0.01 and 100, and is 1 where a category lacks one of the two.
     validate : bool, default=True
         After every epoch, score the network on the labels held out of stage one; this
         costs a forward pass over their rows. False saves it.

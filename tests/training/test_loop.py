@@ -11,9 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cftlearn._inputs._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.losses import make_loss
 from cftlearn.training._loop import train_network
-from cftlearn.training._plan import TrainingPlan, make_loss
+from cftlearn.training._plan import TrainingPlan
 
 PLAN = TrainingPlan(
     loss=make_loss("bce"),
@@ -46,15 +46,6 @@ def problem(partial_problem):
 @pytest.fixture
 def module(network_factory):
     return nn.Sequential(*network_factory()[:2], nn.Dropout(0.2), network_factory()[2])
-
-
-# --------------------------------------------------------------------- make_loss
-def test_make_loss():
-    assert isinstance(make_loss("bce"), PartialBCEWithLogitsLoss)
-    assert isinstance(make_loss("asl"), PartialAsymmetricLoss)
-    assert make_loss(binary_cross_entropy_with_logits) is (
-        binary_cross_entropy_with_logits
-    )
 
 
 # ------------------------------------------------------------------- randomness
