@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from cftlearn._devices import autocast, half_precision
 from cftlearn._files import digest
 from cftlearn._inputs._inputs import Inputs
 from cftlearn._seeding import seeded_torch
@@ -144,7 +145,8 @@ def _place(
 def _begin(network: nn.Module, plan: TrainingPlan, n_steps: int) -> TrainingState:
     trainer = plan.trainer
     optimizer = make_optimizer(network, trainer, plan.learning_rate)
-    scales = trainer.amp and torch.device(plan.device).type == "cuda"
+    # float16 has no room for small gradients; bfloat16 has that of single precision.
+    scales = trainer.amp and half_precision(plan.device) == torch.float16
     decay = trainer.ema_decay
     wrapped = plan.processes.wrap(network)  # before there are copies of its weights
     return TrainingState(
@@ -152,7 +154,7 @@ def _begin(network: nn.Module, plan: TrainingPlan, n_steps: int) -> TrainingStat
         wrapped=wrapped,
         optimizer=optimizer,
         schedule=make_schedule(optimizer, trainer, plan.max_epochs * n_steps),
-        scaler=torch.amp.GradScaler("cuda", enabled=scales),
+        scaler=torch.amp.GradScaler(torch.device(plan.device).type, enabled=scales),
         average=None if decay is None else MovingAverage(network, decay),
         order=np.random.default_rng(plan.seed),
     )
@@ -246,7 +248,7 @@ def _make_step(state: TrainingState, plan: TrainingPlan) -> bool:
 def _batch_loss(
     network: nn.Module, X: Tensor, targets: Tensor, plan: TrainingPlan
 ) -> Tensor:
-    with _half_precision(plan):
+    with autocast(plan.device, enabled=plan.trainer.amp):
         logits = network(X)
     if not isinstance(logits, Tensor) or logits.shape != targets.shape:
         got = (
@@ -264,12 +266,6 @@ def _batch_loss(
             f"{got}."
         )
     return loss
-
-
-def _half_precision(plan: TrainingPlan) -> torch.autocast:
-    kind = torch.device(plan.device).type
-    precision = torch.float16 if kind == "cuda" else torch.bfloat16
-    return torch.autocast(kind, dtype=precision, enabled=plan.trainer.amp)
 
 
 def _is_over(state: TrainingState, plan: TrainingPlan) -> bool:

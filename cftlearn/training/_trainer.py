@@ -57,7 +57,8 @@ class NetworkTrainer(BaseEstimator):
         themselves.
     amp : bool, default=False
         Compute the network in half precision: bfloat16, or float16 with a scaled loss
-        on a CUDA GPU. The loss, and what is evaluated, stay in single precision.
+        on devices that do not compute in bfloat16. The loss, and what is evaluated,
+        stay in single precision.
     accumulation_steps : int, default=1
         Batches per step of the optimizer, 1 or more. The gradient is that of one large
         batch, where the loss is a mean over its known labels and no layer looks at

@@ -539,6 +539,26 @@ def test_half_precision_computes_in_bfloat16(problem, module):
     assert not same_weights(half, single)
 
 
+def test_float16_trains_with_a_scaled_loss(problem, module, monkeypatch):
+    """As on a GPU without bfloat16; torch's CPU can do the same."""
+    monkeypatch.setattr("cftlearn._devices.half_precision", lambda _: torch.float16)
+    monkeypatch.setattr(
+        "cftlearn.training._loop.half_precision", lambda _: torch.float16
+    )
+    scaled, kinds = [], set()
+    module[1].register_forward_hook(lambda *parts: kinds.add(parts[2].dtype))
+    module[2].register_full_backward_hook(
+        lambda layer, inner, outer: scaled.append(float(outer[0].abs().max()))
+    )
+    half, history = train(module, *problem, amp=True)
+    assert kinds == {torch.float16}
+    assert min(scaled) > 10, "a gradient of logits is below 1 without a scale"
+    single, expected = train(module, *problem)
+    assert history[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=0.02)
+    for one, two in zip(half.parameters(), single.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=0.1, atol=0.02)
+
+
 # -------------------------------------------------------------------------- errors
 def test_a_loss_that_is_not_finite_names_files(module, problem, tmp_path):
     image = pytest.importorskip("PIL.Image")
