@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
@@ -21,17 +21,22 @@ from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.fine_tuning._stage_two_tmp import prepare_fine_tuner
+from cftlearn.labels import PartialLabels
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
 from cftlearn.losses._registry import LOSSES
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import make_objective
+from cftlearn.metrics._objectives import Objective, make_objective
 from cftlearn.training import NetworkTrainer
+from cftlearn.training._trainer import check_trainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from cftlearn.training._stage_one import StageOne
+
 __all__ = ["CFTClassifier"]
 
+_BATCHES_AT_A_TIME = 32  # of which features are in memory together
 _PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
     "`train=False`: labels of `y` that the network was trained on cannot choose refits "
@@ -282,7 +287,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``train=False`` and there is no ``validation_data``.
         """
         self._validate_params()
-        (self.trainer or NetworkTrainer())._check(self.random_state)
+        if self.trainer is not None:
+            check_trainer(self.trainer, self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
         check_threshold(self.threshold, len(self.categories_))
@@ -315,11 +321,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 coef, intercept = logistic_rows(Z, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(coef_init=coef, intercept_init=intercept)
         else:
-            from cftlearn.training._stage_one import fit_network
-
-            unseen = inputs_val, held_out, objective
-            made = fit_network(self, inputs, targets, unseen, int(network_seed))
-            self.module_, self.head_, self.device_ = made[:3]
+            made = self._fit_network(
+                inputs, targets, inputs_val, held_out, objective, int(network_seed)
+            )
             tuner.set_params(coef_init=made.coef, intercept_init=made.intercept)
             stage_one = made.history
             Z = self._features(inputs)
@@ -479,18 +483,66 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             self._input_shape = inputs.row_shape or ()
         return inputs
 
+    def _fit_network(
+        self,
+        inputs: Any,
+        targets: NDArray[np.float64],
+        inputs_val: Any,
+        held_out: PartialLabels,
+        objective: Objective,
+        seed: int,
+    ) -> "StageOne":
+        """Train the network; the held-out labels only score its epochs."""
+        from cftlearn.training._plan import HeldOut, make_plan
+        from cftlearn.training._stage_one import fit_network
+
+        plan = make_plan(
+            self.trainer,
+            targets,
+            loss=self.loss,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=self.device,
+            verbose=self.verbose,
+        )
+        made = fit_network(
+            plan,
+            self.module,
+            inputs,
+            targets,
+            HeldOut(inputs_val, held_out.values, objective),
+            head=self.head,
+            train=self.train,
+        )
+        self.module_, self.head_, self.device_ = made.network, made.head, made.device
+        return made
+
     def _feature_parts(self, X: Any) -> Iterator[Any]:
+        """Compute features of some rows at a time.
+
+        Features may need more memory than the inputs that they come from.
+        """
         inputs = self._read_inputs(X)
         if self.module_ is None:
             return iter([inputs])
-        from cftlearn.training._stage_one import feature_parts
-
-        return feature_parts(self, inputs)
+        rows = np.arange(len(inputs))
+        parts = gen_batches(len(inputs), _BATCHES_AT_A_TIME * self.batch_size)
+        return (self._features(inputs.take(rows[part])) for part in parts)
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
-        from cftlearn.training._stage_one import features_of_inputs
+        """Extract the features that the weights are fitted on."""
+        from cftlearn.feature_extraction._in_memory import extract_features
 
-        return features_of_inputs(self, inputs)
+        return extract_features(
+            self.module_,
+            self.head_,
+            inputs,
+            batch_size=self.batch_size,
+            device=self.device_,
+            num_workers=self.trainer.num_workers if self.trainer else 0,
+        )
 
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> Self:
         self.fine_tuner_ = tuner

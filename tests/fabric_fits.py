@@ -20,6 +20,7 @@ from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import processes_of
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import HeldOut, TrainingPlan
+from cftlearn.training._trainer import check_trainer
 
 N_ROWS, N_INPUTS, N_CATEGORIES = 45, 6, 3
 
@@ -47,7 +48,7 @@ def make_network(*layers):
 def train(fabric, X, y, *layers, held_out=None, loss="bce", batch_size=16, **finer):
     """Train a network with a Fabric, or alone with None."""
     trainer = NetworkTrainer(fabric=fabric, **finer)
-    trainer._check(0)
+    check_trainer(trainer, 0)
     processes = processes_of(fabric)
     plan = TrainingPlan(
         loss=make_loss(loss),

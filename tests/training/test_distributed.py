@@ -22,6 +22,7 @@ import cftlearn
 from cftlearn import CFTClassifier, load_model, save_model
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import FabricProcesses, OneProcess, processes_of
+from cftlearn.training._trainer import check_trainer
 
 MOST_SECONDS = 300  # a hang is a failure
 
@@ -90,13 +91,13 @@ def test_a_pickle_is_refused(act):
 
 def test_a_fabric_must_be_one():
     with pytest.raises(ValueError, match="'fabric' parameter of NetworkTrainer"):
-        NetworkTrainer(fabric="ddp")._check(0)
+        check_trainer(NetworkTrainer(fabric="ddp"), 0)
 
 
 def test_other_strategies_are_refused():
     fabric = FakeFabric(FSDPStrategy())
     with pytest.raises(ValueError, match=r"strategy 'ddp', .*got FSDPStrategy"):
-        NetworkTrainer(fabric=fabric)._check(0)
+        check_trainer(NetworkTrainer(fabric=fabric), 0)
 
 
 @pytest.mark.parametrize(
@@ -112,21 +113,21 @@ def test_other_strategies_are_refused():
 def test_unclear_precisions_are_refused(precision, amp):
     fabric = FakeFabric(DDPStrategy(precision))
     with pytest.raises(ValueError, match=rf"got '{precision}' and amp={amp}\. Pass"):
-        NetworkTrainer(fabric=fabric, amp=amp)._check(0)
+        check_trainer(NetworkTrainer(fabric=fabric, amp=amp), 0)
 
 
 @pytest.mark.parametrize(("precision", "amp"), [("bf16-mixed", False), ("32-true", 1)])
 def test_clear_precisions_are_taken(precision, amp):
     fabric = FakeFabric(DDPStrategy(precision))
-    NetworkTrainer(fabric=fabric, amp=bool(amp))._check(0)
+    check_trainer(NetworkTrainer(fabric=fabric, amp=bool(amp)), 0)
     assert processes_of(fabric).precision == precision
 
 
 @pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=str)
 def test_several_processes_need_a_seed(seed):
     with pytest.raises(ValueError, match=r"`fabric` needs a seed, .* random_state=0"):
-        NetworkTrainer(fabric=FakeFabric())._check(seed)
-    NetworkTrainer(fabric=FakeFabric(size=1))._check(seed)
+        check_trainer(NetworkTrainer(fabric=FakeFabric()), seed)
+    check_trainer(NetworkTrainer(fabric=FakeFabric(size=1)), seed)
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda", "cuda:1"])
@@ -152,13 +153,13 @@ def test_parts_count_every_known_label_once(rng, size, n_rows):
     for rank in range(size):
         processes = FabricProcesses(FakeFabric(size=size))
         processes.rank = rank
-        own, count = processes.share(rows, n_known)
+        own, count = processes.own_rows(rows, n_known)
         assert any(known_of[row] for row in own.tolist()), "no loss expects no label"
         if count:
             assert count == size * sum(known_of[row] for row in own.tolist())
             seen += own.tolist()
         counted += count
-    assert counted / size == n_known.sum() == OneProcess().share(rows, n_known)[1]
+    assert counted / size == n_known.sum() == OneProcess().own_rows(rows, n_known)[1]
     assert len(seen) == len(set(seen))
     assert {row for row in known_of if known_of[row]} <= set(seen)
 

@@ -37,6 +37,7 @@ from cftlearn.training._optimization import (
     positive_weights,
 )
 from cftlearn.training._plan import HeldOut, TrainingPlan
+from cftlearn.training._trainer import check_trainer
 
 PLAN = TrainingPlan(
     loss=make_loss("bce"),
@@ -124,13 +125,13 @@ def test_it_is_cloned_with_its_parameters():
 )
 def test_wrong_parameters_are_told(params):
     with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter of Net"):
-        NetworkTrainer(**params)._check(0)
+        check_trainer(NetworkTrainer(**params), 0)
 
 
 @pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=str)
 def test_a_checkpoint_needs_a_seed(tmp_path, seed):
     with pytest.raises(ValueError, match=r"Pass random_state=0"):
-        NetworkTrainer(checkpoint=tmp_path)._check(seed)
+        check_trainer(NetworkTrainer(checkpoint=tmp_path), seed)
 
 
 # ------------------------------------------------------------ optimizer and schedule
@@ -231,7 +232,7 @@ def test_other_schedules(problem, module):
 
 @pytest.mark.parametrize("what", ["optimizer", "schedule"])
 def test_callables_that_make_something_else(problem, module, what):
-    with pytest.raises(TypeError, match=rf"`{what}` must give a torch .* got int"):
+    with pytest.raises(TypeError, match=rf"`{what}` must return a torch .* got int"):
         train(module, *problem, **{what: lambda *_: 3})
 
 
@@ -621,7 +622,7 @@ def test_a_stopped_training_goes_on_where_it_was(
         if len(epochs) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("cftlearn.training._loop._steps_of_epoch", spied(count))
+    monkeypatch.setattr("cftlearn.training._epoch.steps_of_epoch", spied(count))
     with pytest.raises(KeyboardInterrupt):
         train(dropping, *problem, held_out, plan=plan, **options)
     again, other = train(dropping, *problem, held_out, plan=plan, **options)
@@ -635,13 +636,13 @@ def test_a_stopped_training_goes_on_where_it_was(
 
 
 def spied(act):
-    from cftlearn.training._loop import _steps_of_epoch
+    from cftlearn.training._epoch import steps_of_epoch
 
-    def steps_of_epoch(*arguments):
+    def spy(*arguments):
         act()
-        return _steps_of_epoch(*arguments)
+        return steps_of_epoch(*arguments)
 
-    return steps_of_epoch
+    return spy
 
 
 def noisy_network():
