@@ -208,6 +208,7 @@ class FabricProcesses(OneProcess):
             yield
         except Exception as own:  # of any kind: it is raised again below
             error = own
+        # Every process must reach this exchange, or the others would wait here.
         failed = torch.zeros(self.size, device=self.fabric.device)
         failed[self.rank] = error is not None
         ranks = torch.nonzero(self.total(failed)).flatten().tolist()
@@ -227,6 +228,7 @@ class FabricProcesses(OneProcess):
         """Return the sum over processes, on the device of ``values``."""
         if self.size == 1:
             return values
+        # A copy: the sum is computed in place, and the caller may keep its values.
         moved = values.to(self.fabric.device, copy=True)
         total: Tensor = self.fabric.all_reduce(moved, reduce_op="sum")
         return total.to(values.device)

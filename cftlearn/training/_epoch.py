@@ -127,6 +127,7 @@ class _Epoch:
         """Make all steps; return the record of the epoch."""
         plan, state = self.plan, self.state
         losses, rate = [], 0.0
+        # One reader for the whole epoch: workers read ahead across steps.
         reads = self._read(batch for step in steps for batch in step)
         plan.processes.seed(plan.seed, self.number)
         state.network.train()

@@ -71,6 +71,7 @@ def train_network(
         unit="step",
         disable=None if plan.verbose and processes.is_first else True,
     )
+    # The seed comes before the state: a checkpoint restores the generators as well.
     with progress, seeded_torch(plan.seed):
         with processes.failing_together():
             load_state(path, state)

@@ -164,6 +164,7 @@ def state_path(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path 
         return None
     weights = [_bytes(tensor) for tensor in network.state_dict().values()]
     settings = trainer.get_params()
+    # These may change between two starts of the same fit, and change no result.
     for irrelevant in ("checkpoint", "fabric", "num_workers"):
         settings.pop(irrelevant)
     signature = {

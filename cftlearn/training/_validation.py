@@ -69,6 +69,7 @@ def evaluate(
     batches = np.array_split(np.arange(n_rows), -(-n_rows // plan.batch_size))
     logits = torch.zeros(held_out.labels.shape)
     network.eval()
+    # Each process computes some batches; a layer may draw numbers in evaluation, too.
     with plan.processes.failing_together(), seeded_torch(plan.seed):
         for rows, X in held_out.inputs.batches(
             plan.processes.own_parts(batches), num_workers=plan.trainer.num_workers
