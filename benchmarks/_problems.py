@@ -27,9 +27,9 @@ from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels, hide_labels
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
-from cftlearn.networks._heads import head_rows
-from cftlearn.training._plan import TrainingPlan, make_loss
-from cftlearn.training._stage_one import prepare_network
+from cftlearn.losses import make_loss
+from cftlearn.training._plan import TrainingPlan
+from cftlearn.training._stage_one import fit_network
 
 Floats = NDArray[np.floating[Any]]
 
@@ -225,14 +225,12 @@ def _train(
         device="cpu",
     )
     inputs = read_inputs(X)
-    network, head, _ = prepare_network(
-        make_network, None, inputs, targets, plan, train=True
-    )
+    trained = fit_network(plan, make_network, inputs, targets)
     Z, Z_test = (
-        extract_features(network, head, x, batch_size=512, device="cpu")
+        extract_features(trained.network, trained.head, x, batch_size=512, device="cpu")
         for x in (inputs, read_inputs(X_test))
     )
-    return Z, Z_test, *head_rows(network, head)
+    return Z, Z_test, trained.coef, trained.intercept
 
 
 def _make_mlp(n_inputs: int, n_outputs: int) -> nn.Module:

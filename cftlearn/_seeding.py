@@ -1,4 +1,4 @@
-"""Seeds: one per category by its name, and torch's own for a while."""
+"""Seeds: one per category by its name, and torch's own inside a block."""
 
 import zlib
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 def category_seeds(base_seed: int, categories: NDArray[Any]) -> NDArray[np.int64]:
     """Derive one seed per category from one seed and the category's name.
 
-    Adding, dropping or reordering other categories then leaves a category's results
-    as they are, whatever the number of workers.
+    The results of a category then do not depend on which other categories there are, on
+    their order, or on the number of workers.
     """
     return np.array(
         [
@@ -32,7 +32,7 @@ def seeded_torch(seed: int) -> Iterator[None]:
     """Seed torch's global generators, and restore them afterwards."""
     import torch
 
-    devices = range(torch.cuda.device_count()) or None  # named, or torch warns
+    devices = range(torch.cuda.device_count()) or None  # torch warns without names
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         yield

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import Interval, StrOptions
@@ -28,9 +28,11 @@ from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one, fit_on_split
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels._label_split import LabelSplit, split_labels
+from cftlearn.losses._registry import LOSSES
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.metrics._objectives import Objective, make_objective
 from cftlearn.training import NetworkTrainer
+from cftlearn.training._trainer import check_trainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CFTClassifier"]
 
+_BATCHES_AT_A_TIME = 32  # of which features are in memory together
 _PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
     "`train=False`: labels of `y` that the network was trained on cannot choose refits "
@@ -69,8 +72,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ``fit`` then needs ``validation_data`` that the network was not trained on.
     unknown : {"negative", "ignore"}, default="negative"
         What stage one makes of unknown labels: negatives, or nothing.
-    loss : {"bce", "asl"} or callable, default="bce"
-        Loss of a network in stage one: binary cross-entropy, asymmetric loss, or
+    loss : str or callable, default="bce"
+        Loss of a network in stage one: one of :func:`cftlearn.losses.available`
+        (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
         ``loss(logits, targets) -> tensor`` where NaN targets must be left out.
     max_epochs : int, default=20
         Passes of a network over the data.
@@ -165,7 +169,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "head": [str, None],
         "train": ["boolean"],
         "unknown": [StrOptions({"negative", "ignore"})],
-        "loss": [StrOptions({"bce", "asl"}), callable],
+        "loss": [StrOptions(LOSSES.keys()), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -292,7 +296,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         """
         self._validate_params()
         if self.trainer is not None:
-            self.trainer._check(self.random_state)
+            check_trainer(self.trainer, self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
         check_threshold(self.threshold, len(self.categories_))
@@ -519,37 +523,57 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         seed: int,
     ) -> "StageOne":
         """Train the network on labels to fit; held-out labels only score epochs."""
+        from cftlearn.training._plan import HeldOut, make_plan
         from cftlearn.training._stage_one import fit_network
 
-        unseen = inputs_val, split.held_out, objective
-        made = fit_network(self, inputs, split.targets(self.unknown), unseen, seed)
+        targets = split.targets(self.unknown)
+        plan = make_plan(
+            self.trainer,
+            targets,
+            loss=self.loss,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=self.device,
+            verbose=self.verbose,
+        )
+        made = fit_network(
+            plan,
+            self.module,
+            inputs,
+            targets,
+            HeldOut(inputs_val, split.held_out.values, objective),
+            head=self.head,
+            train=self.train,
+        )
         self.module_, self.head_, self.device_ = made.network, made.head, made.device
         return made
 
-    def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
-        if (self.module if reset else self.input_shape_) is None:
-            self.input_shape_ = None
-            return self._read_matrix(X, "X", reset=reset)
-        from cftlearn._inputs._checking import read_network_inputs
-
-        shape = None if reset else self.input_shape_
-        inputs = read_network_inputs(self, X, self.input_transform, shape)
-        if reset:
-            self.input_shape_ = inputs.row_shape or ()
-        return inputs
-
     def _feature_parts(self, X: Any) -> Iterator[Any]:
+        """Compute features of some rows at a time.
+
+        Features may need more memory than the inputs that they come from.
+        """
         inputs = self._read_inputs(X)
         if self.module_ is None:
             return iter([inputs])
-        from cftlearn.training._stage_one import feature_parts
-
-        return feature_parts(self, inputs)
+        rows = np.arange(len(inputs))
+        parts = gen_batches(len(inputs), _BATCHES_AT_A_TIME * self.batch_size)
+        return (self._features(inputs.take(rows[part])) for part in parts)
 
     def _features(self, inputs: Any) -> NDArray[np.float32]:
-        from cftlearn.training._stage_one import features_of_inputs
+        """Extract the features that the weights are fitted on."""
+        from cftlearn.feature_extraction._in_memory import extract_features
 
-        return features_of_inputs(self, inputs)
+        return extract_features(
+            self.module_,
+            self.head_,
+            inputs,
+            batch_size=self.batch_size,
+            device=self.device_,
+            num_workers=self.trainer.num_workers if self.trainer else 0,
+        )
 
     def _store(self, tuner: CategoryWiseFineTuner, steps: list[dict[str, Any]]) -> Self:
         self.fine_tuner_ = tuner

@@ -131,7 +131,10 @@ API = {
     ),
     "cftlearn.losses": Module(
         "Losses for torch that skip unknown labels.",
-        (Section("Losses", ("PartialBCEWithLogitsLoss", "PartialAsymmetricLoss")),),
+        (
+            Section("Losses", ("PartialBCEWithLogitsLoss", "PartialAsymmetricLoss")),
+            Section("By name", ("available", "make_loss")),
+        ),
     ),
     "cftlearn.model_selection": Module(
         "Splits and out-of-fold predictions with unknown labels.",

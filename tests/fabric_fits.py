@@ -14,11 +14,13 @@ import torch
 from torch import nn
 
 from cftlearn._inputs._inputs import read_inputs
+from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import processes_of
 from cftlearn.training._loop import train_network
-from cftlearn.training._plan import HeldOut, TrainingPlan, make_loss
+from cftlearn.training._plan import HeldOut, TrainingPlan
+from cftlearn.training._trainer import check_trainer
 
 N_ROWS, N_INPUTS, N_CATEGORIES = 45, 6, 3
 
@@ -46,7 +48,7 @@ def make_network(*layers):
 def train(fabric, X, y, *layers, held_out=None, loss="bce", batch_size=16, **finer):
     """Train a network with a Fabric, or alone with None."""
     trainer = NetworkTrainer(fabric=fabric, **finer)
-    trainer._check(0)
+    check_trainer(trainer, 0)
     processes = processes_of(fabric)
     plan = TrainingPlan(
         loss=make_loss(loss),
@@ -187,8 +189,8 @@ def a_whole_fit(fabric, folder):
 
 
 # ----------------------------------------------------------------- errors of one
-def told(act):
-    """Give an error that every process must end with, instead of a hang."""
+def error_of(act):
+    """Return the error that every process must end with, instead of a hang."""
     try:
         act()
     except Exception as error:
@@ -199,7 +201,7 @@ def told(act):
 def a_row_that_is_not_finite(fabric, folder):
     X, y = make_problem()
     X[11] = np.nan
-    return told(lambda: train(fabric, X, np.nan_to_num(y)))
+    return error_of(lambda: train(fabric, X, np.nan_to_num(y)))
 
 
 def an_item_that_cannot_be_read(fabric, folder):
@@ -211,47 +213,47 @@ def an_item_that_cannot_be_read(fabric, folder):
             raise OSError("the scanner is gone")
         return row
 
-    return told(lambda: train(fabric, X, np.nan_to_num(y), augment=read))
+    return error_of(lambda: train(fabric, X, np.nan_to_num(y), augment=read))
 
 
 def a_held_out_row_that_is_not_finite(fabric, folder):
     held_out = make_held_out()
     held_out.inputs.items[40] = np.inf
-    return told(lambda: train(fabric, *make_problem(), held_out=held_out))
+    return error_of(lambda: train(fabric, *make_problem(), held_out=held_out))
 
 
 def a_forward_pass_that_fails(fabric, folder):
     """Batch norm cannot train on the single row of the second process."""
     X, y = make_problem()[0][:3], np.ones((3, N_CATEGORIES))
-    return told(lambda: train(fabric, X, y, nn.BatchNorm1d(8), batch_size=3))
+    return error_of(lambda: train(fabric, X, y, nn.BatchNorm1d(8), batch_size=3))
 
 
 def other_labels(fabric, folder):
     X, y = make_problem()
     if fabric is not None and fabric.global_rank == 1:
         y = 1 - y
-    return told(lambda: train(fabric, X, y))
+    return error_of(lambda: train(fabric, X, y))
 
 
 def a_folder_of_another_training(fabric, folder):
-    place = folder / "other"
-    train(fabric, *make_problem(), checkpoint=place)
-    options = {"weight_decay": 0.5, "checkpoint": place}
-    return told(lambda: train(fabric, *make_problem(), **options))
+    path = folder / "other"
+    train(fabric, *make_problem(), checkpoint=path)
+    options = {"weight_decay": 0.5, "checkpoint": path}
+    return error_of(lambda: train(fabric, *make_problem(), **options))
 
 
 def a_folder_that_only_one_sees(fabric, folder):
     """Unlike all others, also without an error, where there is one process."""
     rank = 0 if fabric is None else fabric.global_rank
-    place = folder / "own"
-    train(fabric, *make_problem(), checkpoint=place)
+    path = folder / "own"
+    train(fabric, *make_problem(), checkpoint=path)
     from cftlearn.training import _loop
 
     load_state = _loop.load_state
     if rank == 1:
-        _loop.load_state = lambda place, state: None
+        _loop.load_state = lambda path, state: None
     try:
-        return told(lambda: train(fabric, *make_problem(), checkpoint=place))
+        return error_of(lambda: train(fabric, *make_problem(), checkpoint=path))
     finally:
         _loop.load_state = load_state
 

@@ -67,6 +67,7 @@ FREE_OF_TORCH = [
     "fine_tuning",
     "images",
     "labels",
+    "losses",
     "metrics",
     "model_selection",
     "networks",

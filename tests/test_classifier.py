@@ -30,7 +30,6 @@ from cftlearn.exceptions import (
 )
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.solvers import GeneticSolver, GradientSolver
-from cftlearn.training import _stage_one
 
 NAMES = ["Edema", "Fracture", "Cyst"]
 
@@ -238,13 +237,13 @@ def test_rows_are_predicted_some_at_a_time(monkeypatch, make_model, images):
     model = make_model(conv_network, batch_size=64).fit(images, y)
     expected = model.predict_proba(images)
     model.set_params(batch_size=1)
-    extract, sizes = _stage_one.features_of_inputs, []
+    extract, sizes = CFTClassifier._features, []
 
     def count(fitted, inputs):
         sizes.append(len(inputs))
         return extract(fitted, inputs)
 
-    monkeypatch.setattr(_stage_one, "features_of_inputs", count)
+    monkeypatch.setattr(CFTClassifier, "_features", count)
     assert_allclose(model.predict_proba(images), expected, rtol=1e-5)
     assert sizes == [32, 32, 32, 24]
 

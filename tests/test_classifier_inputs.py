@@ -19,7 +19,7 @@ from cftlearn.exceptions import ImageFileError, NonFiniteLossError
 from cftlearn.images import ImageTransform
 from cftlearn.metrics import partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
-from cftlearn.training import NetworkTrainer, _stage_one
+from cftlearn.training import NetworkTrainer
 
 Image = pytest.importorskip("PIL.Image", reason="the images extra")
 
@@ -214,7 +214,7 @@ def test_validation_data_of_the_same_images(
 ):
     """Are known to be the same, so no label is negative and no feature read twice."""
     passes = []
-    extract = _stage_one.features_of_inputs
+    extract = CFTClassifier._features
 
     def count(fitted, inputs):
         passes.append(len(inputs))
@@ -223,7 +223,7 @@ def test_validation_data_of_the_same_images(
     y, y_val = split(pictures[1])
     expected = make_model(input_transform=None)
     expected.fit(arrays, y, validation_data=(arrays.copy(), y_val))
-    monkeypatch.setattr(_stage_one, "features_of_inputs", count)
+    monkeypatch.setattr(CFTClassifier, "_features", count)
     model = make_model().fit(paths, y, validation_data=(again(paths), y_val))
     assert passes == [N_ROWS]
     assert_array_equal(model.coef_, expected.coef_)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from cftlearn import losses
 from cftlearn.cli import _arguments
 from cftlearn.cli._options import (
     add_labels,
@@ -142,7 +143,8 @@ def _add_fitting(parser: argparse.ArgumentParser) -> None:
         help="label file that only chooses refits",
     )
     add_network(parser)
-    parser.add_argument("--solver", help="how to refit: auto, ga, bce, asl, proximal")
+    solvers = ", ".join(["auto", "ga", "proximal", *losses.available()])
+    parser.add_argument("--solver", help=f"how to refit: {solvers}")
     parser.add_argument("--objective", help="roc_auc or average_precision")
     parser.add_argument(
         "--output",

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cftlearn._devices import autocast
 from cftlearn._inputs._inputs import Inputs, SkippedRow
 from cftlearn.networks._heads import check_head_inputs
 
@@ -165,13 +166,6 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
         "layer whose output are the features with `layer`; layer='' takes what the "
         "network returns."
     )
-
-
-def autocast(device: str) -> torch.autocast:
-    """Compute in half precision: bfloat16, or float16 on GPUs that lack it."""
-    kind = torch.device(device).type
-    is_short = kind == "mps" or (kind == "cuda" and not torch.cuda.is_bf16_supported())
-    return torch.autocast(kind, torch.float16 if is_short else torch.bfloat16)
 
 
 def non_finite_error(wrong: NDArray[np.intp], inputs: Inputs) -> ValueError:

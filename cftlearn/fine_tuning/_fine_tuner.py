@@ -31,7 +31,11 @@ from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import CategoryResult
-from cftlearn.fine_tuning._solver_names import RefitMethod, make_refit_method
+from cftlearn.fine_tuning._solver_names import (
+    SOLVER_NAMES,
+    RefitMethod,
+    make_refit_method,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
@@ -72,11 +76,11 @@ class CategoryWiseFineTuner(
 
     Parameters
     ----------
-    solver : {"auto", "ga", "bce", "asl", "proximal"}, solver object, or list of \
-them, default="auto"
-        How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`, ``"bce"``
-        and ``"asl"`` are :class:`~cftlearn.solvers.GradientSolver` with that loss,
-        ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`. With a list each
+    solver : str, solver object, or list of them, default="auto"
+        How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`,
+        ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`, and ``"bce"``,
+        ``"asl"`` and all other names of :func:`cftlearn.losses.available` are
+        :class:`~cftlearn.solvers.GradientSolver` with that loss. With a list each
         category takes the solver that scores best on its held-out labels.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What a refit is judged by, and what the genetic algorithm maximises.
@@ -179,7 +183,7 @@ them, default="auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
-            StrOptions({"auto", "ga", "bce", "asl", "proximal"}),
+            StrOptions(SOLVER_NAMES),
             CategorySolver,
             list,
         ],

@@ -1,6 +1,7 @@
 """Solvers by name, and the ways to refit all categories with them."""
 
-from typing import Any, Protocol, cast
+from collections import ChainMap
+from typing import Any, Protocol
 
 from cftlearn.fine_tuning._auto import AutoRefit
 from cftlearn.fine_tuning._batched_refit import BatchedRefit
@@ -8,9 +9,13 @@ from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._report import CategoryResult
 from cftlearn.fine_tuning._workers import CategoryWorkers
+from cftlearn.losses._registry import LOSSES
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import ProximalSolver
+
+# A view: a loss that is added to the table of losses is a solver at once.
+SOLVER_NAMES = ChainMap(dict.fromkeys(["auto", "ga", "proximal"], ""), LOSSES).keys()
 
 
 class RefitMethod(Protocol):
@@ -141,12 +146,13 @@ def _make_solver(solver: Any, device: str) -> CategorySolver:
         return GeneticSolver()
     if solver == "proximal":
         return ProximalSolver()
-    if solver in ("bce", "asl"):
+    if isinstance(solver, str) and solver in LOSSES:
         from cftlearn._devices import resolve_device
         from cftlearn.solvers import GradientSolver
 
-        return GradientSolver(loss=cast(Any, solver), device=resolve_device(device))
+        return GradientSolver(loss=solver, device=resolve_device(device))
+    losses = ", ".join(repr(name) for name in LOSSES)
     raise ValueError(
-        "`solver` must be 'auto', or 'ga', 'bce', 'asl', 'proximal', a solver "
+        f"`solver` must be 'auto', or 'ga', 'proximal', a loss ({losses}), a solver "
         f"object, or a list of these; got {solver!r}."
     )

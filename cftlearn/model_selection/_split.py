@@ -15,7 +15,7 @@ from cftlearn._dependencies import Interval, validate_params
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.labels._groups import number_groups
-from cftlearn.model_selection._balance import deal
+from cftlearn.model_selection._balance import assign_folds
 
 RandomStateLike = int | np.random.RandomState | None
 _TEST_SIZES = [
@@ -140,7 +140,7 @@ class PartialLabelKFold(BaseCrossValidator):
         if groups is None:
             sizes = n_units // n_splits + (np.arange(n_splits) < n_units % n_splits)
         shares = np.full(n_splits, 1 / n_splits)
-        folds = deal(units, shares, sizes, rng)[unit_of_row]
+        folds = assign_folds(units, shares, sizes, rng)[unit_of_row]
         return (
             (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             for fold in range(n_splits)
@@ -237,7 +237,7 @@ def partial_train_test_split(
     sizes = np.array([n_samples - n_test, n_test])
     rng = check_random_state(random_state)
     fixed_sizes = sizes if groups is None else None
-    is_test = deal(units, sizes / n_samples, fixed_sizes, rng)[unit_of_row] == 1
+    is_test = assign_folds(units, sizes / n_samples, fixed_sizes, rng)[unit_of_row] == 1
     parts = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     return [take_rows(array, rows) for array in (X, y, *arrays) for rows in parts]
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.losses import make_loss
+from cftlearn.losses._registry import LOSSES
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
 from cftlearn.solvers._row_space import RowSpace
 
@@ -24,9 +25,10 @@ class GradientSolver(CategorySolver):
 
     Parameters
     ----------
-    loss : {"bce", "asl"}, default="bce"
-        Binary cross-entropy, or the asymmetric loss with powers 0 and 4 and clip
-        0.05.
+    loss : str, default="bce"
+        One of :func:`cftlearn.losses.available`, with its default parameters:
+        ``"bce"`` is binary cross-entropy; ``"asl"`` is the asymmetric loss with powers
+        0 and 4 and clip 0.05.
     learning_rate : float, default=0.1
         Step size of Adam, above 0: with ``standardize`` in units of a logit (the
         step of a weight is that over the root of the number of features), without
@@ -63,7 +65,7 @@ class GradientSolver(CategorySolver):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "loss": [StrOptions({"bce", "asl"})],
+        "loss": [StrOptions(LOSSES.keys())],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -74,7 +76,7 @@ class GradientSolver(CategorySolver):
     def __init__(
         self,
         *,
-        loss: Literal["bce", "asl"] = "bce",
+        loss: str = "bce",
         learning_rate: float = 0.1,
         max_epochs: int = 1000,
         patience: int = 100,
@@ -89,14 +91,14 @@ class GradientSolver(CategorySolver):
         self.device = device
 
     @classmethod
-    def published(cls, loss: Literal["bce", "asl"] = "asl") -> Self:
+    def published(cls, loss: str = "asl") -> Self:
         """Give the published setting: Adam at 1e-4 on raw features.
 
         At most 5000 epochs of full batches, 300 without gain.
 
         Parameters
         ----------
-        loss : {"bce", "asl"}, default="asl"
+        loss : str, default="asl"
             The paper uses both; the authors' code for MS-COCO the asymmetric loss.
 
         Returns
@@ -167,11 +169,7 @@ class _Descent:
         self.coef = torch.from_numpy(coef).to(self.Z).requires_grad_()
         self.bias = torch.tensor([bias]).to(self.Z).requires_grad_()
         # The sum, as the authors' code; Adam does not see the difference.
-        self.loss = (
-            PartialBCEWithLogitsLoss(reduction="sum")
-            if solver.loss == "bce"
-            else PartialAsymmetricLoss(reduction="sum")
-        )
+        self.loss = make_loss(solver.loss, reduction="sum")
         step = solver.learning_rate
         if solver.standardize:
             step /= float(np.sqrt(len(coef)))

@@ -1,7 +1,7 @@
-"""One training in one process, or shared by the processes of Lightning Fabric.
+"""A training in one process, or in the processes of Lightning Fabric.
 
-The loop of stage one asks an object of this module for what other processes have a say
-in, and does not know whether there are any.
+The loop of stage one calls an object of this module wherever processes must agree, and
+does not know how many there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 class OneProcess:
-    """A training that nobody else takes part in.
+    """A training in this process alone.
 
     Attributes
     ----------
     rank : int
         Number of this process.
     size : int
-        How many there are.
+        Number of processes.
     precision : str
         What the network computes in, by Fabric's names.
     """
@@ -38,24 +38,24 @@ class OneProcess:
 
     @property
     def is_first(self) -> bool:
-        """Tell whether this process writes files and shows progress."""
+        """Whether this process writes files and shows progress."""
         return self.rank == 0
 
     def resolve_device(self, device: str) -> str:
-        """Turn the parameter ``device`` into the name of this process's device."""
+        """Return the torch device of this process."""
         return resolve_device(device)
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """Give what is called in place of a network, and averages its gradients."""
+        """Return the module to call in training; it averages gradients."""
         return network
 
     def seed(self, *numbers: int) -> None:
-        """Seed torch's global generators, differently from other processes."""
+        """Seed torch's global generators, differently in every process."""
 
-    def share(
+    def own_rows(
         self, rows: NDArray[np.intp], n_known: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], float]:
-        """Take this process's rows of a batch.
+        """Select this process's rows of a batch.
 
         Parameters
         ----------
@@ -67,53 +67,53 @@ class OneProcess:
         Returns
         -------
         rows : ndarray of int
-            Some rows, with a known label.
+            Rows of the batch, at least one of them with a known label.
         n_counted : float
-            How many of the known labels their mean loss stands for; the mean over
-            processes is that of the batch.
+            Number of known labels that their mean loss counts for. Weighed by it, the
+            mean over processes is the loss of the batch.
         """
         return rows, int(n_known.sum())
 
-    def deal(self, parts: Sequence[T]) -> Sequence[T]:
-        """Take this process's ones of several parts of a task; perhaps none."""
+    def own_parts(self, parts: Sequence[T]) -> Sequence[T]:
+        """Select this process's parts of a task; there may be none."""
         return parts
 
-    def unfinished(
-        self, wrapped: nn.Module, more: bool
+    def no_backward_sync(
+        self, wrapped: nn.Module, *, enabled: bool
     ) -> AbstractContextManager[object]:
-        """Keep gradients to this process where ``more`` are added to them."""
+        """Return a context that does not average gradients, if ``enabled``."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss."""
         loss.backward()
 
-    def agreed(self) -> AbstractContextManager[object]:
-        """End in all processes with the error of one, if one has an error."""
+    def failing_together(self) -> AbstractContextManager[object]:
+        """Return a context that raises in every process if one has an error."""
         return nullcontext()
 
-    def of_first(self, value: T) -> T:
-        """Give what the first process has."""
+    def broadcast(self, value: T) -> T:
+        """Return the value of the first process."""
         return value
 
     def total(self, values: Tensor) -> Tensor:
-        """Add up the values of all processes."""
+        """Return the sum of the values of all processes."""
         return values
 
     def check_same(self, **fit: Any) -> None:
-        """Refuse a fit that is another one in another process."""
+        """Check that all processes run the same fit."""
 
-    def align(self, *networks: nn.Module) -> None:
-        """Give buffers, such as statistics of batch norm, the first process's values.
+    def broadcast_buffers(self, *networks: nn.Module) -> None:
+        """Set buffers, such as statistics of batch norm, to the first process's values.
 
-        Parameters are the same everywhere: so are their gradients.
+        Parameters need no broadcast: their gradients are the same in every process.
         """
 
 
 class FabricProcesses(OneProcess):
-    """The processes of a Fabric, which its user has launched.
+    """The processes of a Fabric that the user has launched.
 
-    Every process holds all rows and all labels, and draws the same batches.
+    Every process has all rows and all labels, and draws the same batches.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class FabricProcesses(OneProcess):
         self.precision = str(fabric.strategy.precision.precision)
 
     def resolve_device(self, device: str) -> str:
-        """Give the Fabric's device.
+        """Return the Fabric's device.
 
         Raises
         ------
@@ -146,97 +146,103 @@ class FabricProcesses(OneProcess):
         return str(own)
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """Set a network up, which gives it the first process's weights."""
+        """Set a network up; it gets the first process's weights."""
         wrapped: nn.Module = self.fabric.setup_module(network)
         return wrapped
 
     def seed(self, *numbers: int) -> None:
-        """Seed torch's global generators, if there are several processes.
+        """Seed torch's global generators if there are several processes.
 
-        One alone draws what it would draw without Fabric.
+        A single one draws the same numbers as without Fabric.
         """
         if self.size > 1:
             torch.manual_seed(mixed_seed(*numbers, self.rank))
 
-    def share(
+    def own_rows(
         self, rows: NDArray[np.intp], n_known: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], float]:
-        """Cut a batch into parts of even size.
+        """Cut a batch into parts of even size, and select one.
 
-        A process whose part has no known label must take part all the same: the
-        others wait for its gradient. It takes rows of others, and counts them as none.
+        The others wait for the gradient of every process. So a process whose part has
+        no known label takes rows of another part, and counts them as 0 labels.
         """
         own = np.array_split(np.arange(len(rows)), self.size)[self.rank]
         counted = int(n_known[own].sum()) * self.size
-        if not counted:  # batch norm needs two rows
+        if not counted:  # two rows, because batch norm cannot train on one
             own = np.flatnonzero(n_known)[: max(len(own), 2)]
         return rows[own], counted
 
-    def deal(self, parts: Sequence[T]) -> Sequence[T]:
-        """Take turns."""
+    def own_parts(self, parts: Sequence[T]) -> Sequence[T]:
+        """Select every ``size``-th part."""
         return parts[self.rank :: self.size]
 
-    def unfinished(
-        self, wrapped: nn.Module, more: bool
+    def no_backward_sync(
+        self, wrapped: nn.Module, *, enabled: bool
     ) -> AbstractContextManager[object]:
-        """Average gradients once per step; forward passes are to be inside, too."""
+        """Return Fabric's own context; the forward pass must be inside it, too."""
         context: AbstractContextManager[object]
-        context = self.fabric.no_backward_sync(wrapped, enabled=more)
+        context = self.fabric.no_backward_sync(wrapped, enabled=enabled)
         return context
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient, averaged over processes unless it is unfinished."""
+        """Add the gradient, averaged over processes outside ``no_backward_sync``."""
         self.fabric.backward(loss)
 
     @contextmanager
-    def agreed(self) -> Iterator[None]:
-        """Ask the others after a block; without that, they would wait for ever.
+    def failing_together(self) -> Iterator[None]:
+        """Exchange errors after a block.
+
+        A process that alone ended with an error would leave the others waiting for
+        ever. The error of the lowest rank is raised everywhere; a process with an error
+        of its own raises that one.
 
         Raises
         ------
         NonFiniteLossError
-            That of another process.
+            If another process had this error.
         RuntimeError
-            For any other error of another process.
+            If another process had any other error.
         """
         error = None
         try:
             yield
-        except Exception as own:
+        except Exception as own:  # of any kind: it is raised again below
             error = own
+        # Every process must reach this exchange, or the others would wait here.
         failed = torch.zeros(self.size, device=self.fabric.device)
         failed[self.rank] = error is not None
         ranks = torch.nonzero(self.total(failed)).flatten().tolist()
         if not ranks:
             return
-        told = self.fabric.broadcast(_told(error), src=ranks[0])
+        description = self.fabric.broadcast(_description(error), src=ranks[0])
         if error is not None:
             raise error
-        raise _retold(ranks[0], *told)
+        raise _error_of(ranks[0], *description)
 
-    def of_first(self, value: T) -> T:
-        """Broadcast what the first process has."""
+    def broadcast(self, value: T) -> T:
+        """Return the value of the first process."""
         first: T = self.fabric.broadcast(value)
         return first
 
     def total(self, values: Tensor) -> Tensor:
-        """Add up values on the Fabric's device; give them where they were."""
+        """Return the sum over processes, on the device of ``values``."""
         if self.size == 1:
             return values
+        # A copy: the sum is computed in place, and the caller may keep its values.
         moved = values.to(self.fabric.device, copy=True)
         total: Tensor = self.fabric.all_reduce(moved, reduce_op="sum")
         return total.to(values.device)
 
     def check_same(self, **fit: Any) -> None:
-        """Compare with the first process.
+        """Compare the fit with that of the first process.
 
         Raises
         ------
         ValueError
-            If something differs; RuntimeError in other processes.
+            If something differs. Processes that agree raise RuntimeError.
         """
-        first = self.of_first(fit)
-        with self.agreed():
+        first = self.broadcast(fit)
+        with self.failing_together():
             differing = [name for name in fit if fit[name] != first[name]]
             if differing:
                 raise ValueError(
@@ -246,34 +252,38 @@ class FabricProcesses(OneProcess):
                     "keep a `checkpoint` where all processes see it."
                 )
 
-    def align(self, *networks: nn.Module) -> None:
-        """Broadcast the first process's buffers."""
+    def broadcast_buffers(self, *networks: nn.Module) -> None:
+        """Set buffers to the first process's values."""
         own = [buffer for network in networks for buffer in network.buffers()]
         if not own or self.size == 1:
             return
-        first = self.of_first([buffer.cpu() for buffer in own])
+        first = self.broadcast([buffer.cpu() for buffer in own])
         for buffer, value in zip(own, first, strict=True):
             buffer.copy_(value)
 
 
 def processes_of(fabric: Any) -> OneProcess:
-    """Give the processes of a Fabric, or this one alone for None."""
+    """Return the processes of a Fabric; None is this process alone."""
     return OneProcess() if fabric is None else FabricProcesses(fabric)
 
 
 def mixed_seed(*numbers: int) -> int:
-    """Make one seed of several numbers; a last one of 0 changes nothing."""
+    """Derive one seed from several numbers.
+
+    A last number of 0 changes nothing, so the first process draws the same numbers as a
+    process alone.
+    """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-def _told(error: Exception | None) -> tuple[bool, str]:
-    """Describe an error to processes that may not know its class."""
+def _description(error: Exception | None) -> tuple[bool, str]:
+    """Describe an error for processes that may not have its class."""
     if isinstance(error, NonFiniteLossError):
         return True, str(error)
     return False, f"{type(error).__name__}: {error}"
 
 
-def _retold(rank: int, is_non_finite: bool, text: str) -> Exception:
+def _error_of(rank: int, is_non_finite: bool, text: str) -> Exception:
     if is_non_finite:
         return NonFiniteLossError(text)
     return RuntimeError(f"Process {rank} of the `fabric` ended with {text}")

@@ -1,4 +1,4 @@
-"""What moves a network: optimizer, schedule, moving average, weights of positives."""
+"""Optimizer, schedule, moving average, and the factors of positives in a loss."""
 
 import copy
 from typing import Any
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import (
 from cftlearn.training import NetworkTrainer
 
 _MOMENTUM = 0.9  # of SGD
-_LARGEST_WEIGHT = 100.0  # of the positives of a category, and its inverse the smallest
+_LARGEST_FACTOR = 100.0  # of positives in the loss; the smallest is its inverse
 _NORMS = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
@@ -36,14 +36,14 @@ _NORMS = (
 def make_optimizer(
     network: nn.Module, trainer: NetworkTrainer, learning_rate: float
 ) -> Optimizer:
-    """Make the optimizer of a network's trainable parameters.
+    """Build the optimizer of a network's trainable parameters.
 
     Raises
     ------
     ValueError
         If all parameters are frozen.
     TypeError
-        If a callable gives no optimizer.
+        If a callable does not return an optimizer.
     """
     groups = parameter_groups(network, float(trainer.weight_decay))
     if trainer.optimizer == "adamw":
@@ -55,14 +55,19 @@ def make_optimizer(
     made = trainer.optimizer(groups, learning_rate)  # type: ignore[operator]
     if not isinstance(made, Optimizer):
         raise TypeError(
-            "`optimizer` must give a torch optimizer, optimizer(parameter_groups, "
+            "`optimizer` must return a torch optimizer, optimizer(parameter_groups, "
             f"learning_rate); got {type(made).__name__}."
         )
     return made
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Keep weight decay off biases, norms, and what else has one dimension."""
+    """Split parameters into those with weight decay and those without.
+
+    Biases, parameters of normalisation layers and all parameters of one dimension have
+    none: they scale and shift, and pulling them towards 0 does not make a network
+    simpler.
+    """
     spared = {
         id(parameter)
         for module in network.modules()
@@ -90,12 +95,12 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
 def make_schedule(
     optimizer: Optimizer, trainer: NetworkTrainer, n_steps: int
 ) -> LRScheduler:
-    """Make the schedule of ``n_steps`` steps of the optimizer.
+    """Build the schedule of ``n_steps`` steps of the optimizer.
 
     Raises
     ------
     TypeError
-        If a callable gives no schedule.
+        If a callable does not return a schedule.
     """
     if trainer.schedule == "one_cycle":
         momenta = optimizer.defaults.get("betas", optimizer.defaults.get("momentum"))
@@ -112,28 +117,35 @@ def make_schedule(
     made = trainer.schedule(optimizer, n_steps)  # type: ignore[operator]
     if not isinstance(made, LRScheduler):
         raise TypeError(
-            "`schedule` must give a torch scheduler, schedule(optimizer, n_steps); got "
-            f"{type(made).__name__}."
+            "`schedule` must return a torch scheduler, schedule(optimizer, n_steps); "
+            f"got {type(made).__name__}."
         )
     return made
 
 
 class MovingAverage:
-    """An exponential moving average of a network's weights and buffers.
+    r"""An exponential moving average of a network's weights and buffers.
 
     Parameters
     ----------
     network : nn.Module
-        What it starts from; it is copied.
+        The start; it is copied.
     decay : float
-        Share of the average that a step leaves, once there have been enough steps.
+        Fraction of the average that remains after a step, once there were enough of
+        them.
 
     Attributes
     ----------
     network : nn.Module
         The average.
     n_steps : int
-        How many it has seen.
+        Steps so far.
+
+    Notes
+    -----
+    After step :math:`t`, a mean :math:`m` of weights :math:`w` becomes
+    :math:`d_t m + (1 - d_t) w` with :math:`d_t = \min(d, (1 + t) / (10 + t))`. The
+    first steps have a smaller decay, so that the random start is soon forgotten.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -143,12 +155,13 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Move towards a network; numbers that are not floats become its own."""
+        """Move towards a network; integers, such as counts, are copied."""
         self.n_steps += 1
         decay = min(self.decay, (1 + self.n_steps) / (10 + self.n_steps))
         values = network.state_dict(keep_vars=True)
         own = self.network.state_dict(keep_vars=True)
-        once = {id(mean): (name, mean) for name, mean in own.items()}  # tied weights
+        # Tied weights have several names, and must move once.
+        once = {id(mean): (name, mean) for name, mean in own.items()}
         for name, mean in once.values():
             if mean.is_floating_point() or mean.is_complex():
                 mean.lerp_(values[name], 1.0 - decay)
@@ -157,12 +170,12 @@ class MovingAverage:
 
 
 def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | None:
-    """Turn the parameter ``pos_weight`` into one factor per category.
+    """Compute one factor per category from the parameter ``pos_weight``.
 
     Parameters
     ----------
     pos_weight : "balanced", array-like or None
-        What was asked for.
+        As in :class:`~cftlearn.training.NetworkTrainer`.
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for labels that do not count.
 
@@ -174,35 +187,39 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
     if pos_weight is None:
         return None
     if isinstance(pos_weight, str):
-        positives, negatives = (
-            np.sum(targets == 1, axis=0),
-            np.sum(targets == 0, axis=0),
-        )
-        ratio = np.maximum(negatives, 1) / np.maximum(positives, 1)
-        both = (positives > 0) & (negatives > 0)
-        bounded = np.clip(ratio, 1.0 / _LARGEST_WEIGHT, _LARGEST_WEIGHT)
-        return torch.from_numpy(np.where(both, bounded, 1.0)).float()
+        return torch.from_numpy(_balanced_factors(targets)).float()
     try:
-        weights = np.asarray(pos_weight, dtype=np.float64)
+        factors = np.asarray(pos_weight, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(
             "`pos_weight` must be 'balanced' or one number per category; got "
             f"{pos_weight!r}."
         ) from None
     n_categories = targets.shape[1]
-    if weights.shape != (n_categories,):
+    if factors.shape != (n_categories,):
         raise ValueError(
             "`pos_weight` must be 'balanced' or one factor per category, shape "
-            f"({n_categories},); got shape {weights.shape}."
+            f"({n_categories},); got shape {factors.shape}."
         )
-    if not (np.isfinite(weights) & (weights > 0)).all():
-        wrong = int(np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))[0])
+    wrong = np.flatnonzero(~(np.isfinite(factors) & (factors > 0)))
+    if len(wrong):
         raise ValueError(
-            f"`pos_weight` must be finite and above 0; got {weights[wrong]} for "
-            f"category {wrong}."
+            f"`pos_weight` must be finite and above 0; got {factors[wrong[0]]} for "
+            f"category {wrong[0]}."
         )
-    return torch.from_numpy(weights).float()
+    return torch.from_numpy(factors).float()
+
+
+def _balanced_factors(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute negatives over positives; 1 where a category lacks one of the two."""
+    n_positive = np.sum(targets == 1, axis=0)
+    n_negative = np.sum(targets == 0, axis=0)
+    ratio = np.maximum(n_negative, 1) / np.maximum(n_positive, 1)
+    # A handful of labels of one class must not make steps a thousand times larger.
+    bounded = np.clip(ratio, 1.0 / _LARGEST_FACTOR, _LARGEST_FACTOR)
+    return np.where((n_positive > 0) & (n_negative > 0), bounded, 1.0)
 
 
 def _one(step: int) -> float:
+    """Return a constant factor of the learning rate."""
     return 1.0

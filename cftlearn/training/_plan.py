@@ -1,35 +1,21 @@
-"""What a training goes by: its parameters, its loss, its held-out labels."""
+"""What a training follows: its parameters, its loss, its held-out labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from cftlearn._inputs._inputs import Inputs
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
-from cftlearn.training._distributed import OneProcess
+from cftlearn.training._distributed import OneProcess, processes_of
+from cftlearn.training._optimization import positive_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def make_loss(loss: str | Loss, pos_weight: Tensor | None = None) -> Loss:
-    """Turn the parameter ``loss`` of an estimator into a callable."""
-    if loss == "bce":
-        return PartialBCEWithLogitsLoss(pos_weight=pos_weight)
-    if pos_weight is not None:
-        raise ValueError(
-            "`pos_weight` needs loss='bce'; got "
-            f"{repr(loss) if isinstance(loss, str) else 'a callable'}. Weigh positives "
-            "in a loss of your own, or pass pos_weight=None."
-        )
-    if loss == "asl":
-        return PartialAsymmetricLoss()
-    return loss  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -53,7 +39,7 @@ class TrainingPlan:
     trainer : NetworkTrainer
         The finer parameters; its ``pos_weight`` is in ``loss`` already.
     processes : OneProcess
-        Who takes part; those of the trainer's ``fabric``.
+        The processes that take part; those of the trainer's ``fabric``.
     """
 
     loss: Loss
@@ -66,9 +52,59 @@ class TrainingPlan:
     trainer: NetworkTrainer = field(default_factory=NetworkTrainer)
     processes: OneProcess = field(default_factory=OneProcess)
 
-    def steps_of(self, n_rows: int) -> int:
-        """Count the optimizer's steps in an epoch."""
+    def n_steps(self, n_rows: int) -> int:
+        """Return how many steps the optimizer makes in an epoch."""
         return -(-n_rows // (self.batch_size * self.trainer.accumulation_steps))
+
+
+def make_plan(
+    trainer: NetworkTrainer | None,
+    targets: NDArray[np.float64],
+    *,
+    loss: str | Loss,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    device: str,
+    verbose: int = 0,
+) -> TrainingPlan:
+    """Build the plan of a training from the parameters of an estimator.
+
+    Parameters
+    ----------
+    trainer : NetworkTrainer or None
+        The finer parameters; None takes the defaults.
+    targets : ndarray of shape (n_samples, n_categories)
+        1, 0, or NaN for cells to leave out; ``pos_weight="balanced"`` counts them.
+    loss : str or callable
+        A name of :func:`cftlearn.losses.available`, or a loss.
+    max_epochs, batch_size, learning_rate, seed, verbose
+        As in :class:`TrainingPlan`.
+    device : str
+        ``"auto"``, or a torch device.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the device cannot be used, or the loss cannot weigh positives as asked.
+    """
+    trainer = trainer or NetworkTrainer()
+    processes = processes_of(trainer.fabric)
+    device = processes.resolve_device(device)
+    weights = positive_weights(trainer.pos_weight, targets)
+    options = {} if weights is None else {"pos_weight": weights.to(device)}
+    return TrainingPlan(
+        loss=make_loss(loss, **options),
+        max_epochs=max_epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        verbose=verbose,
+        trainer=trainer,
+        processes=processes,
+    )
 
 
 class HeldOut(NamedTuple):
@@ -87,3 +123,10 @@ class HeldOut(NamedTuple):
     inputs: Inputs
     labels: NDArray[np.float64]
     objective: Objective
+
+    def with_known_labels(self) -> Self | None:
+        """Return the rows that have a known label; None if no row has one."""
+        rows = np.flatnonzero((~np.isnan(self.labels)).any(axis=1))
+        if not len(rows):
+            return None
+        return self._replace(inputs=self.inputs.take(rows), labels=self.labels[rows])

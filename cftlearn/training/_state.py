@@ -1,4 +1,4 @@
-"""Everything that training changes, in memory and in the file it goes on from."""
+"""Everything that training changes, in memory and in the file of a checkpoint."""
 
 import json
 import re
@@ -31,7 +31,7 @@ class BestEpoch(NamedTuple):
     epoch : int
         Its number.
     value : float
-        What was monitored, higher is better.
+        What early stopping monitors; higher is better.
     weights : dict
         State dict of the network, on the CPU.
     """
@@ -48,23 +48,24 @@ class TrainingState:
     Attributes
     ----------
     network : nn.Module
-        What is trained.
+        The network that is trained.
     wrapped : nn.Module
-        What is called in training: the network, or what shares it with other processes.
+        What to call in training: the network, or a wrapper that averages gradients
+        over processes.
     optimizer : Optimizer
-        What moves it.
+        Moves the weights.
     schedule : LRScheduler
-        What moves the learning rate.
+        Moves the learning rate.
     scaler : torch.amp.GradScaler
-        What scales the loss; does nothing unless it is enabled.
+        Scales the loss; does nothing unless it is enabled.
     average : MovingAverage or None
-        What is kept in the end instead of ``network``.
+        Its weights are the result, in place of those of ``network``.
     order : numpy.random.Generator
-        Where the order of rows comes from.
+        Draws the order of rows.
     history : list of dict
         One record per finished epoch.
     best : BestEpoch or None
-        Where one is looked for.
+        The best epoch so far; None without early stopping.
     """
 
     network: nn.Module
@@ -79,11 +80,11 @@ class TrainingState:
 
     @property
     def evaluated(self) -> nn.Module:
-        """Give the network that is evaluated and kept."""
+        """The network whose weights are evaluated and kept."""
         return self.network if self.average is None else self.average.network
 
-    def note(self, value: float) -> None:
-        """Keep the weights of the last epoch if it is the best one."""
+    def update_best(self, value: float) -> None:
+        """Keep the weights of the last epoch if its value is the best one."""
         if self.best is None or value > self.best.value:
             weights = {
                 name: tensor.detach().cpu().clone()
@@ -91,17 +92,17 @@ class TrainingState:
             }
             self.best = BestEpoch(len(self.history), value, weights)
 
-    def finish(self) -> None:
-        """Leave in the network what is to be kept, in evaluation mode."""
+    def set_final_weights(self) -> None:
+        """Set the network to the weights of the result, in evaluation mode."""
         if self.best is not None:
             self.network.load_state_dict(self.best.weights)
         elif self.average is not None:
             self.network.load_state_dict(self.average.network.state_dict())
         self.network.eval()
 
-    def pack(self) -> dict[str, Any]:
-        """Give tensors and plain values."""
-        packed: dict[str, Any] = {
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything as tensors and plain values, for a file."""
+        values: dict[str, Any] = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -112,56 +113,57 @@ class TrainingState:
             "history": self.history,
         }
         if self.average is not None:
-            packed["average"] = self.average.network.state_dict()
-            packed["average steps"] = self.average.n_steps
+            values["average"] = self.average.network.state_dict()
+            values["average steps"] = self.average.n_steps
         if self.best is not None:
-            packed["best"] = tuple(self.best)
-        return packed
+            values["best"] = tuple(self.best)
+        return values
 
-    def unpack(self, packed: dict[str, Any]) -> None:
-        """Take on what :meth:`pack` gave, the global generators of torch, too."""
-        self.network.load_state_dict(packed["network"])
-        self.optimizer.load_state_dict(packed["optimizer"])
-        self.schedule.load_state_dict(packed["schedule"])
-        self.scaler.load_state_dict(packed["scaler"])
-        self.order.bit_generator.state = json.loads(packed["order"])
-        self.history = packed["history"]
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned, torch's generators included."""
+        self.network.load_state_dict(values["network"])
+        self.optimizer.load_state_dict(values["optimizer"])
+        self.schedule.load_state_dict(values["schedule"])
+        self.scaler.load_state_dict(values["scaler"])
+        self.order.bit_generator.state = json.loads(values["order"])
+        self.history = values["history"]
         if self.average is not None:
-            self.average.network.load_state_dict(packed["average"])
-            self.average.n_steps = packed["average steps"]
-        if "best" in packed:
-            self.best = BestEpoch(*packed["best"])
-        torch.set_rng_state(packed["random"])
-        if packed["random on GPUs"]:
-            torch.cuda.set_rng_state_all(packed["random on GPUs"])
+            self.average.network.load_state_dict(values["average"])
+            self.average.n_steps = values["average steps"]
+        if "best" in values:
+            self.best = BestEpoch(*values["best"])
+        torch.set_rng_state(values["random"])
+        if values["random on GPUs"]:
+            torch.cuda.set_rng_state_all(values["random on GPUs"])
 
 
-def state_place(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path | None:
-    """Name the file of a training's state, in a folder of this fit alone.
+def state_path(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path | None:
+    """Return the file of a training's state, in a folder of this fit alone.
 
     Parameters
     ----------
     trainer : NetworkTrainer
-        Its ``checkpoint`` is the folder, made where it does not exist.
+        Its ``checkpoint`` is the folder; it is created if it does not exist.
     network : nn.Module
         As it was before training.
     **fit
-        What else makes this fit differ from others, by the words of an error.
+        What else makes this fit differ from others; an error names it by its keyword.
 
     Returns
     -------
-    place : path or None
+    path : Path or None
         None without a ``checkpoint``.
 
     Raises
     ------
     ValueError
-        If the folder is of another fit.
+        If the folder belongs to another fit.
     """
     if trainer.checkpoint is None:
         return None
     weights = [_bytes(tensor) for tensor in network.state_dict().values()]
     settings = trainer.get_params()
+    # These may change between two starts of the same fit, and change no result.
     for irrelevant in ("checkpoint", "fabric", "num_workers"):
         settings.pop(irrelevant)
     signature = {
@@ -175,35 +177,36 @@ def state_place(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path
     return root / _STATE_FILE
 
 
-def save_state(place: Path | None, state: TrainingState) -> None:
-    """Write the state of a training, or nothing where there is no place."""
-    if place is None:
+def save_state(path: Path | None, state: TrainingState) -> None:
+    """Write the state of a training; None writes nothing."""
+    if path is None:
         return
-    with open_atomically(place, "wb") as file:
-        torch.save(state.pack(), file)
-    if len(state.history) == 1:  # told now, not when it is to go on
-        load_state(place, state)
+    with open_atomically(path, "wb") as file:
+        torch.save(state.state_dict(), file)
+    # A state that cannot be read again raises after one epoch, not after a crash.
+    if len(state.history) == 1:
+        load_state(path, state)
 
 
-def load_state(place: Path | None, state: TrainingState) -> None:
-    """Go on from a file; nothing in it is executed.
+def load_state(path: Path | None, state: TrainingState) -> None:
+    """Restore the state of a training from a file, whose code is not executed.
 
     Parameters
     ----------
-    place : path or None
-        None, or a file that is not there, changes nothing.
+    path : Path or None
+        None, or a file that does not exist, changes nothing.
     state : TrainingState
-        What takes it on.
+        Changed in place.
 
     Raises
     ------
     ValueError
         If the file cannot be read.
     """
-    if place is None or not place.exists():
+    if path is None or not path.exists():
         return
     try:
-        state.unpack(torch.load(place, map_location="cpu", weights_only=True))
+        state.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (
         EOFError,
         KeyError,
@@ -215,7 +218,7 @@ def load_state(place: Path | None, state: TrainingState) -> None:
     ) as error:
         reason = str(error).strip().splitlines()
         raise ValueError(
-            f"`checkpoint` must hold a state of training; {str(place)!r} cannot be "
+            f"`checkpoint` must hold a state of training; {str(path)!r} cannot be "
             f"read ({type(error).__name__}: {reason[0] if reason else ''}). Delete "
             "the folder to train from the start; an optimizer or schedule of one's own "
             "must have a state_dict of tensors and plain values."
@@ -223,7 +226,7 @@ def load_state(place: Path | None, state: TrainingState) -> None:
 
 
 def _described(value: Any) -> Any:
-    """Give what tells one setting from another in any process."""
+    """Describe a setting by what is the same in every process and run."""
     if isinstance(value, Inputs):
         return _fingerprint(value)
     if isinstance(value, (list, tuple)):
@@ -237,11 +240,12 @@ def _described(value: Any) -> Any:
         for name, setting in sorted(getattr(value, "__dict__", {}).items())
         if isinstance(setting, (bool, int, float, str, tuple))
     }
+    # A default repr holds an address, which is another one in every process.
     return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{value!r} {settings}")
 
 
 def _fingerprint(inputs: Inputs) -> str:
-    """Tell inputs from others: by their numbers, by their paths, or by how many."""
+    """Describe inputs by their numbers, their paths, or how many there are."""
     transform = _described(inputs.transform)
     if isinstance(inputs, ArrayInputs):
         array = inputs.items
@@ -252,7 +256,7 @@ def _fingerprint(inputs: Inputs) -> str:
 
 
 def _bytes(tensor: torch.Tensor) -> NDArray[np.uint8]:
-    """View a tensor of any type, some of which numpy does not know."""
+    """View a tensor as bytes: numpy does not have all of torch's types."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import LRScheduler
 
 
-_FABRIC = [  # what of a Fabric is called
+_FABRIC = [  # its methods that training calls
     "all_reduce",
     "backward",
     "broadcast",
@@ -29,79 +29,80 @@ _PRECISIONS = ("32-true", "bf16-mixed")
 class NetworkTrainer(BaseEstimator):
     """Hold the finer parameters of training a network with unknown labels.
 
-    They are the ``trainer`` of :class:`cftlearn.CFTClassifier`, whose own parameters
-    are the main ones: ``loss``, ``max_epochs``, ``batch_size``, ``learning_rate``. A
-    grid search reaches these by ``trainer__weight_decay`` and the like.
+    An object of this class is the ``trainer`` of :class:`cftlearn.CFTClassifier`. The
+    main parameters belong to the classifier itself: ``loss``, ``max_epochs``,
+    ``batch_size``, ``learning_rate``. A grid search reaches the finer ones by
+    ``trainer__weight_decay`` and the like.
 
-    A batch without any label that counts trains nothing: its rows are not even read.
+    A batch without any label that counts trains nothing; its rows are not even read.
 
     Parameters
     ----------
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
-        What makes a step. SGD has a momentum of 0.9. A callable
-        ``optimizer(parameter_groups, learning_rate)`` gives a torch optimizer; every
+        Makes the steps. SGD has a momentum of 0.9. A callable
+        ``optimizer(parameter_groups, learning_rate)`` returns a torch optimizer; every
         group sets its ``weight_decay``.
     schedule : {"one_cycle", "cosine", "constant"} or callable, default="one_cycle"
         Learning rate over the steps of the optimizer: up to ``learning_rate`` in the
-        first 30 % and down again, down from the start, or as it is. A callable
-        ``schedule(optimizer, n_steps)`` gives a torch scheduler, which is moved on
-        after every step.
+        first 30 % and down again, down from the start, or the same for all steps. A
+        callable ``schedule(optimizer, n_steps)`` returns a torch scheduler, which
+        advances after every step.
     weight_decay : float, default=0.01
         0 or more, in the optimizer's own sense (for ``"adam"`` and ``"sgd"`` an L2
         penalty). Biases, parameters of one dimension, and all parameters of
-        normalisation layers are spared.
+        normalisation layers have none.
     ema_decay : float, default=None
         In (0, 1), 0.999 for example: an exponential moving average of weights and
-        buffers over the steps is what is evaluated and kept. Until it has seen enough
-        steps, step ``t`` takes the decay ``(1 + t) / (10 + t)``. None keeps the weights
-        themselves.
+        buffers over the steps is evaluated and kept. In the first steps, step ``t`` has
+        the smaller decay ``(1 + t) / (10 + t)``. None keeps the weights themselves.
     amp : bool, default=False
         Compute the network in half precision: bfloat16, or float16 with a scaled loss
-        on a CUDA GPU. The loss, and what is evaluated, stay in single precision.
+        on devices that do not compute in bfloat16. The loss, and what is evaluated,
+        stay in single precision.
     accumulation_steps : int, default=1
         Batches per step of the optimizer, 1 or more. The gradient is that of one large
-        batch, where the loss is a mean over its known labels and no layer looks at
-        the batch as a whole.
+        batch, if the loss is a mean over known labels and no layer computes with the
+        batch as a whole.
     pos_weight : "balanced" or array-like of shape (n_categories,), default=None
-        Factor on the loss of positives, above 0; needs ``loss="bce"``. ``"balanced"``
-        takes negatives over positives of every category, among the labels that count
-        in stage one: the known ones alone with ``unknown="ignore"``, unknown ones as
-        negatives with ``unknown="negative"``. It is kept within 0.01 and 100, and is
-        1 where a category lacks one of the two.
+        Factor on the loss of positives, above 0; needs ``loss="bce"``, or another loss
+        that has this parameter. ``"balanced"`` takes negatives over positives of every
+        category, among the labels that count in stage one: the known ones alone with
+        ``unknown="ignore"``, unknown ones as negatives with ``unknown="negative"``. It
+        is kept within 0.01 and 100, and is 1 where a category lacks one of the two.
     validate : bool, default=True
-        After every epoch, score the network on the labels held out of stage one; this
-        costs a forward pass over their rows. False saves it.
+        After every epoch, score the network on the labels held out of stage one. This
+        costs a forward pass over their rows.
     monitor : {"score", "loss"}, default="score"
-        Which one of these ``patience`` looks at: the mean objective of the fine-tuner
-        over categories, or the loss.
+        What ``patience`` depends on: the mean objective of the fine-tuner over
+        categories, or the loss, both on the labels held out.
     patience : int, default=None
-        Stop after so many epochs without a gain, 1 or more, and go back to the best
-        epoch. The held-out labels then choose the epoch as well as the refits, so
-        ``score_before`` in ``report_`` is a little too good. None trains
+        Stop after this number of epochs without a gain, 1 or more, and return to the
+        best epoch. The held-out labels then choose the epoch as well as the refits, so
+        ``score_before`` in ``report_`` is a little too good. None trains for
         ``max_epochs`` and keeps the last one.
     augment : callable, default=None
-        Replaces the ``input_transform`` of the classifier for the rows that are trained
-        on, and there alone: from one item (an image, a row of an array) to an array or
-        tensor. It may draw from the global generators of torch, numpy and Python.
+        Replaces the ``input_transform`` of the classifier, for the rows to train on and
+        no others. It maps one item (an image, a row of an array) to an array or tensor,
+        and may draw from the global generators of torch, numpy and Python.
     num_workers : int, default=0
-        Processes that read and transform rows; 0 reads in this one. Results do not
+        Processes that read and transform rows; 0 reads in this process. Results do not
         depend on it.
     gradient_clip : float, default=None
         Largest norm of the gradient, above 0.
     checkpoint : str or path-like, default=None
-        Folder, for one fit alone, into which the state of the training goes after
-        every epoch. The same fit goes on from there: on a CPU, it ends bit for bit as
-        if it never had been stopped. Needs a ``random_state``. Another fit is refused;
-        arrays are told by their numbers, images by their paths, other inputs by their
-        length, functions by their names.
+        Folder in which the state of the training is saved after every epoch, for one
+        fit alone. If the fit stops, the same fit continues from there; on a CPU, its
+        result is the same bit for bit as without the stop. Needs a ``random_state``.
+        Another fit raises an error. Two fits are the same if their parameters, arrays,
+        paths of images, names of functions, and lengths of other inputs are.
     fabric : lightning.fabric.Fabric, default=None
-        Shares the training with other processes and their devices; the user has made
-        and launched it, with the strategy ``"ddp"``. Every process runs the same fit,
-        with the same rows and labels and an integer ``random_state``, and takes its
-        part of every batch: the gradient is that of the whole batch, where the loss
-        is a mean over its known labels and no layer looks at the batch as a whole.
-        Its precision is ``"32-true"``, or ``"bf16-mixed"`` in place of ``amp``. A
-        clone has the same object, a saved model has none, and a pickle is refused.
+        Shares the training with other processes and their devices. Create and launch it
+        before, with the strategy ``"ddp"``. Every process runs the same fit, with the
+        same rows and labels and an integer ``random_state``, and trains on its part of
+        every batch. The gradient is that of the whole batch, if the loss is a mean over
+        known labels and no layer computes with the batch as a whole. Its precision is
+        ``"32-true"``, or ``"bf16-mixed"`` in place of ``amp``. A clone has the same
+        object, a saved model has none, and pickling raises an error.
         See the :ref:`User Guide <several_devices>`.
 
     See Also
@@ -187,35 +188,53 @@ class NetworkTrainer(BaseEstimator):
         state: dict[str, Any] = super().__getstate__()
         return state
 
-    def _check(self, random_state: Any) -> None:
-        """Check the parameters, and that what needs a seed has one."""
-        self._validate_params()
-        if self.fabric is not None:
-            self._check_fabric(random_state)
-        if self.checkpoint is not None and not isinstance(random_state, Integral):
-            raise ValueError(
-                "`checkpoint` needs a seed, or the training that goes on would not be "
-                "the one that was interrupted; got random_state="
-                f"{random_state!r}. Pass random_state=0."
-            )
 
-    def _check_fabric(self, random_state: Any) -> None:
-        """Check that a Fabric does what training with it relies on."""
-        strategy = self.fabric.strategy
-        if not _STRATEGIES & {base.__name__ for base in type(strategy).__mro__}:
-            raise ValueError(
-                "`fabric` must have the strategy 'ddp', or a single device; got "
-                f"{type(strategy).__name__}. Pass Fabric(strategy='ddp')."
-            )
-        precision = strategy.precision.precision
-        if precision not in _PRECISIONS or (self.amp and precision != "32-true"):
-            raise ValueError(
-                f"`fabric` must have the precision '32-true', or 'bf16-mixed' with "
-                f"amp=False; got {precision!r} and amp={self.amp}. Pass "
-                "Fabric(precision='32-true'), and amp=True for half precision."
-            )
-        if self.fabric.world_size > 1 and not isinstance(random_state, Integral):
-            raise ValueError(
-                "`fabric` needs a seed, or its processes would draw different batches; "
-                f"got random_state={random_state!r}. Pass random_state=0."
-            )
+def check_trainer(trainer: NetworkTrainer, random_state: Any) -> None:
+    """Check the parameters of a trainer, and that what needs a seed has one.
+
+    Parameters
+    ----------
+    trainer : NetworkTrainer
+        The trainer of an estimator.
+    random_state : object
+        The ``random_state`` of that estimator.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, a ``fabric`` cannot be used, or there is no
+        seed for a ``checkpoint`` or for several processes.
+    """
+    trainer._validate_params()
+    if trainer.fabric is not None:
+        _check_fabric(trainer, random_state)
+    if trainer.checkpoint is not None and not isinstance(random_state, Integral):
+        raise ValueError(
+            "`checkpoint` needs a seed, or the training that continues would not be "
+            "the one that was interrupted; got random_state="
+            f"{random_state!r}. Pass random_state=0."
+        )
+
+
+def _check_fabric(trainer: NetworkTrainer, random_state: Any) -> None:
+    """Check that a Fabric does what training with it relies on."""
+    fabric = trainer.fabric
+    strategy = fabric.strategy
+    # By names, for Fabric is optional and has two packages.
+    if not _STRATEGIES & {base.__name__ for base in type(strategy).__mro__}:
+        raise ValueError(
+            "`fabric` must have the strategy 'ddp', or a single device; got "
+            f"{type(strategy).__name__}. Pass Fabric(strategy='ddp')."
+        )
+    precision = strategy.precision.precision
+    if precision not in _PRECISIONS or (trainer.amp and precision != "32-true"):
+        raise ValueError(
+            f"`fabric` must have the precision '32-true', or 'bf16-mixed' with "
+            f"amp=False; got {precision!r} and amp={trainer.amp}. Pass "
+            "Fabric(precision='32-true'), and amp=True for half precision."
+        )
+    if fabric.world_size > 1 and not isinstance(random_state, Integral):
+        raise ValueError(
+            "`fabric` needs a seed, or its processes would draw different batches; "
+            f"got random_state={random_state!r}. Pass random_state=0."
+        )

@@ -1,4 +1,4 @@
-"""How good a network is after an epoch, by labels that it was not trained on."""
+"""Scores of a network after an epoch, on labels that it was not trained on."""
 
 from typing import Any
 
@@ -13,30 +13,36 @@ from cftlearn.exceptions import NonFiniteLossError, list_some
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._plan import HeldOut, TrainingPlan
 
-_MOST_SHOWN = 8  # rows in an error
+_N_NAMED_ROWS = 8  # in an error
 
 
 def check_patience(trainer: NetworkTrainer, held_out: HeldOut | None) -> None:
-    """Refuse early stopping that has nothing to go by."""
+    """Check that early stopping has labels to choose the best epoch by.
+
+    Raises
+    ------
+    ValueError
+        If no label is held out, or none by which ``monitor`` can be computed.
+    """
     if trainer.patience is None:
         return
-    known = None if held_out is None else held_out.labels
-    if known is None or not np.any(~np.isnan(known)):
+    labels = None if held_out is None else held_out.labels
+    if labels is None or np.isnan(labels).all():
         raise ValueError(
             "`patience` needs held-out labels and validate=True to stop by; got "
             f"validate={trainer.validate} and no held-out label. Pass patience=None, "
             "or validation_data with known labels."
         )
-    both = np.any(known == 1.0, axis=0) & np.any(known == 0.0, axis=0)
-    if trainer.monitor == "score" and not both.any():
+    has_both = np.any(labels == 1.0, axis=0) & np.any(labels == 0.0, axis=0)
+    if trainer.monitor == "score" and not has_both.any():
         raise ValueError(
             "`monitor='score'` needs a category with held-out labels of both classes; "
             "got none. Pass monitor='loss', or patience=None."
         )
 
 
-def gain_of(record: dict[str, Any], monitor: str) -> float:
-    """Give what early stopping looks at, higher being better."""
+def monitored_value(record: dict[str, Any], monitor: str) -> float:
+    """Return what early stopping monitors; higher is better."""
     return float(record["val_score"] if monitor == "score" else -record["val_loss"])
 
 
@@ -44,23 +50,39 @@ def gain_of(record: dict[str, Any], monitor: str) -> float:
 def evaluate(
     network: nn.Module, held_out: HeldOut, plan: TrainingPlan, epoch: int
 ) -> dict[str, float]:
-    """Score a network on held-out labels; training goes on as if it had not been."""
+    """Score a network on held-out labels.
+
+    The seed is set for this block alone, so training continues with the random numbers
+    that it would have drawn without the scores.
+
+    Returns
+    -------
+    scores : dict
+        ``val_loss`` and, where a category has both classes, ``val_score``.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If a logit is NaN or infinite.
+    """
     n_rows = len(held_out.inputs)
     batches = np.array_split(np.arange(n_rows), -(-n_rows // plan.batch_size))
     logits = torch.zeros(held_out.labels.shape)
     network.eval()
-    with plan.processes.agreed(), seeded_torch(plan.seed):
+    # Each process computes some batches; a layer may draw numbers in evaluation, too.
+    with plan.processes.failing_together(), seeded_torch(plan.seed):
         for rows, X in held_out.inputs.batches(
-            plan.processes.deal(batches), num_workers=plan.trainer.num_workers
+            plan.processes.own_parts(batches), num_workers=plan.trainer.num_workers
         ):
             logits[rows] = network(X.to(plan.device)).float().cpu()
+    # Every process has filled its own rows; all other rows are 0 there.
     logits = plan.processes.total(logits)
     wrong = torch.nonzero(~torch.isfinite(logits).all(dim=1)).flatten().numpy()
     if len(wrong):
         raise NonFiniteLossError(
             f"Logits of held-out rows must be finite; got NaN or infinity after epoch "
-            f"{epoch} ({places_of(held_out.inputs, wrong)}). Lower `learning_rate`, or "
-            "check these rows."
+            f"{epoch} ({describe_rows(held_out.inputs, wrong)}). Lower "
+            "`learning_rate`, or check these rows."
         )
     labels = torch.from_numpy(held_out.labels).float().to(plan.device)
     loss = float(plan.loss(logits.to(plan.device), labels))
@@ -68,17 +90,18 @@ def evaluate(
 
 
 def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
-    """Average the objective over the categories that have both classes."""
+    """Compute the mean objective of the categories that have both classes."""
     scores = []
-    for scored, label in zip(logits.T, held_out.labels.T, strict=True):
-        known = ~np.isnan(label)
-        positive = label[known] == 1.0
-        if positive.any() and not positive.all():
-            scores.append(held_out.objective.single(positive, scored[known]))
+    for category_logits, labels in zip(logits.T, held_out.labels.T, strict=True):
+        known = ~np.isnan(labels)
+        is_positive = labels[known] == 1.0
+        if is_positive.any() and not is_positive.all():
+            score = held_out.objective.single(is_positive, category_logits[known])
+            scores.append(score)
     return {"val_score": float(np.mean(scores))} if scores else {}
 
 
-def places_of(inputs: Inputs, rows: NDArray[np.intp]) -> str:
-    """Name some rows and their files."""
-    places = [inputs.place(int(row)).removeprefix("row ") for row in np.sort(rows)]
-    return f"rows {list_some(places, _MOST_SHOWN)}"
+def describe_rows(inputs: Inputs, rows: NDArray[np.intp]) -> str:
+    """Name some rows and their files, the first ones if there are many."""
+    names = [inputs.place(int(row)).removeprefix("row ") for row in np.sort(rows)]
+    return f"rows {list_some(names, _N_NAMED_ROWS)}"

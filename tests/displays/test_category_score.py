@@ -26,7 +26,6 @@ from cftlearn.metrics import (
 )
 from cftlearn.model_selection import PartialLabelKFold
 from cftlearn.solvers import GeneticSolver, GradientSolver
-from cftlearn.training import _stage_one
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 
@@ -302,13 +301,13 @@ def test_a_network_computes_features_once(
         network_factory(), max_epochs=2, batch_size=1, random_state=0
     ).fit(Z, y)
     rows = []
-    extract = _stage_one.features_of_inputs
+    extract = CFTClassifier._features
 
     def counted(fitted, inputs):
         rows.append(len(inputs))
         return extract(fitted, inputs)
 
-    monkeypatch.setattr(_stage_one, "features_of_inputs", counted)
+    monkeypatch.setattr(CFTClassifier, "_features", counted)
     display = CategoryScoreDisplay.from_estimator(model, Z, y_full, metric="roc_auc")
     assert rows == [32, 32, 32, 24]  # each row once, 32 batches of one row at a time
     logits = model.decision_function(Z)

@@ -491,26 +491,27 @@ def test_an_exchange_changes_the_cost_as_foretold(with_groups):
         y = make_labels(30, 5, seed, prevalence=(0.05, 0.3))
         groups = rng.integers(0, 12, 30) if with_groups else None
         units, _ = _split._read_units(y, y, groups)
-        hands = _balance._Hands(
+        assignment = _balance._Assignment(
             units, np.full(3, 1 / 3), None if with_groups else np.full(3, 10)
         )
-        hands.deal()
-        for column in range(hands.expected.shape[1]):
+        assignment.assign()
+        for column in range(assignment.expected.shape[1]):
             taker = int(rng.integers(3))
             free = np.ones(units.shape[0], dtype=bool)
-            found = hands._find_exchange(column, taker, free)
-            if found is not None:
-                before = cost_of(hands)
-                hands._exchange(taker, *found[1:])
-                assert cost_of(hands) - before == pytest.approx(found[0], abs=1e-5)
+            exchange = assignment._best_exchange(column, taker, free)
+            if exchange is not None:
+                before = cost_of(assignment)
+                assignment._apply(exchange)
+                change = cost_of(assignment) - before
+                assert change == pytest.approx(exchange.change, abs=1e-5)
 
 
-def cost_of(hands):
+def cost_of(assignment):
     """Count the cost of folds anew: what is uneven, then what is absent."""
-    counts = [hands.units[hands.fold == f].toarray() for f in range(3)]
-    uneven = np.array([c.sum(axis=0) for c in counts]) - hands.expected
+    counts = [assignment.units[assignment.fold == f].toarray() for f in range(3)]
+    uneven = np.array([c.sum(axis=0) for c in counts]) - assignment.expected
     absent = np.array([~c.any(axis=0) for c in counts])
-    return np.sum(uneven**2 / hands.expected) + np.sum(absent * hands.price)
+    return np.sum(uneven**2 / assignment.expected) + np.sum(absent * assignment.price)
 
 
 def test_large_tables_take_seconds():

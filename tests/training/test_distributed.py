@@ -1,27 +1,23 @@
 """Stage one shared by several processes: equal to one process, and never a hang."""
 
-import copy
 import os
-import pickle
 import subprocess
 import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import fabric_fits
-import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
+from training_parts import FakeFabric
 
 import cftlearn
 from cftlearn import CFTClassifier, load_model, save_model
 from cftlearn.training import NetworkTrainer
-from cftlearn.training._distributed import FabricProcesses, OneProcess, processes_of
+from cftlearn.training._distributed import FabricProcesses, OneProcess
 
 MOST_SECONDS = 300  # a hang is a failure
 
@@ -32,103 +28,7 @@ needs_fabric = pytest.mark.skipif(
 by_name = partial(pytest.mark.parametrize, ids=lambda scenario: scenario.__name__)
 
 
-class Strategy:
-    def __init__(self, precision="32-true"):
-        self.precision = SimpleNamespace(precision=precision)
-
-
-class DDPStrategy(Strategy):
-    """Known by its name: Fabric has two packages, and neither needs to be there."""
-
-
-class FSDPStrategy(Strategy):
-    pass
-
-
-class FakeFabric:
-    """What is read of a Fabric before it computes."""
-
-    device = torch.device("cuda", 1)
-    global_rank = 0
-
-    def __init__(self, strategy=None, size=2):
-        self.strategy, self.world_size = strategy or DDPStrategy(), size
-
-    def all_reduce(self, data, reduce_op):
-        raise NotImplementedError
-
-    backward = broadcast = no_backward_sync = setup_module = all_reduce
-
-    def __deepcopy__(self, memo):
-        raise TypeError("process groups cannot be copied")
-
-
-# -------------------------------------------------------------------- parameters
-def test_a_clone_keeps_the_very_fabric():
-    fabric = FakeFabric()
-    trainer = NetworkTrainer(fabric=fabric, pos_weight=[1.0, 2.0])
-    cloned = clone(trainer)
-    assert cloned is not trainer
-    assert cloned.fabric is trainer.fabric is fabric
-    assert cloned.pos_weight == [1.0, 2.0]
-    assert cloned.pos_weight is not trainer.pos_weight
-    model = clone(clone(CFTClassifier(trainer=trainer)))
-    assert model.trainer is not trainer
-    assert model.get_params()["trainer__fabric"] is fabric
-    assert model.set_params(trainer__fabric=None).trainer.fabric is None
-    assert trainer.fabric is fabric
-
-
-@pytest.mark.parametrize("act", [pickle.dumps, copy.deepcopy])
-def test_a_pickle_is_refused(act):
-    model = CFTClassifier(trainer=NetworkTrainer(fabric=FakeFabric()))
-    with pytest.raises(TypeError, match=r"`fabric` .* set_params\(trainer__fabric=No"):
-        act(model)
-    model.set_params(trainer__fabric=None)
-    assert isinstance(act(model), (bytes, CFTClassifier))
-
-
-def test_a_fabric_must_be_one():
-    with pytest.raises(ValueError, match="'fabric' parameter of NetworkTrainer"):
-        NetworkTrainer(fabric="ddp")._check(0)
-
-
-def test_other_strategies_are_refused():
-    fabric = FakeFabric(FSDPStrategy())
-    with pytest.raises(ValueError, match=r"strategy 'ddp', .*got FSDPStrategy"):
-        NetworkTrainer(fabric=fabric)._check(0)
-
-
-@pytest.mark.parametrize(
-    ("precision", "amp"),
-    [
-        ("16-mixed", False),
-        ("bf16-true", False),
-        ("64-true", False),
-        ("bf16-mixed", True),
-        ("16-mixed", True),
-    ],
-)
-def test_unclear_precisions_are_refused(precision, amp):
-    fabric = FakeFabric(DDPStrategy(precision))
-    with pytest.raises(ValueError, match=rf"got '{precision}' and amp={amp}\. Pass"):
-        NetworkTrainer(fabric=fabric, amp=amp)._check(0)
-
-
-@pytest.mark.parametrize(("precision", "amp"), [("bf16-mixed", False), ("32-true", 1)])
-def test_clear_precisions_are_taken(precision, amp):
-    fabric = FakeFabric(DDPStrategy(precision))
-    NetworkTrainer(fabric=fabric, amp=bool(amp))._check(0)
-    assert processes_of(fabric).precision == precision
-
-
-@pytest.mark.parametrize("seed", [None, np.random.RandomState(0)], ids=str)
-def test_several_processes_need_a_seed(seed):
-    with pytest.raises(ValueError, match=r"`fabric` needs a seed, .* random_state=0"):
-        NetworkTrainer(fabric=FakeFabric())._check(seed)
-    NetworkTrainer(fabric=FakeFabric(size=1))._check(seed)
-
-
+# ------------------------------------------------------------------------ device
 @pytest.mark.parametrize("device", ["auto", "cuda", "cuda:1"])
 def test_the_device_is_the_fabrics(device):
     assert FabricProcesses(FakeFabric()).resolve_device(device) == "cuda:1"
@@ -152,13 +52,13 @@ def test_parts_count_every_known_label_once(rng, size, n_rows):
     for rank in range(size):
         processes = FabricProcesses(FakeFabric(size=size))
         processes.rank = rank
-        own, count = processes.share(rows, n_known)
+        own, count = processes.own_rows(rows, n_known)
         assert any(known_of[row] for row in own.tolist()), "no loss expects no label"
         if count:
             assert count == size * sum(known_of[row] for row in own.tolist())
             seen += own.tolist()
         counted += count
-    assert counted / size == n_known.sum() == OneProcess().share(rows, n_known)[1]
+    assert counted / size == n_known.sum() == OneProcess().own_rows(rows, n_known)[1]
     assert len(seen) == len(set(seen))
     assert {row for row in known_of if known_of[row]} <= set(seen)
 
@@ -306,7 +206,7 @@ def test_two_processes_end_like_one(folder, scenario, tmp_path):
 
 @pytest.mark.slow
 @needs_fabric
-def test_training_stops_early_and_goes_on_again(folder, tmp_path):
+def test_training_stops_early_and_continues(folder, tmp_path):
     assert len(results(folder, fabric_fits.early_stopping, tmp_path)[0]["history"]) < 3
     made = results(folder, fabric_fits.resumed, tmp_path)[0]
     assert [record["epoch"] for record in made["first"]] == [1]

@@ -36,7 +36,7 @@ by_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 
 
 def problem(n_samples=8, dtype=torch.float32, *, unknown=0.4):
-    """Give logits, and targets of which a share is unknown."""
+    """Return logits, and targets of which a fraction is unknown."""
     logits = 3 * torch.randn(n_samples, 3, dtype=dtype)
     target = (torch.rand(n_samples, 3) < 0.5).to(dtype)
     target[torch.rand(n_samples, 3) < unknown] = NAN

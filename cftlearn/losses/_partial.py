@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-__all__ = ["PartialAsymmetricLoss", "PartialBCEWithLogitsLoss"]
-
 Reduction = Literal["mean", "sum", "none"]
 
 
@@ -196,7 +194,11 @@ def _check_reduction(reduction: Reduction) -> Reduction:
 
 
 def _filled(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Check the targets; put 0 for unknown labels and for their logits."""
+    """Check the targets, and set unknown labels and their logits to 0.
+
+    Both must be finite before the loss is computed: a NaN that is masked afterwards
+    still has a NaN gradient.
+    """
     if target.shape != logits.shape:
         raise ValueError(
             f"`target` must have the shape of `logits`, {tuple(logits.shape)}; got "
@@ -214,6 +216,7 @@ def _filled(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _reduced(loss: Tensor, known: Tensor, reduction: Reduction) -> Tensor:
+    """Set the loss of unknown labels to 0, and reduce over the known ones."""
     loss = torch.where(known, loss, 0.0)
     if reduction == "none":
         return loss

@@ -1,0 +1,256 @@
+"""One epoch of a training: its batches, their losses, the steps of the optimizer."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cftlearn._devices import autocast
+from cftlearn._inputs._inputs import Inputs
+from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.training._distributed import mixed_seed
+from cftlearn.training._plan import TrainingPlan
+from cftlearn.training._state import TrainingState
+from cftlearn.training._validation import describe_rows
+
+
+class Batch(NamedTuple):
+    """Rows of a batch that this process trains on.
+
+    Attributes
+    ----------
+    number : int
+        Number of the batch in its epoch, from 1.
+    rows : ndarray of int
+        Rows, at least one of them with a known label.
+    fraction : float
+        Known labels of these rows over those of the whole step; times the number of
+        processes, because gradients are averaged over them.
+    """
+
+    number: int
+    rows: NDArray[np.intp]
+    fraction: float
+
+
+def train_epoch(
+    state: TrainingState,
+    inputs: Inputs,
+    labels: Tensor,
+    plan: TrainingPlan,
+    progress: Any,
+) -> dict[str, Any]:
+    """Train the network for one epoch.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Changed in place, except its history.
+    inputs : Inputs
+        Rows.
+    labels : Tensor of shape (n_samples, n_categories)
+        1, 0, or NaN for cells to leave out.
+    plan : TrainingPlan
+        How to train.
+    progress : tqdm
+        Progress bar over the steps.
+
+    Returns
+    -------
+    record : dict
+        ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If a loss is NaN or infinite.
+    TypeError, ValueError
+        If the network's output has another shape than the labels, or the loss is not
+        a scalar tensor.
+    """
+    epoch = _Epoch(len(state.history) + 1, state, inputs, labels, plan)
+    steps = steps_of_epoch(state.order.permutation(len(inputs)), labels, plan)
+    return epoch.train(steps, progress)
+
+
+def steps_of_epoch(
+    order: NDArray[np.intp], labels: Tensor, plan: TrainingPlan
+) -> list[list[Batch]]:
+    """Cut rows into the optimizer's steps, and steps into batches.
+
+    Parameters
+    ----------
+    order : ndarray of int
+        All rows, in the order of the epoch.
+    labels : Tensor of shape (n_samples, n_categories)
+        1, 0, or NaN for cells to leave out.
+    plan : TrainingPlan
+        How to train.
+
+    Returns
+    -------
+    steps : list of list of Batch
+        Batches without a known label are left out; a step may be empty.
+    """
+    n_known = (~torch.isnan(labels)).sum(dim=1).numpy()
+    steps, number = [], 0
+    # Parts of even size: batch norm cannot train on a single row left over.
+    for rows in np.array_split(order, plan.n_steps(len(order))):
+        total = int(n_known[rows].sum())
+        step = []
+        for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
+            number += 1
+            if n_known[part].any():
+                own, counted = plan.processes.own_rows(part, n_known[part])
+                step.append(Batch(number, own, counted / total))
+        steps.append(step)
+    return steps
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What the steps of one epoch have in common."""
+
+    number: int
+    state: TrainingState
+    inputs: Inputs
+    labels: Tensor
+    plan: TrainingPlan
+
+    def train(self, steps: list[list[Batch]], progress: Any) -> dict[str, Any]:
+        """Make all steps; return the record of the epoch."""
+        plan, state = self.plan, self.state
+        losses, rate = [], 0.0
+        # One reader for the whole epoch: workers read ahead across steps.
+        reads = self._read(batch for step in steps for batch in step)
+        plan.processes.seed(plan.seed, self.number)
+        state.network.train()
+        with closing(reads):  # type: ignore[type-var]
+            for step in steps:
+                rate = float(state.optimizer.param_groups[0]["lr"])
+                has_moved = False
+                if step:
+                    losses.append(self._add_gradients(step, reads))
+                    has_moved = _make_step(state, plan)
+                _advance_schedule(state, has_moved)
+                progress.update()
+        loss = _mean_loss(losses, plan)
+        return {"epoch": self.number, "loss": loss, "learning_rate": rate}
+
+    def _read(self, batches: Iterator[Batch]) -> Iterator[Any]:
+        trainer = self.plan.trainer
+        return self.inputs.batches(
+            (batch.rows for batch in batches),
+            transform=trainer.augment,
+            num_workers=trainer.num_workers,
+            seed=mixed_seed(self.plan.seed, self.number, self.plan.processes.rank),
+        )
+
+    def _add_gradients(self, step: list[Batch], reads: Iterator[Any]) -> float:
+        """Add up the gradients of a step's batches; return the step's mean loss.
+
+        Weighed by their fractions, the means of the batches add up to the mean over all
+        known labels of the step: the gradient is that of one large batch.
+        """
+        state, processes = self.state, self.plan.processes
+        state.optimizer.zero_grad()
+        mean = 0.0
+        for batch in step:
+            with processes.failing_together():
+                X = next(reads)[1].to(self.plan.device)
+                targets = self.labels[batch.rows].to(self.plan.device)
+            # Processes average their gradients once per step, with the last batch.
+            is_last = batch is step[-1]
+            with processes.no_backward_sync(state.wrapped, enabled=not is_last):
+                with processes.failing_together():
+                    loss = _batch_loss(state.wrapped, X, targets, self.plan)
+                    value = self._finite_value(loss, batch, X)
+                processes.backward(state.scaler.scale(loss * batch.fraction))
+            mean += value * batch.fraction
+        return mean
+
+    def _finite_value(self, loss: Tensor, batch: Batch, X: Tensor) -> float:
+        """Return a loss as a number; raise where it is NaN or infinite."""
+        value = float(loss.detach())
+        if np.isfinite(value):
+            return value
+        # Rows whose inputs are not finite are the cause; without one it may be any row.
+        is_wrong = ~torch.isfinite(X).flatten(1).all(dim=1).cpu().numpy()
+        rows = batch.rows[is_wrong] if is_wrong.any() else batch.rows
+        remedy = " pass amp=False," if self.plan.trainer.amp else ""
+        raise NonFiniteLossError(
+            f"The loss must be finite; got {value} in epoch {self.number}, batch "
+            f"{batch.number} ({describe_rows(self.inputs, rows)}). Lower "
+            f"`learning_rate`,{remedy} or check these rows."
+        )
+
+
+def _batch_loss(
+    network: nn.Module, X: Tensor, targets: Tensor, plan: TrainingPlan
+) -> Tensor:
+    """Compute the loss of a batch, and check what the network and the loss return."""
+    with autocast(plan.device, enabled=plan.trainer.amp):
+        logits = network(X)
+    if not isinstance(logits, Tensor) or logits.shape != targets.shape:
+        raise ValueError(
+            "`module` must return logits of shape (n_rows, n_categories), here "
+            f"{tuple(targets.shape)}; got {_shape_or_type(logits)}."
+        )
+    # Sums and logarithms of the loss need the digits of single precision.
+    loss = plan.loss(logits.float() if plan.trainer.amp else logits, targets)
+    if not isinstance(loss, Tensor) or loss.ndim:
+        raise TypeError(
+            "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "
+            f"{_shape_or_type(loss)}."
+        )
+    return loss
+
+
+def _shape_or_type(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return str(tuple(value.shape))
+    return type(value).__name__
+
+
+def _make_step(state: TrainingState, plan: TrainingPlan) -> bool:
+    """Move the weights; return False if the scaled gradients overflowed.
+
+    The scaler then leaves the weights as they are and lowers its scale.
+    """
+    scale = state.scaler.get_scale()
+    if plan.trainer.gradient_clip is not None:
+        state.scaler.unscale_(state.optimizer)  # the norm to clip is the unscaled one
+        nn.utils.clip_grad_norm_(state.network.parameters(), plan.trainer.gradient_clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    if state.average is not None:
+        state.average.update(state.network)
+    return bool(state.scaler.get_scale() >= scale)
+
+
+def _advance_schedule(state: TrainingState, has_moved: bool) -> None:
+    """Advance the schedule, after a step without known labels too.
+
+    Its number of steps is fixed: a cycle that skipped some would not end.
+    """
+    if has_moved:
+        state.schedule.step()
+        return
+    with warnings.catch_warnings():
+        # The warning holds no news: there was nothing to step on.
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+        state.schedule.step()
+
+
+def _mean_loss(losses: list[float], plan: TrainingPlan) -> float:
+    """Average over steps and processes; 0 without any known label."""
+    if not losses:
+        return 0.0
+    total = plan.processes.total(torch.tensor(losses, dtype=torch.float64))
+    return float(total.numpy().mean() / plan.processes.size)
