@@ -21,6 +21,12 @@ settings.load_profile("cftlearn")
 N_SAMPLES, N_FEATURES, N_CATEGORIES = 120, 6, 3
 
 
+def pytest_runtest_setup(item):
+    """Skip what is marked ``gpu`` where torch finds no CUDA GPU."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+
+
 @pytest.fixture(autouse=True)
 def _fixed_torch():
     """Give torch one seed and one thread, so that results do not depend on order."""

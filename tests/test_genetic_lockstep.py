@@ -15,8 +15,7 @@ from cftlearn.solvers._genetic_lockstep import Categories, LockstepEvolution
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._row_space import RowSpace
 
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_a_gpu)]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 SOLVERS = [GeneticSolver(), GeneticSolver.published().set_params(mutation_scale=0.05)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["default", "published"])
 by_objective = pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
@@ -337,7 +336,7 @@ def test_same_seed_same_rows_other_seed_other_rows():
     assert all(np.any(a.coef != b.coef) for a, b in zip(fits, others, strict=True))
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 @by_objective
 @by_solver
 def test_a_gpu_gives_what_the_cpu_gives(solver, objective):
@@ -348,7 +347,7 @@ def test_a_gpu_gives_what_the_cpu_gives(solver, objective):
     assert_same_fits(on_gpu, problems.run(solver, objective), rtol=1e-6)
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 def test_a_generation_waits_for_the_gpu_once(recwarn):
     def count(n_generations):
         solver = GeneticSolver(n_generations=n_generations, patience=99)
