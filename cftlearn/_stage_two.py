@@ -9,6 +9,7 @@ class StageTwoSettings(Protocol):
     module: Any
     train: bool
     unknown: str
+    device: str
     n_jobs: int | None
     random_state: Any
     verbose: int
@@ -38,6 +39,8 @@ def prepare_fine_tuner(tuner: Any, settings: StageTwoSettings, seed: int) -> Non
         tuner.set_params(random_state=seed)
     if tuner.n_jobs is None:
         tuner.set_params(n_jobs=settings.n_jobs)
+    if tuner.device == "auto" and settings.device == "cpu":
+        tuner.set_params(device="cpu")  # or a GPU would run what was asked of the CPU
     tuner.set_params(verbose=max(tuner.verbose, settings.verbose))
 
 

@@ -89,6 +89,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         hold out of both stages where ``fit`` gets no ``validation_data``.
     device : str, default="auto"
         Torch device of the network: ``"auto"`` takes a GPU where there is one.
+        ``"cpu"`` holds for the fine-tuner too, where that has ``"auto"``.
     n_jobs : int, default=None
         Workers over categories, where the fine-tuner does not set its own.
     random_state : int, RandomState instance or None, default=None
