@@ -77,8 +77,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Finer parameters of training a network, which ``trainer__weight_decay`` and the
         like reach in a grid search. None takes its defaults.
     fine_tuner : CategoryWiseFineTuner, default=None
-        How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
-        None takes its defaults.
+        How to refit; a search reaches ``fine_tuner__solver``. None takes its defaults.
     calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
         How to calibrate probabilities, on the labels that were held out, as rows that
         were not fitted to them score these. None takes the logistic function.

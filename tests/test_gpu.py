@@ -179,6 +179,21 @@ def test_a_stopped_training_goes_on_where_it_was(images, amp, tmp_path, monkeypa
     assert_allclose(losses(made), losses(expected), rtol=1e-4)
 
 
+def test_auto_takes_the_gpu(images):
+    model = CFTClassifier(Network(), max_epochs=1, random_state=0).fit(*images)
+    assert model.device_ == DEVICE
+    network = Network()
+    TorchFeatureExtractor(network).fit_transform(images[0][:9])
+    assert device_of(network) == "cpu"
+    solvers = [
+        CategoryWiseFineTuner("ga", random_state=0, device=device).fit(
+            images[0].reshape(240, -1)[:, :20], images[1]
+        )
+        for device in ("auto", DEVICE)
+    ]
+    assert_array_equal(solvers[0].coef_, solvers[1].coef_)
+
+
 def test_random_numbers_of_the_gpu_are_put_back(images):
     torch.cuda.manual_seed_all(7)
     before = torch.cuda.get_rng_state()
