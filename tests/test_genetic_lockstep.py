@@ -336,6 +336,17 @@ def test_same_seed_same_rows_other_seed_other_rows():
     assert all(np.any(a.coef != b.coef) for a, b in zip(fits, others, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_starts_are_left_as_they_were(dtype):
+    """A second run, on all known rows, begins with them."""
+    evolution = Problems(dtype=dtype).evolution(GeneticSolver(n_generations=5))
+    before = evolution.categories.starts.copy()
+    with torch.inference_mode():
+        evolution.run()
+    np.testing.assert_array_equal(evolution.categories.starts, before)
+    assert np.any(evolution.final.numpy() != before)
+
+
 @pytest.mark.gpu
 @by_objective
 @by_solver

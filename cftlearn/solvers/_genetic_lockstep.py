@@ -110,7 +110,8 @@ class LockstepEvolution:
         self.best_iter = np.zeros(n, dtype=np.intp)
         self.n_run = np.zeros(n, dtype=np.intp)
         self.stopped_by = np.full(n, "n_iter", dtype=object)
-        self.final = torch.from_numpy(categories.starts).to(rows.train.Z)
+        # copied: a second run begins with the same starts
+        self.final = torch.from_numpy(categories.starts).to(rows.train.Z, copy=True)
         self.statistics = tools.Statistics()
         self.statistics.register("fitness_best", np.max, axis=0)
         self.statistics.register("fitness_mean", np.mean, axis=0)
