@@ -1,5 +1,8 @@
 """The genetic algorithm of all categories at once: same promises as one by one."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -345,6 +348,27 @@ def test_starts_are_left_as_they_were(dtype):
         evolution.run()
     np.testing.assert_array_equal(evolution.categories.starts, before)
     assert np.any(evolution.final.numpy() != before)
+
+
+@by_solver
+def test_features_are_freed_with_the_evolution(solver):
+    """Not when Python's collector runs: the next group needs their memory."""
+    evolution = Problems().evolution(clone(solver).set_params(n_generations=3))
+    features = weakref.ref(evolution.rows.train)
+    gc.disable()
+    try:
+        with torch.inference_mode():
+            evolution.run()
+        del evolution
+        assert features() is None
+    finally:
+        gc.enable()
+
+
+def test_a_toolbox_alone_says_what_is_gone():
+    toolbox = Problems().evolution(GeneticSolver()).toolbox
+    with pytest.raises(ReferenceError, match="this toolbox is of has gone"):
+        toolbox.mate(None, None)
 
 
 @pytest.mark.gpu
