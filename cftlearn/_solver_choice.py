@@ -6,6 +6,8 @@ from cftlearn.base import CategorySolver
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._proximal import ProximalSolver
 
+_GPUS = ("cuda", "mps", "xpu")
+
 
 def make_solvers(solver: Any, device: str) -> list[CategorySolver]:
     """Make what the parameter ``solver`` names, other than ``"auto"``.
@@ -85,6 +87,29 @@ def lockstep_device(
         f"algorithm on a GPU; got {objective.name!r} with device={device!r}. Pass "
         'device="cpu".'
     )
+
+
+def workers_of(solvers: list[CategorySolver], n_jobs: int | None) -> int | None:
+    """Choose the workers over categories: one where a solver computes on a GPU.
+
+    Every process would take memory of its own there for torch alone, and joblib takes
+    the libraries that it loads for a leak, and replaces the process.
+
+    Parameters
+    ----------
+    solvers : list of CategorySolver
+        Those whose attribute ``device`` is ``"cuda"``, ``"cuda:1"``, ``"mps"`` or
+        ``"xpu"`` use a GPU.
+    n_jobs : int or None
+        What was asked for.
+
+    Returns
+    -------
+    n_jobs : int or None
+        1, or what was asked for.
+    """
+    devices = [str(getattr(solver, "device", "cpu")) for solver in solvers]
+    return 1 if any(device.startswith(_GPUS) for device in devices) else n_jobs
 
 
 def _make_solver(solver: Any, device: str) -> CategorySolver:

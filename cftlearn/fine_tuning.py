@@ -30,7 +30,7 @@ from cftlearn._initial_rows import logistic_rows
 from cftlearn._label_split import LabelSplit, cross_fit
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn._solver_choice import lockstep_device, make_solvers
+from cftlearn._solver_choice import lockstep_device, make_solvers, workers_of
 from cftlearn._stored_features import logits_of
 from cftlearn._workers import CategoryWorkers
 from cftlearn.base import CategorySolver, PartialLabelMixin
@@ -304,9 +304,8 @@ them, default="auto"
                 refit=self.refit,
                 device=device,
             )
-        run = CategoryWorkers(
-            self.n_jobs, self.verbose, places, busy_with_products=auto
-        )
+        n_jobs = workers_of(solvers, self.n_jobs)
+        run = CategoryWorkers(n_jobs, self.verbose, places, busy_with_products=auto)
         if auto:
             results = auto_refit(categories, objective, refit=self.refit, run=run)
         elif device is not None:
