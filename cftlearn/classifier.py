@@ -443,8 +443,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         module : torch.nn.Module
-            A copy, in evaluation mode, which returns logits. Without a ``module``,
-            an ``nn.Linear`` on features.
+            A copy in evaluation mode, on the device of ``module_``, that returns
+            logits. Without a ``module``, an ``nn.Linear`` on features.
 
         Raises
         ------
