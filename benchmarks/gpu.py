@@ -27,6 +27,7 @@ the exit status is 1 if a part failed, and 2 where torch finds no CUDA GPU.
 """
 
 import argparse
+import gc
 import json
 import platform
 import subprocess
@@ -261,16 +262,20 @@ def refit(setting: Setting) -> tuple[Figures, list[str]]:
 
 
 def timed(setting: Setting, work: Callable[[], Any]) -> tuple[float, int]:
-    """Measure seconds, and the most memory that tensors took on the GPU."""
+    """Measure seconds, and the most memory that tensors took on the GPU meanwhile."""
+    gc.collect()
+    before = 0
     if not setting.is_dry:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
     started = time.perf_counter()
     work()
     if setting.is_dry:
         return time.perf_counter() - started, 0
     torch.cuda.synchronize()
-    return time.perf_counter() - started, torch.cuda.max_memory_allocated()
+    seconds = time.perf_counter() - started
+    return seconds, torch.cuda.max_memory_allocated() - before
 
 
 # --- a large network ----------------------------------------------------------------

@@ -195,9 +195,10 @@ def test_auto_takes_the_gpu(images):
 
 
 def test_random_numbers_of_the_gpu_are_put_back(images):
+    model = make_model(dropout=0.5, max_epochs=1)
     torch.cuda.manual_seed_all(7)
     before = torch.cuda.get_rng_state()
-    make_model(dropout=0.5, max_epochs=1).fit(*images)
+    model.fit(*images)
     assert torch.equal(torch.cuda.get_rng_state(), before)
 
 
@@ -365,11 +366,12 @@ def test_a_saved_model_needs_no_gpu(fitted, images, tmp_path):
 
 
 def without_gpu(code, *arguments):
-    root = Path(cftlearn.__file__).parent.parent
+    own = str(Path(cftlearn.__file__).parent.parent)  # what is tested here, is there
+    paths = os.pathsep.join([own, os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=Path(__file__).parent.parent,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root)},
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": paths},
         check=True,
         timeout=120,
     )
@@ -399,10 +401,9 @@ def test_an_ensemble_and_folds(images):
     X, y = images
     ensemble = CFTEnsemble([("a", make_model()), ("b", make_model(random_state=1))])
     assert ensemble.fit(X, y).predict_proba(X).shape == y.shape
-    cv = PartialLabelKFold(2)
-    proba = cross_val_predict(make_model(max_epochs=2), X, y, cv=cv)
-    twin = cross_val_predict(make_model(max_epochs=2), X, y, cv=cv, n_jobs=2)
-    assert_allclose(proba, twin, atol=0.02)
+    proba = cross_val_predict(make_model(), X, y, cv=PartialLabelKFold(2))
+    twin = cross_val_predict(make_model("cpu"), X, y, cv=PartialLabelKFold(2))
+    assert np.mean(np.abs(proba - twin)) < 0.02
 
 
 # ------------------------------------------------------------------------ commands
