@@ -29,6 +29,7 @@ the exit status is 1 if a part failed, and 2 where torch finds no CUDA GPU.
 import argparse
 import gc
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -38,6 +39,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -169,6 +171,8 @@ def run_part(name: str, setting: Setting, record: Figures) -> None:
 def run_tests(setting: Setting) -> tuple[Figures, list[str]]:
     results = (setting.output / "gpu-tests.xml").resolve()
     options = ["-m", "gpu", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider"]
+    if find_spec("xdist") is not None:
+        options += ["-n", str(max(1, min(8, (os.cpu_count() or 1) // 2)))]
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={results}"]
     done = subprocess.run(command, cwd=ROOT, timeout=SECONDS, check=False)
     cases = list(ElementTree.parse(results).iter("testcase"))
