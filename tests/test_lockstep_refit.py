@@ -434,9 +434,13 @@ def test_a_gpu_in_single_precision_reaches_the_scores_of_the_cpu(problem):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("objective", [AUC, AP], ids=["auc", "ap"])
-@pytest.mark.parametrize("memory", [2**25, 2**27])
-def test_a_gpu_keeps_within_its_memory(rng, objective, memory):
-    """Features, populations and ranking together, in groups of categories."""
+def test_a_gpu_keeps_within_its_memory(rng, objective):
+    """Features, populations and ranking together.
+
+    Far smaller bounds do not hold: features are read and put in place up to 0.3 GiB at
+    a time, which a quarter of a GPU's memory leaves room for.
+    """
+    memory = 2**27
     Z = rng.standard_normal((20_000, 63)).astype(np.float32)
     y = (Z[:, :10] + rng.standard_normal((20_000, 10)) > 0.5).astype(float)
     data = categories_of(Z, np.where(rng.random(y.shape) < 0.5, y, np.nan))
