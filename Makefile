@@ -1,8 +1,9 @@
 # Two commands do everything on a fresh machine with python3 (venv) and make:
 #   make demo   sets up, then runs CFT on images with hidden labels
 #   make test   sets up, then runs the tests
-# and `make docs` builds the documentation in docs/_build/html, without network once
-# its packages are there.
+# `make gpu` runs the tests that need a CUDA GPU, and measures what cftlearn does on one,
+# and `make docs` builds the documentation in docs/_build/html, without network once its
+# packages are there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,13 +12,16 @@ INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
-.PHONY: demo test setup lint types doctest docs wheel clean
+.PHONY: demo test gpu setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
 
 test: setup
 	$(BIN)/pytest -n 2 $(PYTEST)
+
+gpu: setup
+	$(BIN)/python benchmarks/gpu.py $(GPU)
 
 setup: $(INSTALLED)
 

@@ -1,12 +1,13 @@
 """Generations of many categories on a torch device, and those of the peer there."""
 
 import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from _mlcpl import import_mlcpl
-from _peers import MLCPL_GA, mlcpl_metric
+from _peers import MLCPL_GA, OBJECTIVES, mlcpl_metric
 from torch import Tensor, nn
 
 from cftlearn.solvers import GeneticSolver
@@ -18,12 +19,20 @@ _SHARE_TO_RANK = 0.25  # of the device's memory
 _MEMORY_OF_CPU = 2**31
 
 
+_NEEDED_SHARE = 1.35  # of the features, with populations and ranking
+
+
 class Shape(NamedTuple):
     """Categories, known labels to fit in each (a quarter more judge), features."""
 
     n_categories: int
     n_known: int
     n_features: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Features of all categories, to fit and held out."""
+        return 5 * self.n_categories * self.n_known * self.n_features
 
 
 SHAPES = (Shape(80, 8_000, 2048), Shape(14, 200_000, 1024))
@@ -96,6 +105,68 @@ def peer(rows: RowsInSlots, start: Tensor, objective: str, count: int) -> float:
             float(metric(solver.head(Z_val), y_val))
     _wait(device)
     return time.perf_counter() - started
+
+
+def fits_on(shape: Shape, device: str) -> bool:
+    """Check that the memory of a GPU is enough for a shape."""
+    if torch.device(device).type != "cuda":
+        return True
+    total = torch.cuda.get_device_properties(device).total_memory
+    return _NEEDED_SHARE * shape.n_bytes < (1 - _SHARE_TO_RANK) * total
+
+
+def compare(
+    shape: Shape, device: str, repeats: int, *, with_peer: bool
+) -> Iterator[dict[str, Any]]:
+    """Time generations of all categories, ours and the authors', by both objectives.
+
+    Yields
+    ------
+    figure : dict
+        ``objective``; ``seconds`` of a generation of all categories, one number a
+        repeat; ``peer_seconds``, the authors' for one category times their number, or
+        None; ``peak_bytes`` that ours took on a GPU beside the features.
+    """
+    rows, start = make_rows(shape, device)
+    for objective in OBJECTIVES:
+        held = _reset_peak(device)
+        seconds = _repeated(
+            lambda name=objective: _generation(rows, start, name), repeats
+        )
+        peak = _reset_peak(device, peak=True) - held
+        alone = None
+        if with_peer:
+            alone = _repeated(
+                lambda name=objective: peer(rows, start, name, 5) / 5, repeats
+            )
+            alone = [shape.n_categories * own for own in alone]
+        yield {
+            "objective": objective,
+            "seconds": seconds,
+            "peer_seconds": alone,
+            "peak_bytes": peak,
+        }
+
+
+def _generation(rows: RowsInSlots, start: Tensor, objective: str) -> float:
+    """Time one of many generations, without what comes before the first."""
+    few, many = (ours(rows, start, objective, count) for count in (2, 32))
+    return (many - few) / 30
+
+
+def _repeated(measure: Callable[[], float], repeats: int) -> list[float]:
+    measure()
+    return [measure() for _ in range(repeats)]
+
+
+def _reset_peak(device: str, *, peak: bool = False) -> int:
+    """Count the bytes that tensors take now, or took at most since the last call."""
+    if torch.device(device).type != "cuda":
+        return 0
+    read = torch.cuda.max_memory_allocated if peak else torch.cuda.memory_allocated
+    n_bytes = read(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return n_bytes
 
 
 def _wait(device: torch.device) -> None:

@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 import torch
 from _gpu import SHAPES as GPU_SHAPES
-from _gpu import SMALL_SHAPES, make_rows, ours, peer
+from _gpu import SMALL_SHAPES, Shape, compare, fits_on
 from _large import chexpert_labels, make_features, make_large, mean_difference_rows
 from _machine import describe_machine
 from _mlcpl import import_mlcpl, linear
@@ -336,12 +336,6 @@ def one_refit(name: str, size: dict[str, Any], jobs: int) -> None:
 # --- a generation of all categories on a GPU ----------------------------------------
 
 
-def lockstep_generation(rows: Any, start: torch.Tensor, objective: str) -> float:
-    """Time one of many generations, without what comes before the first."""
-    few, many = (ours(rows, start, objective, count) for count in (2, 32))
-    return (many - few) / 30
-
-
 def gpu(arguments: argparse.Namespace) -> None:
     device = arguments.device
     if device != "cpu" and not torch.cuda.is_available():
@@ -358,24 +352,24 @@ def gpu(arguments: argparse.Namespace) -> None:
     if lacks:
         print(f"mlcpl is not compared: {lacks} not installed")
     for shape in SMALL_SHAPES if device == "cpu" else GPU_SHAPES:
-        rows, start = make_rows(shape, device)
-        for name in ("average_precision", "roc_auc"):
-            print(
-                f"\n{shape.n_categories} categories x {shape.n_known} known labels x "
-                f"{shape.n_features} features, {name}; ms per generation of all"
-            )
-            lockstep = spread(
-                arguments, lambda n=name, r=rows, s=start: lockstep_generation(r, s, n)
-            )
-            print(f"  in lockstep                    {in_ms(lockstep)}")
-            if not lacks:
-                alone = spread(
-                    arguments, lambda n=name, r=rows, s=start: peer(r, s, n, 5) / 5
-                )
-                loop = [shape.n_categories * seconds for seconds in alone]
-                print(f"  mlcpl and torchmetrics         {in_ms(loop)}", end="")
-                print(f"  {np.median(loop) / np.median(lockstep):.1f} times ours")
-        del rows, start  # before the next ones are drawn
+        if not fits_on(shape, device):
+            print(f"\n{shape} needs more memory than this GPU has")
+            continue
+        for figure in compare(shape, device, arguments.repeats, with_peer=not lacks):
+            print_figure(shape, figure)
+
+
+def print_figure(shape: Shape, figure: dict[str, Any]) -> None:
+    """Print what a generation takes, ours and the authors'."""
+    ours, loop = figure["seconds"], figure["peer_seconds"]
+    print(
+        f"\n{shape.n_categories} categories x {shape.n_known} known labels x "
+        f"{shape.n_features} features, {figure['objective']}; ms per generation of all"
+    )
+    print(f"  in lockstep                    {in_ms(ours)}")
+    if loop is not None:
+        print(f"  mlcpl and torchmetrics         {in_ms(loop)}", end="")
+        print(f"  {np.median(loop) / np.median(ours):.1f} times ours")
 
 
 if __name__ == "__main__":

@@ -89,8 +89,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Finer parameters of training a network, which ``trainer__weight_decay`` and the
         like reach in a grid search. None takes its defaults.
     fine_tuner : CategoryWiseFineTuner, default=None
-        How to refit; ``fine_tuner__solver`` and the like reach it in a grid search.
-        None takes its defaults.
+        How to refit; a search reaches ``fine_tuner__solver``. None takes its defaults.
     calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
         How to calibrate probabilities, on the labels that were held out, as rows that
         were not fitted to them score these. None takes the logistic function.
@@ -101,6 +100,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         hold out of both stages where ``fit`` gets no ``validation_data``.
     device : str, default="auto"
         Torch device of the network: ``"auto"`` takes a GPU where there is one.
+        ``"cpu"`` holds for the fine-tuner too, where that has ``"auto"``.
     n_jobs : int, default=None
         Workers over categories, where the fine-tuner does not set its own.
     random_state : int, RandomState instance or None, default=None
@@ -460,8 +460,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         module : torch.nn.Module
-            A copy, in evaluation mode, which returns logits. Without a ``module``,
-            an ``nn.Linear`` on features.
+            A copy in evaluation mode, on the device of ``module_``, that returns
+            logits. Without a ``module``, an ``nn.Linear`` on features.
 
         Raises
         ------
@@ -488,9 +488,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self._check_fine_tuner(tuner)
         if self.random_state is None or tuner.random_state is not None:
             check_before_stage_one(tuner)
+        asks_for_cpu = self.device == "cpu"
         return tuner.set_params(
             random_state=seed if tuner.random_state is None else tuner.random_state,
             n_jobs=self.n_jobs if tuner.n_jobs is None else tuner.n_jobs,
+            # "cpu" holds for both stages; else a GPU would run what was asked of the CPU
+            device="cpu"
+            if (tuner.device, self.device) == ("auto", "cpu")
+            else tuner.device,
             verbose=max(tuner.verbose, self.verbose),
         )
 

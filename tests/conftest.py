@@ -21,6 +21,21 @@ settings.load_profile("cftlearn")
 N_SAMPLES, N_FEATURES, N_CATEGORIES = 120, 6, 3
 
 
+def pytest_configure(config):
+    """Hide GPUs where no test of one is asked for, before torch looks for them.
+
+    What the other tests expect are the CPU's numbers, also with ``device="auto"``.
+    """
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def pytest_runtest_setup(item):
+    """Skip what is marked ``gpu`` where torch finds no CUDA GPU."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU, and pytest -m gpu")
+
+
 @pytest.fixture(autouse=True)
 def _fixed_torch():
     """Give torch one seed and one thread, so that results do not depend on order."""

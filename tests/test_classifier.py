@@ -666,6 +666,22 @@ def test_workers_change_nothing(partial_problem):
     assert models[0].history_ == models[1].history_
 
 
+@pytest.mark.parametrize(
+    ("device", "own", "expected"),
+    [
+        ("cpu", "auto", "cpu"),
+        ("cpu", "cpu:0", "cpu:0"),
+        ("auto", "auto", "auto"),
+        ("auto", "cpu", "cpu"),
+    ],
+)
+def test_the_cpu_by_name_holds_for_the_refits(partial_problem, device, own, expected):
+    tuner = CategoryWiseFineTuner("proximal", device=own)
+    model = CFTClassifier(fine_tuner=tuner, device=device, random_state=0)
+    assert model.fit(*partial_problem[:2]).fine_tuner_.device == expected
+    assert tuner.device == own
+
+
 def test_a_category_does_not_depend_on_the_others(make_model, partial_problem):
     Z, y, _ = partial_problem
     model = make_model().fit(Z, y)

@@ -47,7 +47,7 @@ def test_without_a_gpu_the_reason_is_told():
         resolve_device("cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_gpus_can_be_named(device):
     assert resolve_device(device) == device

@@ -34,6 +34,7 @@ from cftlearn.fine_tuning._report import CategoryResult
 from cftlearn.fine_tuning._solver_names import (
     SOLVER_NAMES,
     RefitMethod,
+    choose_workers,
     make_refit_method,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
@@ -332,7 +333,7 @@ class CategoryWiseFineTuner(
             features, features_val, split, initial, method.solvers, seeds, unseen
         )
         run = CategoryWorkers(
-            self.n_jobs,
+            choose_workers(method.solvers, self.n_jobs),
             self.verbose,
             self._checkpoint_paths(method, tasks),
             busy_with_products=method.busy_with_products,

@@ -17,6 +17,8 @@ from cftlearn.solvers._proximal import ProximalSolver
 # A view: a loss that is added to the table of losses is a solver at once.
 SOLVER_NAMES = ChainMap(dict.fromkeys(["auto", "ga", "proximal"], ""), LOSSES).keys()
 
+_GPUS = ("cuda", "mps", "xpu")
+
 
 class RefitMethod(Protocol):
     """A way to refit all categories.
@@ -108,6 +110,29 @@ def make_solvers(solver: Any, device: str) -> list[CategorySolver]:
             f"The solvers of a list must have different names; got {names}."
         )
     return solvers
+
+
+def choose_workers(solvers: list[CategorySolver], n_jobs: int | None) -> int | None:
+    """Choose the workers over categories: one where a solver computes on a GPU.
+
+    Every process would take memory there for torch alone, and joblib takes the
+    libraries that it loads for a leak, and replaces the process.
+
+    Parameters
+    ----------
+    solvers : list of CategorySolver
+        Those whose attribute ``device`` is ``"cuda"``, ``"cuda:1"``, ``"mps"`` or
+        ``"xpu"`` use a GPU.
+    n_jobs : int or None
+        What the user asked for.
+
+    Returns
+    -------
+    n_jobs : int or None
+        1, or what the user asked for.
+    """
+    devices = [str(getattr(solver, "device", "cpu")) for solver in solvers]
+    return 1 if any(device.startswith(_GPUS) for device in devices) else n_jobs
 
 
 def batch_device(

@@ -167,3 +167,26 @@ def test_too_few_known_labels(tmp_path, capsys):
     argv = ["demo", "--max-epochs", "1", "--known", "0.001", "--output", str(tmp_path)]
     assert main(argv) == 1
     assert "no category has the known labels" in capsys.readouterr().err
+
+
+class OnADevice:
+    """A model whose logits depend a little on its device, as on a GPU."""
+
+    def __init__(self, device):
+        self.device_ = device
+
+    def decision_function(self, X):
+        return X.mean(axis=(1, 2, 3)) + {"cpu": 0.0, "cuda": 1e-4}[self.device_]
+
+
+def test_the_demo_loads_its_model_for_the_same_device(monkeypatch, tmp_path):
+    monkeypatch.setattr(_demo, "load_model", lambda *_, **__: OnADevice("cpu"))
+    _demo._check_reload(OnADevice("cuda"), tmp_path)
+    monkeypatch.setattr(_demo, "load_model", lambda *_, **__: Other("cpu"))
+    with pytest.raises(ValueError, match="does not predict as the one saved"):
+        _demo._check_reload(OnADevice("cuda"), tmp_path)
+
+
+class Other(OnADevice):
+    def decision_function(self, X):
+        return 1 + super().decision_function(X)

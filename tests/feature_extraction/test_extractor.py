@@ -255,7 +255,7 @@ def test_devices_that_are_not_there_are_refused(rows):
         extract(nn.Linear(6, 3), rows, device="cuda:99")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_gpu_gives_the_same(X, amp):
     network = seeded()

@@ -1,5 +1,6 @@
 """The refit of many categories at once: choice, groups, memory, and who calls it."""
 
+import gc
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +23,6 @@ from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 ALONE = CategoryWorkers(None, 0, {}, busy_with_products=False)
 QUICK = GeneticSolver(n_generations=15, population_size=20)
 AUC, AP = make_objective("roc_auc"), make_objective("average_precision")
@@ -534,7 +534,7 @@ def test_the_cpu_by_name_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
 def test_a_gpu_refits_as_torch_on_the_cpu_does(problem, objective, monkeypatch):
     """In double precision, where rounding hardly ever turns two scores round."""
@@ -548,7 +548,7 @@ def test_a_gpu_refits_as_torch_on_the_cpu_does(problem, objective, monkeypatch):
     assert_same_tuners(automatic, on_gpu)
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 def test_a_gpu_in_single_precision_reaches_the_scores_of_the_cpu(problem):
     Z, y = problem
     solver = clone(QUICK).set_params(n_generations=60)
@@ -559,3 +559,24 @@ def test_a_gpu_in_single_precision_reaches_the_scores_of_the_cpu(problem):
         for line, twin in zip(on_gpu.report_, here.report_, strict=True)
     ]
     assert abs(np.mean(gains)) < 0.03
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("objective", [AUC, AP], ids=["auc", "ap"])
+def test_a_gpu_keeps_within_its_memory(rng, objective):
+    """Features, populations and ranking together.
+
+    Far smaller bounds do not hold: features are read and put in place up to 0.3 GiB at
+    a time, which a quarter of a GPU's memory leaves room for.
+    """
+    memory = 2**27
+    Z = rng.standard_normal((20_000, 63)).astype(np.float32)
+    y = (Z[:, :10] + rng.standard_normal((20_000, 10)) > 0.5).astype(float)
+    data = categories_of(Z, np.where(rng.random(y.shape) < 0.5, y, np.nan))
+    refit = BatchedRefit(QUICK, objective, refit=True, device="cuda", memory=memory)
+    gc.collect()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    results = refit(data, ALONE)
+    assert "refitted" in {result.report["status"] for result in results}
+    assert torch.cuda.max_memory_allocated() - before <= memory

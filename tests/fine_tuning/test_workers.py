@@ -53,6 +53,29 @@ def test_backends_of_joblib_give_what_one_worker_gives(problem, solver, backend)
         assert_same(fit(problem, solver), expected)
 
 
+class Placed(CategorySolver):
+    """A solver on some device, that tells in which process it ran."""
+
+    def __init__(self, device):
+        self.device = device
+
+    @property
+    def name(self):
+        return "placed"
+
+    def fit_row(self, problem):
+        history = [{"iteration": 1, "process": os.getpid()}]
+        return RowFit(problem.coef, problem.intercept, 1, 1, "max_iter", history)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0", None, "cuda", "cuda:1", "mps"])
+def test_one_worker_where_a_solver_uses_a_gpu(problem, device):
+    with parallel_config("loky"):
+        tuner = fit(problem, Placed(device), n_jobs=2, refit=False)
+    here = {record["process"] == os.getpid() for record in tuner.history_}
+    assert here == {device in ("cuda", "cuda:1", "mps")}
+
+
 def test_large_features_are_shared_by_threads(problem, monkeypatch):
     expected = fit(problem)
     monkeypatch.setattr(_workers, "_LARGE", 0)

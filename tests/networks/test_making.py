@@ -433,7 +433,7 @@ def test_extraction_restores_the_device_after_an_exception(X):
     assert module.moves == ["meta", "cpu"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("home", ["cpu", "cuda:0"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_extraction_restores_the_device(X, home, device):

@@ -11,8 +11,10 @@ that C categories of P rows would cost C * P calls a generation; tensors stand f
 them, and DEAP's rule that whoever has a fitness keeps it is kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from weakref import WeakMethod
 
 import numpy as np
 import torch
@@ -295,16 +297,16 @@ class BatchedEvolution:
     # --- a generation -----------------------------------------------------------------
 
     def _make_toolbox(self) -> base.Toolbox:
+        """Register the operators, weakly: a circle would hold the features' memory."""
         solver, toolbox = self.solver, base.Toolbox()
         if solver.selection == "tournament":
-            toolbox.register(
-                "select", self._tournament, tournsize=solver.tournament_size
-            )
+            size = solver.tournament_size
+            toolbox.register("select", _weak(self._tournament), tournsize=size)
         else:
-            toolbox.register("select", self._roulette)
-        toolbox.register("mate", self._mate)
-        toolbox.register("mutate", self._mutate)
-        toolbox.register("evaluate", self._evaluate)
+            toolbox.register("select", _weak(self._roulette))
+        toolbox.register("mate", _weak(self._mate))
+        toolbox.register("mutate", _weak(self._mutate))
+        toolbox.register("evaluate", _weak(self._evaluate))
         return toolbox
 
     def _next_generation(
@@ -443,6 +445,19 @@ class BatchedEvolution:
         if self.validation is not None:
             self.best_score = self.best_score[slots]
         return slots
+
+
+def _weak(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Call a method of an object that this does not keep alive."""
+    kept: WeakMethod[Any] = WeakMethod(method)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        alive = kept()
+        if alive is None:
+            raise ReferenceError("The evolution that this toolbox is of has gone.")
+        return alive(*arguments, **options)
+
+    return call
 
 
 def _take(genes: Tensor, places: Tensor) -> Tensor:

@@ -23,8 +23,7 @@ METRICS = {
 by_metric = pytest.mark.parametrize("metric", METRICS)
 by_type = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
 by_exact = pytest.mark.parametrize("exact", [True, False], ids=["exact", "rounded"])
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_a_gpu)]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def make_ragged(rng, dtype, lengths, *, n_vectors=4, levels=None):

@@ -1,5 +1,9 @@
 """The genetic algorithm of all categories at once: same promises as one by one."""
 
+import gc
+import warnings
+import weakref
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +21,7 @@ from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 from cftlearn.solvers._row_space import RowSpace
 
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=needs_a_gpu)]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 SOLVERS = [GeneticSolver(), GeneticSolver.published().set_params(mutation_scale=0.05)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["default", "published"])
 by_objective = pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
@@ -397,7 +400,39 @@ def test_same_seed_same_rows_other_seed_other_rows():
     assert all(np.any(a.coef != b.coef) for a, b in zip(fits, others, strict=True))
 
 
-@needs_a_gpu
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_starts_are_left_as_they_were(dtype):
+    """A second run, on all known rows, begins with them."""
+    evolution = Problems(dtype=dtype).evolution(GeneticSolver(n_generations=5))
+    before = evolution.categories.starts.copy()
+    with torch.inference_mode():
+        evolution.run()
+    np.testing.assert_array_equal(evolution.categories.starts, before)
+    assert np.any(evolution.final.numpy() != before)
+
+
+@by_solver
+def test_features_are_freed_with_the_evolution(solver):
+    """Not when Python's collector runs: the next group needs their memory."""
+    evolution = Problems().evolution(clone(solver).set_params(n_generations=3))
+    features = weakref.ref(evolution.rows.train)
+    gc.disable()
+    try:
+        with torch.inference_mode():
+            evolution.run()
+        del evolution
+        assert features() is None
+    finally:
+        gc.enable()
+
+
+def test_a_toolbox_alone_says_what_is_gone():
+    toolbox = Problems().evolution(GeneticSolver()).toolbox
+    with pytest.raises(ReferenceError, match="this toolbox is of has gone"):
+        toolbox.mate(None, None)
+
+
+@pytest.mark.gpu
 @by_objective
 @by_solver
 def test_a_gpu_gives_what_the_cpu_gives(solver, objective):
@@ -408,22 +443,25 @@ def test_a_gpu_gives_what_the_cpu_gives(solver, objective):
     assert_same_fits(on_gpu, problems.run(solver, objective), rtol=1e-6)
 
 
-@needs_a_gpu
-def test_a_generation_waits_for_the_gpu_once(recwarn):
-    def count(n_generations):
+@pytest.mark.gpu
+def test_a_generation_waits_for_the_gpu_once():
+    def waits(n_generations):
+        """Count how often each line waited."""
         solver = GeneticSolver(n_generations=n_generations, patience=99)
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             evolution = Problems(dtype=np.float32).evolution(solver, device="cuda")
             torch.cuda.set_sync_debug_mode("warn")
             try:
                 evolution.run()
             finally:
                 torch.cuda.set_sync_debug_mode("default")
-        found = len([w for w in recwarn if "synchroniz" in str(w.message)])
-        recwarn.clear()
-        return found
+        found = [w for w in caught if "synchroniz" in str(w.message)]
+        return Counter(f"{w.filename}:{w.lineno}" for w in found)
 
-    assert count(30) - count(10) == 20
+    waits(2)  # what is only done once in a process
+    more = waits(30) - waits(10)
+    assert list(more.values()) == [20], more
 
 
 class OnTheHost:

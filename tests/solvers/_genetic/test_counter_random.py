@@ -8,7 +8,6 @@ from scipy import stats
 from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose, mix64
 
 GOLDEN = 0x9E3779B97F4A7C15
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def make_random(n_categories=3, generation=7, device="cpu"):
@@ -78,14 +77,14 @@ def test_some_categories_go_on_with_their_own_numbers():
         )
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_gpu_gives_the_same_bits(purpose):
     on_gpu = make_random(device="cuda").bits(purpose, 10_001)
     assert torch.equal(on_gpu.cpu(), make_random().bits(purpose, 10_001))
 
 
-@needs_a_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_gpu_gives_the_same_normal_numbers(dtype):
     on_gpu = make_random(device="cuda").normals(Purpose.STEP, 10_001, dtype).cpu()
