@@ -49,7 +49,7 @@ def test_select_keeps_the_order_asked_for(table):
 
 
 @pytest.mark.parametrize("names", [["bird"], ["cat", "cat"]])
-def test_select_refuses_strange_and_repeated_names(table, names):
+def test_select_refuses_unknown_and_repeated_names(table, names):
     with pytest.raises(ValueError, match="`categories` must name categories of the"):
         table.select(names)
 

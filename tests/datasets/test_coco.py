@@ -10,7 +10,7 @@ import pytest
 from cftlearn.datasets import load_coco
 from cftlearn.labels import LabelState
 
-PATH = Path(__file__).parent / "data" / "coco" / "instances_val2014.json"
+PATH = Path(__file__).parents[1] / "data" / "coco" / "instances_val2014.json"
 
 
 @pytest.fixture
