@@ -1,4 +1,4 @@
-"""Label tables of real data sets, and data that are made when asked for.
+"""Label tables of real data sets, and small data that need no file.
 
 A new loader is a file of its own and its lines in this one: ``LOADERS`` is the table
 that the command line reads too. A loader takes ``path`` first and returns a

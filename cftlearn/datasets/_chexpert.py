@@ -38,7 +38,7 @@ _COMPETITION = (
 )
 # One file per split; the first name that exists is read. Names that say that the file
 # has labels come before `test.csv`.
-_FILES = {
+_FILES: dict[str, list[tuple[str, ...]]] = {
     "train": [("train.csv", "train.csv.gz")],
     "valid": [("valid.csv", "valid.csv.gz")],
     "test": [("test_labels.csv", "groundtruth.csv", "test.csv")],
@@ -82,7 +82,8 @@ def load_chexpert(
         Which file of the folder. For a file, None.
     categories : {"all", "competition"} or iterable of str, default="all"
         ``"all"``: the 14, in the file's order; ``"competition"``: the five that the
-        competition scores, in alphabetical order; or names, in the order wanted.
+        competition scores, in alphabetical order; or names. The table has them in the
+        given order.
     view : {"all", "frontal", "lateral"}, default="all"
         Which images. Test labels, of whole studies, have no view.
 
@@ -93,14 +94,14 @@ def load_chexpert(
         text, such as ``CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg``.
         ``info`` has ``patient``, ``study`` (unique: ``patient00001/study1``; images
         of one study share their labels, and their scores are averaged before a test)
-        and, where the file says them, ``view`` (``frontal`` or ``lateral``),
+        and, where the file has them, ``view`` (``frontal`` or ``lateral``),
         ``projection`` (``AP``, ``PA``, ``LL``, ``RL`` or empty), ``sex`` and ``age``
         in years (NaN if blank). Patients overlap within a file: split by them.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If the file is not a table of CheXpert: a missing column, a cell that is not a
         state, a path without patient and study, an image twice; or if a parameter is
@@ -169,8 +170,7 @@ def _category_names(
     """Return CheXpert's own names of the requested categories."""
     own = {_plain(name): name for name in _CATEGORIES}
     in_file = [own[plain] for plain in column_of if plain in own]
-    is_word = isinstance(categories, str)
-    if is_word and categories == "all":
+    if isinstance(categories, str) and categories == "all":
         missing = sorted(set(_CATEGORIES) - set(in_file))
         if missing:
             raise ValueError(
@@ -179,9 +179,8 @@ def _category_names(
                 f"categories={in_file}."
             )
         return in_file
-    if is_word:
-        groups = {"competition": list(_COMPETITION)}
-        requested = groups.get(categories, [categories])
+    if isinstance(categories, str):
+        requested = list(_COMPETITION) if categories == "competition" else [categories]
     else:
         requested = [str(name) for name in categories]
     for name in requested:

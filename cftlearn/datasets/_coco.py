@@ -14,8 +14,8 @@ from cftlearn.labels import LabelState
 def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> LabelTable:
     """Load the labels of MS-COCO from its instance annotations.
 
-    A category is positive in an image with at least one annotation of it, be it a
-    single object or a crowd (``iscrowd``), and negative in all others: every cell is
+    A category is positive in an image with at least one annotation of it, of a single
+    object or of a crowd (``iscrowd``), and negative in all others: every cell is
     known. Images without any annotation are kept; all their labels are negative. Hide
     labels for experiments with :func:`cftlearn.labels.hide_labels`.
 

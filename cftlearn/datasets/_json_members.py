@@ -2,13 +2,13 @@
 
 Notes
 -----
-This module stands in place of ``ijson``, after a measurement. ``load_coco`` of 600,000
-annotations (0.50 GB, ``benchmarks/loaders_scale.py``) takes 13.1 s of processor time
-and 47 MiB with it. With ijson 3.6 and its fastest backend, ``yajl2_c``, it takes 26.0 s
-(one pass per list with ``items``), 35.3 s (one pass with ``parse``) or 57.6 s (one pass
-that feeds ``items_coro`` per list), and 54 to 60 MiB. ``ijson.items`` also says nothing
-of a member that is missing, that is there twice or that is not a list, and its errors
-have no position.
+``ijson`` was measured and not taken. ``load_coco`` of 600,000 annotations (0.50 GB,
+``benchmarks/loaders_scale.py``) takes 13.8 s of processor time and 48 MiB with this
+module. With ijson 3.6 and its fastest backend, ``yajl2_c``, it took 26.0 s (one pass
+per list with ``items``, 23.3 s of them in ijson itself), 35.3 s (one pass with
+``parse``) or 57.6 s (one pass that feeds ``items_coro`` of each list), and 54 to
+60 MiB. ``ijson.items`` also gives no error for a member that is missing, that is there
+twice or that is not a list.
 """
 
 import json

@@ -49,9 +49,9 @@ def load_label_csv(
     path_column : str, default=None
         The column of image paths; by default the first that has a name.
     categories : iterable of str, default=None
-        Wide: the columns that are categories, in the order wanted; by default all
-        that hold nothing but states and blanks. A column of which half or more of
-        the filled cells are states, but not all, is refused: name the categories then.
+        Wide: the columns that are categories, in this order; by default all that hold
+        nothing but states and blanks. If at least half of a column's filled cells are
+        states, but not all, the file is refused: name the categories then.
         Long: the labels to keep, also labels that do not occur (all blank); by
         default all that occur, sorted.
     values : dict, default=None
@@ -81,7 +81,7 @@ def load_label_csv(
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If ``encoding`` is unknown or the file cannot be decoded, a row has too few or
         too many cells, a column is missing or ambiguous, an image has no path or (wide)

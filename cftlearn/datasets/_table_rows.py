@@ -2,13 +2,14 @@
 
 Notes
 -----
-pyarrow was chosen by measuring. For 20,000,000 labels in the form of Open Images
+pyarrow was chosen by measurement. For 20,000,000 labels in the form of Open Images
 (0.85 GB, ``benchmarks/loaders_scale.py``), ``load_open_images`` took 15 to 17 s of
 processor time and 1,390 to 1,430 MiB with rows parsed by numpy (this module's first
-form), 14.4 s and 1,400 MiB with pandas 3.1 (``read_csv`` in chunks), and 9.3 s and
-1,370 MiB with pyarrow 26 on one thread. pandas fills rows that are too short with
-blanks and says nothing; pyarrow names row, text and number of fields, so errors lose
-nothing. Its own threads do not shorten this, and they cost the number of the row.
+form), 14.4 s and 1,400 MiB with pandas 3.1 (``read_csv`` in chunks), and 9.6 s and
+1,500 MiB with pyarrow 26 on one thread. pandas fills rows that are too short with
+blanks, without an error. pyarrow names the row, its text and its number of fields, so
+no error becomes worse. More threads do not make it faster, and then its errors have no
+number of the row.
 """
 
 import csv
@@ -23,7 +24,7 @@ from cftlearn._dependencies import import_optional
 from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._text_files import open_binary
 
-_BLOCK = 4 << 20  # bytes; no line may be longer
+_BLOCK = 4 << 20  # bytes that are parsed at a time
 _DIGITS = np.full(256, 255, dtype=np.uint8)
 _DIGITS[list(b"0123456789abcdef")] = np.arange(16)
 _N_DIGITS = 16
@@ -55,17 +56,7 @@ class Rows:
         return self._batch.num_rows
 
     def hexadecimal(self, name: str) -> NDArray[np.uint64]:
-        """Read a column of numbers of sixteen hexadecimal digits.
-
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        numbers : ndarray of shape (n_rows,), uint64
-            The numbers.
+        """Return a column of numbers that have sixteen hexadecimal digits.
 
         Raises
         ------
@@ -90,19 +81,7 @@ class Rows:
         return np.ascontiguousarray(pairs).view(">u8").ravel().astype(np.uint64)
 
     def words(self, name: str) -> tuple[list[str], NDArray[np.int32]]:
-        """Read a column of words that repeat.
-
-        Parameters
-        ----------
-        name : str
-            The column.
-
-        Returns
-        -------
-        words : list of str
-            The different words, in no special order.
-        index : ndarray of shape (n_rows,), int32
-            Which word each row has.
+        """Return the different words of a column, and the index of each row's word.
 
         Raises
         ------
@@ -116,7 +95,7 @@ class Rows:
         return words, column.indices.to_numpy()
 
     def fail(self, name: str, word: str, rule: str) -> NoReturn:
-        """Raise an error that says what a column must hold, and where a wrong word is.
+        """Raise an error for a wrong word of a column.
 
         Parameters
         ----------
@@ -126,11 +105,6 @@ class Rows:
             The wrong word.
         rule : str
             What follows "must have rows"; the remedy may end it.
-
-        Raises
-        ------
-        ValueError
-            Always.
         """
         fields = self._batch.column(name).to_pylist()
         row = next(k for k, field in enumerate(fields) if _decoded(field) == word)
@@ -171,7 +145,8 @@ def read_rows(
     TypeError, FileNotFoundError, IsADirectoryError
         If the path is not that of a file.
     ValueError
-        If the file cannot be read, lacks a column, or has a row of another length.
+        If the file cannot be read, does not have a column, or has a row of another
+        length.
         Numbers of lines in errors leave out blank lines.
     """
     arrow = import_optional("pyarrow", feature=feature, extra="arrow")
@@ -201,10 +176,10 @@ def read_rows(
                 raise ValueError(_in_our_words(path, str(error))) from error
 
 
-def _read_header(path: PathText, line: bytes, wanted: Iterable[str]) -> list[str]:
+def _read_header(path: PathText, line: bytes, required: Iterable[str]) -> list[str]:
     line = line.rstrip(b"\r\n")
     names = next(csv.reader([_decoded(line)]), [])
-    for name in wanted:
+    for name in required:
         if names.count(name) != 1:
             raise ValueError(
                 f"`path` must be a table in CSV with a column {name!r}; got '{path}', "

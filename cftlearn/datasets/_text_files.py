@@ -140,30 +140,16 @@ def _line_of(path: PathText, error: UnicodeDecodeError) -> str:
 
 
 def read_bytes(path: PathText) -> bytes:
-    """Read the bytes of a file, as :func:`open_binary` opens it."""
+    """Return the bytes of a file, as :func:`open_binary` opens it."""
     with open_binary(path) as stream:
         return stream.read()
 
 
 def numbered_lines(path: PathText, parameter: str = "path") -> list[tuple[int, str]]:
-    """Read the lines of a file that are not blank, with their numbers.
+    """Return the lines of a file that are not blank, with their numbers from 1 on.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    parameter : str, default="path"
-        What errors call the path.
-
-    Returns
-    -------
-    lines : list of (int, str)
-        Numbers from 1 on, and text without blanks around it; at least one.
-
-    Raises
-    ------
-    TypeError, FileNotFoundError, IsADirectoryError, ValueError
-        As :func:`open_text`; and if all lines are blank.
+    Blanks around a line are left out. Raises as :func:`open_text`, and ValueError if
+    all lines are blank.
     """
     with open_text(path, parameter=parameter) as stream:
         lines = [line.strip() for line in stream.read().split("\n")]
@@ -177,22 +163,10 @@ def numbered_lines(path: PathText, parameter: str = "path") -> list[tuple[int, s
 
 
 def read_lines(path: PathText) -> list[str]:
-    """Read the lines of a file in which the number of a line means something.
+    """Return the lines of a file in which the number of a line means something.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    lines : list of str
-        The text of each line. Blank lines at the end are left out.
-
-    Raises
-    ------
-    TypeError, FileNotFoundError, IsADirectoryError, ValueError
-        As :func:`numbered_lines`; and if a line before the last one is blank.
+    Blank lines at the end are left out. Raises as :func:`numbered_lines`, and
+    ValueError if another line is blank.
     """
     numbered = numbered_lines(path)
     for expected, (number, _) in enumerate(numbered, start=1):
@@ -209,26 +183,10 @@ def read_json(
     parameter: str = "path",
     object_hook: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
-    """Read a JSON file.
+    """Return the content of a JSON file.
 
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    parameter : str, default="path"
-        What errors call the path.
-    object_hook : callable, default=None
-        Called with every object when it is read; its result replaces the object.
-
-    Returns
-    -------
-    content : object
-        What the file holds.
-
-    Raises
-    ------
-    TypeError, FileNotFoundError, IsADirectoryError, ValueError
-        As :func:`open_text`; and if the text is not JSON, or ends too early.
+    ``object_hook`` is called with every object, and its result replaces the object.
+    Raises as :func:`open_text`, and ValueError if the text is not JSON or ends early.
     """
     with open_text(path, parameter=parameter) as stream:
         text = stream.read()

@@ -62,8 +62,8 @@ def load_vaw(
     split : {"train", "val", "test"}, default=None
         Which files of the folder. For files, None.
     attributes : str, path-like or iterable of str, default=None
-        The categories: the path of ``attribute_index.json``, or names, in the order
-        wanted; attributes that are not named are left out. By default the
+        The categories: the path of ``attribute_index.json``, or names, in this order;
+        attributes that are not named are left out. By default the
         ``attribute_index.json`` beside the (first) file.
 
     Returns
@@ -114,7 +114,8 @@ def load_vaw(
 
 
 def _files_of(path: Any, split: str | None) -> list[Path]:
-    paths = [path] if isinstance(path, (str, PathLike)) else list(path)
+    is_one = isinstance(path, (str, PathLike)) or not isinstance(path, Iterable)
+    paths = [path] if is_one else list(path)
     if not paths:
         raise ValueError("`path` must name at least one file; got none.")
     if len(paths) == 1:

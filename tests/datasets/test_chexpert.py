@@ -224,6 +224,24 @@ def test_folders_say_what_they_hold(tmp_path):
         load_chexpert(tmp_path / "absent" / "train.csv")
 
 
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        ("train", ["train.csv", "train.csv.gz"]),
+        ("valid", ["valid.csv", "valid.csv.gz"]),
+        ("test", ["test_labels.csv", "groundtruth.csv", "test.csv"]),
+    ],
+)
+def test_the_first_name_of_a_split_is_read(tmp_path, split, names):
+    for number, name in enumerate(names):
+        path = f"CheXpert-v1.0/{split}/patient{number}/study1"
+        write(tmp_path, f"Study,Edema\n{path},1\n", name)
+    for number, name in enumerate(names):
+        table = load_chexpert(tmp_path, split=split, categories=["Edema"])
+        assert table.info["patient"].tolist() == [f"patient{number}"]
+        (tmp_path / name).unlink()
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     text = TRAIN.read_text()
     latin = write(tmp_path, with_cell(2, "Sex", "Männlich"), encoding="latin-1")
