@@ -2,12 +2,14 @@
 
 ``open_images``
     ``--rows`` human labels in the form of Open Images V3 (``annotations-human.csv``).
+    For comparison, pandas parses the same columns and keeps nothing.
 ``coco``
-    ``--annotations`` outlines in the form of MS-COCO's ``instances_train2014.json``,
-    beside ``json.load`` of the same file, which keeps them all.
+    ``--annotations`` outlines in the form of MS-COCO's ``instances_train2014.json``.
+    For comparison, ``json.load`` keeps all of the same file, and ``ijson.items``, if
+    ijson is installed, builds the items of the three lists and keeps nothing.
 
 The files are simulated in a temporary folder and removed. Each is read in a process of
-its own, whose largest memory the operating system tells::
+its own, and the operating system reports the largest memory of that process::
 
     python benchmarks/loaders_scale.py
 """
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +35,7 @@ CLASSES = 7186
 ANNOTATIONS = 600_000  # about those of MS-COCO 2014, training
 COCO_IMAGES = 82_783
 MIB = 2**20
-BATCH = 200_000  # rows written at a time
+BATCH = 200_000  # rows at a time
 
 
 def main() -> None:
@@ -46,7 +49,9 @@ def main() -> None:
     if arguments.read is not None:
         print(json.dumps(read(*arguments.read)))
         return
-    print(*describe_machine(["cftlearn", "numpy", "scipy"]), sep="\n")
+    print(
+        *describe_machine(["cftlearn", "numpy", "pandas", "pyarrow", "ijson"]), sep="\n"
+    )
     for part in arguments.parts:
         print(f"\n--- {part}")
         {"open_images": open_images, "coco": coco}[part](arguments)
@@ -58,6 +63,7 @@ def open_images(arguments: argparse.Namespace) -> None:
         write_open_images(path, arguments.rows)
         print(f"{arguments.rows:,} rows, {path.stat().st_size / 1e9:.2f} GB")
         report("load_open_images", path)
+        report("pandas.read_csv", path)
 
 
 def coco(arguments: argparse.Namespace) -> None:
@@ -69,6 +75,8 @@ def coco(arguments: argparse.Namespace) -> None:
         )
         report("load_coco", path)
         report("json.load", path)
+        if find_spec("ijson") is not None:
+            report("ijson.items", path)
 
 
 def report(reader: str, path: Path) -> None:
@@ -77,7 +85,8 @@ def report(reader: str, path: Path) -> None:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result = json.loads(done.stdout)
     print(
-        f"{reader:<17} {result['seconds']:6.1f} s, largest memory "
+        f"{reader:<17} {result['seconds']:6.1f} s, {result['processor']:6.1f} s of the "
+        f"processor, largest memory "
         f"{result['peak']:,.0f} MiB, of which {result['before']:,.0f} before reading; "
         f"{result['made']}"
     )
@@ -86,25 +95,56 @@ def report(reader: str, path: Path) -> None:
 def read(reader: str, path: str) -> dict[str, float | str]:
     from cftlearn.datasets import load_coco, load_open_images
 
-    def json_load(path: str) -> str:
-        with Path(path).open() as file:
-            return f"{len(json.load(file)):,} members"
-
     readers: dict[str, Callable] = {
         "load_open_images": load_open_images,
         "load_coco": load_coco,
         "json.load": json_load,
+        "ijson.items": ijson_items,
+        "pandas.read_csv": pandas_read_csv,
     }
     before = peak_memory()
-    started = time.perf_counter()
+    started, processor_started = time.perf_counter(), time.process_time()
     made = readers[reader](path)
-    seconds = time.perf_counter() - started
-    peak = peak_memory()
-    return {"seconds": seconds, "peak": peak, "before": before, "made": str(made)}
+    return {
+        "seconds": time.perf_counter() - started,
+        "processor": time.process_time() - processor_started,
+        "peak": peak_memory(),
+        "before": before,
+        "made": str(made),
+    }
+
+
+def json_load(path: str) -> str:
+    with Path(path).open() as file:
+        return f"{len(json.load(file)):,} members"
+
+
+def ijson_items(path: str) -> str:
+    import ijson
+
+    counts = []
+    for name in ("images", "annotations", "categories"):
+        with Path(path).open("rb") as file:
+            items = ijson.items(file, f"{name}.item", use_float=True, buf_size=MIB)
+            counts.append(sum(1 for _ in items))
+    return f"{', '.join(f'{count:,}' for count in counts)} items"
+
+
+def pandas_read_csv(path: str) -> str:
+    import pandas
+
+    words = dict.fromkeys(["Source", "LabelName", "Confidence"], "category")
+    frames = pandas.read_csv(
+        path,
+        dtype={"ImageID": object, **words},
+        keep_default_na=False,
+        chunksize=BATCH,
+    )
+    return f"{sum(len(frame) for frame in frames):,} rows"
 
 
 def peak_memory() -> float:
-    """Give the largest memory so far, in MiB."""
+    """Return the largest memory so far, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB
 

@@ -492,10 +492,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         return tuner.set_params(
             random_state=seed if tuner.random_state is None else tuner.random_state,
             n_jobs=self.n_jobs if tuner.n_jobs is None else tuner.n_jobs,
-            # "cpu" holds for both stages; else a GPU would run what was asked of the CPU
-            device="cpu"
-            if (tuner.device, self.device) == ("auto", "cpu")
-            else tuner.device,
+            # The CPU is asked for in both stages; "auto" would take a GPU for one.
+            device="cpu" if asks_for_cpu and tuner.device == "auto" else tuner.device,
             verbose=max(tuner.verbose, self.verbose),
         )
 

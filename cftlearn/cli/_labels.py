@@ -16,33 +16,12 @@ from cftlearn.cli._settings import (
     SettingsError,
     check_known,
 )
-from cftlearn.datasets import (
-    LabelTable,
-    load_chexpert,
-    load_coco,
-    load_label_csv,
-    load_lvis,
-    load_nus_wide,
-    load_open_images,
-    load_vaw,
-    load_vg200,
-    load_voc,
-)
+from cftlearn.datasets import LOADERS as FORMATS
+from cftlearn.datasets import LabelTable, load_chexpert, load_label_csv
 from cftlearn.datasets._delimited import read_delimited
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels
 
-FORMATS: dict[str, Callable[..., LabelTable]] = {
-    "csv": load_label_csv,
-    "chexpert": load_chexpert,
-    "coco": load_coco,
-    "lvis": load_lvis,
-    "open_images": load_open_images,
-    "vaw": load_vaw,
-    "voc": load_voc,
-    "nus_wide": load_nus_wide,
-    "vg200": load_vg200,
-}
 _MOST_NAMED = 10  # values or categories in an error
 
 
@@ -215,7 +194,8 @@ def _loader(
     """Find the loader of a format, and check the options that it gets."""
     if data.format is None and path.suffix.lower() in (".json", ".jsonl"):
         raise SettingsError(
-            f"`format` must be named for {path}, which is no CSV: coco, lvis or vaw."
+            f"`format` must be named for {path}, which is not a CSV file. It is one of "
+            f"{', '.join(FORMATS)}."
         )
     name = data.format or "csv"
     if name not in FORMATS:
@@ -223,7 +203,7 @@ def _loader(
             f"`format` must be one of {', '.join(FORMATS)}; got {name!r}."
         )
     options = data.options or {}
-    known = set(signature(FORMATS[name]).parameters) - {"path", "folder", "categories"}
+    known = set(signature(FORMATS[name]).parameters) - {"path", "categories"}
     for option in options:
         check_known(option, known, f"data.options, for the format {name}")
     return FORMATS[name], options

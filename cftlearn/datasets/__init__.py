@@ -1,4 +1,11 @@
-"""Label tables of real sets, and data made on the spot."""
+"""Label tables of real data sets, and small data that need no file.
+
+A new loader is a file of its own and its lines in this one: ``LOADERS`` is the table
+that the command line reads too. A loader takes ``path`` first and returns a
+:class:`LabelTable`; its other arguments are its options.
+"""
+
+from collections.abc import Callable, Mapping
 
 from cftlearn.datasets._chexpert import load_chexpert
 from cftlearn.datasets._coco import load_coco
@@ -12,6 +19,18 @@ from cftlearn.datasets._synthetic import make_partial_multilabel
 from cftlearn.datasets._vaw import load_vaw
 from cftlearn.datasets._vg import load_vg200
 from cftlearn.datasets._voc import load_voc
+
+LOADERS: Mapping[str, Callable[..., LabelTable]] = {
+    "csv": load_label_csv,
+    "chexpert": load_chexpert,
+    "coco": load_coco,
+    "lvis": load_lvis,
+    "open_images": load_open_images,
+    "vaw": load_vaw,
+    "voc": load_voc,
+    "nus_wide": load_nus_wide,
+    "vg200": load_vg200,
+}
 
 __all__ = [
     "LabelTable",

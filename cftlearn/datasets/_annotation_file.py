@@ -1,6 +1,5 @@
 """Annotation files of COCO's form: images, categories, and annotations of boxes."""
 
-import os
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 
 from cftlearn.datasets._json_members import read_members
 from cftlearn.datasets._label_table import as_objects
+from cftlearn.datasets._paths import PathText
 
-_WORDS = {int: "an integer", str: "text", list: "a list"}
+_LISTS = ("images", "categories", "annotations")
+_TYPE_NAMES = {int: "an integer", str: "text", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class AnnotationFile:
     category_ids : ndarray of shape (n_categories,), int64
         Their ids, ascending.
     rows, columns : ndarray of shape (n_annotations,), intp
-        Place of each annotation's image and category.
+        Indices of each annotation's image and category.
     """
 
     images: list[Any]
@@ -42,17 +43,17 @@ class AnnotationFile:
 
 
 def read_annotation_file(
-    path: str | os.PathLike[str], keep: Callable[[str, dict[str, Any]], Any]
+    path: PathText, keep: Callable[[str, dict[str, Any]], Any]
 ) -> AnnotationFile:
     """Read an annotation file without its boxes and outlines.
 
     Parameters
     ----------
-    path : str or path
+    path : str or path-like
         JSON, gzip or not.
     keep : callable
-        Called with an image's place, for errors, and the image; what it returns is
-        kept in ``images``.
+        Called with the location of an image in the file, for errors, and the image;
+        ``images`` keeps what it returns.
 
     Returns
     -------
@@ -61,9 +62,12 @@ def read_annotation_file(
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file cannot be read, lacks a list or a key, has a value of a wrong
-        type, an id or a name twice, or annotations of unknown images or categories.
+    TypeError, FileNotFoundError, IsADirectoryError
+        If the path is not that of a file.
+    ValueError
+        If the file cannot be read, has no list or key that it must have, has a value
+        of a wrong type, an id or a name twice, or annotations of unknown images or
+        categories.
     """
     reader = _Reader(path, keep)
     present = read_members(
@@ -74,7 +78,7 @@ def read_annotation_file(
             "annotations": reader.read_annotation,
         },
     )
-    for name in ("images", "categories", "annotations"):
+    for name in _LISTS:
         if name not in present:
             raise ValueError(
                 f"`path` must be an annotation file with lists 'images', 'annotations' "
@@ -84,8 +88,8 @@ def read_annotation_file(
     return reader.content()
 
 
-def field(item: dict[str, Any], key: str, kind: type, place: str) -> Any:
-    """Give a value of an item, of the type that it must have.
+def field(item: dict[str, Any], key: str, kind: type, location: str) -> Any:
+    """Return a value of an item, which must have a certain type.
 
     Parameters
     ----------
@@ -95,8 +99,8 @@ def field(item: dict[str, Any], key: str, kind: type, place: str) -> Any:
         Which value.
     kind : {int, str, list}
         Its type.
-    place : str
-        Where the item stands: its list, place and file.
+    location : str
+        Where the item is: its list, index and file.
 
     Returns
     -------
@@ -106,78 +110,81 @@ def field(item: dict[str, Any], key: str, kind: type, place: str) -> Any:
     Raises
     ------
     ValueError
-        If the item is no object, has no such key, or has another type there.
+        If the item is not an object, does not have the key, or has a value of another
+        type.
     """
     if not isinstance(item, dict):
         raise ValueError(
-            f"`path` must hold objects in its lists; got {item!r:.40} at {place}. "
+            f"`path` must hold objects in its lists; got {item!r:.40} at {location}. "
             "Check that this is the right file."
         )
     if key not in item:
         raise ValueError(
             f"`path` must have {key!r} in every object of this list; it is missing at "
-            f"{place}, which has: {', '.join(map(str, item))}. Check that this is the "
-            "right file."
+            f"{location}, which has: {', '.join(map(str, item))}. Check that this is "
+            "the right file."
         )
     value = item[key]
     if type(value) is not kind or (type(value) is int and abs(value) >= 2**63):
         raise ValueError(
-            f"`path` must have {_WORDS[kind]} as {key!r}; got {value!r:.40} at "
-            f"{place}. Correct the file, or get it again."
+            f"`path` must have {_TYPE_NAMES[kind]} as {key!r}; got {value!r:.40} at "
+            f"{location}. Correct the file, or download it again."
         )
     return value
 
 
 class _Reader:
+    """Handlers of the three lists, which may come in any order."""
+
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        keep: Callable[[str, dict[str, Any]], Any],
+        self, path: PathText, keep: Callable[[str, dict[str, Any]], Any]
     ) -> None:
         self._path, self._keep = path, keep
         self._images: list[Any] = []
         self._sizes: dict[str, list[int]] = {"width": [], "height": []}
         self._row_of: dict[int, int] = {}
         self._names: dict[int, str] = {}
+        # Annotations are many: eight bytes an id instead of an object.
         self._image_ids, self._category_ids = array("q"), array("q")
 
-    def read_image(self, place: int, image: Any) -> None:
-        where = self._where("images", place)
-        image_id = field(image, "id", int, where)
+    def read_image(self, index: int, image: Any) -> None:
+        location = self._location("images", index)
+        image_id = field(image, "id", int, location)
         if image_id in self._row_of:
             raise ValueError(
                 f"`path` must have every image once; got id {image_id} at "
-                f"images[{self._row_of[image_id]}] and again at {where}. Remove one."
+                f"images[{self._row_of[image_id]}] and again at {location}. Remove one."
             )
-        self._row_of[image_id] = place
+        self._row_of[image_id] = index
         for key, sizes in self._sizes.items():
             if key in image:
-                sizes.append(field(image, key, int, where))
-        self._images.append(self._keep(where, image))
+                sizes.append(field(image, key, int, location))
+        self._images.append(self._keep(location, image))
 
-    def read_category(self, place: int, category: Any) -> None:
-        where = self._where("categories", place)
-        category_id = field(category, "id", int, where)
-        name = field(category, "name", str, where)
-        for what, value, known in (
+    def read_category(self, index: int, category: Any) -> None:
+        location = self._location("categories", index)
+        category_id = field(category, "id", int, location)
+        name = field(category, "name", str, location)
+        for key, value, earlier in (
             ("id", category_id, self._names),
             ("name", name, self._names.values()),
         ):
-            if value in known:
+            if value in earlier:
                 raise ValueError(
-                    f"`path` must have every category once; got {what} {value!r} "
-                    f"again at {where}. Remove or rename one."
+                    f"`path` must have every category once; got {key} {value!r} "
+                    f"again at {location}. Remove or rename one."
                 )
         self._names[category_id] = name
 
-    def read_annotation(self, place: int, annotation: Any) -> None:
-        where = self._where("annotations", place)
-        image_id = field(annotation, "image_id", int, where)
-        self._category_ids.append(field(annotation, "category_id", int, where))
+    def read_annotation(self, index: int, annotation: Any) -> None:
+        location = self._location("annotations", index)
+        image_id = field(annotation, "image_id", int, location)
+        self._category_ids.append(field(annotation, "category_id", int, location))
         self._image_ids.append(image_id)
 
     def content(self) -> AnnotationFile:
         category_ids = sorted(self._names)
+        column_of = {key: j for j, key in enumerate(category_ids)}
         sizes = {
             key: np.array(values, dtype=np.int64)
             for key, values in self._sizes.items()
@@ -189,26 +196,22 @@ class _Reader:
             info={"image_id": image_ids, **sizes},
             categories=as_objects(self._names[key] for key in category_ids),
             category_ids=np.array(category_ids, dtype=np.int64),
-            rows=self._places(self._image_ids, self._row_of, "image"),
-            columns=self._places(
-                self._category_ids,
-                {key: j for j, key in enumerate(category_ids)},
-                "category",
-            ),
+            rows=self._indices(self._image_ids, self._row_of, "image"),
+            columns=self._indices(self._category_ids, column_of, "category"),
         )
 
-    def _places(self, ids: array, place_of: dict[int, int], what: str) -> NDArray:
-        places = np.array([place_of.get(key, -1) for key in ids], dtype=np.intp)
-        strange = np.flatnonzero(places < 0)
-        if strange.size:
-            first = int(strange[0])
+    def _indices(self, ids: array, index_of: dict[int, int], what: str) -> NDArray:
+        indices = np.array([index_of.get(key, -1) for key in ids], dtype=np.intp)
+        unknown = np.flatnonzero(indices < 0)
+        if unknown.size:
+            first = int(unknown[0])
             raise ValueError(
                 f"`path` must have annotations of its own images and categories; got "
                 f"{what}_id {ids[first]}, which it does not list, at "
-                f"{self._where('annotations', first)} ({strange.size:,} annotations "
+                f"{self._location('annotations', first)} ({unknown.size:,} annotations "
                 f"are like this). Remove them, or add the missing {what}."
             )
-        return places
+        return indices
 
-    def _where(self, name: str, place: int) -> str:
-        return f"{name}[{place}] of '{self._path}'"
+    def _location(self, name: str, index: int) -> str:
+        return f"{name}[{index}] of '{self._path}'"

@@ -1,4 +1,4 @@
-"""What the text of a cell says of a label."""
+"""The state of a label that the text of a cell stands for."""
 
 import math
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ _STATES = {state.name.lower(): int(state) for state in LabelState}
 
 
 class CellStates(dict[str, int]):
-    """Codes of :class:`cftlearn.labels.LabelState` by text, learnt as cells come.
+    """Codes of :class:`cftlearn.labels.LabelState` by text, added as texts come.
 
-    Texts are compared without capitals and blanks around them, numbers by their
-    value: ``1``, ``1.0`` and `` 1`` are one. Empty cells and spellings of NaN are
-    blank unless a value says otherwise.
+    Case and blanks around a text do not matter, and numbers are compared by value:
+    ``1``, ``1.0`` and `` 1`` are the same. Empty cells and spellings of NaN are blank
+    unless a value says otherwise.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class CellStates(dict[str, int]):
         the value that means them.
     """
 
-    def __init__(self, values: Mapping[Any, str]):
+    def __init__(self, values: Mapping[Any, str]) -> None:
         super().__init__()
-        self.values_given = dict(values)
+        self._values = dict(values)
         self._by_text = dict.fromkeys(_BLANKS, int(LabelState.BLANK))
         self._by_number: dict[float, int] = {}
         for value, state in values.items():
@@ -55,11 +55,11 @@ class CellStates(dict[str, int]):
             self._by_text[plain] = code
         elif self._by_number.setdefault(number, code) != code:
             raise ValueError(
-                f"`values` must give every value one state; got two for {text}."
+                f"`values` must have one state per value; got two for {text}."
             )
 
     def __missing__(self, text: str) -> int:
-        """Read a text that did not come before."""
+        """Return the code of a new text, and keep it; 255 if it is not a state."""
         number, plain = _number(text), text.strip().casefold()
         if number is None:
             code = self._by_text.get(plain, NO_STATE)
@@ -70,30 +70,30 @@ class CellStates(dict[str, int]):
         return code
 
     def encode(self, cells: list[str]) -> NDArray[np.uint8]:
-        """Give the codes of cells; 255 where a cell is no state."""
+        """Return the codes of cells; 255 where a cell is not a state."""
         return np.frombuffer(bytes(map(self.__getitem__, cells)), dtype=np.uint8)
 
-    def said(self) -> str:
-        """Write which values are read."""
-        pairs = [f"{value} ({state})" for value, state in self.values_given.items()]
+    def description(self) -> str:
+        """Return the values that are read, for errors."""
+        pairs = [f"{value} ({state})" for value, state in self._values.items()]
         return ", ".join(pairs) + " or nothing (blank)"
 
 
 def encode_columns(
-    table: DelimitedTable, places: list[int], codes: CellStates, remedy: str
+    table: DelimitedTable, columns: list[int], codes: CellStates, remedy: str
 ) -> NDArray[np.uint8]:
-    """Give the states of some columns of a table.
+    """Return the states of some columns of a table.
 
     Parameters
     ----------
     table : DelimitedTable
         The cells.
-    places : list of int
+    columns : list of int
         Which columns.
     codes : CellStates
         What cells mean.
     remedy : str
-        End of the error where a cell is no state.
+        End of the error if a cell is not a state.
 
     Returns
     -------
@@ -103,24 +103,24 @@ def encode_columns(
     Raises
     ------
     ValueError
-        If a cell is no state.
+        If a cell is not a state.
     """
-    states = np.empty((len(table), len(places)), dtype=np.uint8)
-    for j, place in enumerate(places):
-        states[:, j] = codes.encode(table.columns[place])
+    states = np.empty((len(table), len(columns)), dtype=np.uint8)
+    for j, column in enumerate(columns):
+        states[:, j] = codes.encode(table.columns[column])
         wrong = np.flatnonzero(states[:, j] == NO_STATE)
         if len(wrong):
             others = f" and {len(wrong) - 1:,} other cells" if len(wrong) > 1 else ""
             raise ValueError(
-                f"`path` must hold {codes.said()} in column "
-                f"{table.header[place]!r}; got {table.columns[place][wrong[0]]!r} in "
+                f"`path` must hold {codes.description()} in column "
+                f"{table.header[column]!r}; got {table.columns[column][wrong[0]]!r} in "
                 f"{table.where(wrong[0])}{others}. {remedy}"
             )
     return states
 
 
 def _number(text: str) -> float | None:
-    """Read a number; NaN is none, but a spelling of blank."""
+    """Return a number, or None; NaN is None, because it is a spelling of blank."""
     try:
         number = float(text.replace(",", "."))  # some write 1,0 between semicolons
     except ValueError:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._cell_states import CellStates, encode_columns
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import PathText, as_path, existing_file
+from cftlearn.datasets._paths import PathText, files_of_split
 
 _CATEGORIES = (
     "No Finding",
@@ -37,10 +36,12 @@ _COMPETITION = (
     "Edema",
     "Pleural Effusion",
 )
-_FILES = {
-    "train": ("train.csv", "train.csv.gz"),
-    "valid": ("valid.csv", "valid.csv.gz"),
-    "test": ("test_labels.csv", "groundtruth.csv", "test.csv"),
+# One file per split; the first name that exists is read. Names that say that the file
+# has labels come before `test.csv`.
+_FILES: dict[str, list[tuple[str, ...]]] = {
+    "train": [("train.csv", "train.csv.gz")],
+    "valid": [("valid.csv", "valid.csv.gz")],
+    "test": [("test_labels.csv", "groundtruth.csv", "test.csv")],
 }
 _STATES = {1: "positive", 0: "negative", -1: "uncertain"}
 _STUDY = re.compile(r"(patient\d+)[\\/](study\d+)")
@@ -67,21 +68,22 @@ def load_chexpert(
 
     The labels are positive, negative, uncertain (-1) and blank (not mentioned in the
     report); all four states are kept, and :meth:`LabelTable.labels` decides what the
-    last two become. Columns are found by their names, whatever their order: published
-    files differ in it. Needs no image and no pandas.
+    last two become. Columns are found by their names, because their order differs
+    between published files.
 
     Parameters
     ----------
     path : str or path-like
         A CSV file of CheXpert, compressed by gzip or not: ``train.csv``,
         ``valid.csv``, the released test labels (``groundtruth.csv``, one row per
-        study). Or the folder that holds them, with ``split``. Underscores in names of
-        columns are read as blanks.
+        study). Or the folder that holds them, with ``split``. An underscore in the
+        name of a column is read as a blank.
     split : {"train", "valid", "test"}, default=None
         Which file of the folder. For a file, None.
     categories : {"all", "competition"} or iterable of str, default="all"
         ``"all"``: the 14, in the file's order; ``"competition"``: the five that the
-        competition scores, in alphabetical order; or names, in the order wanted.
+        competition scores, in alphabetical order; or names. The table has them in the
+        given order.
     view : {"all", "frontal", "lateral"}, default="all"
         Which images. Test labels, of whole studies, have no view.
 
@@ -92,17 +94,17 @@ def load_chexpert(
         text, such as ``CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg``.
         ``info`` has ``patient``, ``study`` (unique: ``patient00001/study1``; images
         of one study share their labels, and their scores are averaged before a test)
-        and, where the file says them, ``view`` (``frontal`` or ``lateral``),
+        and, where the file has them, ``view`` (``frontal`` or ``lateral``),
         ``projection`` (``AP``, ``PA``, ``LL``, ``RL`` or empty), ``sex`` and ``age``
         in years (NaN if blank). Patients overlap within a file: split by them.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If the file is not a table of CheXpert's: a missing column, a cell that is no
-        state, a path without patient and study, an image twice; or a parameter is
+        If the file is not a table of CheXpert: a missing column, a cell that is not a
+        state, a path without patient and study, an image twice; or if a parameter is
         wrong. The message names the line.
 
     References
@@ -127,134 +129,101 @@ def load_chexpert(
     >>> str(table.info["study"][0]), str(table.info["view"][0])
     ('patient00001/study1', 'frontal')
     """
-    table = read_delimited(_file_of(as_path(path), split))
-    places = _places_of(table)
-    names = _wanted(categories, places, table)
+    (file,) = files_of_split(path, split, _FILES)
+    table = read_delimited(file)
+    column_of = _column_of(table)
+    names = _category_names(categories, column_of, table)
     states = encode_columns(
         table,
-        [places[_plain(name)] for name in names],
+        [column_of[_plain(name)] for name in names],
         CellStates(_STATES),
         "Restore the cell as CheXpert has it.",
     )
-    paths = table.columns[_path_place(table, places)]
-    _refuse_repeated(paths, table)
-    info = _read_info(table, places, paths)
+    path_column = _path_column(table, column_of)
+    table.refuse_repeated(path_column, "Keep one row.")
+    paths = table.columns[path_column]
+    info = _read_info(table, column_of, paths)
     labels = LabelTable(as_objects(paths), states, as_objects(names), info)
     return labels if view == "all" else labels.take(_rows_of(view, info, table))
-
-
-def _file_of(path: Path, split: str | None) -> Path:
-    if not path.is_dir():
-        if split is not None:
-            raise ValueError(
-                f"`split` must be None where `path` is a file; got {split!r} for "
-                f"'{path}'. Leave it out, or pass the folder."
-            )
-        return existing_file(path)
-    if split is not None:
-        for name in _FILES[split]:
-            if (path / name).exists():
-                return path / name
-    there = sorted(item.name for item in path.glob("*.csv*"))
-    holds = f"holds {', '.join(there)}" if there else "holds no CSV file"
-    if split is None:
-        raise ValueError(
-            f"`split` must be 'train', 'valid' or 'test' where `path` is a folder; got "
-            f"None. '{path}' {holds}."
-        )
-    raise FileNotFoundError(
-        f"`path` must hold {' or '.join(_FILES[split])} for split={split!r}; '{path}' "
-        f"{holds}. Pass the path of the file itself."
-    )
 
 
 def _plain(name: str) -> str:
     return name.replace("_", " ").strip().casefold()
 
 
-def _places_of(table: DelimitedTable) -> dict[str, int]:
-    places: dict[str, int] = {}
-    for place, name in enumerate(table.header):
-        other = places.setdefault(_plain(name), place)
-        if other != place and name:
+def _column_of(table: DelimitedTable) -> dict[str, int]:
+    """Return the index of each column by its name in plain spelling."""
+    column_of: dict[str, int] = {}
+    for column, name in enumerate(table.header):
+        earlier = column_of.setdefault(_plain(name), column)
+        if earlier != column and name:
             raise ValueError(
                 f"`path` must have every column once; '{table.file}' has "
-                f"{table.header[other]!r} and {name!r}. Delete one."
+                f"{table.header[earlier]!r} and {name!r}. Delete one."
             )
-    return places
+    return column_of
 
 
-def _wanted(
-    categories: Iterable[str], places: dict[str, int], table: DelimitedTable
+def _category_names(
+    categories: Iterable[str], column_of: dict[str, int], table: DelimitedTable
 ) -> list[str]:
-    """Give CheXpert's own names of the categories asked for."""
+    """Return CheXpert's own names of the requested categories."""
     own = {_plain(name): name for name in _CATEGORIES}
-    if isinstance(categories, str):
-        in_file = [own[plain] for plain in places if plain in own]
+    in_file = [own[plain] for plain in column_of if plain in own]
+    if isinstance(categories, str) and categories == "all":
         missing = sorted(set(_CATEGORIES) - set(in_file))
-        if categories == "all" and missing:
+        if missing:
             raise ValueError(
-                f"`path` must have the 14 categories of CheXpert; '{table.file}' lacks "
-                f"{', '.join(missing)}. Pass the ones that it has: "
+                f"`path` must have the 14 categories of CheXpert; '{table.file}' does "
+                f"not have {', '.join(missing)}. Pass the ones that it has: "
                 f"categories={in_file}."
             )
-        groups = {"all": in_file, "competition": list(_COMPETITION)}
-        names = groups.get(categories, [categories])
+        return in_file
+    if isinstance(categories, str):
+        requested = list(_COMPETITION) if categories == "competition" else [categories]
     else:
-        names = [str(name) for name in categories]
-    for name in names:
-        if _plain(name) not in own or _plain(name) not in places:
-            has = ", ".join(repr(own[plain]) for plain in places if plain in own)
+        requested = [str(name) for name in categories]
+    for name in requested:
+        if own.get(_plain(name)) not in in_file:
             raise ValueError(
                 f"`categories` must be 'all', 'competition' or names of CheXpert's "
-                f"categories; got {name!r}. '{table.file}' has: {has or 'none'}."
+                f"categories; got {name!r}. '{table.file}' has: "
+                f"{', '.join(map(repr, in_file)) or 'none'}."
             )
-    wanted = [own[_plain(name)] for name in names]
-    if not wanted or len(set(wanted)) < len(wanted):
+    names = [own[_plain(name)] for name in requested]
+    if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"`categories` must name at least one category, each once; got {names}."
+            f"`categories` must name at least one category, each once; got {requested}."
         )
-    return wanted
+    return names
 
 
-def _path_place(table: DelimitedTable, places: dict[str, int]) -> int:
+def _path_column(table: DelimitedTable, column_of: dict[str, int]) -> int:
     for name in ("path", "study"):
-        if name in places:
-            return places[name]
+        if name in column_of:
+            return column_of[name]
     raise ValueError(
         f"`path` must have a column Path (images) or Study (test labels); "
-        f"'{table.file}' has {table.named()}. Read other tables with load_label_csv."
+        f"'{table.file}' has {table.column_names()}. Read other tables with "
+        "load_label_csv."
     )
 
 
-def _refuse_repeated(paths: list[str], table: DelimitedTable) -> None:
-    if len(set(paths)) == len(paths):
-        return
-    first: dict[str, int] = {}
-    for row, path in enumerate(paths):
-        other = first.setdefault(path, row)
-        if other != row:
-            raise ValueError(
-                f"`path` must have every image once; got {path!r} in "
-                f"{table.where(row)} and in line {table.lines[other]}. Keep one row."
-            )
-
-
 def _read_info(
-    table: DelimitedTable, places: dict[str, int], paths: list[str]
+    table: DelimitedTable, column_of: dict[str, int], paths: list[str]
 ) -> dict[str, NDArray]:
     info = _studies(paths, table)
-    if "frontal/lateral" in places:
-        info["view"] = _views(table, places["frontal/lateral"])
+    if "frontal/lateral" in column_of:
+        info["view"] = _views(table, column_of["frontal/lateral"])
     else:
         views = [_VIEW.search(path) for path in paths]
         if all(views):
             info["view"] = np.array([found[1] for found in views if found], dtype=str)
-    for column, name in (("ap/pa", "projection"), ("sex", "sex")):
-        if column in places:
-            info[name] = np.array(table.columns[places[column]], dtype=str)
-    if "age" in places:
-        info["age"] = _ages(table, places["age"])
+    for name, key in (("ap/pa", "projection"), ("sex", "sex")):
+        if name in column_of:
+            info[key] = table.texts(column_of[name])
+    if "age" in column_of:
+        info["age"] = _ages(table, column_of["age"])
     return info
 
 
@@ -277,29 +246,30 @@ def _studies(paths: list[str], table: DelimitedTable) -> dict[str, NDArray]:
     }
 
 
-def _views(table: DelimitedTable, place: int) -> NDArray[np.str_]:
-    views = np.array(table.columns[place], dtype=str)
+def _views(table: DelimitedTable, column: int) -> NDArray[np.str_]:
+    views = table.texts(column)
     frontal, lateral = views == "Frontal", views == "Lateral"
-    strangers = np.flatnonzero(~(frontal | lateral))
-    if len(strangers):
+    unexpected = np.flatnonzero(~(frontal | lateral))
+    if len(unexpected):
+        row = unexpected[0]
         raise ValueError(
-            f"`path` must hold Frontal or Lateral in column {table.header[place]!r}; "
-            f"got {str(views[strangers[0]])!r} in {table.where(strangers[0])}. Correct "
-            "the cell."
+            f"`path` must hold Frontal or Lateral in column {table.header[column]!r}; "
+            f"got {str(views[row])!r} in {table.where(row)}. Correct the cell."
         )
     return np.where(frontal, "frontal", "lateral")
 
 
-def _ages(table: DelimitedTable, place: int) -> NDArray[np.float64]:
-    cells = table.columns[place]
+def _ages(table: DelimitedTable, column: int) -> NDArray[np.float64]:
+    cells = table.columns[column]
     years = {"": np.nan}
     for cell in set(cells) - {""}:
         try:
             years[cell] = float(cell)
         except ValueError:
             raise ValueError(
-                f"`path` must hold years or nothing in column {table.header[place]!r}; "
-                f"got {cell!r} in {table.where(cells.index(cell))}. Correct the cell."
+                f"`path` must hold years or nothing in column "
+                f"{table.header[column]!r}; got {cell!r} in "
+                f"{table.where(cells.index(cell))}. Correct the cell."
             ) from None
     return np.fromiter(map(years.__getitem__, cells), np.float64, len(cells))
 
@@ -310,6 +280,6 @@ def _rows_of(
     if "view" not in info:
         raise ValueError(
             f"`view` must be 'all' for a file that does not say the view of its rows; "
-            f"got {view!r} for '{table.file}', which has {table.named()}."
+            f"got {view!r} for '{table.file}', which has {table.column_names()}."
         )
     return info["view"] == view

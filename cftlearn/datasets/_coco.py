@@ -1,31 +1,27 @@
-"""MS-COCO: what is annotated is there, and nothing else is."""
+"""MS-COCO: an annotated category is positive, every other one is negative."""
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from cftlearn._dependencies import validate_params
 from cftlearn.datasets._annotation_file import field, read_annotation_file
 from cftlearn.datasets._label_table import LabelTable
+from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
 
-@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
-def load_coco(
-    path: str | os.PathLike[str], *, categories: Iterable[str] | None = None
-) -> LabelTable:
-    """Read which categories MS-COCO's images show from its instance annotations.
+def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> LabelTable:
+    """Load the labels of MS-COCO from its instance annotations.
 
-    A category is positive in an image with at least one annotation of it, be it a
-    single object or a crowd (``iscrowd``), and negative in all others: every cell is
+    A category is positive in an image with at least one annotation of it, of a single
+    object or of a crowd (``iscrowd``), and negative in all others: every cell is
     known. Images without any annotation are kept; all their labels are negative. Hide
     labels for experiments with :func:`cftlearn.labels.hide_labels`.
 
     Parameters
     ----------
-    path : str or path
+    path : str or path-like
         ``annotations/instances_train2014.json``, another year's or split's, or a file
         of the same form; gzip or not. Read in a stream: outlines are dropped at once.
     categories : iterable of str, default=None
@@ -71,5 +67,5 @@ def load_coco(
     return table if categories is None else table.select(categories)
 
 
-def _file_name(place: str, image: dict[str, Any]) -> str:
-    return field(image, "file_name", str, place)
+def _file_name(location: str, image: dict[str, Any]) -> str:
+    return field(image, "file_name", str, location)

@@ -1,4 +1,4 @@
-"""Digit panels: a small, honest multi-label image task that works offline."""
+"""Digit panels: a small multi-label image task with real scans that works offline."""
 
 from numbers import Integral, Real
 from typing import Literal
@@ -10,16 +10,16 @@ from sklearn.utils import Bunch, check_random_state
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
 
-# Shares of the 1,797 scans in each subset. The split never changes, so panels of
-# different subsets share no scan, whatever the seed.
-_SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
+# Fractions of the 1,797 scans in each subset. The split never changes, so panels of
+# different subsets have no scan in common, for every seed.
+_FRACTIONS = {"train": 0.6, "validation": 0.15, "test": 0.25}
 _DEFAULT_SIZES = {"train": 3000, "validation": 1000, "test": 2000}
 _SPLIT_SEED = 1797
 
 
 @validate_params(
     {
-        "subset": [StrOptions(set(_SHARES))],
+        "subset": [StrOptions(set(_FRACTIONS))],
         "n_samples": [Interval(Integral, 1, None, closed="left"), None],
         "n_digits": [Interval(Integral, 1, None, closed="left")],
         "noise": [Interval(Real, 0, None, closed="left")],
@@ -35,7 +35,7 @@ def load_digit_panels(
     noise: float = 0.25,
     random_state: int | np.random.RandomState | None = None,
 ) -> Bunch:
-    """Make panels of scanned digits side by side: which of the ten appear.
+    """Return panels of scanned digits, with a label for each of the ten digits.
 
     The scans are scikit-learn's 1,797 handwritten digits of 8 x 8 pixels. Every panel
     shows ``n_digits`` of them, drawn with replacement, under Gaussian noise; its ten
@@ -45,7 +45,7 @@ def load_digit_panels(
     Parameters
     ----------
     subset : {"train", "validation", "test"}, default="train"
-        60 %, 15 % or 25 % of the scans. The subsets share no scan, whatever the seed.
+        60 %, 15 % or 25 % of the scans. The subsets have no scan in common.
     n_samples : int, default=None
         Number of panels; 3000, 1000 and 2000 by default.
     n_digits : int, default=3
@@ -53,8 +53,7 @@ def load_digit_panels(
     noise : float, default=0.25
         Standard deviation of the noise; the scans' grey values lie in [0, 1].
     random_state : int, RandomState instance or None, default=None
-        Seed of the panels. Use different seeds for different subsets or not: the
-        scans differ anyway.
+        Seed of the panels. Subsets have different scans even with the same seed.
 
     Returns
     -------
@@ -94,10 +93,10 @@ def load_digit_panels(
 
 
 def _scans_of(subset: str, digits: NDArray[np.integer]) -> NDArray[np.integer]:
-    """List the scans of a subset, each digit in the same shares."""
+    """Return the scans of a subset, the same fraction of each digit."""
     rng = np.random.RandomState(_SPLIT_SEED)
-    names = list(_SHARES)
-    edges = np.cumsum([_SHARES[name] for name in names])[:-1]
+    names = list(_FRACTIONS)
+    edges = np.cumsum([_FRACTIONS[name] for name in names])[:-1]
     chosen = []
     for digit in range(10):
         scans = rng.permutation(np.flatnonzero(digits == digit))

@@ -14,7 +14,7 @@ from cftlearn.datasets._cell_states import (
 )
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import PathText
+from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
 State = Literal["positive", "negative", "uncertain", "blank"]
@@ -37,8 +37,9 @@ def load_label_csv(
 
     Two forms are read. *Wide*: one row per image, one column per category. *Long*,
     with ``label_column``: one row per label, ``image,label`` or ``image,label,value``;
-    what no row names is blank. Cells that are empty or spell NaN are blank, unless
-    ``values`` says otherwise. Nothing that cannot be read is left out in silence.
+    a label that no row names is blank. Cells that are empty or spell NaN are blank,
+    unless ``values`` says otherwise. A cell that cannot be read is an error; nothing
+    is left out silently.
 
     Parameters
     ----------
@@ -48,11 +49,11 @@ def load_label_csv(
     path_column : str, default=None
         The column of image paths; by default the first that has a name.
     categories : iterable of str, default=None
-        Wide: the columns that are categories, in the order wanted; by default all
-        that hold nothing but states and blanks. A column of which half or more of
-        the filled cells are states, but not all, is refused: name the categories then.
-        Long: the labels to keep, also such as never occur (all blank); by default all
-        that occur, sorted.
+        Wide: the columns that are categories, in this order; by default all that hold
+        nothing but states and blanks. If at least half of a column's filled cells are
+        states, but not all, the file is refused: name the categories then.
+        Long: the labels to keep, also labels that do not occur (all blank); by
+        default all that occur, sorted.
     values : dict, default=None
         State, ``"positive"``, ``"negative"``, ``"uncertain"`` or ``"blank"``, by the
         value that means it. By default 1 and true are positive, 0 and false negative,
@@ -80,11 +81,11 @@ def load_label_csv(
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If ``encoding`` is unknown or the file cannot be decoded, a row has too few or
         too many cells, a column is missing or ambiguous, an image has no path or (wide)
-        two rows, or a cell is no state. The message names file, line and column.
+        two rows, or a cell is not a state. The message names file, line and column.
 
     Examples
     --------
@@ -102,17 +103,17 @@ def load_label_csv(
     """
     codes = CellStates(STANDARD_VALUES if values is None else values)
     table = read_delimited(path, separator=separator, encoding=encoding)
-    place = _path_place(table, path_column)
-    _refuse_empty(table, place)
-    wanted = _as_names(categories)
+    image_column = _image_column(table, path_column)
+    _refuse_empty(table, image_column)
+    names = _as_names(categories)
     if label_column is None:
         if value_column is not None:
             raise ValueError(
                 "`value_column` must be None without `label_column`; got "
                 f"{value_column!r}. Name the column of labels too."
             )
-        return _read_wide(table, place, wanted, codes)
-    return _read_long(table, place, wanted, codes, label_column, value_column)
+        return _read_wide(table, image_column, names, codes)
+    return _read_long(table, image_column, names, codes, label_column, value_column)
 
 
 def _as_names(categories: Iterable[str] | None) -> list[str] | None:
@@ -126,104 +127,95 @@ def _as_names(categories: Iterable[str] | None) -> list[str] | None:
     return names
 
 
-def _place_of(table: DelimitedTable, name: str, parameter: str) -> int:
+def _index_of(table: DelimitedTable, name: str, parameter: str) -> int:
     if name not in table.header:
         raise ValueError(
             f"`{parameter}` must name a column of '{table.file}'; got {name!r}. It "
-            f"has: {table.named()}."
+            f"has: {table.column_names()}."
         )
     return table.header.index(name)
 
 
-def _path_place(table: DelimitedTable, path_column: str | None) -> int:
+def _image_column(table: DelimitedTable, path_column: str | None) -> int:
     if path_column is not None:
-        return _place_of(table, path_column, "path_column")
-    return next(place for place, name in enumerate(table.header) if name)
+        return _index_of(table, path_column, "path_column")
+    return next(column for column, name in enumerate(table.header) if name)
 
 
-def _refuse_empty(table: DelimitedTable, place: int) -> None:
-    paths = table.columns[place]
+def _refuse_empty(table: DelimitedTable, image_column: int) -> None:
+    paths = table.columns[image_column]
     if "" in paths:
         raise ValueError(
-            f"`path` must name an image in every row; column {table.header[place]!r} "
-            f"is empty in {table.where(paths.index(''))}. Fill it in, or choose "
-            "another column by `path_column`."
+            f"`path` must name an image in every row; column "
+            f"{table.header[image_column]!r} is empty in "
+            f"{table.where(paths.index(''))}. Fill it in, or choose another column by "
+            "`path_column`."
         )
 
 
 def _read_wide(
-    table: DelimitedTable, place: int, wanted: list[str] | None, codes: CellStates
+    table: DelimitedTable,
+    image_column: int,
+    names: list[str] | None,
+    codes: CellStates,
 ) -> LabelTable:
-    paths = table.columns[place]
-    others = [j for j, name in enumerate(table.header) if name and j != place]
-    if wanted is None:
+    others = [j for j, name in enumerate(table.header) if name and j != image_column]
+    if names is None:
         chosen = [j for j in others if _is_category(table, j, codes)]
         if not chosen:
             raise ValueError(
                 f"`path` must have columns of labels; none of '{table.file}' holds "
-                f"nothing but {codes.said()}. It has: {table.named()}. For a row per "
-                "label pass `label_column`."
+                f"nothing but {codes.description()}. It has: {table.column_names()}. "
+                "For a row per label pass `label_column`."
             )
     else:
-        chosen = [_place_of(table, name, "categories") for name in wanted]
-    _refuse_repeated(table, place)
-    states = encode_columns(table, chosen, codes, _REMEDY)
-    info = {
-        table.header[j]: np.array(table.columns[j], dtype=str)
-        for j in sorted(set(others) - set(chosen))
-    }
-    names = as_objects(table.header[j] for j in chosen)
-    return LabelTable(as_objects(paths), states, names, info)
+        chosen = [_index_of(table, name, "categories") for name in names]
+    table.refuse_repeated(
+        image_column, "Merge the rows, or choose another column by `path_column`."
+    )
+    return LabelTable(
+        as_objects(table.columns[image_column]),
+        encode_columns(table, chosen, codes, _REMEDY),
+        as_objects(table.header[j] for j in chosen),
+        {table.header[j]: table.texts(j) for j in sorted(set(others) - set(chosen))},
+    )
 
 
-def _is_category(table: DelimitedTable, place: int, codes: CellStates) -> bool:
-    states = codes.encode(table.columns[place])
+def _is_category(table: DelimitedTable, column: int, codes: CellStates) -> bool:
+    states = codes.encode(table.columns[column])
     wrong = np.flatnonzero(states == NO_STATE)
     if 2 * len(wrong) > np.count_nonzero(states != LabelState.BLANK):
-        return (
-            False  # a column of something else, such as ages, with a 1 here and there
-        )
+        # A column of something else, such as ages, that has a 1 here and there.
+        return False
     if len(wrong):
         raise ValueError(
             f"`categories` must be given where a column may be a category or not: "
-            f"{table.header[place]!r} holds {table.columns[place][wrong[0]]!r} in "
-            f"{table.where(wrong[0])}, but elsewhere {codes.said()}. Correct the cell, "
-            "or name the categories."
+            f"{table.header[column]!r} holds {table.columns[column][wrong[0]]!r} in "
+            f"{table.where(wrong[0])}, but elsewhere {codes.description()}. Correct "
+            "the cell, or name the categories."
         )
     return True
 
 
-def _refuse_repeated(table: DelimitedTable, place: int) -> None:
-    first: dict[str, int] = {}
-    for row, path in enumerate(table.columns[place]):
-        other = first.setdefault(path, row)
-        if other != row:
-            raise ValueError(
-                f"`path` must have every image once; {path!r} stands in column "
-                f"{table.header[place]!r} in line {table.lines[other]} and in "
-                f"{table.where(row)}. Merge the rows, or choose another column by "
-                "`path_column`."
-            )
-
-
 def _read_long(
     table: DelimitedTable,
-    place: int,
-    wanted: list[str] | None,
+    image_column: int,
+    names: list[str] | None,
     codes: CellStates,
     label_column: str,
     value_column: str | None,
 ) -> LabelTable:
-    labels = table.columns[_place_of(table, label_column, "label_column")]
+    labels = table.columns[_index_of(table, label_column, "label_column")]
     states = _states_of_rows(table, codes, value_column)
-    names = sorted(set(labels) - {""}) if wanted is None else wanted
-    rows_of: dict[str, int] = {}
-    rows = [rows_of.setdefault(path, len(rows_of)) for path in table.columns[place]]
+    names = sorted(set(labels) - {""}) if names is None else names
+    row_of: dict[str, int] = {}
+    images = table.columns[image_column]
+    rows = [row_of.setdefault(image, len(row_of)) for image in images]
     column_of = {name: j for j, name in enumerate(names)}
     columns = np.fromiter((column_of.get(name, -1) for name in labels), np.int64)
     kept = (columns >= 0) & (states != LabelState.BLANK)
     return LabelTable.from_cells(
-        rows_of,
+        row_of,
         names,
         rows=np.array(rows, dtype=np.int64)[kept],
         columns=columns[kept],
@@ -236,5 +228,5 @@ def _states_of_rows(
 ) -> NDArray[np.uint8]:
     if value_column is None:
         return np.full(len(table), LabelState.POSITIVE, dtype=np.uint8)
-    place = _place_of(table, value_column, "value_column")
-    return encode_columns(table, [place], codes, _REMEDY)[:, 0]
+    column = _index_of(table, value_column, "value_column")
+    return encode_columns(table, [column], codes, _REMEDY)[:, 0]

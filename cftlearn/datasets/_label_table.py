@@ -1,4 +1,4 @@
-"""What every loader returns: samples, and what a label file says of them."""
+"""The table that every loader returns: samples and the states of their labels."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +17,15 @@ from cftlearn.labels._states import Policies, resolve_states
 if TYPE_CHECKING:
     import pandas as pd
 
-_IN_FRAMES = np.array([np.nan, 0.0, 1.0, -1.0])  # by LabelState, as CheXpert writes
+_FRAME_VALUES = np.array([np.nan, 0.0, 1.0, -1.0])  # by LabelState, as CheXpert writes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LabelTable:
     """Samples and the states of their labels, as a label file has them.
 
-    All four states are kept: what *uncertain* and *blank* count as is decided when
-    :meth:`labels` makes ``y``. No image is opened, none need exist.
+    All four states are kept; :meth:`labels` makes ``y`` from them, with policies for
+    *uncertain* and *blank*. Images are not opened and need not exist.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LabelTable:
     info : dict of str to ndarray, each of shape (n_samples,) or (n_samples, ...)
         What else the file says of each sample: ``patient``, ``study``, ``view``, ...
     descriptions : dict of str to str, default=None
-        What categories mean, where their names are codes as ``/m/011k07``.
+        What categories mean, where their names are codes such as ``/m/011k07``.
 
     Examples
     --------
@@ -72,10 +72,10 @@ class LabelTable:
         states: ArrayLike,
         info: Mapping[str, NDArray[Any]] | None = None,
     ) -> "LabelTable":
-        """Make a sparse table from single cells; the others are blank.
+        """Return a sparse table of single cells; the others are blank.
 
-        A cell that is given twice with different states becomes uncertain: its
-        sources are at odds.
+        A cell that is given twice with different states becomes uncertain, because its
+        sources contradict each other.
 
         Parameters
         ----------
@@ -98,8 +98,8 @@ class LabelTable:
         Raises
         ------
         TypeError, ValueError
-            If cells are not whole numbers, not of equal number, lie outside the table,
-            or have a state that there is none of.
+            If indices or states are not whole numbers, differ in length, lie outside
+            the table, or are not a code of a state.
         """
         paths, names = as_objects(paths), as_objects(categories)
         shape = len(paths), len(names)
@@ -108,13 +108,13 @@ class LabelTable:
 
     @classmethod
     def concatenate(cls, tables: Sequence["LabelTable"]) -> "LabelTable":
-        """Put tables of the same categories below each other.
+        """Return one table with the rows of several, which have the same categories.
 
         Parameters
         ----------
         tables : sequence of LabelTable
-            At least one. Their categories may differ in order; those of the first
-            table stay.
+            At least one. Their categories may differ in order; the order of the first
+            table is kept.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class LabelTable:
                 raise ValueError(
                     "`tables` must have the same categories; got "
                     f"{min(differ, key=str)!r} in only one of table 0 and table "
-                    f"{number}. Select the ones they share."
+                    f"{number}. Select the categories that all tables have."
                 )
         parts = [table.select(names) for table in tables]
         states = [part.states for part in parts]
@@ -174,7 +174,7 @@ class LabelTable:
         return len(self.paths)
 
     def __repr__(self) -> str:
-        """Say how large the table is, and count its states."""
+        """Return the size of the table and the numbers of its states."""
         total = self._count().sum(axis=1)
         counts = ", ".join(
             f"{total[state]:,} {state.name.lower()}"
@@ -193,7 +193,7 @@ class LabelTable:
     def labels(
         self, *, uncertain: Policies = "unknown", blank: Policies = "unknown"
     ) -> NDArray[np.float64]:
-        """Make ``y`` of the states.
+        """Return ``y``, the states read by policies.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ class LabelTable:
         )
 
     def frame(self) -> "pd.DataFrame":
-        """Give the labels as CheXpert writes them.
+        """Return the labels as CheXpert writes them.
 
         Returns
         -------
@@ -237,11 +237,11 @@ class LabelTable:
             "pandas", feature="LabelTable.frame", extra="dataframes"
         )
         return pandas.DataFrame(
-            _IN_FRAMES[self._dense()], index=self.paths, columns=self.categories
+            _FRAME_VALUES[self._dense()], index=self.paths, columns=self.categories
         )
 
     def select(self, categories: Iterable[str]) -> "LabelTable":
-        """Keep some categories, in the order given.
+        """Return a table of some categories, in the given order.
 
         Parameters
         ----------
@@ -258,23 +258,23 @@ class LabelTable:
         ValueError
             If a name is not in the table, or is given twice.
         """
-        wanted = [categories] if isinstance(categories, str) else list(categories)
-        place = {name: j for j, name in enumerate(self.categories)}
-        counts = Counter(wanted)
-        for name in wanted:
-            if name not in place or counts[name] > 1:
+        names = [categories] if isinstance(categories, str) else list(categories)
+        column_of = {name: j for j, name in enumerate(self.categories)}
+        counts = Counter(names)
+        for name in names:
+            if name not in column_of or counts[name] > 1:
                 has = list_some([repr(name) for name in self.categories], 20)
                 raise ValueError(
                     f"`categories` must name categories of the table, each once; got "
                     f"{name!r}. The table has: {has}."
                 )
-        chosen = [place[name] for name in wanted]
+        chosen = [column_of[name] for name in names]
         return replace(
             self, states=self.states[:, chosen], categories=self.categories[chosen]
         )
 
     def take(self, rows: ArrayLike | slice) -> "LabelTable":
-        """Keep some samples.
+        """Return a table of some samples.
 
         Parameters
         ----------
@@ -339,7 +339,7 @@ class LabelTable:
 def _checked_cells(
     shape: tuple[int, int], rows: ArrayLike, columns: ArrayLike, states: ArrayLike
 ) -> list[NDArray[np.integer[Any]]]:
-    """Refuse cells that are outside the table, or have a state there is none of."""
+    """Return the cells as arrays; refuse cells outside the table and other states."""
     cells = []
     limits = (("rows", rows, shape[0]), ("columns", columns, shape[1]))
     for name, given, n in (*limits, ("states", states, len(LabelState))):
@@ -369,23 +369,24 @@ def _checked_cells(
 def merge_cells(
     shape: tuple[int, int], rows: ArrayLike, columns: ArrayLike, states: ArrayLike
 ) -> sparse.csc_array:
-    """Put cells into a sparse matrix; one with different states becomes uncertain.
+    """Return a sparse matrix of cells; a cell with different states is uncertain.
 
-    It sorts one integer a cell, in place: tens of millions are meant.
+    It sorts one integer per cell in place, so tens of millions of cells fit in memory.
 
     Parameters
     ----------
     shape : tuple of int
         Numbers of samples and categories.
     rows, columns, states : array-like of shape (n_cells,), int
-        Cells inside the shape, of states that there are: not checked here.
+        Cells inside the shape, and their codes; not checked here.
 
     Returns
     -------
     matrix : scipy.sparse.csc_array of the shape, uint8
         Rows ascend in every column.
     """
-    # One sort of packed keys puts cells into columns and finds repeated ones.
+    # A key packs column, row and state. One sort brings cells into the order of a
+    # sparse matrix and repeated cells side by side, with their states ascending.
     keys = np.array(columns, dtype=np.int64)
     keys *= shape[0]
     np.add(keys, rows, out=keys, dtype=np.int64, casting="unsafe")
@@ -397,9 +398,9 @@ def merge_cells(
     differs = keys[1:] != keys[:-1]
     ends = np.append(differs, np.ones(min(len(keys), 1), dtype=bool))
     starts = np.append(np.ones(min(len(keys), 1), dtype=bool), differs)
-    last = merged[ends]
+    highest = merged[ends]
     merged = merged[starts]
-    merged[merged != last] = LabelState.UNCERTAIN
+    merged[merged != highest] = LabelState.UNCERTAIN
     cells = keys[starts]
     del keys
     bounds = np.searchsorted(cells, np.arange(shape[1] + 1) * shape[0])
@@ -411,7 +412,7 @@ def merge_cells(
 
 
 def as_objects(items: Iterable[Any]) -> NDArray[np.object_]:
-    """Make an array of objects, of one dimension whatever the items are."""
+    """Return an array of objects with one dimension, whatever the items are."""
     listed = list(items)
     array = np.empty(len(listed), dtype=object)
     array[:] = listed

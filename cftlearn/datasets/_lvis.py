@@ -1,6 +1,5 @@
 """LVIS: thousands of categories, of which each image was checked for some."""
 
-import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -8,23 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._dependencies import validate_params
 from cftlearn.datasets._annotation_file import (
     AnnotationFile,
     field,
     read_annotation_file,
 )
 from cftlearn.datasets._label_table import LabelTable
+from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
 _FOLDER_AND_FILE = re.compile(r"[^/]+/[^/]+$")
+_LISTS = {
+    "not_exhaustive_category_ids": LabelState.POSITIVE,
+    "neg_category_ids": LabelState.NEGATIVE,
+}
 
 
-@validate_params({"path": [str, os.PathLike]}, prefer_skip_nested_validation=True)
-def load_lvis(
-    path: str | os.PathLike[str], *, categories: Iterable[str] | None = None
-) -> LabelTable:
-    """Read which categories LVIS's images show, and which they surely do not.
+def load_lvis(path: PathText, *, categories: Iterable[str] | None = None) -> LabelTable:
+    """Load the labels of LVIS: categories that an image shows or surely does not show.
 
     Every image was checked for a few of the 1,203 categories of version 1. A category
     is **positive** with at least one annotation, or if it is in
@@ -34,7 +34,7 @@ def load_lvis(
 
     Parameters
     ----------
-    path : str or path
+    path : str or path-like
         ``lvis_v1_train.json`` or ``lvis_v1_val.json``, gzip or not. Read in a stream:
         outlines are dropped at once.
     categories : iterable of str, default=None
@@ -45,8 +45,8 @@ def load_lvis(
     -------
     table : LabelTable
         Sparse. One row per image, in the file's order; ``paths`` are the folder and
-        file of ``coco_url``, as ``train2017/000000391895.jpg``, for images of one
-        split of LVIS lie in two folders of MS-COCO. ``info`` has ``image_id``,
+        file of ``coco_url``, such as ``train2017/000000391895.jpg``, because images
+        of one split of LVIS are in two folders of MS-COCO. ``info`` has ``image_id``,
         ``width`` and ``height``.
 
     Raises
@@ -73,59 +73,49 @@ def load_lvis(
     >>> table = load_lvis("annotations/lvis_v1_val.json")  # doctest: +SKIP
     >>> y = table.select(["zebra", "zucchini"]).labels()  # doctest: +SKIP
     """
-    content = read_annotation_file(path, keep=_path_and_lists)
-    rows, columns = [content.rows], [content.columns]
-    states = [np.full(len(content.rows), LabelState.POSITIVE, dtype=np.uint8)]
-    for part, key, state in (
-        (1, "not_exhaustive_category_ids", LabelState.POSITIVE),
-        (2, "neg_category_ids", LabelState.NEGATIVE),
-    ):
-        listed_rows, listed_columns = _listed(content, part, key, path)
-        rows.append(listed_rows)
-        columns.append(listed_columns)
-        states.append(np.full(len(listed_rows), state, dtype=np.uint8))
+    content = read_annotation_file(path, keep=_kept)
+    column_of = {int(item): j for j, item in enumerate(content.category_ids)}
+    cells = [(content.rows, content.columns, LabelState.POSITIVE)]
+    for key, state in _LISTS.items():
+        cells.append((*_listed_cells(content, key, column_of, path), state))
     table = LabelTable.from_cells(
-        [image[0] for image in content.images],
+        [image["path"] for image in content.images],
         content.categories,
-        rows=np.concatenate(rows),
-        columns=np.concatenate(columns),
-        states=np.concatenate(states),
+        rows=np.concatenate([rows for rows, _, _ in cells]),
+        columns=np.concatenate([columns for _, columns, _ in cells]),
+        states=np.repeat(
+            [state for _, _, state in cells], [len(rows) for rows, _, _ in cells]
+        ),
         info=content.info,
     )
     return table if categories is None else table.select(categories)
 
 
-def _path_and_lists(
-    place: str, image: dict[str, Any]
-) -> tuple[str, list[Any], list[Any]]:
-    url = field(image, "coco_url", str, place)
+def _kept(location: str, image: dict[str, Any]) -> dict[str, Any]:
+    url = field(image, "coco_url", str, location)
     match = _FOLDER_AND_FILE.search(url)
     if match is None:
         raise ValueError(
             f"`path` must have addresses that end in folder/file as 'coco_url'; got "
-            f"{url!r} at {place}. Check that this is a file of LVIS."
+            f"{url!r} at {location}. Check that this is a file of LVIS."
         )
-    return (
-        match.group(),
-        field(image, "not_exhaustive_category_ids", list, place),
-        field(image, "neg_category_ids", list, place),
-    )
+    lists = {key: field(image, key, list, location) for key in _LISTS}
+    return {"path": match.group(), **lists}
 
 
-def _listed(
-    content: AnnotationFile, part: int, key: str, path: str | os.PathLike[str]
+def _listed_cells(
+    content: AnnotationFile, key: str, column_of: dict[int, int], path: PathText
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Give the cells that a list of every image names."""
-    column_of = {int(item): j for j, item in enumerate(content.category_ids)}
+    """Return rows and columns of the categories that a list of each image names."""
     rows, columns = [], []
     for row, image in enumerate(content.images):
-        for item in image[part]:
+        for item in image[key]:
             column = column_of.get(item) if type(item) is int else None
             if column is None:
                 raise ValueError(
                     f"`path` must name its own categories in {key!r}; got {item!r} at "
-                    f"images[{row}] of '{path}', which is no id of a category there. "
-                    "Remove it, or add the missing category."
+                    f"images[{row}] of '{path}', which is not the id of a category "
+                    "there. Remove it, or add the missing category."
                 )
             rows.append(row)
             columns.append(column)

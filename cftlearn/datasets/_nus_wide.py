@@ -1,4 +1,4 @@
-"""NUS-WIDE: 81 concepts in images of Flickr, a text file for each."""
+"""NUS-WIDE: 81 concepts in images of Flickr, with a text file for each concept."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,15 +8,21 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import PathText, first_existing, read_lines
+from cftlearn.datasets._paths import PathText, first_existing
+from cftlearn.datasets._text_files import read_bytes, read_lines
 from cftlearn.labels import LabelState
 
-# List of images, folder of labels and end of their names.
+# For each split: list of images, folder of label files, and how their names end.
 _SPLITS = {
     "train": ("TrainImagelist.txt", "TrainTestLabels", "_Train"),
     "test": ("TestImagelist.txt", "TrainTestLabels", "_Test"),
     "all": ("Imagelist.txt", "AllLabels", ""),
 }
+_CONCEPT_FILES = (
+    "Concepts81.txt",
+    "ConceptsList/Concepts81.txt",
+    "Concepts/Concepts81.txt",
+)
 _STATES = {b"1": int(LabelState.POSITIVE), b"0": int(LabelState.NEGATIVE)}
 _NO_STATE = 255
 # The published Labels_lake_Train.txt has this in line 78,372, by mistake.
@@ -24,21 +30,22 @@ _KNOWN_MISTAKE = ("lake", b"-1130179")
 
 
 @validate_params(
-    {"folder": "no_validation", "split": [StrOptions(set(_SPLITS))]},
+    {"path": "no_validation", "split": [StrOptions(set(_SPLITS))]},
     prefer_skip_nested_validation=True,
 )
 def load_nus_wide(
-    folder: PathText, *, split: Literal["train", "test", "all"]
+    path: PathText, *, split: Literal["train", "test", "all"]
 ) -> LabelTable:
     r"""Load the labels of NUS-WIDE.
 
     Reads ``Concepts81.txt`` (also in ``ConceptsList``), ``ImageList`` and
-    ``Groundtruth`` as they are published; capitals of folders do not matter. Every
-    label is known; hide some with :func:`cftlearn.labels.hide_labels`.
+    ``Groundtruth`` as they are published; upper and lower case of their names do not
+    matter. Every label is known; hide some with
+    :func:`cftlearn.labels.hide_labels`.
 
     Parameters
     ----------
-    folder : str or path-like
+    path : str or path-like
         The folder that holds the three.
     split : {"train", "test", "all"}
         The authors' 161,789 training or 107,859 test images, or all in the order of
@@ -47,23 +54,24 @@ def load_nus_wide(
     Returns
     -------
     table : LabelTable
-        ``paths`` are those of the list of images with ``/`` for its backslashes, such
-        as ``actor/0001_2124494179.jpg``. ``info`` has ``flickr_id``, the number that
-        the file's name ends with; images of one number are the same photo.
+        ``paths`` are those of the list of images, with ``/`` in place of its
+        backslashes, such as ``actor/0001_2124494179.jpg``. ``info`` has
+        ``flickr_id``, the number at the end of the file's name; images with the same
+        number are the same photo.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
         If the folder or a file in it does not exist.
     ValueError
-        If a file of labels has not as many lines as there are images, or a line is
-        neither 0 nor 1. The message names file and line.
+        If a file of labels does not have one line per image, or a line is neither 0
+        nor 1. The message names file and line.
 
     Notes
     -----
     The published ``Labels_lake_Train.txt`` has -1130179 in line 78,372. That one label
-    is uncertain; ``AllLabels`` is free of the mistake. Many images are gone from
-    Flickr: keep the rows that you have by :meth:`LabelTable.take`.
+    is uncertain; ``AllLabels`` does not have the mistake. Many images were removed
+    from Flickr: keep the rows that you have by :meth:`LabelTable.take`.
 
     References
     ----------
@@ -88,41 +96,32 @@ def load_nus_wide(
     >>> print(*table.paths, table)
     actor/0001_2124494179.jpg LabelTable: 1 samples, 1 categories, 1 positive, ...
     """
-    root = Path(folder)
     names = read_lines(
-        first_existing(
-            root,
-            [
-                "Concepts81.txt",
-                "ConceptsList/Concepts81.txt",
-                "Concepts/Concepts81.txt",
-            ],
-            "the names of the concepts",
-        )
+        first_existing(path, _CONCEPT_FILES, "the names of the concepts")
     )
-    listed, labels, end = _SPLITS[split]
+    image_list, folder, end = _SPLITS[split]
     list_file = first_existing(
-        root, [f"ImageList/{listed}", listed], "the list of images"
+        path, [f"ImageList/{image_list}", image_list], "the list of images"
     )
     paths = [line.replace("\\", "/") for line in read_lines(list_file)]
     states = np.empty((len(paths), len(names)), dtype=np.uint8)
     for j, name in enumerate(names):
-        choices = [
-            f"{above}{labels}/Labels_{name}{end}.txt" for above in ("Groundtruth/", "")
-        ]
-        file = first_existing(root, choices, f"the labels of {name}")
+        label_file = f"{folder}/Labels_{name}{end}.txt"
+        file = first_existing(
+            path, [f"Groundtruth/{label_file}", label_file], f"the labels of {name}"
+        )
         states[:, j] = _read_states(file, name, len(paths), list_file)
-    info = {"flickr_id": np.array([_flickr_id(path) for path in paths], dtype=str)}
+    info = {"flickr_id": np.array([_flickr_id(image) for image in paths], dtype=str)}
     return LabelTable(as_objects(paths), states, as_objects(names), info)
 
 
 def _read_states(
     file: Path, name: str, n_images: int, list_file: Path
 ) -> NDArray[np.uint8]:
-    lines = file.read_bytes().split()
+    lines = read_bytes(file).split()
     if len(lines) != n_images:
         raise ValueError(
-            f"`folder` must have a label for every image; '{file}' has {len(lines):,} "
+            f"`path` must have a label for every image; '{file}' has {len(lines):,} "
             f"lines, '{list_file}' {n_images:,}. Was one of them cut short, or taken "
             "from another copy?"
         )
@@ -131,7 +130,7 @@ def _read_states(
     for row in np.flatnonzero(states == _NO_STATE):
         if (name, lines[row]) != _KNOWN_MISTAKE:
             raise ValueError(
-                f"`folder` must have 0 or 1 in every line of labels; got "
+                f"`path` must have 0 or 1 in every line of labels; got "
                 f"{lines[row].decode(errors='replace')!r} in line {row + 1} of "
                 f"'{file}'. Copy or download it again."
             )
@@ -139,5 +138,5 @@ def _read_states(
     return states
 
 
-def _flickr_id(path: str) -> str:
-    return path.rsplit("/", 1)[-1].rsplit("_", 1)[-1].split(".")[0]
+def _flickr_id(image: str) -> str:
+    return image.rsplit("/", 1)[-1].rsplit("_", 1)[-1].split(".")[0]

@@ -37,10 +37,10 @@ def make_partial_multilabel(
     scheme: str = "uniform",
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Make features, partially known labels and the full labels behind them.
+    """Return features, partially known labels, and the full labels before hiding.
 
-    Every category is a linear function of standard normal features plus noise, cut
-    so that the given share of rows is positive.
+    Every category is a linear function of standard normal features plus noise. Its
+    threshold makes the fraction ``prevalence`` of the rows positive.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def make_partial_multilabel(
     n_categories : int, default=5
         Number of categories.
     prevalence : float, default=0.25
-        Share of positives in every category, in (0, 1).
+        Fraction of positives in every category, in (0, 1).
     noise : float, default=1.0
         Standard deviation of the noise, in units of the signal's.
     known : float or int, default=0.3

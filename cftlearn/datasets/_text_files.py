@@ -1,4 +1,4 @@
-"""Files of text on disk: opened, decoded, or refused with the reason."""
+"""Label files are opened here: unpacked, decoded, or refused with the reason."""
 
 import codecs
 import gzip
@@ -7,150 +7,82 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from os import PathLike
-from pathlib import Path
 from typing import Any, TextIO
 
-from cftlearn.exceptions import list_some
+from cftlearn.datasets._paths import PathText, existing_file
 
-GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
-_MARKED = {  # by their byte order mark
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-
-PathText = str | PathLike[str]
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_UTF_8_MARK = b"\xef\xbb\xbf"
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def existing_file(path: PathText, parameter: str = "path") -> Path:
-    """Refuse a path that is not a file.
+@contextmanager
+def open_binary(
+    path: PathText, parameter: str = "path"
+) -> Iterator[io.BufferedReader | gzip.GzipFile]:
+    """Open the bytes of a file, unpacked if it is gzip, without UTF-8's mark.
 
     Parameters
     ----------
     path : str or path-like
-        The path.
+        The file. Its first bytes say whether it is gzip, not its name.
     parameter : str, default="path"
-        What the error calls it.
+        What errors call the path.
 
-    Returns
-    -------
-    file : Path
-        The same path.
+    Yields
+    ------
+    stream : binary stream
+        The bytes; at least one.
 
     Raises
     ------
-    TypeError
-        If it is no path.
-    FileNotFoundError
-        If there is nothing of this name.
-    IsADirectoryError
-        If it is a folder.
+    TypeError, FileNotFoundError, IsADirectoryError
+        If the path is not that of a file.
+    ValueError
+        If the file is empty or a zip archive, or if gzip data are damaged or cut off;
+        the last also while the stream is read.
     """
-    file = as_path(path, parameter)
-    if file.is_dir():
-        raise IsADirectoryError(
-            f"`{parameter}` must be a file; got the folder '{file}'. "
-            f"{_what_is_in(file)}"
-        )
-    if not file.exists():
-        raise FileNotFoundError(
-            f"`{parameter}` must be a file that exists; got '{file}'. "
-            f"{_what_is_in(file.parent)} Labels are not downloaded: get them from "
-            "the data set's own site."
-        )
-    return file
-
-
-def as_path(path: PathText, parameter: str = "path") -> Path:
-    """Refuse what is no path.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
-    if not isinstance(path, (str, PathLike)):
-        raise TypeError(
-            f"`{parameter}` must be a path; got {type(path).__name__}. A table in "
-            "memory goes through cftlearn.labels.resolve_labels."
-        )
-    return Path(path)
-
-
-def _what_is_in(folder: Path) -> str:
-    if not folder.is_dir():
-        return f"There is no folder '{folder}' either."
-    names = sorted(item.name for item in folder.iterdir())
-    shown = list_some(names, 8)
-    return f"'{folder}' holds: {shown or 'nothing'}."
-
-
-def first_existing(folder: Path, choices: list[str], what: str) -> Path:
-    """Find the file of a data set of which copies differ in names.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder of the data set.
-    choices : list of str
-        Paths below the folder, the first that exists is taken. Capitals do not
-        matter.
-    what : str
-        What errors call the file.
-
-    Returns
-    -------
-    file : Path
-        The file.
-
-    Raises
-    ------
-    NotADirectoryError
-        If the folder is not one.
-    FileNotFoundError
-        If there is none of them.
-    """
-    if not folder.is_dir():
-        raise NotADirectoryError(
-            f"`folder` must be a folder that exists; got '{folder}'. Give the folder "
-            f"that holds {choices[0]}."
-        )
-    for choice in choices:
-        found = _find(folder, choice.split("/"))
-        if found is not None:
-            return found
-    raise FileNotFoundError(
-        f"`folder` must hold {what}; '{folder}' has none of {', '.join(choices)}."
-    )
-
-
-def _find(folder: Path, parts: list[str]) -> Path | None:
-    exact = folder.joinpath(*parts)
-    if exact.exists():
-        return exact
-    if not folder.is_dir():
-        return None
-    if not parts:
-        return folder
-    for item in sorted(folder.iterdir()):
-        if item.name.casefold() == parts[0].casefold():
-            found = item if len(parts) == 1 else _find(item, parts[1:])
-            if found is not None:
-                return found
-    return None
+    file = existing_file(path, parameter)
+    with file.open("rb") as raw:
+        start = raw.peek(len(_ZIP))
+        if start.startswith(_ZIP):
+            raise ValueError(
+                f"`{parameter}` must be a file of labels, compressed by gzip or not; "
+                f"got a zip archive or a workbook, '{file}'. Unpack it, or save the "
+                "workbook as CSV."
+            )
+        try:
+            stream = gzip.GzipFile(fileobj=raw) if start.startswith(_GZIP) else raw
+            content = stream.peek(len(_UTF_8_MARK))
+            if not content:
+                raise ValueError(
+                    f"`{parameter}` must be a file of labels; got '{file}', which is "
+                    "empty. Copy or download it again."
+                )
+            if content.startswith(_UTF_8_MARK):
+                stream.read(len(_UTF_8_MARK))
+            yield stream
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(
+                f"`{parameter}` must be a whole file; '{file}' is damaged or ends too "
+                f"early ({error}). Copy or download it again."
+            ) from error
 
 
 @contextmanager
-def open_text(file: Path, encoding: str | None = None) -> Iterator[TextIO]:
-    """Open text, compressed by gzip or not, with its line ends as they are.
+def open_text(
+    path: PathText, encoding: str | None = None, parameter: str = "path"
+) -> Iterator[TextIO]:
+    """Open the text of a file, with its line ends as they are.
 
     Parameters
     ----------
-    file : Path
-        The file; gzip and byte order marks are known by their bytes.
+    path : str or path-like
+        The file, as :func:`open_binary` takes it.
     encoding : str, default=None
-        The encoding; by default UTF-8, or what a byte order mark says.
+        The encoding; by default UTF-8, or UTF-16 where a byte order mark says so.
+    parameter : str, default="path"
+        What errors call the path.
 
     Yields
     ------
@@ -159,36 +91,27 @@ def open_text(file: Path, encoding: str | None = None) -> Iterator[TextIO]:
 
     Raises
     ------
+    TypeError, FileNotFoundError, IsADirectoryError
+        If the path is not that of a file.
     ValueError
-        If the bytes are not text of this encoding, are an archive, or end too early;
-        also while the stream is read.
+        As :func:`open_binary`; and if the bytes are not text in this encoding, also
+        while the stream is read.
     """
     if encoding is not None:
         _check_encoding(encoding)
-    with file.open("rb") as raw:
-        start = raw.peek(4)
-        if start.startswith(ZIP):
-            raise ValueError(
-                f"`path` must be text, compressed by gzip or not; got a zip archive or "
-                f"a workbook, '{file}'. Unzip it, or save the workbook as CSV."
-            )
-        source: Any = gzip.GzipFile(fileobj=raw) if start.startswith(GZIP) else raw
+    with open_binary(path, parameter) as binary:
+        if encoding is None:
+            is_utf_16 = binary.peek(2).startswith(_UTF_16_MARKS)
+            encoding = "utf-16" if is_utf_16 else "utf-8"
         try:
-            if encoding is None:
-                encoding = _encoding_of(source.peek(4))
-            with io.TextIOWrapper(source, encoding=encoding, newline="") as stream:
+            with io.TextIOWrapper(binary, encoding=encoding, newline="") as stream:
                 yield stream
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"`path` must be text in {error.encoding}; got the byte "
-                f"0x{error.object[error.start]:02x} in '{file}'{_place(file, error)}. "
-                "Save the file as UTF-8, or pass its encoding where the loader takes "
+                f"`{parameter}` must be text in {error.encoding}; got the byte "
+                f"0x{error.object[error.start]:02x} in '{path}'{_line_of(path, error)}."
+                " Save the file as UTF-8, or pass its encoding where the loader takes "
                 'one: encoding="cp1252" reads most files of Windows.'
-            ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"`path` must be a whole file; '{file}' is damaged or ends too early "
-                f"({error}). Copy or download it again."
             ) from error
 
 
@@ -202,20 +125,12 @@ def _check_encoding(encoding: str) -> None:
         ) from None
 
 
-def _encoding_of(start: bytes) -> str:
-    for mark, encoding in _MARKED.items():
-        if start.startswith(mark):
-            return encoding
-    return "utf-8"
-
-
-def _place(file: Path, error: UnicodeDecodeError) -> str:
-    """Find the line that cannot be decoded; the error knows only its own block."""
+def _line_of(path: PathText, error: UnicodeDecodeError) -> str:
+    """Find the line that cannot be decoded; the error only knows its own block."""
     if not error.encoding.startswith("utf-8"):
         return ""
-    damage = (EOFError, gzip.BadGzipFile, zlib.error)
-    with file.open("rb") as raw, suppress(*damage):
-        lines = gzip.GzipFile(fileobj=raw) if raw.peek(2).startswith(GZIP) else raw
+    # A damaged archive may end before that line: then the byte alone is named.
+    with suppress(ValueError), open_binary(path) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 line.decode(error.encoding)
@@ -224,65 +139,66 @@ def _place(file: Path, error: UnicodeDecodeError) -> str:
     return ""
 
 
-def read_lines(file: Path) -> list[str]:
-    """Read the lines of a file, without blanks at their ends or empty last lines.
+def read_bytes(path: PathText) -> bytes:
+    """Return the bytes of a file, as :func:`open_binary` opens it."""
+    with open_binary(path) as stream:
+        return stream.read()
 
-    Parameters
-    ----------
-    file : Path
-        The file.
 
-    Returns
-    -------
-    lines : list of str
-        One text per line.
+def numbered_lines(path: PathText, parameter: str = "path") -> list[tuple[int, str]]:
+    """Return the lines of a file that are not blank, with their numbers from 1 on.
 
-    Raises
-    ------
-    ValueError
-        If the file is empty or not text, or one of its lines is empty.
+    Blanks around a line are left out. Raises as :func:`open_text`, and ValueError if
+    all lines are blank.
     """
-    with open_text(file) as stream:
+    with open_text(path, parameter=parameter) as stream:
         lines = [line.strip() for line in stream.read().split("\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
-        raise ValueError(f"'{file}' has no line. Copy or download it again.")
-    if "" in lines:
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    if not numbered:
         raise ValueError(
-            f"'{file}' must have no empty line; line {lines.index('') + 1} is. "
-            "Copy or download it again."
+            f"`{parameter}` must be a file with lines; '{path}' has none. Copy or "
+            "download it again."
         )
-    return lines
+    return numbered
+
+
+def read_lines(path: PathText) -> list[str]:
+    """Return the lines of a file in which the number of a line means something.
+
+    Blank lines at the end are left out. Raises as :func:`numbered_lines`, and
+    ValueError if another line is blank.
+    """
+    numbered = numbered_lines(path)
+    for expected, (number, _) in enumerate(numbered, start=1):
+        if number != expected:
+            raise ValueError(
+                f"`path` must have no blank line; line {expected} of '{path}' is. Copy "
+                "or download it again."
+            )
+    return [line for _, line in numbered]
 
 
 def read_json(
-    file: Path, object_hook: Callable[[dict[str, Any]], Any] | None = None
+    path: PathText,
+    parameter: str = "path",
+    object_hook: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Any:
-    """Read a JSON file.
+    """Return the content of a JSON file.
 
-    Parameters
-    ----------
-    file : Path
-        The file.
-    object_hook : callable, default=None
-        Called with every object as it is read; what it returns takes its place.
-
-    Returns
-    -------
-    content : object
-        What the file holds.
-
-    Raises
-    ------
-    ValueError
-        If the file is not JSON, or ends too early.
+    ``object_hook`` is called with every object, and its result replaces the object.
+    Raises as :func:`open_text`, and ValueError if the text is not JSON or ends early.
     """
-    with open_text(file) as stream:
-        try:
-            return json.load(stream, object_hook=object_hook)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"`path` must be JSON; '{file}' is not in line {error.lineno}, "
-                f"column {error.colno} ({error.msg}). Copy or download it again."
-            ) from error
+    with open_text(path, parameter=parameter) as stream:
+        text = stream.read()
+    try:
+        return json.loads(text, object_hook=object_hook)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"`{parameter}` must be JSON; '{path}' is not in line {error.lineno}, "
+            f"column {error.colno} ({error.msg}). Copy or download it again."
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise ValueError(
+            f"`{parameter}` must be JSON that Python can read; '{path}' is not "
+            f"({error}). Check that this is the right file."
+        ) from error

@@ -1,4 +1,4 @@
-"""Visual Attributes in the Wild: attributes of objects, of which few are judged."""
+"""Visual Attributes in the Wild: few judged attributes for each of many objects."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -9,23 +9,22 @@ import numpy as np
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import (
-    PathText,
-    existing_file,
-    first_existing,
-    read_json,
-)
+from cftlearn.datasets._paths import PathText, existing_file, files_of_split
+from cftlearn.datasets._text_files import read_json
 from cftlearn.labels import LabelState
 
-_PARTS = {
-    "train": ("train_part1.json", "train_part2.json"),
-    "val": ("val.json",),
-    "test": ("test.json",),
+_FILES = {
+    split: [(f"data/{name}", name) for name in names]
+    for split, names in {
+        "train": ("train_part1.json", "train_part2.json"),
+        "val": ("val.json",),
+        "test": ("test.json",),
+    }.items()
 }
 _INDEX = "attribute_index.json"
-_FIELDS: dict[
-    str, type | tuple[type, ...]
-] = {  # what an instance must have, and how a JSON reader gives it
+_REMEDY = "Correct the file, or download it again."
+_Kinds = type | tuple[type, ...]
+_FIELDS: dict[str, _Kinds] = {  # what an instance must have, with its types in Python
     "image_id": (int, str),
     "instance_id": (int, str),
     "instance_bbox": list,
@@ -38,7 +37,7 @@ _FIELDS: dict[
 @validate_params(
     {
         "path": "no_validation",
-        "split": [StrOptions(set(_PARTS)), None],
+        "split": [StrOptions(set(_FILES)), None],
         "attributes": "no_validation",
     },
     prefer_skip_nested_validation=True,
@@ -51,7 +50,7 @@ def load_vaw(
 ) -> LabelTable:
     """Load the labels of Visual Attributes in the Wild (VAW).
 
-    One row per instance, that is per object with a box in an image of Visual Genome.
+    One row per instance, which is an object with a box in an image of Visual Genome.
     Annotators judged 3.56 of 620 attributes per instance; all others are blank, so the
     table is sparse. An attribute in both lists of an instance is uncertain.
 
@@ -59,12 +58,12 @@ def load_vaw(
     ----------
     path : str, path-like, or iterable of them
         The JSON file, or several: ``[".../train_part1.json", ".../train_part2.json"]``.
-        Or the folder that holds them, or whose ``data`` does, with ``split``.
+        Or, with ``split``, the folder that holds them, itself or in ``data``.
     split : {"train", "val", "test"}, default=None
         Which files of the folder. For files, None.
     attributes : str, path-like or iterable of str, default=None
-        The categories: the path of ``attribute_index.json``, or names, in the order
-        wanted; attributes that are not named are left out. By default the
+        The categories: the path of ``attribute_index.json``, or names, in this order;
+        attributes that are not named are left out. By default the
         ``attribute_index.json`` beside the (first) file.
 
     Returns
@@ -107,27 +106,20 @@ def load_vaw(
     array([[ 1.,  0., nan]])
     """
     files = _files_of(path, split)
-    names, known = _attributes_of(attributes, files)
-    instances = _Instances(names, known)
+    names, all_names = _attributes_of(attributes, files)
+    instances = _Instances(names, all_names)
     for file in files:
         instances.read(file)
     return instances.table()
 
 
 def _files_of(path: Any, split: str | None) -> list[Path]:
-    paths = [path] if isinstance(path, (str, PathLike)) else list(path)
+    is_one = isinstance(path, (str, PathLike)) or not isinstance(path, Iterable)
+    paths = [path] if is_one else list(path)
     if not paths:
         raise ValueError("`path` must name at least one file; got none.")
-    if len(paths) == 1 and Path(paths[0]).is_dir():
-        if split is None:
-            raise ValueError(
-                f"`split` must be 'train', 'val' or 'test' where `path` is a folder; "
-                f"got None for '{paths[0]}'."
-            )
-        return [
-            first_existing(Path(paths[0]), [f"data/{name}", name], f"VAW's {name}")
-            for name in _PARTS[split]
-        ]
+    if len(paths) == 1:
+        return files_of_split(paths[0], split, _FILES)
     if split is not None:
         raise ValueError(
             f"`split` must be None where `path` names files; got {split!r}. Leave it "
@@ -137,46 +129,46 @@ def _files_of(path: Any, split: str | None) -> list[Path]:
 
 
 def _attributes_of(attributes: Any, files: list[Path]) -> tuple[list[str], set[str]]:
-    """Give the names wanted, and all that may occur (empty: any)."""
+    """Return the names of the columns, and of all attributes (empty: not known)."""
     beside = files[0].parent / _INDEX
     if attributes is None:
         if not beside.exists():
             raise FileNotFoundError(
-                f"`attributes` must be given where no {_INDEX} lies beside "
+                f"`attributes` must be given where there is no {_INDEX} beside "
                 f"'{files[0]}'. Pass its path, or names of attributes."
             )
         attributes = beside
     if isinstance(attributes, (str, PathLike)):
-        index = _read_index(existing_file(attributes, "attributes"))
+        index = _read_index(attributes)
         return index, set(index)
     names = list(attributes)
-    known = set(_read_index(beside)) if beside.exists() else set()
-    strangers = [name for name in names if known and name not in known]
-    if strangers or not names or len(set(names)) < len(names):
-        wrong = f"{strangers[0]!r}, not in '{beside}'" if strangers else repr(names)
+    all_names = set(_read_index(beside)) if beside.exists() else set()
+    unknown = [name for name in names if all_names and name not in all_names]
+    if unknown or not names or len(set(names)) < len(names):
+        wrong = f"{unknown[0]!r}, not in '{beside}'" if unknown else repr(names)
         raise ValueError(
             f"`attributes` must name at least one attribute of VAW, each once; got "
             f"{wrong}."
         )
-    return names, known
+    return names, all_names
 
 
-def _read_index(file: Path) -> list[str]:
-    index = read_json(file)
+def _read_index(path: PathText) -> list[str]:
+    index = read_json(path, "attributes")
     numbers = set(index.values()) if isinstance(index, dict) else set()
     if not numbers or numbers != set(range(len(index))):
         raise ValueError(
             f"`attributes` must be a JSON object that numbers the attributes from 0; "
-            f"'{file}' is not. Use VAW's {_INDEX}."
+            f"'{path}' is not. Use VAW's {_INDEX}."
         )
     return sorted(index, key=index.__getitem__)
 
 
 class _Instances:
-    """Instances of VAW's files, gathered one by one."""
+    """Instances of VAW's files, added one by one."""
 
-    def __init__(self, names: list[str], known: set[str]):
-        self.names, self.known = names, known
+    def __init__(self, names: list[str], all_names: set[str]) -> None:
+        self.names, self.all_names = names, all_names
         self.column_of = {name: j for j, name in enumerate(names)}
         self.cells: list[tuple[int, int, int]] = []
         self.row_of: dict[int, int] = {}
@@ -193,16 +185,16 @@ class _Instances:
                 "train_part2.json, val.json or test.json."
             )
         for number, instance in enumerate(content):
-            where = f"instance {number} of '{file}'"
-            _check_fields(instance, where)
-            self._add(instance, where)
+            location = f"instance {number} of '{file}'"
+            _check_fields(instance, location)
+            self._add(instance, location)
 
-    def _add(self, instance: dict[str, Any], where: str) -> None:
+    def _add(self, instance: dict[str, Any], location: str) -> None:
         key, row = int(instance["instance_id"]), len(self.row_of)
         if self.row_of.setdefault(key, row) != row:
             raise ValueError(
-                f"`path` must have every instance once; instance_id {key} of {where} "
-                "came before. Was a file named twice?"
+                f"`path` must have every instance once; instance_id {key} of "
+                f"{location} came before. Was a file named twice?"
             )
         self.images.append(int(instance["image_id"]))
         self.boxes.append(instance["instance_bbox"])
@@ -215,10 +207,10 @@ class _Instances:
                 column = self.column_of.get(name)
                 if column is not None:
                     self.cells.append((row, column, int(state)))
-                elif name not in self.known and self.known:
+                elif self.all_names and name not in self.all_names:
                     raise ValueError(
                         f"`path` must use attributes of {_INDEX}; got {name!r} in "
-                        f"`{field}` of {where}. Is the index of another version?"
+                        f"`{field}` of {location}. Is the index of another version?"
                     )
 
     def table(self) -> LabelTable:
@@ -240,35 +232,39 @@ class _Instances:
 
 
 def _without_polygon(item: dict[str, Any]) -> dict[str, Any]:
-    """Drop outlines while reading: they are most of the file and no labels."""
+    """Drop outlines while reading: they are most of the file and not labels."""
     item.pop("instance_polygon", None)
     return item
 
 
-def _check_fields(instance: Any, where: str) -> None:
+def _check_fields(instance: Any, location: str) -> None:
     if not isinstance(instance, dict):
         raise ValueError(
-            f"`path` must be a list of JSON objects; got {instance!r} as {where}."
+            f"`path` must be a list of JSON objects; got {instance!r} as {location}. "
+            f"{_REMEDY}"
         )
     for field, kinds in _FIELDS.items():
         if not isinstance(instance.get(field), kinds):
             got = repr(instance[field]) if field in instance else "nothing"
             raise ValueError(
-                f"`path` must give every instance its `{field}`; got {got} in {where}. "
-                "Is this a file of VAW?"
+                f"`path` must have `{field}` in every instance; got {got} in "
+                f"{location}. Is this a file of VAW?"
             )
     for field in ("image_id", "instance_id"):
         if not str(instance[field]).isdecimal():
             raise ValueError(
-                f"`{field}` must be a whole number; got {instance[field]!r} in {where}."
+                f"`{field}` must be a whole number; got {instance[field]!r} in "
+                f"{location}. {_REMEDY}"
             )
     for field in ("positive_attributes", "negative_attributes"):
         if not all(isinstance(name, str) for name in instance[field]):
             raise ValueError(
-                f"`{field}` must be names; got {instance[field]!r} in {where}."
+                f"`{field}` must be names; got {instance[field]!r} in {location}. "
+                f"{_REMEDY}"
             )
     box = instance["instance_bbox"]
     if len(box) != 4 or not all(isinstance(x, (int, float)) for x in box):
         raise ValueError(
-            f"`instance_bbox` must be [left, top, width, height]; got {box} in {where}."
+            f"`instance_bbox` must be [left, top, width, height]; got {box} in "
+            f"{location}. {_REMEDY}"
         )

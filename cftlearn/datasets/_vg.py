@@ -10,12 +10,8 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._text_files import (
-    PathText,
-    first_existing,
-    read_json,
-    read_lines,
-)
+from cftlearn.datasets._paths import PathText, first_existing
+from cftlearn.datasets._text_files import read_json, read_lines
 from cftlearn.labels import LabelState
 
 _N_CATEGORIES = 200
@@ -28,14 +24,14 @@ _INDEX_FILES = {
 
 @validate_params(
     {
-        "folder": "no_validation",
+        "path": "no_validation",
         "split": [StrOptions({"train", "test"})],
         "categories": "no_validation",
     },
     prefer_skip_nested_validation=True,
 )
 def load_vg200(
-    folder: PathText,
+    path: PathText,
     *,
     split: Literal["train", "test"],
     categories: Iterable[str] | None = None,
@@ -47,12 +43,12 @@ def load_vg200(
     ``vg_category_200_labels_index.json`` or ``vg_category_500_labels_index.json``
     (indices of the categories by image). As in their work, a category that is not
     listed for an image is negative; hide labels with
-    :func:`cftlearn.labels.hide_labels`. Visual Genome was not annotated exhaustively:
-    some of these negatives are not.
+    :func:`cftlearn.labels.hide_labels`. Visual Genome was not annotated exhaustively,
+    so some of these negatives are wrong.
 
     Parameters
     ----------
-    folder : str or path-like
+    path : str or path-like
         The folder of these files.
     split : {"train", "test"}
         Which list of images.
@@ -92,27 +88,26 @@ def load_vg200(
     ...     load_vg200(folder, split="test")
     LabelTable: 1 samples, 200 categories, 2 positive, 198 negative, ...
     """
-    root = Path(folder)
-    list_file = first_existing(root, [f"{split}_list_500.txt"], "the list of images")
-    index_file = first_existing(root, list(_INDEX_FILES), "the indices of categories")
+    list_file = first_existing(path, [f"{split}_list_500.txt"], "the list of images")
+    index_file = first_existing(path, list(_INDEX_FILES), "the indices of categories")
     paths = _read_list(list_file)
-    names = _names_of(categories)
+    names = _category_names(categories)
     index = read_json(index_file)
     if not isinstance(index, dict):
         raise ValueError(
-            f"`folder` must have a JSON object of indices by image; '{index_file}' "
+            f"`path` must have a JSON object of indices by image; '{index_file}' "
             f"holds a {type(index).__name__}."
         )
-    size = _INDEX_FILES[index_file.name.casefold()]
+    n_indexed = _INDEX_FILES[index_file.name.casefold()]
     states = np.full((len(paths), len(names)), LabelState.NEGATIVE, dtype=np.uint8)
-    for row, path in enumerate(paths):
-        listed = _indices_of(path, index, size, index_file)
+    for row, image in enumerate(paths):
+        listed = _indices_of(image, index, n_indexed, index_file)
         states[row, [j for j in listed if j < _N_CATEGORIES]] = LabelState.POSITIVE
     info = {"image_id": _image_ids(paths, list_file)}
     return LabelTable(as_objects(paths), states, as_objects(names), info)
 
 
-def _names_of(categories: Iterable[str] | None) -> list[str]:
+def _category_names(categories: Iterable[str] | None) -> list[str]:
     if categories is None:
         return [str(index) for index in range(_N_CATEGORIES)]
     names = [categories] if isinstance(categories, str) else list(categories)
@@ -127,38 +122,40 @@ def _names_of(categories: Iterable[str] | None) -> list[str]:
 
 def _read_list(file: Path) -> list[str]:
     paths = read_lines(file)
-    repeated, times = Counter(paths).most_common(1)[0]
-    if times > 1:
+    image, count = Counter(paths).most_common(1)[0]
+    if count > 1:
         raise ValueError(
-            f"`folder` must list every image once; {repeated!r} stands {times} "
-            f"times in '{file}'. Copy or download it again."
+            f"`path` must list every image once; got {image!r} {count} times in "
+            f"'{file}'. Copy or download it again."
         )
     return paths
 
 
-def _indices_of(path: str, index: dict[str, Any], size: int, file: Path) -> list[int]:
-    listed = index.get(path)
+def _indices_of(
+    image: str, index: dict[str, Any], n_indexed: int, file: Path
+) -> list[int]:
+    listed = index.get(image)
     if listed is None:
         raise ValueError(
-            f"`folder` must have the indices of every image; '{file}' has none for "
-            f"{path!r}. Are the files of one copy?"
+            f"`path` must have the indices of every image; '{file}' has none for "
+            f"{image!r}. Are the files of one copy?"
         )
     if not isinstance(listed, list) or not all(
-        type(place) is int and 0 <= place < size for place in listed
+        type(item) is int and 0 <= item < n_indexed for item in listed
     ):
         raise ValueError(
-            f"`folder` must have lists of indices from 0 to {size - 1}; got {listed!r} "
-            f"for {path!r} in '{file}'. Copy or download it again."
+            f"`path` must have lists of indices from 0 to {n_indexed - 1}; got "
+            f"{listed!r} for {image!r} in '{file}'. Copy or download it again."
         )
     return listed
 
 
 def _image_ids(paths: list[str], file: Path) -> NDArray[np.int64]:
-    numbers = [path.rsplit(".", 1)[0] for path in paths]
+    numbers = [image.rsplit(".", 1)[0] for image in paths]
     for row, number in enumerate(numbers):
         if not number.isdecimal():
             raise ValueError(
-                f"`folder` must list images of Visual Genome, such as 2328403.jpg; got "
+                f"`path` must list images of Visual Genome, such as 2328403.jpg; got "
                 f"{paths[row]!r} in line {row + 1} of '{file}'."
             )
     return np.array(numbers, dtype=np.int64)

@@ -165,7 +165,7 @@ def test_long_files_refuse_fractions(write):
         (
             "image,x\na,1\na,0\n",
             {},
-            "'a' stands in column 'image' in line 2 and in .*3",
+            "got 'a' in column 'image' in line 2 and in line 3 of",
         ),
         ("image,x\n,1\n", {}, "'image' is empty in line 2"),
         ("image,x\na,1\nb\n", {}, "as its header, 2; got 1 in line 3"),
@@ -229,7 +229,7 @@ def test_encodings_that_python_lacks_are_refused(write):
         load_label_csv(write(WIDE), encoding="windows-")
 
 
-def test_wrong_bytes_in_a_damaged_archive_are_told(tmp_path):
+def test_wrong_bytes_in_a_damaged_archive_are_named(tmp_path):
     rows = "".join(f"{i}.jpg,1\n" for i in range(20_000))
     file = tmp_path / "labels.csv.gz"
     for text, place in ((b"\xe4,1\n" + rows.encode(), ", line 2"), (b"\xe4,1", "")):

@@ -10,7 +10,7 @@ from scipy import sparse
 from cftlearn.datasets import load_vaw
 from cftlearn.labels import LabelState
 
-FOLDER = Path(__file__).parent / "data" / "vaw"
+FOLDER = Path(__file__).parents[1] / "data" / "vaw"
 DATA = FOLDER / "data"
 PARTS = [DATA / "train_part1.json", DATA / "train_part2.json"]
 INSTANCE = json.loads(PARTS[1].read_text())[0]
@@ -59,7 +59,9 @@ def test_some_attributes_are_a_selection(names):
 
 def test_the_index_may_lie_elsewhere(tmp_path):
     file = write(tmp_path, [INSTANCE])
-    with pytest.raises(FileNotFoundError, match="`attributes` must be given where no"):
+    with pytest.raises(
+        FileNotFoundError, match="`attributes` must be given where there is no"
+    ):
         load_vaw(file)
     table = load_vaw(file, attributes=DATA / "attribute_index.json")
     assert len(table.categories) == 5
@@ -69,10 +71,10 @@ def test_the_index_may_lie_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_id": None}, "its `image_id`; got None in instance 1 of"),
+        ({"image_id": None}, "have `image_id` in .*; got None in instance 1 of"),
         ({"instance_id": "x"}, "`instance_id` must be a whole number; got 'x'"),
         ({"instance_bbox": [1, 2, 3]}, r"`instance_bbox` must be .* \[1, 2, 3\]"),
-        ({"positive_attributes": "red"}, "`positive_attributes`; got 'red'"),
+        ({"positive_attributes": "red"}, "have `positive_attributes` in .*; got 'red'"),
         ({"negative_attributes": [["wet"]]}, "`negative_attributes` must be names"),
         ({"negative_attributes": ["furry"]}, "'furry' in `negative_attributes` of ins"),
         ({"instance_id": 2373554001}, "once; instance_id 2373554001 .* came before"),
@@ -87,14 +89,17 @@ def test_hostile_instances_are_refused_with_the_place(tmp_path, changes, message
 
 def test_missing_fields_are_named(tmp_path):
     file = write(tmp_path, [{"image_id": 1}])
-    with pytest.raises(ValueError, match="`instance_id`; got nothing in instance 0"):
+    with pytest.raises(
+        ValueError, match=r"have `instance_id` in .*; got nothing in instance 0"
+    ):
         load_vaw(file, attributes=["wet"])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1, column 1"),
+        ("", "which is empty"),
+        ("\n", "line 2, column 1"),
         (PARTS[0].read_text()[:-9], "is not in line 2"),
         ("{}", "list of instances; .* holds a dict"),
         ("[3]", "list of JSON objects; got 3"),
@@ -115,7 +120,7 @@ def test_files_that_are_not_lists_of_instances_are_refused(tmp_path, text, messa
         ({"attributes": []}, "at least one"),
         ({"attributes": PARTS[0]}, "numbers the attributes from 0"),
         ({"split": "val"}, "`split` must be None where"),
-        ({"path": FOLDER}, "`split` must be 'train'"),
+        ({"path": FOLDER}, "`split` must be one of 'train'"),
         ({"path": []}, "at least one file"),
         ({"path": [PARTS[0], PARTS[0]]}, "named twice"),
     ],

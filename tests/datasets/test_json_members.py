@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cftlearn.datasets import _json_members
-from cftlearn.datasets._byte_blocks import read_blocks
 from cftlearn.datasets._json_members import read_members
 
 values = st.recursive(
@@ -23,7 +22,7 @@ values = st.recursive(
 def members(path, names=("images",)):
     found = {name: [] for name in names}
     handlers = {
-        name: lambda place, item, items=items: items.append((place, item))
+        name: lambda index, item, items=items: items.append((index, item))
         for name, items in found.items()
     }
     return read_members(path, handlers), found
@@ -44,18 +43,16 @@ def test_items_are_those_of_json_loads(
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
     path = tmp_path / "labels.json"
     path.write_bytes(text.encode())
-    monkeypatch.setattr(
-        _json_members, "read_blocks", lambda path: read_blocks(path, size=block)
-    )
+    monkeypatch.setattr(_json_members, "_BLOCK", block)
     names, found = members(path)
     assert names == set(content)
     assert found["images"] == list(enumerate(images))
 
 
 @pytest.mark.parametrize(
-    "cut", range(len('{"a": {"b": "c"}, "images": [{"id": 12}, 3]}'))
+    "cut", range(1, len('{"a": {"b": "c"}, "images": [{"id": 12}, 3]}'))
 )
-def test_every_cut_is_told(tmp_path, cut):
+def test_every_cut_is_an_error(tmp_path, cut):
     whole = '{"a": {"b": "c"}, "images": [{"id": 12}, 3]}'
     path = tmp_path / "labels.json"
     path.write_text(whole[:cut])
@@ -79,7 +76,7 @@ def test_every_cut_is_told(tmp_path, cut):
         ('{"images": [' + "9" * 5000 + "]}", "that Python can read .Exceeds the limit"),
     ],
 )
-def test_what_is_not_json_of_this_form_is_told(tmp_path, text, match):
+def test_what_is_not_json_of_this_form_is_refused(tmp_path, text, match):
     path = tmp_path / "labels.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=match):
@@ -89,7 +86,9 @@ def test_what_is_not_json_of_this_form_is_told(tmp_path, text, match):
 def test_text_must_be_utf_8(tmp_path):
     path = tmp_path / "labels.json"
     path.write_bytes('{"é": []}'.encode("latin-1"))
-    with pytest.raises(ValueError, match="must be a JSON file in UTF-8; got 'utf-8'"):
+    with pytest.raises(
+        ValueError, match=r"must be text in utf-8; got the byte 0xe9 in .*, line 1"
+    ):
         members(path)
 
 

@@ -9,12 +9,12 @@ import pytest
 from cftlearn.datasets import load_voc
 from cftlearn.labels import LabelState
 
-DEVKIT = Path(__file__).parent / "data" / "VOCdevkit"
+DEVKIT = Path(__file__).parents[1] / "data" / "VOCdevkit"
 
 
 @pytest.fixture
 def devkit(tmp_path):
-    """Give a copy to change."""
+    """Return a copy to change."""
     return Path(shutil.copytree(DEVKIT, tmp_path / "VOCdevkit"))
 
 
@@ -74,7 +74,9 @@ def test_a_split_has_its_own_images():
 
 def test_several_years_need_a_choice(devkit):
     shutil.copytree(devkit / "VOC2007", devkit / "VOC2012")
-    with pytest.raises(ValueError, match=r"`year` must tell .* holds VOC2007, VOC2012"):
+    with pytest.raises(
+        ValueError, match=r"`year` must choose .* holds VOC2007, VOC2012"
+    ):
         load_voc(devkit)
     assert load_voc(devkit, year=2012).paths[0].startswith("VOC2012/")
 
@@ -94,7 +96,7 @@ def test_several_years_need_a_choice(devkit):
         ),
     ],
 )
-def test_what_is_not_there_is_told(folder, options, match):
+def test_missing_parts_are_named(folder, options, match):
     with pytest.raises(FileNotFoundError, match=match):
         load_voc(folder, **options)
 
@@ -116,7 +118,7 @@ def test_what_is_not_there_is_told(folder, options, match):
         ),
     ],
 )
-def test_wrong_lists_are_told(devkit, file, content, match):
+def test_wrong_lists_are_refused(devkit, file, content, match):
     (devkit / "VOC2007" / "ImageSets" / "Main" / file).write_text(content)
     with pytest.raises(ValueError, match=match):
         load_voc(devkit)
@@ -135,7 +137,7 @@ def test_wrong_lists_are_told(devkit, file, content, match):
         ("</annotation>\n", "", "annotations in XML; got '.*000007.xml': no element"),
     ],
 )
-def test_wrong_annotations_are_told(devkit, old, new, match):
+def test_wrong_annotations_are_refused(devkit, old, new, match):
     path = devkit / "VOC2007" / "Annotations" / "000007.xml"
     text = path.read_text()
     assert old in text
@@ -152,7 +154,7 @@ def test_objects_without_a_mark_are_not_difficult(devkit):
     assert table.states[3, 0] == LabelState.POSITIVE
 
 
-def test_strange_options_are_refused():
+def test_wrong_options_are_refused():
     with pytest.raises(
         ValueError, match="'source' parameter of load_voc must be a str"
     ):

@@ -8,7 +8,7 @@ import pytest
 
 from cftlearn.datasets import load_lvis
 
-PATH = Path(__file__).parent / "data" / "lvis" / "lvis_v1_val.json"
+PATH = Path(__file__).parents[1] / "data" / "lvis" / "lvis_v1_val.json"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from cftlearn.datasets import load_nus_wide
 from cftlearn.labels import LabelState
 
-FOLDER = Path(__file__).parent / "data" / "nus_wide"
+FOLDER = Path(__file__).parents[1] / "data" / "nus_wide"
 LABELS = "Groundtruth/TrainTestLabels/Labels_sky_Train.txt"
 
 
@@ -53,10 +53,11 @@ def test_names_of_folders_may_differ(copy):
     [
         (LABELS, "1\n1\n", r"Labels_sky_Train\.txt' has 2 lines, '.*list\.txt' 3"),
         (LABELS, "1\n1\n0\n0\n", "has 4 lines"),
-        (LABELS, "", "has 0 lines"),
+        (LABELS, "", "which is empty"),
+        (LABELS, "\n", "has 0 lines"),
         (LABELS, "1\n2\n0\n", r"got '2' in line 2 of '.*Labels_sky"),
         (LABELS, "1\n-1130179\n0\n", r"got '-1130179' in line 2"),
-        ("ImageList/TrainImagelist.txt", "a\\1_2.jpg\n\nb\\1_3.jpg\n", "line 2 is"),
+        ("ImageList/TrainImagelist.txt", "a\\1_2.jpg\n\nb\\1_3.jpg\n", "line 2 of"),
     ],
 )
 def test_hostile_files_are_named_with_the_line(copy, file, text, message):
@@ -69,7 +70,7 @@ def test_missing_files_and_folders_are_named(copy):
     (copy / LABELS).unlink()
     with pytest.raises(FileNotFoundError, match=r"the labels of sky; .* Groundtruth/"):
         load_nus_wide(copy, split="train")
-    with pytest.raises(NotADirectoryError, match="`folder` must be a folder"):
+    with pytest.raises(NotADirectoryError, match="`path` must be a folder"):
         load_nus_wide(copy / "absent", split="train")
     with pytest.raises(ValueError, match="'split' parameter"):
         load_nus_wide(copy, split="valid")

@@ -10,7 +10,7 @@ import pytest
 from cftlearn.datasets import load_chexpert
 from cftlearn.labels import LabelState, resolve_labels
 
-FOLDER = Path(__file__).parent / "data" / "chexpert"
+FOLDER = Path(__file__).parents[1] / "data" / "chexpert"
 TRAIN = FOLDER / "train.csv"
 COMPETITION = [
     "Atelectasis",
@@ -167,17 +167,24 @@ def with_cell(row, column, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "first line of .* is empty"),
+        ("", "which is empty"),
+        ("\n", "first line of .* is empty"),
         ("Path,Edema\n", "a header and nothing below"),
         (with_cell(3, "Edema", "2.0"), r"'Edema'; got '2\.0' in line 4 of .*Restore"),
         (with_cell(3, "Edema", "yes"), "'Edema'; got 'yes' in line 4"),
         (with_cell(2, "Frontal/Lateral", "Oblique"), "got 'Oblique' in line 3"),
         (with_cell(5, "Age", "old"), "years or nothing .* got 'old' in line 6"),
         (with_cell(1, "Path", "a.jpg"), r"patient and study .* 'a\.jpg' in line 2"),
-        (TRAIN.read_text() + TRAIN.read_text().splitlines()[2], "once; .*line 10 .*3"),
+        (
+            TRAIN.read_text() + TRAIN.read_text().splitlines()[2],
+            "once; .* in line 3 and in line 10 of",
+        ),
         (TRAIN.read_text()[:-20], "as its header, 19; got 12 in line 9"),
         (TRAIN.read_text() + '"CheX', "not in line 10 .*quote"),
-        (TRAIN.read_text().replace("Edema", "Oedema"), r"lacks Edema\. Pass .*Frac"),
+        (
+            TRAIN.read_text().replace("Edema", "Oedema"),
+            r"does not have Edema\. Pass .*Frac",
+        ),
         (TRAIN.read_text().replace("Edema", "Fracture"), "'Fracture' 2 times"),
         (TRAIN.read_text().replace("Edema", "fracture"), "'fracture' and 'Fracture'"),
         (TRAIN.read_text().replace("Path", "Image"), "Path .* or Study .*load_label"),
@@ -204,14 +211,35 @@ def test_wrong_parameters_are_refused(arguments, message):
 
 
 def test_folders_say_what_they_hold(tmp_path):
-    with pytest.raises(ValueError, match=r"`split` must .* holds groundtruth\.csv, tr"):
+    with pytest.raises(ValueError, match=r"`split` must .*: groundtruth\.csv, tr"):
         load_chexpert(FOLDER)
-    with pytest.raises(FileNotFoundError, match=r"train\.csv.* holds no CSV file"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"none of train\.csv, train\.csv\.gz\. .* holds: nothing",
+    ):
         load_chexpert(tmp_path, split="train")
     with pytest.raises(FileNotFoundError, match=r"that exists; .* holds: ground"):
         load_chexpert(FOLDER / "training.csv")
     with pytest.raises(FileNotFoundError, match="no folder"):
         load_chexpert(tmp_path / "absent" / "train.csv")
+
+
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        ("train", ["train.csv", "train.csv.gz"]),
+        ("valid", ["valid.csv", "valid.csv.gz"]),
+        ("test", ["test_labels.csv", "groundtruth.csv", "test.csv"]),
+    ],
+)
+def test_the_first_name_of_a_split_is_read(tmp_path, split, names):
+    for number, name in enumerate(names):
+        path = f"CheXpert-v1.0/{split}/patient{number}/study1"
+        write(tmp_path, f"Study,Edema\n{path},1\n", name)
+    for number, name in enumerate(names):
+        table = load_chexpert(tmp_path, split=split, categories=["Edema"])
+        assert table.info["patient"].tolist() == [f"patient{number}"]
+        (tmp_path / name).unlink()
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):

@@ -49,7 +49,7 @@ def test_select_keeps_the_order_asked_for(table):
 
 
 @pytest.mark.parametrize("names", [["bird"], ["cat", "cat"]])
-def test_select_refuses_strange_and_repeated_names(table, names):
+def test_select_refuses_unknown_and_repeated_names(table, names):
     with pytest.raises(ValueError, match="`categories` must name categories of the"):
         table.select(names)
 
@@ -153,6 +153,39 @@ def test_concatenate_puts_rows_below_each_other_by_name(table):
     np.testing.assert_array_equal(both.labels(), expected)
     assert list(both.paths) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "b.jpg", "a.jpg"]
     np.testing.assert_array_equal(both.info["patient"], [1, 1, 2, 3, 1, 1])
+
+
+def test_concatenate_keeps_the_info_that_every_table_has(table):
+    def with_info(**info):
+        return LabelTable(PATHS, table.states, NAMES, info)
+
+    boxes = np.arange(16.0).reshape(4, 4)
+    both = LabelTable.concatenate(
+        [
+            with_info(box=boxes, site=as_objects("abcd"), year=np.arange(4)),
+            with_info(site=as_objects("efgh"), box=-boxes, view=np.arange(4)),
+            with_info(year=np.arange(4), box=2 * boxes, site=as_objects("ijkl")),
+        ]
+    )
+    assert list(both.info) == ["box", "site"]
+    np.testing.assert_array_equal(
+        both.info["box"], np.vstack([boxes, -boxes, 2 * boxes])
+    )
+    assert both.info["site"].tolist() == list("abcdefghijkl")
+
+
+def test_concatenate_makes_a_sparse_table_if_one_is_sparse():
+    dense = LabelTable(PATHS, STATES, NAMES, {})
+    packed = LabelTable(PATHS, sparse.csc_array(STATES), NAMES, {})
+    for tables, is_sparse in (
+        ([dense, dense], False),
+        ([dense, packed], True),
+        ([packed, dense], True),
+    ):
+        both = LabelTable.concatenate(tables)
+        assert sparse.issparse(both.states) == is_sparse
+        np.testing.assert_array_equal(both.labels()[4:], both.labels()[:4])
+        assert both.states.dtype == np.uint8
 
 
 def test_concatenate_refuses_other_categories(table):

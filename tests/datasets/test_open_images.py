@@ -9,7 +9,7 @@ import pytest
 from cftlearn.datasets import _table_rows, load_open_images
 from cftlearn.labels import LabelState
 
-FOLDER = Path(__file__).parent / "data" / "open_images"
+FOLDER = Path(__file__).parents[1] / "data" / "open_images"
 PATH = FOLDER / "annotations-human.csv"
 HEADER = "ImageID,Source,LabelName,Confidence\n"
 ROW = "000002b66c9c498e,verification,/m/014l8n,0\n"
@@ -124,7 +124,7 @@ def test_descriptions_tell_what_the_names_mean(load, tmp_path):
         lambda text: text.replace(b"\n", b"\r\n"),
         lambda text: text.rstrip(b"\n"),
         lambda text: text.replace(b"\n", b"\n\n") + b"\n\n",
-        lambda text: text.replace(b",", b'","').replace(b"\n", b'"\n'),
+        lambda text: b'"' + text.replace(b",", b'","').replace(b"\n", b'"\n"')[:-1],
         lambda text: text.replace(b",0\n", b",0.0\n").replace(b",1\n", b",1.0\n"),
         lambda text: b"".join(
             b",".join(line.split(b",")[::-1]) + b"\n" for line in text.splitlines()
@@ -132,12 +132,10 @@ def test_descriptions_tell_what_the_names_mean(load, tmp_path):
     ],
     ids=["gzip", "mark", "crlf", "end", "blank", "quotes", "float", "backward"],
 )
-@pytest.mark.parametrize("block", [50, 1 << 20])
+@pytest.mark.parametrize("block", [100, 1 << 20])
 def test_forms_of_the_same_file_are_the_same(load, monkeypatch, change, block):
     monkeypatch.setattr(_table_rows, "_BLOCK", block)
     content = change(PATH.read_bytes())
-    if content.startswith(b'ImageID"'):
-        content = b'"' + content
     table, expected = load(content), load_open_images(PATH)
     np.testing.assert_array_equal(table.states.toarray(), expected.states.toarray())
     assert list(table.paths) == list(expected.paths)
@@ -159,7 +157,7 @@ def test_a_file_without_rows_gives_an_empty_table(load):
             HEADER + ROW + ROW[:20],
             r"4 fields in every row; got 2 in line 3 of '.*get it",
         ),
-        (HEADER + ROW + ROW[:-2], "of 1 to 32 bytes as Confidence; got '' in line 3"),
+        (HEADER + ROW + ROW[:-2], "without a blank Confidence; got '' in line 3"),
         (HEADER + ROW + ROW[:-1] + ",7\n" + ROW, "got 5 in line 3"),
         (HEADER + "1,2,3\n4,5,6,7,8\n", "4 fields in every row; got 3 in line 2"),
         (
@@ -176,15 +174,15 @@ def test_a_file_without_rows_gives_an_empty_table(load):
             HEADER + ROW.replace("/m/", "m"),
             "like '/m/011k07' as LabelName; got 'm014l8",
         ),
-        (HEADER + ROW.replace("014l8n", "0" * 40), "of 1 to 32 bytes as LabelName; go"),
         (
             HEADER + ROW.replace("014l8n", "é"),
-            "in ASCII as LabelName; got '/m/é' in lin",
+            "like '/m/011k07' as LabelName; got '/m/é' in line 2",
         ),
         (
             HEADER + ROW + ROW.replace("8n", "\0n"),
-            "without bytes of zero; .* in line 3",
+            r"like '/m/011k07' as LabelName; got '/m/014l.x00n' in line 3",
         ),
+        (HEADER + ROW.replace("verification", ""), "without a blank Source; got ''"),
         (
             HEADER + ROW + ROW.replace("0\n", "0.7\n"),
             "machine's guesses.*'0.7' in line 3",
@@ -199,10 +197,13 @@ def test_a_file_without_rows_gives_an_empty_table(load):
         ("", "which is empty"),
         (
             gzip.compress((HEADER + ROW).encode(), mtime=0)[:-9],
-            "must be a whole gzip file",
+            "must be a whole file",
         ),
         (b"\xff\xfeI\0m\0", "with a column 'ImageID'"),
-        (b"x" * (5 << 20), "with a line of more than 1,048,576 bytes"),
+        (
+            b"x" * (5 << 20),
+            "with a column 'ImageID'; got .*, whose first line is b'xxx",
+        ),
     ],
 )
 def test_other_files_are_refused(load, content, match):
@@ -248,12 +249,6 @@ def test_errors_count_lines_over_blocks(load, monkeypatch):
         ({"classes": FOLDER / "none"}, FileNotFoundError, "`classes` must be a file"),
     ],
 )
-def test_strange_options_are_refused(options, error, match):
+def test_wrong_options_are_refused(options, error, match):
     with pytest.raises(error, match=match):
         load_open_images(PATH, **options)
-
-
-def test_words_that_share_a_number_stay_apart(monkeypatch):
-    expected = load_open_images(PATH).states.toarray()
-    monkeypatch.setattr(_table_rows, "_MULTIPLIERS", np.zeros(4, dtype=np.uint64))
-    np.testing.assert_array_equal(load_open_images(PATH).states.toarray(), expected)

@@ -1,0 +1,176 @@
+"""Where label files are: paths that exist, and files of a data set in its folder."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+from cftlearn.exceptions import list_some
+
+PathText = str | PathLike[str]
+
+_MOST_NAMED = 8  # files of a folder in an error
+
+
+def as_path(path: PathText, parameter: str = "path") -> Path:
+    """Return a path as an object; refuse everything else.
+
+    Raises
+    ------
+    TypeError
+        If it is not a path.
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(
+            f"`{parameter}` must be a path; got {type(path).__name__}. A table in "
+            "memory goes through cftlearn.labels.resolve_labels."
+        )
+    return Path(path)
+
+
+def existing_file(path: PathText, parameter: str = "path") -> Path:
+    """Return the path of a file; refuse what is not a file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The path.
+    parameter : str, default="path"
+        What errors call it.
+
+    Returns
+    -------
+    file : Path
+        The same path.
+
+    Raises
+    ------
+    TypeError
+        If it is not a path.
+    FileNotFoundError
+        If there is nothing with this name.
+    IsADirectoryError
+        If it is a folder.
+    """
+    file = as_path(path, parameter)
+    if file.is_dir():
+        raise IsADirectoryError(
+            f"`{parameter}` must be a file; got the folder '{file}'. "
+            f"{_content_of(file)}"
+        )
+    if not file.exists():
+        raise FileNotFoundError(
+            f"`{parameter}` must be a file that exists; got '{file}'. "
+            f"{_content_of(file.parent)} Labels are not downloaded: get them from "
+            "the data set's own site."
+        )
+    return file
+
+
+def first_existing(path: PathText, choices: Sequence[str], what: str) -> Path:
+    """Find a file whose name differs between copies of a data set.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder of the data set.
+    choices : sequence of str
+        Paths below the folder; the first that exists is taken. Upper and lower case
+        do not matter.
+    what : str
+        What errors call the file.
+
+    Returns
+    -------
+    file : Path
+        The file.
+
+    Raises
+    ------
+    TypeError
+        If the path is not a path.
+    NotADirectoryError
+        If it is not that of a folder.
+    FileNotFoundError
+        If none of the files exists.
+    """
+    folder = as_path(path)
+    if not folder.is_dir():
+        raise NotADirectoryError(
+            f"`path` must be a folder that exists; got '{folder}'. Pass the folder "
+            f"that holds {choices[0]}."
+        )
+    for choice in choices:
+        found = _find(folder, choice.split("/"))
+        if found is not None:
+            return found
+    raise FileNotFoundError(
+        f"`path` must hold {what}; '{folder}' has none of {', '.join(choices)}. "
+        f"{_content_of(folder)}"
+    )
+
+
+def files_of_split(
+    path: PathText, split: str | None, files: Mapping[str, Sequence[Sequence[str]]]
+) -> list[Path]:
+    """Find the file that a path names, or the files of a split in a folder.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file, or the folder of the data set.
+    split : str or None
+        A key of ``files`` where the path is a folder, else None.
+    files : mapping of str to sequence of sequence of str
+        For each split its files, and for each file the paths that it may have below
+        the folder.
+
+    Returns
+    -------
+    found : list of Path
+        The file, or all files of the split.
+
+    Raises
+    ------
+    TypeError
+        If the path is not a path.
+    ValueError
+        If there is a split for a file, or none for a folder.
+    FileNotFoundError
+        If a file does not exist.
+    """
+    location = as_path(path)
+    if not location.is_dir():
+        if split is not None:
+            raise ValueError(
+                f"`split` must be None where `path` is a file; got {split!r} for "
+                f"'{location}'. Leave it out, or pass the folder."
+            )
+        return [existing_file(location)]
+    if split is None:
+        raise ValueError(
+            f"`split` must be one of {', '.join(map(repr, files))} where `path` is a "
+            f"folder; got None. {_content_of(location)}"
+        )
+    what = f"the files of split={split!r}"
+    return [first_existing(location, choices, what) for choices in files[split]]
+
+
+def _content_of(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"There is no folder '{folder}' either."
+    names = sorted(item.name for item in folder.iterdir())
+    return f"'{folder}' holds: {list_some(names, _MOST_NAMED) or 'nothing'}."
+
+
+def _find(folder: Path, parts: Sequence[str]) -> Path | None:
+    exact = folder.joinpath(*parts)
+    if exact.exists():
+        return exact
+    if not folder.is_dir():
+        return None
+    for item in sorted(folder.iterdir()):
+        if item.name.casefold() == parts[0].casefold():
+            found = item if len(parts) == 1 else _find(item, parts[1:])
+            if found is not None:
+                return found
+    return None

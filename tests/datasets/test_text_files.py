@@ -1,0 +1,155 @@
+"""Opening label files: the same content in every packing, or an error that says why."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from cftlearn.datasets._text_files import (
+    numbered_lines,
+    open_binary,
+    open_text,
+    read_bytes,
+    read_json,
+    read_lines,
+)
+
+CONTENT = "línea\n".encode() * 1000
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_bytes(content):
+        path = tmp_path / "labels"
+        path.write_bytes(content)
+        return path
+
+    return write_bytes
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("mark", [b"", MARK], ids=["no mark", "mark"])
+def test_content_is_the_same_in_every_packing(write, pack, mark):
+    path = write(pack(mark + CONTENT))
+    assert read_bytes(path) == CONTENT
+    assert read_bytes(str(path)) == CONTENT
+    with open_text(path) as stream:
+        assert stream.read().encode() == CONTENT
+
+
+def test_only_the_first_mark_is_left_out(write):
+    assert read_bytes(write(MARK + MARK + b"a")) == MARK + b"a"
+    assert read_bytes(write(b"a" + MARK)) == b"a" + MARK
+    assert read_bytes(write(MARK[:2])) == MARK[:2]
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "`path` must be a file of labels; got '.*labels', which is empty"),
+        (gzip.compress(b""), "which is empty"),
+        (b"PK\x03\x04rest", "a zip archive or a workbook, .* Unpack it, or save"),
+        (gzip.compress(CONTENT, mtime=0)[:-20], "must be a whole file; .*download it"),
+        (b"\x1f\x8b" + b"no gzip at all", "must be a whole file; .* is damaged"),
+        (gzip.compress(CONTENT)[:-8] + bytes(8), "CRC check failed"),
+    ],
+    ids=["empty", "empty gzip", "zip", "cut gzip", "false gzip", "changed gzip"],
+)
+def test_other_files_are_refused(write, content, match):
+    with pytest.raises(ValueError, match=match):
+        read_bytes(write(content))
+
+
+def test_errors_name_the_parameter(write):
+    with pytest.raises(ValueError, match=r"^`classes` must be a file of labels"):
+        numbered_lines(write(b""), "classes")
+    with pytest.raises(ValueError, match=r"^`classes` must be a file with lines"):
+        numbered_lines(write(b"\n\n"), "classes")
+    with pytest.raises(ValueError, match=r"^`classes` must be text in utf-8"):
+        numbered_lines(write(b"\xff"), "classes")
+    with pytest.raises(ValueError, match=r"^`classes` must be a whole file"):
+        numbered_lines(write(gzip.compress(CONTENT)[:-20]), "classes")
+    with pytest.raises(ValueError, match=r"^`classes` must be a file of labels, comp"):
+        numbered_lines(write(b"PK\x03\x04"), "classes")
+    with pytest.raises(ValueError, match=r"^`attributes` must be JSON;"):
+        read_json(write(b"["), "attributes")
+    with pytest.raises(FileNotFoundError, match=r"^`classes` must be a file"):
+        numbered_lines("absent", "classes")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_known_by_its_mark(write, encoding):
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    path = write((mark + "a\r\né").encode(encoding))
+    with open_text(path) as stream:
+        assert stream.read() == "a\r\né"
+
+
+def test_line_ends_stay_as_they_are(write):
+    with open_text(write(b"a\r\nb\rc\nd")) as stream:
+        assert list(stream) == ["a\r\n", "b\r", "c\n", "d"]
+
+
+def test_bytes_that_are_not_text_are_named_with_their_line(write):
+    rows = b"image,x\n" + 20_000 * b"a.jpg,1\n"
+    for pack in (bytes, gzip.compress):
+        with (
+            pytest.raises(ValueError, match=r"byte 0xe4 in '[^']*', line 20002\. Save"),
+            open_text(write(pack(rows + b"\xe4\n"))) as stream,
+        ):
+            stream.read()
+
+
+def test_an_encoding_other_than_utf_8_has_no_line(write):
+    path = write("é".encode())
+    with open_text(path, "latin-1") as stream:
+        assert stream.read() == "Ã©"
+    with (
+        pytest.raises(ValueError, match=r"in ascii; got the byte 0xc3 in '[^']*'\. S"),
+        open_text(path, "ascii") as stream,
+    ):
+        stream.read()
+
+
+def test_lines_have_numbers_and_no_blanks(write):
+    path = write("\ufeffa \r\n\r\n  é\n\n".encode())
+    assert numbered_lines(path) == [(1, "a"), (3, "é")]
+
+
+def test_lines_that_are_counted_must_not_be_blank(write):
+    assert read_lines(write(b"a\n b\nc\n\n \n")) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"no blank line; line 2 of '.*labels' is"):
+        read_lines(write(b"a\n\nb\n\nc"))
+    with pytest.raises(ValueError, match="no blank line; line 1 of"):
+        read_lines(write(b"\na"))
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "which is empty"),
+        ('{"a": 1,\n "b" 2}', r"JSON; .* is not in line 2, column 6 \(Expecting ':'"),
+        ("[" * 100_000, "that Python can read; .*recursion|nested"),
+        ("9" * 5000, r"that Python can read; .*Exceeds the limit"),
+    ],
+)
+def test_what_is_not_json_is_refused(write, text, match):
+    with pytest.raises(ValueError, match=match):
+        read_json(write(text.encode()))
+
+
+def test_json_is_read_with_a_hook(write):
+    content = {"a": [{"b": 1}, {"c": "é"}]}
+    path = write(gzip.compress(json.dumps(content).encode("utf-16")))
+    assert read_json(path) == content
+    assert read_json(path, object_hook=len) == 1
+
+
+def test_bytes_are_read_block_by_block(write):
+    content = np.arange(100_000).tobytes()
+    with open_binary(write(gzip.compress(content))) as stream:
+        blocks = list(iter(lambda: stream.read(30_000), b""))
+    assert b"".join(blocks) == content
+    assert {len(block) for block in blocks[:-1]} == {30_000}
