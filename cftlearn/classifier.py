@@ -469,7 +469,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if (self.module if reset else self._input_shape) is None:
             self._input_shape = None
             return self._read_matrix(X, "X", reset=reset)
-        from cftlearn._inputs._checking import read_network_inputs
+        from cftlearn._inputs import read_network_inputs
 
         shape = None if reset else self._input_shape
         inputs = read_network_inputs(self, X, self.input_transform, shape)

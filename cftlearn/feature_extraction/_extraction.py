@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm.auto import tqdm
 
-from cftlearn._inputs._inputs import ArrayInputs, Inputs, SkippedRow
+from cftlearn._inputs import ArrayInputs, Inputs, SkippedRow
 from cftlearn.exceptions import ImageFileError
 from cftlearn.feature_extraction._feature_file import FeatureFile, Progress
 from cftlearn.feature_extraction._forward_hooks import (
@@ -187,10 +187,11 @@ class Extraction:
             stored = features.astype(self.plan.dtype)
         wrong = ~np.isfinite(stored).all(axis=1)
         if wrong.any():
+            location = self.inputs.location(rows[wrong][0])
             raise ValueError(
-                f"Features must fit into `dtype`; {self.inputs.place(rows[wrong][0])} "
-                f"has {np.abs(features[wrong][0]).max():g}, which {self.plan.dtype} "
-                "cannot hold. Pass dtype='float32'."
+                f"Features must fit into `dtype`; {location} has "
+                f"{np.abs(features[wrong][0]).max():g}, which {self.plan.dtype} cannot "
+                "hold. Pass dtype='float32'."
             )
         return stored
 

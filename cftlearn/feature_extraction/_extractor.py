@@ -237,7 +237,7 @@ class TorchFeatureExtractor(
         from torch import Tensor, nn
 
         from cftlearn._devices import resolve_device
-        from cftlearn._inputs._inputs import is_array_like, read_inputs
+        from cftlearn._inputs import is_array_like, read_inputs
         from cftlearn.feature_extraction._extraction import Extraction, ExtractionPlan
         from cftlearn.networks._making import copy_or_make
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cftlearn._inputs._inputs import Inputs, SkippedRow
+from cftlearn._inputs import Inputs, SkippedRow
 from cftlearn.networks._heads import check_head_inputs
 
 
@@ -178,8 +178,8 @@ def non_finite_error(wrong: NDArray[np.intp], inputs: Inputs) -> ValueError:
     """Name rows whose features are not finite."""
     return ValueError(
         f"The network must give finite features; it gave NaN or infinity for "
-        f"{len(wrong)} rows, the first is {inputs.place(int(wrong[0]))}. Check these "
-        "inputs, or the network's weights."
+        f"{len(wrong)} rows, the first is {inputs.location(int(wrong[0]))}. Check "
+        "these inputs, or the network's weights."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from cftlearn._inputs._inputs import ArrayInputs, Inputs
+from cftlearn._inputs import ArrayInputs, Inputs
 from cftlearn.feature_extraction._forward_hooks import (
     Tap,
     feature_batches,

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn._inputs._loader import to_tensor
+from cftlearn._inputs import to_tensor
 from cftlearn.images import ImageTransform
 
 _INPUT = "input"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from cftlearn._files import digest
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.training._distributed import mixed_seed

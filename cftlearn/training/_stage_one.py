@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 from torch import nn
 
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics._objectives import Objective

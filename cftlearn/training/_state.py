@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cftlearn._features._stored import digest_of_rows
 from cftlearn._files import digest, sign_folder, write_whole
-from cftlearn._inputs._inputs import ArrayInputs, Inputs
+from cftlearn._inputs import ArrayInputs, Inputs
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.training import NetworkTrainer
@@ -80,6 +80,6 @@ def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
 
 def places_of(inputs: Inputs, rows: NDArray[np.intp]) -> str:
     """Name some rows and their files."""
-    places = [inputs.place(int(row)) for row in np.sort(rows)[:_MOST_SHOWN]]
+    places = [inputs.location(int(row)) for row in np.sort(rows)[:_MOST_SHOWN]]
     more = f", ... of {len(rows)}" if len(rows) > _MOST_SHOWN else ""
     return "rows " + ", ".join(place.removeprefix("row ") for place in places) + more

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from cftlearn._inputs._loader import to_tensor
+from cftlearn._inputs import to_tensor
 from cftlearn._seeding import seeded_torch
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.networks._heads import find_head, head_rows, with_rows

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
 from cftlearn.training._loop import train_network

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from cftlearn import CFTClassifier
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import PartialAsymmetricLoss

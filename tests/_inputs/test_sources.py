@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from cftlearn._inputs._inputs import ArrayInputs, is_array_like, read_inputs
-from cftlearn._inputs._loader import to_tensor
+from cftlearn._inputs import ArrayInputs, is_array_like, read_inputs, to_tensor
 from cftlearn.exceptions import ImageFileError
 
 Image = pytest.importorskip("PIL.Image", reason="the images extra")
@@ -228,7 +227,7 @@ def test_paths_are_read_when_needed(folder, make):
     inputs = read_inputs(X, Pixels())
     assert len(inputs) == 8
     assert inputs.row_shape is None
-    assert inputs.place(3) == f"row 3 ({paths[3]!r})"
+    assert inputs.location(3) == f"row 3 ({paths[3]!r})"
     np.testing.assert_array_equal(read(inputs), values_of(paths))
 
 
@@ -242,7 +241,7 @@ def test_a_folder_gives_the_images_below_it_in_the_order_of_their_names(folder, 
 def test_images_in_memory(folder):
     images = [Image.open(path).copy() for path in paths_below(folder)]
     inputs = read_inputs(images, Pixels())
-    assert inputs.place(2) == "row 2"
+    assert inputs.location(2) == "row 2"
     np.testing.assert_array_equal(read(inputs), values_of(paths_below(folder)))
 
 
@@ -252,7 +251,7 @@ def test_rows_can_be_taken_by_indices_and_masks(folder):
     paths = paths_below(folder)
     taken = inputs.take([7, 2, 2]).take([True, False, True])
     assert len(taken) == 2
-    assert taken.place(1) == f"row 2 ({paths[2]!r})"
+    assert taken.location(1) == f"row 2 ({paths[2]!r})"
     np.testing.assert_array_equal(read(taken), values_of([paths[7], paths[2]]))
     assert len(inputs.take([])) == 0
     assert len(inputs) == 8
