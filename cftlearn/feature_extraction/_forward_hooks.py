@@ -185,7 +185,8 @@ def non_finite_error(wrong: NDArray[np.intp], inputs: Inputs) -> ValueError:
 
 @contextmanager
 def _evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
+    # A frozen TorchScript module has no mode: it computes as in evaluation mode.
+    modes = [(part, getattr(part, "training", False)) for part in module.modules()]
     tensors = chain(module.parameters(), module.buffers())
     home = next((tensor.device for tensor in tensors), torch.device("cpu"))
     try:

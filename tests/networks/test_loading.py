@@ -38,6 +38,35 @@ class Pictures(nn.Module):
         return self.end(self.fc(self.dropout(self.body(x))))
 
 
+class CountingEnd(nn.Module):
+    """An inner module that changes an attribute of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_calls = 0
+
+    def forward(self, x):
+        self.n_calls += 1
+        return x
+
+
+class Computed(nn.Module):
+    """A linear layer, one part of which is computed."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3))
+        self.bias = nn.Parameter(torch.randn(2))
+        self.part = part
+
+    def forward(self, x):
+        if self.part == "bias":
+            return nn.functional.linear(x, self.weight, self.bias * 2)
+        if self.part == "weight":
+            return nn.functional.linear(x, self.weight * 2, self.bias)
+        return torch.addmm(self.bias, x, self.weight.t(), beta=2)
+
+
 def ends_plainly(x):
     return x
 
@@ -138,7 +167,7 @@ def test_the_original_is_left_alone(way):
     torch.testing.assert_close(run(images()), before)
 
 
-@pytest.mark.parametrize("way", [exported, traced])
+@pytest.mark.parametrize("way", [exported, scripted, traced, frozen])
 def test_a_loaded_network_is_refitted(way, rng, tmp_path):
     network = load_network(way(Pictures().eval()))
     X = images(60).numpy()
@@ -197,6 +226,26 @@ def test_an_exported_network_is_plain_torch():
             lambda: traced(Pictures(lambda x: x.softmax(1)).eval()),
             "ends in aten::softmax.*state_dict",
             id="script of softmax",
+        ),
+        pytest.param(
+            lambda: scripted(Pictures(CountingEnd()).eval()),
+            "cannot be frozen by torch.jit.*state_dict",
+            id="script that counts",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("bias").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a computed bias",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("weight").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a computed weight",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("factor").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a scaled bias",
         ),
         pytest.param(
             lambda: torch.export.export(
