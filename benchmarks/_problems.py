@@ -27,7 +27,7 @@ from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import logistic_rows
 from cftlearn.labels import check_partial_labels, hide_labels
 from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
-from cftlearn.networks._heads import head_rows
+from cftlearn.networks._heads import head_weights
 from cftlearn.training._plan import TrainingPlan, make_loss
 from cftlearn.training._stage_one import prepare_network
 
@@ -232,7 +232,7 @@ def _train(
         extract_features(network, head, x, batch_size=512, device="cpu")
         for x in (inputs, read_inputs(X_test))
     )
-    return Z, Z_test, *head_rows(network, head)
+    return Z, Z_test, *head_weights(network, head)
 
 
 def _make_mlp(n_inputs: int, n_outputs: int) -> nn.Module:

@@ -456,14 +456,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         check_is_fitted(self)
         from torch import nn
 
-        from cftlearn.networks._heads import with_rows
+        from cftlearn.networks._heads import with_head_weights
 
         network, head = self.module_, self.head_
         if network is None:
             network, head = nn.Linear(*self.coef_.shape[::-1]), ""
         calibrator = self.calibrator_ if calibrated else None
         rows = _held_out.folded_rows(self.coef_, self.intercept_, calibrator)
-        return with_rows(network, head, *rows).eval()
+        return with_head_weights(network, head, *rows).eval()
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         if (self.module if reset else self._input_shape) is None:

@@ -12,7 +12,7 @@ from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics._objectives import Objective
-from cftlearn.networks._heads import find_head, head_rows
+from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.networks._making import copy_or_make
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import processes_of
@@ -120,7 +120,7 @@ def fit_network(
         unseen,
         train=settings.train,
     )
-    return StageOne(network, head, device, history, *head_rows(network, head))
+    return StageOne(network, head, device, history, *head_weights(network, head))
 
 
 def prepare_network(

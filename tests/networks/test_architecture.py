@@ -93,7 +93,7 @@ def test_it_is_a_value(own):
         ({"options": {"act": nn.ReLU}}, "plain values, which JSON can write"),
         ({"options": {"rate": float("nan")}}, "plain values, which JSON can write"),
         ({"options": {"sizes": (1, 2)}}, r"which JSON reads as \{'sizes': \[1, 2\]\}"),
-        ({"options": {"pretrained": True}}, "not hold 'pretrained'; say it by"),
+        ({"options": {"pretrained": True}}, "not hold 'pretrained'; pass it as"),
         ({"options": {"checkpoint_path": "x"}}, "not hold 'checkpoint_path'"),
         ({"name": "a.b:c", "weights": "DEFAULT"}, "path of a state dict.*'DEFAULT'"),
     ],
@@ -185,7 +185,7 @@ def test_a_saved_layer_of_another_size_is_told_and_replaced(own, tmp_path):
     trained = make_network(n_outputs=10)
     torch.save(trained.state_dict(), tmp_path / "w.pt")
     factory = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")
-    with pytest.warns(PartialWeightsWarning, match="'2' is new.*10 rows .* not 3"):
+    with pytest.warns(PartialWeightsWarning, match="'2' is new.*10 outputs .* not 3"):
         network = factory()
     assert network[2].out_features == 3
     assert torch.equal(network[0].weight, trained[0].weight)
@@ -194,7 +194,7 @@ def test_a_saved_layer_of_another_size_is_told_and_replaced(own, tmp_path):
 def test_a_file_without_classification_layer_is_told(own, tmp_path):
     state = make_network().state_dict()
     torch.save({k: v for k, v in state.items() if k[0] != "2"}, tmp_path / "w.pt")
-    with pytest.warns(PartialWeightsWarning, match="the file has no rows for it"):
+    with pytest.warns(PartialWeightsWarning, match="the file has no outputs for it"):
         Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
 
 

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations
 from cftlearn._inputs import to_tensor
 from cftlearn._seeding import seeded_torch
 from cftlearn.feature_extraction._in_memory import extract_features
-from cftlearn.networks._heads import find_head, head_rows, with_rows
+from cftlearn.networks._heads import find_head, head_weights, with_head_weights
 from cftlearn.networks._making import copy_or_make
 
 
@@ -226,7 +226,9 @@ def test_auxiliary_outputs_are_left_out_in_evaluation(rng):
     network = get_model("googlenet", num_classes=3, init_weights=False).train()
     X = rng.standard_normal((3, 3, 32, 32)).astype(np.float32)
     Z = extract(network, X)
-    changed = with_rows(network, "fc", np.ones((3, Z.shape[1])), np.zeros(3)).eval()
+    changed = with_head_weights(
+        network, "fc", np.ones((3, Z.shape[1])), np.zeros(3)
+    ).eval()
     with torch.no_grad():
         logits = changed(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(logits, Z.sum(1, keepdims=True).repeat(3, 1), rtol=1e-4)
@@ -254,8 +256,8 @@ def test_rows_per_category_are_named_read_and_written(rng):
     X = rng.standard_normal((5, 6)).astype(np.float32)
     Z = extract(module, X, head="1")
     np.testing.assert_array_equal(Z, X.reshape(5, 3, 2))
-    coef, intercept = head_rows(module, "1")
-    changed = with_rows(module, "1", 2 * coef, intercept + 1)
+    coef, intercept = head_weights(module, "1")
+    changed = with_head_weights(module, "1", 2 * coef, intercept + 1)
     with torch.no_grad():
         logits = changed(torch.from_numpy(X)).numpy()
         before = module(torch.from_numpy(X)).numpy()
@@ -306,21 +308,21 @@ def test_a_lazy_layer_is_found(X):
     assert extract(module, X).shape == (20, 8)
 
 
-# ------------------------------------------------------------ head_rows, with_rows
+# ----------------------------------------------- head_weights, with_head_weights
 @pytest.mark.parametrize("bias", [True, False])
-def test_head_rows_reads_weight_and_bias(bias):
+def test_head_weights_reads_weight_and_bias(bias):
     module = nn.Sequential(nn.ReLU(), nn.Linear(4, 3, bias=bias))
-    coef, intercept = head_rows(module, "1")
+    coef, intercept = head_weights(module, "1")
     assert coef.dtype == intercept.dtype == np.float64
     np.testing.assert_array_equal(coef, module[1].weight.detach().numpy())
     expected = module[1].bias.detach().numpy() if bias else np.zeros(3)
     np.testing.assert_array_equal(intercept, expected)
 
 
-def test_head_rows_gives_copies():
+def test_head_weights_returns_copies():
     module = nn.Linear(4, 3)
     before = copy.deepcopy(module.state_dict())
-    coef, intercept = head_rows(module, "")
+    coef, intercept = head_weights(module, "")
     coef += 1.0
     intercept += 1.0
     assert torch.equal(module.weight, before["weight"])
@@ -348,12 +350,12 @@ def test_head_rows_gives_copies():
         ),
     ],
 )
-def test_with_rows_gives_the_logits_of_these_rows(module, head, X, rng):
+def test_with_head_weights_computes_their_logits(module, head, X, rng):
     n_features = module.get_submodule(head).in_features
     coef, intercept = rng.standard_normal((3, n_features)), rng.standard_normal(3)
     before = copy.deepcopy(module.state_dict())
     Z = extract(module, X, head=head)
-    changed = with_rows(module, head, coef, intercept).eval()
+    changed = with_head_weights(module, head, coef, intercept).eval()
     with torch.no_grad():
         logits = changed(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(logits, Z @ coef.T + intercept, rtol=1e-4, atol=1e-5)
@@ -362,9 +364,11 @@ def test_with_rows_gives_the_logits_of_these_rows(module, head, X, rng):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_with_rows_keeps_mode_and_precision(training):
+def test_with_head_weights_keeps_mode_and_precision(training):
     module = make_network().to(torch.float64).train(training)
-    changed = with_rows(module, "2", np.zeros((3, 8)), np.array([1.0, 2.0, 3.0]))
+    changed = with_head_weights(
+        module, "2", np.zeros((3, 8)), np.array([1.0, 2.0, 3.0])
+    )
     assert changed[2].training is training
     assert changed[2].weight.dtype == torch.float64
     assert changed[2].bias.tolist() == [1.0, 2.0, 3.0]
