@@ -246,7 +246,9 @@ def test_features_that_are_not_finite_name_the_row(rows):
     network = nn.Sequential(nn.Linear(6, 3))
     rows = rows.astype(np.float32)
     rows[[11, 13], 2] = 3e38
-    with pytest.raises(ValueError, match=r"NaN or infinity for 2 rows.* is row 11\."):
+    with pytest.raises(
+        ValueError, match=r"NaN or infinity for 2 of 5 rows.* is row 11\."
+    ):
         extract(nn.Sequential(Odd(lambda _, X: 2 * X), network[0]), rows)
 
 
@@ -603,7 +605,7 @@ def test_files_of_others_are_not_overwritten(rows, tmp_path):
         ("Z.npz", r"`out` must end in \.npy; got '.*Z\.npz'\. Write '.*Z\.npy'"),
         (
             "missing/Z.npy",
-            r"must lie in a folder that is there; .*Make '.*missing' fir",
+            r"must be in a folder that exists; .*Make '.*missing' fir",
         ),
     ],
 )
