@@ -27,4 +27,4 @@ def split_error(source: str, reason: str, remedy: str) -> ValueError:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its type if it has no text."""
     text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return text.splitlines()[0].rstrip() if text else type(error).__name__
