@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from input_parts import Noise
+from input_parts import Noise, read
 
 from cftlearn._inputs import ArrayInputs, read_inputs, to_tensor
 
@@ -96,3 +96,19 @@ def test_to_tensor_makes_floats_single(dtype, expected):
     tensor = to_tensor(array[:, ::2])  # a view with gaps
     assert tensor.dtype == expected
     assert tensor.tolist() == [[0, 2], [4, 6], [8, 10]]
+
+
+def test_random_transforms_of_arrays_depend_on_the_seed_alone():
+    inputs = read_inputs(np.zeros((4, 2)), Noise())
+    values = [read(inputs, seed=seed) for seed in (5, 5, 6)]
+    assert torch.equal(values[0], values[1])
+    assert not torch.equal(values[0], values[2])
+
+
+def exhaust(_):
+    raise MemoryError("no room")
+
+
+def test_memory_that_runs_out_is_no_failure_of_a_row():
+    with pytest.raises(MemoryError, match="no room"):
+        read(read_inputs(np.zeros((4, 1)), exhaust))

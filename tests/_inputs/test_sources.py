@@ -143,11 +143,12 @@ def test_datasets_without_a_length_are_refused():
         tuple,
         np.array,
         lambda paths: np.array(paths, dtype=object),
+        lambda paths: np.array(paths, dtype=np.dtypes.StringDType()),
         lambda paths: [Path(path) for path in paths],
         lambda paths: pytest.importorskip("pandas").Series(paths, index=range(3, 11)),
         lambda paths: pytest.importorskip("pandas").Index(paths),
     ],
-    ids=["list", "tuple", "array", "objects", "Path", "Series", "Index"],
+    ids=["list", "tuple", "array", "objects", "texts", "Path", "Series", "Index"],
 )
 def test_paths_are_read_when_needed(folder, make):
     paths = paths_below(folder)
@@ -185,6 +186,7 @@ def test_images_in_memory(folder):
         ([[1], [2, 3]], ValueError, r"must hold rows of one shape; .* torch Dataset"),
         ([["a"], ["b"]], TypeError, r"got list of shape \(2, 1\) and type <U1"),
         ({"a": 1}, TypeError, r"must hold numbers .* got dict"),
+        (np.zeros((2, 3), complex), TypeError, r"must hold numbers .* type complex128"),
         (["a.png", None], TypeError, r"paths in every row.* got None in row 1\. Leave"),
         (["a.png", 3.5], TypeError, r"paths in every row.* got 3\.5 in row 1"),
         ("no/such/folder", ImageFileError, r"'no/such/folder', which is not there"),
