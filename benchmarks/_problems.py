@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn._seeding import category_seeds
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels

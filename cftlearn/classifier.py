@@ -473,14 +473,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         check_is_fitted(self)
         from torch import nn
 
-        from cftlearn.networks._heads import with_rows
+        from cftlearn.networks._heads import with_head_weights
 
         network, head = self.module_, self.head_
         if network is None:
             network, head = nn.Linear(*self.coef_.shape[::-1]), ""
         calibrator = self.calibrator_ if calibrated else None
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
-        return with_rows(network, head, *rows).eval()
+        return with_head_weights(network, head, *rows).eval()
 
     def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
         """Copy the fine-tuner, and set what it does not set itself."""

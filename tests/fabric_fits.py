@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer

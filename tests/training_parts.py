@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.losses import make_loss
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network

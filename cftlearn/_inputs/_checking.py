@@ -1,4 +1,4 @@
-"""Check the inputs of a network as scikit-learn checks numbers."""
+"""Check a network's inputs, numbers in memory as scikit-learn does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from cftlearn._inputs._inputs import Inputs, is_array_like, read_inputs
+from cftlearn._inputs._rows import Inputs
+from cftlearn._inputs._sources import is_array_like, read_inputs
 
 
 def read_network_inputs(
@@ -17,23 +18,30 @@ def read_network_inputs(
     transform: Callable[[Any], Any] | None,
     row_shape: tuple[int, ...] | None,
 ) -> Inputs:
-    """Read the inputs of a network; numbers in memory are checked as scikit-learn does.
+    """Check what a user passed, and build inputs from it.
+
+    scikit-learn checks numbers in memory; other inputs are checked when they are read.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        What learns, or has, the number and names of features.
+        ``fit`` sets its number and names of features; later calls compare with them.
     X : array-like, Tensor, paths, folder, images or Dataset
-        What a user gave.
+        What a user passed.
     transform : callable or None
-        Makes a row of the network's input of one item.
+        Turns one item into a row of the network's input.
     row_shape : tuple of int or None
-        Shape of a row in ``fit``, () where that was not known. None in ``fit``.
+        None in ``fit``. Later the shape of a row in ``fit``, () where that was unknown.
+
+    Returns
+    -------
+    inputs : Inputs
+        The rows, none of them read yet.
 
     Raises
     ------
     TypeError, ValueError
-        If it is nothing of that, or does not fit the inputs of ``fit``.
+        If `X` is none of these, or its rows have another shape than those of ``fit``.
     """
     reset = row_shape is None
     if not is_array_like(X):
@@ -58,6 +66,6 @@ def read_network_inputs(
 
 
 def _forget_features(estimator: BaseEstimator) -> None:
-    """Drop what an earlier fit on a matrix knew of its columns."""
+    """Delete the number and names of columns of an earlier fit on a matrix."""
     for name in ("n_features_in_", "feature_names_in_"):
         vars(estimator).pop(name, None)

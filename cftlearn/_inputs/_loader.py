@@ -1,4 +1,4 @@
-"""Read batches of items, here or in other processes, each item under its own seed."""
+"""Read batches of items, here or in other processes, each item with its own seed."""
 
 import multiprocessing
 import pickle
@@ -34,7 +34,8 @@ class ReadFailure(NamedTuple):
     first_row : int or None
         The first row of its batch, where the kind is ``"shape"``.
     details, cause : str, Exception or None
-        Where a transform failed, in another process or in this one.
+        Traceback of a transform that failed in another process, and the error of one
+        that failed in this process.
     """
 
     row: int
@@ -46,16 +47,16 @@ class ReadFailure(NamedTuple):
 
 
 class ReadBatch(NamedTuple):
-    """What became of one batch.
+    """Result of reading one batch.
 
     Attributes
     ----------
     rows : ndarray of int
         Rows that were read.
     batch : Tensor of shape (n_rows, ...) or None
-        They, on the CPU; None where there are none or they do not fit together.
+        Their values on the CPU; None if no row was read, or shapes or types differ.
     failures : list of ReadFailure
-        Why others were not.
+        Why the others were not read.
     """
 
     rows: NDArray[np.intp]
@@ -76,16 +77,15 @@ def read_batches(
     Parameters
     ----------
     items : sequence
-        What is read; reading an item may take a while, or fail.
+        What to read; reading an item may take a while, or fail.
     transform : callable or None
-        Makes an array or tensor of an item.
+        Turns an item into an array or tensor.
     batches : iterable of list of (int, int)
-        Row and item of every row of every batch.
+        For every row of every batch, its index for the caller and that of its item.
     num_workers : int
         Processes that read; 0 reads in this one.
     seed : int
-        Seed of every item's own seed, of torch, numpy and Python, drawn in the order
-        of the batches.
+        Generates the seed of every item, in the order of the batches.
 
     Yields
     ------
@@ -97,16 +97,16 @@ def read_batches(
     TypeError
         If a transform cannot be sent to other processes.
     RuntimeError
-        If a process ends.
+        If a process that reads ends unexpectedly.
     """
     if num_workers:
-        _check_travels(transform)
+        _check_picklable(transform)
     loader: DataLoader[ReadBatch] = DataLoader(
         _RowReader(items, transform),  # type: ignore[arg-type]
         batch_sampler=_SeededBatches(batches, seed),
         num_workers=num_workers,
-        collate_fn=_as_it_is,
-        generator=torch.Generator(),  # else it draws from the global one
+        collate_fn=_unchanged,
+        generator=torch.Generator(),  # else the loader draws from the global one
     )
     reads: Iterator[ReadBatch] = iter(loader)
     while True:
@@ -126,7 +126,18 @@ def read_batches(
 
 
 def to_tensor(array: ArrayLike) -> Tensor:
-    """Hand an array to torch; floats become float32."""
+    """Convert an array to a tensor, without a copy where that is possible.
+
+    Parameters
+    ----------
+    array : array-like
+        Numbers.
+
+    Returns
+    -------
+    tensor : Tensor
+        Floats as float32; other types as they are.
+    """
     values = np.asarray(array)
     if not values.flags.c_contiguous:
         values = values.copy()
@@ -156,9 +167,9 @@ class _SeededBatches:
 
 
 class _RowReader:
-    """A Dataset that reads batches, and gives failures back as values.
+    """A Dataset that reads batches, and returns failures as values.
 
-    A worker could only raise them as texts wrapped in its own traceback.
+    A worker process can raise an error only as a text with its traceback.
     """
 
     def __init__(self, items: Any, transform: Transform | None) -> None:
@@ -168,7 +179,7 @@ class _RowReader:
         rows: list[int] = []
         tensors: list[Tensor] = []
         failures: list[ReadFailure] = []
-        with _randomness_put_back():
+        with _restored_randomness():
             for key in keys:
                 _seed_all(key.seed)
                 try:
@@ -209,7 +220,7 @@ def _failure(row: int, error: Exception) -> ReadFailure:
 
 
 def _mismatches(rows: list[int], tensors: list[Tensor]) -> list[ReadFailure]:
-    """Find the first row of another shape or type than the first one of its batch."""
+    """Find the first row whose shape or type differs from the first of its batch."""
     for row, tensor in zip(rows, tensors, strict=True):
         first = tensors[0]
         if (tensor.shape, tensor.dtype) != (first.shape, first.dtype):
@@ -221,8 +232,8 @@ def _mismatches(rows: list[int], tensors: list[Tensor]) -> list[ReadFailure]:
     return []
 
 
-def _check_travels(transform: Transform | None) -> None:
-    """Refuse what other processes would not get, where they inherit nothing."""
+def _check_picklable(transform: Transform | None) -> None:
+    """Check that other processes can get a transform where they inherit nothing."""
     if multiprocessing.get_start_method() == "fork":
         return
     try:
@@ -234,12 +245,12 @@ def _check_travels(transform: Transform | None) -> None:
         ) from error
 
 
-def _as_it_is(read: Any) -> Any:
+def _unchanged(read: Any) -> Any:
     return read
 
 
 @contextmanager
-def _randomness_put_back() -> Iterator[None]:
+def _restored_randomness() -> Iterator[None]:
     """Restore the global generators of torch (on the CPU), numpy and Python."""
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
     try:

@@ -16,7 +16,7 @@ from cftlearn.exceptions import SkippedRowsWarning
 from cftlearn.feature_extraction import TorchFeatureExtractor
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
-from cftlearn.networks._heads import head_rows, last_linear
+from cftlearn.networks._heads import head_weights, last_linear
 from cftlearn.networks._making import copy_or_make
 
 
@@ -74,7 +74,7 @@ def run_extract(
         # an architecture's layer may be a new one, of random rows
         saved = saved_network(settings.network)
         names = None if saved is None else [str(name) for name in saved.categories_]
-        rows = head_rows(module, network.head or last_linear(module))
+        rows = head_weights(module, network.head or last_linear(module))
         write_rows(output, *rows, names)
     skipped = extractor.skipped_ if skip_unreadable else []
     left_out = {row for row, *_ in skipped}

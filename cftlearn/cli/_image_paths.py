@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cftlearn._inputs._inputs import image_files
+from cftlearn._inputs import image_files
 from cftlearn.cli._settings import SettingsError
 
 

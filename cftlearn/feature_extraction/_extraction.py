@@ -1,7 +1,7 @@
-"""One pass of a network over all inputs, into memory or into a file."""
+"""Extract features of all inputs, into memory or into a file."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -15,15 +15,15 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from cftlearn._files import digest
-from cftlearn._inputs._inputs import ArrayInputs, Inputs, SkippedRow
+from cftlearn._inputs import ArrayInputs, Inputs, SkippedRow
 from cftlearn.exceptions import ImageFileError
 from cftlearn.feature_extraction._feature_file import FeatureFile, Progress
 from cftlearn.feature_extraction._forward_hooks import (
     Tap,
     feature_batches,
     natural_tap,
-    non_finite_error,
 )
+from cftlearn.feature_extraction._in_memory import FeatureBatches, collect_features
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ExtractionPlan:
     Attributes
     ----------
     layer : str or None
-        Whose output are the features; None for what the last step sees.
+        The layer whose output are the features; None for the input of the last step.
     batch_size : int
         Rows at a time.
     device : str
@@ -43,7 +43,7 @@ class ExtractionPlan:
     num_workers : int
         Processes that read rows.
     dtype : str
-        How a file stores features.
+        Type of features in a file.
     skips : bool
         Leave out image files that cannot be read.
     verbose : int
@@ -61,7 +61,7 @@ class ExtractionPlan:
 
 
 class Extraction:
-    """A network, its inputs, and where features are taken; one row has been tried.
+    """Extract features of inputs by a network; one row is tried at once.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Extraction:
     Attributes
     ----------
     n_features : int
-        How many features there are.
+        Number of features.
     skipped : list of SkippedRow
         Rows left out so far.
 
@@ -103,45 +103,60 @@ class Extraction:
             self.n_features = next(batches)[1].shape[1]
 
     def run(self) -> NDArray[np.float32]:
-        """Compute the features of all rows that can be read."""
-        Z = np.empty((len(self.inputs), self.n_features), dtype=np.float32)
-        n_written = 0
-        with closing(self._features(0)) as batches:
-            for rows, features in batches:
-                Z[n_written : n_written + len(rows)] = features
-                n_written += len(rows)
-        return Z[:n_written]
+        """Compute the features of all rows that can be read.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_readable_rows, n_features), float32
+            In the order of the rows.
+        """
+        return collect_features(self._features(0), self.inputs)
 
     def run_into(self, path: Path) -> np.memmap[Any, Any]:
-        """Write the features of all rows that can be read, from where it was left."""
-        plan = Progress(
+        """Write the features of all rows that can be read, after those written before.
+
+        Parameters
+        ----------
+        path : Path
+            A ``.npy`` file.
+
+        Returns
+        -------
+        Z : memmap of shape (n_readable_rows, n_features)
+            The file.
+        """
+        nothing_done = Progress(
             self._digest(), len(self.inputs), self.n_features, self.plan.dtype
         )
-        file = FeatureFile(path, plan)
-        if not file.is_ready:
+        file = FeatureFile(path, nothing_done)
+        if not file.is_complete:
             with file:
                 self._continue(file)
             file.finish()
-        self._take_over(file.progress)
+        self._restore_skipped(file.progress)
         return file.read()
 
     def _continue(self, file: FeatureFile) -> None:
-        start, size, n_rows = (
-            file.progress.n_done,
-            self.plan.batch_size,
-            len(self.inputs),
-        )
-        self._take_over(file.progress)
+        """Extract the rows that are not done, and append them to a file."""
+        start, n_rows = file.progress.n_done, len(self.inputs)
+        self._restore_skipped(file.progress)
         with closing(self._features(start)) as batches:
             for rows, features in batches:
-                n_batches = (int(rows[-1]) - start) // size + 1
-                n_done = min(start + n_batches * size, n_rows)
-                stored = self._stored(rows, features)
-                file.append(stored, n_done, [r for r in self.skipped if r.row < n_done])
+                n_done = self._end_of_batch(int(rows[-1]), start)
+                # Workers read ahead, so rows of later batches may be skipped already.
+                skipped = [row for row in self.skipped if row.row < n_done]
+                file.append(self._as_stored(rows, features), n_done, skipped)
+        # The last batches may have no row that can be read.
         file.append(np.empty((0, self.n_features)), n_rows, self.skipped)
 
-    def _take_over(self, progress: Progress) -> None:
-        """Skip what an earlier start skipped, if that is still wanted."""
+    def _end_of_batch(self, row: int, start: int) -> int:
+        """Return the first row after the batch of a row, batches being cut from one."""
+        size = self.plan.batch_size
+        n_batches = (row - start) // size + 1
+        return min(start + n_batches * size, len(self.inputs))
+
+    def _restore_skipped(self, progress: Progress) -> None:
+        """Take over the rows that an earlier start skipped, if skipping is allowed."""
         self.skipped = [SkippedRow(*row) for row in progress.skipped]
         if self.skipped and not self.plan.skips:
             raise ImageFileError(
@@ -150,10 +165,8 @@ class Extraction:
                 f"{self.skipped[0].row}: {self.skipped[0].reason} Pass another path."
             )
 
-    def _features(
-        self, start: int
-    ) -> Generator[tuple[NDArray[np.intp], NDArray[np.float32]], None, None]:
-        """Compute features from a row on, and show how far it is."""
+    def _features(self, start: int) -> FeatureBatches:
+        """Compute features from one row on, and show the progress."""
         plan, inputs = self.plan, self.inputs
         batches = feature_batches(
             self.module,
@@ -174,28 +187,27 @@ class Extraction:
         )
         with closing(batches), progress:
             for rows, features in batches:
-                wrong = ~np.isfinite(features).all(axis=1)
-                if wrong.any():
-                    raise non_finite_error(rows[wrong], inputs)
                 yield rows, features
                 progress.update(len(rows))
 
-    def _stored(
+    def _as_stored(
         self, rows: NDArray[np.intp], features: NDArray[np.float32]
     ) -> NDArray[Any]:
-        with np.errstate(over="ignore"):  # said below, with its place
+        """Convert features to the type of the file."""
+        with np.errstate(over="ignore"):  # the error below names the row
             stored = features.astype(self.plan.dtype)
         wrong = ~np.isfinite(stored).all(axis=1)
         if wrong.any():
+            location = self.inputs.location(rows[wrong][0])
             raise ValueError(
-                f"Features must fit into `dtype`; {self.inputs.place(rows[wrong][0])} "
-                f"has {np.abs(features[wrong][0]).max():g}, which {self.plan.dtype} "
-                "cannot hold. Pass dtype='float32'."
+                f"Features must fit into `dtype`; {location} has "
+                f"{np.abs(features[wrong][0]).max():g}, which {self.plan.dtype} cannot "
+                "hold. Pass dtype='float32'."
             )
         return stored
 
     def _digest(self) -> str:
-        """Compute what tells this extraction from others, whose features differ."""
+        """Compute a digest of all that the features depend on."""
         return digest(
             str((self.tap, self.plan.amp, self.plan.dtype)).encode(),
             _parts_of_network(self.module),
@@ -204,6 +216,7 @@ class Extraction:
 
 
 def _first_readable(inputs: Inputs, *, skips: bool) -> Inputs:
+    """Select the first row that can be read."""
     skipped: list[SkippedRow] = []
     batches = inputs.batches(inputs.in_order(1), skipped=skipped if skips else None)
     for rows, _ in batches:
@@ -232,7 +245,7 @@ def _parts_of_network(module: nn.Module) -> Iterator[bytes]:
 
 
 def _parts_of_inputs(inputs: Inputs) -> Iterator[bytes]:
-    """Describe inputs: arrays by their values, images by paths, else by their kind."""
+    """Describe arrays and images by their values, files by paths, others by type."""
     items = inputs.items
     kind = f"{_kind(items)} {len(inputs)} {inputs.row_shape} {_code(inputs.transform)}"
     yield kind.encode()

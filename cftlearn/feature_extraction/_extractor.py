@@ -1,4 +1,4 @@
-"""Features of images, or of anything else, by a trained network."""
+"""The extractor of features: a transformer around a trained network."""
 
 import os
 import warnings
@@ -29,67 +29,67 @@ if TYPE_CHECKING:
 class TorchFeatureExtractor(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Compute what a trained network sees before its classification layer.
+    """Compute the inputs of a trained network's classification layer.
 
     The features go to :class:`CategoryWiseFineTuner`, alone or as the next step of a
     Pipeline. ``fit`` learns nothing: it tries one row. Rows are read a batch at a
-    time, so images need not fit in memory; features need 4 bytes each, ``n_samples x
-    n_features`` in all, or none of it with ``out``.
+    time, so images need not fit in memory. The features take ``4 * n_samples *
+    n_features`` bytes of memory, or none of it with ``out``.
 
     Parameters
     ----------
     module : torch.nn.Module or callable
-        The network, or a function or class that makes it, trained. It runs in
-        evaluation mode without gradients, and is left in the mode and on the device
-        where it was found.
+        The trained network, or a function or class that makes it. It runs in evaluation
+        mode without gradients. Afterwards it has its former mode and device.
     layer : str, default=None
         Dotted name of the layer whose output are the features (``"avgpool"``,
-        ``"features.12"``); it must give one vector per row, so pool and flatten maps
-        and sequences first. ``""`` takes the output of the network. None takes what
-        the network's last step, an ``nn.Linear``, sees; or the output of a network
-        where an ``nn.Identity`` is in its place, or that has no ``nn.Linear``.
+        ``"features.12"``). It must return one vector per row, so pool and flatten maps
+        and sequences first. ``""`` takes the output of the network. None takes the
+        input of the network's last step, an ``nn.Linear``; or the output of the
+        network, if it ends in an ``nn.Identity`` or has no ``nn.Linear``.
     input_transform : callable, default=None
-        Makes the network's input of one item: of an upright image in RGB where ``X``
-        holds paths, of a PIL image, of a row of an array, or of the first part of a
-        Dataset's item. Images need one, such as
+        Turns one item into the network's input. The item is an upright image in RGB if
+        ``X`` holds paths, a PIL image, a row of an array, or the first part of a
+        Dataset's item. Images need a transform, such as
         :class:`cftlearn.images.ImageTransform`; it must be the one that the network
         was trained with.
     batch_size : int, default=64
         Rows at a time.
     device : str, default='auto'
         Torch device of the network: ``"auto"`` takes a GPU where torch finds one, else
-        the CPU. Any other device must be there.
+        the CPU. Any other device must exist.
     amp : bool, default=False
-        Compute in half precision where torch holds it safe: bfloat16, or float16 on
+        Compute in half precision where torch considers it safe: bfloat16, or float16 on
         GPUs without it. Features lose digits and stay float32.
     num_workers : int, default=0
         Processes that read and transform rows, each two batches ahead; 0 reads between
-        batches. Features do not depend on it, unless a transform or Dataset keeps a
-        generator of its own.
+        batches. Features do not depend on it, unless a transform or Dataset has a
+        random generator of its own.
     out : str or path, default=None
-        A ``.npy`` file to write features to, for more than fit in memory; the result is
-        a memory map of it. A killed extraction goes on where it was when it is called
-        again, and one that has ended is read back, if layer, transform, weights and
-        inputs are the same: arrays are compared by their values, images by their
-        paths, a Dataset only by its class and length. Anything else there is refused,
-        so give every ``X`` its own file.
+        A ``.npy`` file to write features to, if they do not fit in memory; the result
+        is a memory map of it. When it is called again, a killed extraction continues
+        where it stopped, and a complete file is read back, if layer, transform, weights
+        and inputs are the same: arrays are compared by their values, images by their
+        paths, a Dataset only by its class and length. Any other file is refused, so
+        use a file of its own for every ``X``.
     dtype : {"float32", "float16"}, default='float32'
-        How ``out`` stores them. Half precision takes half the room; the fine-tuner
-        reads it some rows at a time, and needs ``coef_init`` then.
+        Type of the features in ``out``. Half precision takes half the disk space; the
+        fine-tuner then reads some rows at a time, and needs ``coef_init``.
     on_error : {"raise", "skip"}, default='raise'
         What to do with image files that cannot be read. ``"skip"`` leaves their rows
-        out, so there are fewer features than labels: take ``y[extractor.kept_]``.
+        out, so there are fewer rows of features than of labels: use
+        ``y[extractor.kept_]``.
     verbose : int, default=0
         Above 0, shows a progress bar where the output is a terminal.
 
     Attributes
     ----------
     n_features_out_ : int
-        How many features there are.
+        Number of features.
     n_features_in_ : int
-        Length of the second axis of ``X`` in ``fit``, where it is an array.
+        Length of the second axis of ``X`` in ``fit``, if that is an array.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where ``X`` has string column names.
+        Names of the columns of ``X``, if all are text.
     kept_ : ndarray of shape (n_kept,), int
         With ``on_error="skip"``, rows of the last ``X`` that have features.
     skipped_ : list of tuple (row, path, reason)
@@ -98,7 +98,7 @@ class TorchFeatureExtractor(
     See Also
     --------
     CategoryWiseFineTuner : Refits every category on the features.
-    cftlearn.images.ImageTransform : Makes a network's input of an image.
+    cftlearn.images.ImageTransform : Turns an image into a network's input.
 
     Examples
     --------
@@ -220,7 +220,7 @@ class TorchFeatureExtractor(
         return Z
 
     def __sklearn_tags__(self) -> Tags:
-        """Declare that nothing is learned, and features in single precision."""
+        """Declare that nothing is learned, and that features are float32."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = ["float32"]
@@ -237,7 +237,7 @@ class TorchFeatureExtractor(
         from torch import Tensor, nn
 
         from cftlearn._devices import resolve_device
-        from cftlearn._inputs._inputs import is_array_like, read_inputs
+        from cftlearn._inputs import is_array_like, read_inputs
         from cftlearn.feature_extraction._extraction import Extraction, ExtractionPlan
         from cftlearn.networks._making import copy_or_make
 

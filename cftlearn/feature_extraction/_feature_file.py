@@ -1,4 +1,4 @@
-"""Features that are written to a file batch by batch, and go on when interrupted."""
+"""Write features to a file batch by batch, and continue after an interruption."""
 
 import io
 import json
@@ -16,25 +16,25 @@ from cftlearn._files import open_atomically
 
 Skipped = tuple[int, str | None, str]  # row, file and reason
 
-_SAVE_SECONDS = 5.0  # between two notes of how far it is
+_SAVE_SECONDS = 5.0  # between two notes of the progress
 
 
 @dataclass
 class Progress:
-    """How far an extraction is.
+    """Progress of an extraction.
 
     Attributes
     ----------
     digest : str
-        Of what it computes; another digest is another extraction.
+        Fingerprint of all that the features depend on.
     n_rows : int
-        Rows in all.
+        Number of rows.
     n_features : int
-        Length of a row.
+        Number of features.
     dtype : str
         ``"float32"`` or ``"float16"``.
     n_done : int
-        Rows dealt with: written, or left out.
+        Number of rows that are written or left out.
     skipped : list of (int, str or None, str)
         Row, file and reason of those left out.
     """
@@ -53,43 +53,50 @@ class Progress:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether no row is left."""
+        """Return whether all rows are done."""
         return self.n_done == self.n_rows
 
 
 class FeatureFile:
-    """A ``.npy`` file in the making: ``<path>.partial``, and a note in ``<path>.json``.
+    """A ``.npy`` file that is written as ``<path>.partial``, and renamed when complete.
 
-    The file under its own name is always whole. A note says what was computed and how
-    far; rows after it are written again, so an interruption loses a few seconds.
+    A note in ``<path>.json`` says what is computed and how many rows are done. After an
+    interruption, the rows since the last note are computed again: a few seconds' work.
 
     Parameters
     ----------
     path : Path
-        Where the features are to be.
+        The complete file.
     plan : Progress
-        What is to be computed, with nothing done yet.
+        What to compute, with no row done.
 
     Raises
     ------
     ValueError
-        If the path is no ``.npy``, its folder is missing, or there are the features of
-        something else.
+        If the path does not end in ``.npy``, its folder is missing, or the file holds
+        other features.
+
+    Notes
+    -----
+    ``numpy.lib.format.open_memmap`` would save few lines, as the header must be written
+    again where rows are left out. For 1 GiB in batches of 64 rows it took 6.9 to 7.3
+    seconds instead of 4.1 to 5.9, and 1057 MiB of memory instead of 145. On a full disk
+    SIGBUS killed the process, where a write raises an OSError.
     """
 
     def __init__(self, path: Path, plan: Progress) -> None:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
         self.note = path.with_name(path.name + ".json")
-        self.progress = self._found(plan)
+        self.progress = self._earlier_progress(plan)
         self._noted_at = monotonic()
 
     def __enter__(self) -> "FeatureFile":
-        """Open the file behind the last row that is noted."""
+        """Open the partial file for writing, after the last row of the note."""
         self.partial.touch()
         self._file: IO[bytes] = self.partial.open("r+b")
         self._lock()
-        if self.partial.stat().st_size < self._length:  # lost: start again
+        if self.partial.stat().st_size < self._length:  # rows are lost: start again
             self.progress.n_done, self.progress.skipped = 0, []
         self._file.write(self._header(self.progress.n_rows))
         self._file.truncate(self._length)
@@ -97,21 +104,31 @@ class FeatureFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Note how far it is, whatever happened, and close it."""
+        """Save the progress, also after an error, and close the partial file."""
         try:
             self._save_note()
         finally:
             self._file.close()
 
     @property
-    def is_ready(self) -> bool:
-        """Tell whether the whole file is there."""
+    def is_complete(self) -> bool:
+        """Return whether the complete file exists."""
         return self.progress.is_complete and self.path.exists()
 
     def append(
         self, features: NDArray[Any], n_done: int, skipped: Sequence[Skipped]
     ) -> None:
-        """Write rows, after which so many in all are done, and these left out."""
+        """Write features, and note the progress from time to time.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n_rows, n_features)
+            Of the type of the file.
+        n_done : int
+            Number of rows that are done with these.
+        skipped : sequence of (int, str or None, str)
+            Row, file and reason of all that are left out so far.
+        """
         self._file.write(features.tobytes())
         self.progress.n_done = n_done
         self.progress.skipped = list(skipped)
@@ -119,7 +136,7 @@ class FeatureFile:
             self._save_note()
 
     def finish(self) -> None:
-        """Give the file its shape and its name; may be done again."""
+        """Write the final shape, and give the file its name."""
         with self.partial.open("r+b") as file:
             file.write(self._header(self.progress.n_written))
             file.flush()
@@ -127,7 +144,18 @@ class FeatureFile:
         self.partial.replace(self.path)
 
     def read(self) -> np.memmap[Any, Any]:
-        """Map the finished file."""
+        """Map the complete file into memory.
+
+        Returns
+        -------
+        features : memmap of shape (n_written, n_features)
+            Read-only.
+
+        Raises
+        ------
+        ValueError
+            If the file has another shape or type than the note says.
+        """
         features = np.load(self.path, mmap_mode="r", allow_pickle=False)
         expected = (self.progress.n_written, self.progress.n_features)
         if features.shape != expected or features.dtype != self.progress.dtype:
@@ -140,13 +168,13 @@ class FeatureFile:
 
     @property
     def _length(self) -> int:
-        """Count the bytes of what is noted."""
-        row = self.progress.n_features * np.dtype(self.progress.dtype).itemsize
-        header = len(self._header(self.progress.n_rows))
-        return header + self.progress.n_written * row
+        """Count the bytes of the header and of the rows in the note."""
+        row_bytes = self.progress.n_features * np.dtype(self.progress.dtype).itemsize
+        header_bytes = len(self._header(self.progress.n_rows))
+        return header_bytes + self.progress.n_written * row_bytes
 
     def _header(self, n_rows: int) -> bytes:
-        """Describe the array; numpy leaves room for any number of rows."""
+        """Build numpy's header; its length is the same for any number of rows."""
         text = io.BytesIO()
         np.lib.format.write_array_header_1_0(
             text,
@@ -158,8 +186,8 @@ class FeatureFile:
         )
         return text.getvalue()
 
-    def _found(self, plan: Progress) -> Progress:
-        """Read the note of an earlier start, which must have had the same plan."""
+    def _earlier_progress(self, plan: Progress) -> Progress:
+        """Read the note of an earlier start of the same plan, if there is one."""
         if self.path.suffix != ".npy":
             raise ValueError(
                 f"`out` must end in .npy; got {str(self.path)!r}. Write "
@@ -167,8 +195,8 @@ class FeatureFile:
             )
         if not self.path.parent.is_dir():
             raise ValueError(
-                f"`out` must lie in a folder that is there; got {str(self.path)!r}. "
-                f"Make {str(self.path.parent)!r} first."
+                f"`out` must be in a folder that exists; got {str(self.path)!r}. Make "
+                f"{str(self.path.parent)!r} first."
             )
         noted = self._read_note()
         if noted is None or noted.digest != plan.digest:
@@ -182,7 +210,7 @@ class FeatureFile:
         return noted
 
     def _lock(self) -> None:
-        """Keep other processes away, where the system has locks of files."""
+        """Lock the partial file, on systems that can lock files."""
         try:
             import fcntl
         except ImportError:

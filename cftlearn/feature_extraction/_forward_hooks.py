@@ -1,4 +1,4 @@
-"""Run a network over batches of rows, and catch what a layer sees or gives."""
+"""Run a network over batches of rows, and record a layer's input or output."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cftlearn._devices import autocast
-from cftlearn._inputs._inputs import Inputs, SkippedRow
+from cftlearn._inputs import Inputs, SkippedRow
+from cftlearn.networks._errors import first_line
 from cftlearn.networks._heads import check_head_inputs
 
 
@@ -25,10 +26,10 @@ class Tap:
     layer : str
         Dotted name of a layer; empty for the network itself.
     side : {"input", "output"}
-        What the layer sees, or what it gives. A layer of which the input is taken must
-        be the last step of the network.
+        The layer's input or its output. A layer whose input is taken must be the last
+        step of the network.
     parameter : str
-        What errors call the choice of the layer.
+        The parameter that chose the layer, for errors.
     """
 
     layer: str
@@ -37,8 +38,8 @@ class Tap:
 
 
 @dataclass(frozen=True)
-class _Pass:
-    """What a layer saw and gave in one run."""
+class _Call:
+    """The inputs and the output of a layer in one forward pass."""
 
     inputs: tuple[Any, ...]
     output: Any
@@ -74,28 +75,29 @@ def feature_batches(
     amp : bool, default=False
         Compute in half precision where it is safe.
     skipped : list, default=None
-        Takes image files that cannot be read; see :meth:`Inputs.batches`.
+        Rows whose image file cannot be read are appended; see :meth:`Inputs.batches`.
 
     Yields
     ------
     rows : ndarray of int
         Rows of the batch.
     features : ndarray of shape (n_rows, n_features), float32
-        Their features; not yet checked to be finite.
+        Their features; of shape (n_rows, n_categories, n_features) if the layer has a
+        vector of its own for every category.
 
     Raises
     ------
     ValueError
-        If the network does not accept the rows, or the layer does not run once and
-        give one vector per row.
+        If the network does not accept the rows, the layer does not run once with one
+        vector per row, or features are not finite.
     torch.OutOfMemoryError
         If a batch does not fit on the device.
     """
-    passes: list[_Pass] = []
+    calls: list[_Call] = []
     precision = autocast(device) if amp else nullcontext()
     layer = module.get_submodule(tap.layer)
     hook = layer.register_forward_hook(
-        lambda _, seen, output: passes.append(_Pass(seen, output))
+        lambda _, arguments, output: calls.append(_Call(arguments, output))
     )
     try:
         with _evaluating_on(module, device):
@@ -104,18 +106,20 @@ def feature_batches(
             ):
                 with torch.inference_mode(), precision:
                     output = _forward(module, batch, device)
-                    found = _tapped(passes, output, tap, len(rows))
-                if tap.side == "input" and not amp:  # half precision is no product
-                    seen = passes[0]
-                    check_head_inputs(layer, tap.layer, found, seen.output, len(rows))
-                passes.clear()
-                yield rows, found.float().cpu().numpy()
+                    tapped = _tapped(calls, output, tap, len(rows))
+                if tap.side == "input" and not amp:  # too coarse to compare products
+                    logits = calls[0].output
+                    check_head_inputs(layer, tap.layer, tapped, logits, len(rows))
+                calls.clear()
+                features = tapped.float().cpu().numpy()
+                _check_finite(features, rows, inputs)
+                yield rows, features
     finally:
         hook.remove()
 
 
 def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
-    """Find what the last step of a network sees, by a run on one row.
+    """Find the input of a network's last step, by a forward pass of one row.
 
     Parameters
     ----------
@@ -129,25 +133,28 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
     Returns
     -------
     tap : Tap
-        The input of the last ``nn.Linear``, if its output is the network's; else the
-        network's output, if an ``nn.Identity`` gives it or there is no ``nn.Linear``.
+        The input of the last ``nn.Linear``, if its output is that of the network; else
+        the network's output, if it is that of an ``nn.Identity`` or there is no
+        ``nn.Linear``.
 
     Raises
     ------
     ValueError
-        If neither is so.
+        If the network ends in something else.
     """
     layers = dict(module.named_modules())
     linear = [name for name, layer in layers.items() if isinstance(layer, nn.Linear)]
     if not linear:
         return Tap("", "output")
-    blank = [name for name, layer in layers.items() if isinstance(layer, nn.Identity)]
-    given: dict[str, Any] = {}
+    identities = [
+        name for name, layer in layers.items() if isinstance(layer, nn.Identity)
+    ]
+    outputs: dict[str, Any] = {}
     hooks = [
         layers[name].register_forward_hook(
-            lambda *run, name=name: given.update({name: run[2]})
+            lambda *call, name=name: outputs.update({name: call[2]})
         )
-        for name in [linear[-1], *blank]
+        for name in [linear[-1], *identities]
     ]
     try:
         with _evaluating_on(module, device), torch.inference_mode():
@@ -156,9 +163,9 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
     finally:
         for hook in hooks:
             hook.remove()
-    if _is_same(output, given.get(linear[-1])):
+    if _is_same(output, outputs.get(linear[-1])):
         return Tap(linear[-1], "input")
-    if any(_is_same(output, given.get(name)) for name in blank):
+    if any(_is_same(output, outputs.get(name)) for name in identities):
         return Tap("", "output")
     raise ValueError(
         f"The last step of the network must be its last nn.Linear, {linear[-1]!r}, or "
@@ -168,18 +175,25 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
     )
 
 
-def non_finite_error(wrong: NDArray[np.intp], inputs: Inputs) -> ValueError:
-    """Name rows whose features are not finite."""
-    return ValueError(
-        f"The network must give finite features; it gave NaN or infinity for "
-        f"{len(wrong)} rows, the first is {inputs.place(int(wrong[0]))}. Check these "
-        "inputs, or the network's weights."
-    )
+def _check_finite(
+    features: NDArray[np.float32], rows: NDArray[np.intp], inputs: Inputs
+) -> None:
+    finite = np.isfinite(features.reshape(len(rows), -1)).all(axis=1)
+    if not finite.all():
+        wrong = rows[~finite]
+        raise ValueError(
+            f"The network must give finite features; it gave NaN or infinity for "
+            f"{len(wrong)} of {len(rows)} rows of a batch, the first is "
+            f"{inputs.location(int(wrong[0]))}. Check these inputs, or the network's "
+            "weights."
+        )
 
 
 @contextmanager
 def _evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
+    """Move a network to a device in evaluation mode, and back afterwards."""
+    # A frozen TorchScript module has no mode: it computes as in evaluation mode.
+    modes = [(part, getattr(part, "training", False)) for part in module.modules()]
     tensors = chain(module.parameters(), module.buffers())
     home = next((tensor.device for tensor in tensors), torch.device("cpu"))
     try:
@@ -192,37 +206,38 @@ def _evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
 
 
 def _forward(module: nn.Module, batch: Tensor, device: str) -> Any:
-    """Run a network; say what it was given if it fails."""
+    """Run a network on one batch; describe the batch if it fails."""
     try:
         return module(batch.to(device))
     except torch.OutOfMemoryError as error:
         raise torch.OutOfMemoryError(
             f"The network needs more memory than there is on {device} for batches of "
-            f"{len(batch)} rows. Lower `batch_size`. ({_first_line(error)})"
+            f"{len(batch)} rows. Lower `batch_size`. ({first_line(error)})"
         ) from error
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(
             f"`module` must accept the rows of `X`; it failed on a batch of shape "
             f"{tuple(batch.shape)} and type {batch.dtype}: "
-            f"{_first_line(error).rstrip('.')}. Check shape and type of `X`: channels "
+            f"{first_line(error).rstrip('.')}. Check shape and type of `X`: channels "
             "first (one of them for a grey image), and X.astype('float32') / 255 for "
             "images of bytes."
         ) from error
 
 
-def _tapped(passes: list[_Pass], output: Any, tap: Tap, n_rows: int) -> Tensor:
-    if len(passes) != 1:
+def _tapped(calls: list[_Call], output: Any, tap: Tap, n_rows: int) -> Tensor:
+    """Check what the layer did in one forward pass, and return the features."""
+    if len(calls) != 1:
         raise ValueError(
-            f"{_named(tap)} must run once in a forward pass; it ran {len(passes)} "
+            f"{_named(tap)} must run once in a forward pass; it ran {len(calls)} "
             f"times. Name another layer with `{tap.parameter}`."
         )
-    seen = passes[0]
+    call = calls[0]
     if tap.side == "output":
-        return _vectors(seen.output, tap, n_rows)
-    features = seen.inputs[0]
-    if tap.parameter != "head":
+        return _vectors(call.output, tap, n_rows)
+    features = call.inputs[0]
+    if tap.parameter != "head":  # `check_head_inputs` allows vectors per category
         features = _vectors(features, tap, n_rows)
-    if not _is_same(output, seen.output):
+    if not _is_same(output, call.output):
         raise ValueError(
             f"{_named(tap)} must be the last step of the network, which must return "
             f"its logits; the network returns {_kind(output)}. Remove what follows it "
@@ -231,33 +246,33 @@ def _tapped(passes: list[_Pass], output: Any, tap: Tap, n_rows: int) -> Tensor:
     return features
 
 
-def _vectors(found: Any, tap: Tap, n_rows: int) -> Tensor:
+def _vectors(tensor: Any, tap: Tap, n_rows: int) -> Tensor:
     """Check that there is one vector per row; axes of length one do not count."""
     verb = "see" if tap.side == "input" else "give"
-    if not isinstance(found, Tensor):
+    if not isinstance(tensor, Tensor):
         raise ValueError(
-            f"{_named(tap)} must {verb} a tensor; it {verb}s a {type(found).__name__}. "
-            f"Name another layer with `{tap.parameter}`."
+            f"{_named(tap)} must {verb} a tensor; it {verb}s a "
+            f"{type(tensor).__name__}. Name another layer with `{tap.parameter}`."
         )
-    axes = found.shape[1:]
+    axes = tensor.shape[1:]
     is_flat = len(axes) == 1 or (
         tap.side == "output" and max(axes, default=1) == (axes.numel())
     )
-    if not is_flat or len(found) != n_rows:
+    if not is_flat or len(tensor) != n_rows:
         raise ValueError(
             f"{_named(tap)} must {verb} one vector per row; it {verb}s an array of "
-            f"shape {tuple(found.shape)} for {n_rows} rows. Pool or flatten "
+            f"shape {tuple(tensor.shape)} for {n_rows} rows. Pool or flatten "
             f"{'before' if tap.side == 'input' else 'after'} it."
         )
-    return found.reshape(n_rows, -1)
+    return tensor.reshape(n_rows, -1)
 
 
-def _is_same(output: Any, given: Any) -> bool:
-    """Tell whether a network's output is what one of its layers gave."""
-    if not isinstance(output, Tensor) or not isinstance(given, Tensor):
+def _is_same(output: Any, layer_output: Any) -> bool:
+    """Return whether a network's output equals that of one of its layers."""
+    if not isinstance(output, Tensor) or not isinstance(layer_output, Tensor):
         return False
-    return output.shape == given.shape and torch.allclose(
-        output, given, rtol=0, atol=0, equal_nan=True
+    return output.shape == layer_output.shape and torch.allclose(
+        output, layer_output, rtol=0, atol=0, equal_nan=True
     )
 
 
@@ -272,7 +287,3 @@ def _kind(output: Any) -> str:
     if isinstance(output, Tensor):
         return f"another tensor, of shape {tuple(output.shape)}"
     return f"a {type(output).__name__}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

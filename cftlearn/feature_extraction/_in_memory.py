@@ -1,5 +1,6 @@
 """Features of all rows as one array in memory."""
 
+from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
@@ -7,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from cftlearn._inputs._inputs import ArrayInputs, Inputs
-from cftlearn.feature_extraction._forward_hooks import (
-    Tap,
-    feature_batches,
-    non_finite_error,
-)
+from cftlearn._inputs import ArrayInputs, Inputs
+from cftlearn.feature_extraction._forward_hooks import Tap, feature_batches
+
+FeatureBatches = Generator[tuple[NDArray[np.intp], NDArray[np.float32]], None, None]
 
 
 def extract_features(
@@ -44,18 +43,18 @@ def extract_features(
     Returns
     -------
     Z : ndarray of shape (n_samples, n_features), float32
-        Features; of shape (n_samples, n_categories, n_features) if the layer gives
-        every category a vector of its own.
+        Features; of shape (n_samples, n_categories, n_features) if the layer has a
+        vector of its own for every category.
 
     Raises
     ------
     ValueError
-        If the layer is not the last one of the forward pass, is not reached exactly
-        once, sees anything but one vector per row, or is not linear; or features are
-        not finite.
+        If there is no row, the layer is not the last one of the forward pass, does not
+        run exactly once, gets anything but one vector per row, or is not linear; or
+        features are not finite.
     """
     inputs = X if isinstance(X, Inputs) else ArrayInputs(X)
-    features = feature_batches(
+    batches = feature_batches(
         module,
         Tap(head, "input", parameter="head"),
         inputs,
@@ -63,15 +62,37 @@ def extract_features(
         device=device,
         num_workers=num_workers,
     )
+    return collect_features(batches, inputs)
+
+
+def collect_features(batches: FeatureBatches, inputs: Inputs) -> NDArray[np.float32]:
+    """Join batches of features in one array, and close their generator.
+
+    Parameters
+    ----------
+    batches : generator of (rows, features)
+        In the order of the rows; rows may be left out.
+    inputs : Inputs
+        The rows.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_rows, ...), float32
+        One row of features per row that was not left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch.
+    """
     Z: NDArray[np.float32] | None = None
-    with closing(features):
-        for rows, batch in features:
+    n_filled = 0
+    with closing(batches):
+        for _, features in batches:
             if Z is None:
-                Z = np.empty((len(inputs), *batch.shape[1:]), dtype=np.float32)
-            Z[rows] = batch
+                Z = np.empty((len(inputs), *features.shape[1:]), dtype=np.float32)
+            Z[n_filled : n_filled + len(features)] = features
+            n_filled += len(features)
     if Z is None:
         raise ValueError(f"`{inputs.name}` must hold at least one row; got none.")
-    wrong = np.flatnonzero(~np.isfinite(Z.reshape(len(Z), -1)).all(axis=1))
-    if len(wrong):
-        raise non_finite_error(wrong, inputs)
-    return Z
+    return Z[:n_filled]

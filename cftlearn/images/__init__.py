@@ -1,4 +1,4 @@
-"""Reading image files, and turning images into the input of a network."""
+"""Read image files, and turn images into the input of a network."""
 
 from cftlearn.images._read import read_image
 from cftlearn.images._transform import ImageTransform

@@ -1,4 +1,4 @@
-"""Read image files as they are meant, or say which one cannot be read and why."""
+"""Read image files upright and unclipped, or explain why one cannot be read."""
 
 import os
 import warnings
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 Mode = Literal["RGB", "L"]
 
-# What files that are no images begin with, at which byte, and what to do about them.
-_STRANGERS = (
+# Files that are no images: at which byte they hold which mark, and what to do.
+_NO_IMAGES = (
     (
         128,
         b"DICM",
-        "is a DICOM file. Write its pixels as PNG first, with the window that they "
-        "are to be seen in (pydicom does)",
+        "is a DICOM file. Write its pixels as PNG first, with the window in which they "
+        "should be seen (pydicom can)",
     ),
     (
         0,
@@ -40,9 +40,9 @@ _STRANGERS = (
         "to PNG or JPEG, or call pillow_heif.register_heif_opener() first",
     ),
 )
-# Photographs whose further frames are previews or depth maps of the first one.
-_ONE_PICTURE = {"MPO"}
-# Formats whose values of 16 bits pillow hands over in 32.
+# Formats of photographs. Their other frames are previews or depth maps.
+_PHOTOGRAPHS = {"MPO"}
+# Formats whose values of 16 bits pillow returns in 32.
 _SIXTEEN_BITS = {"PNG", "PPM"}
 
 
@@ -52,11 +52,11 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
     Parameters
     ----------
     path : str or path-like
-        A file of any format that pillow reads. Of a photograph with embedded previews
-        (MPO) the first frame is read; other files must hold one frame.
+        A file of any format that pillow reads, with one frame. Of a photograph with
+        previews (MPO) the first frame is read.
     mode : {"RGB", "L"}, default="RGB"
-        Colour, or grey. Grey of sixteen bits is scaled, not clipped; what is
-        transparent is laid over white.
+        Colour, or grey. Grey of sixteen bits is scaled, not clipped. Transparent images
+        are laid over white.
 
     Returns
     -------
@@ -66,8 +66,9 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
     Raises
     ------
     ImageFileError
-        If the file is missing, empty, no image, damaged, has more than one frame, more
-        than twice ``PIL.Image.MAX_IMAGE_PIXELS``, or values of no known range.
+        If the file is missing, empty, no image, or damaged; or the image has more than
+        one frame, more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, or values of
+        unknown range.
     ImportError
         If pillow is not installed.
     """
@@ -75,7 +76,7 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
     subject = f"Image {os.fspath(path)!r}"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, and of large images
+            warnings.simplefilter("ignore")  # about damaged metadata and large images
             with image_module.open(path) as opened:
                 _check_frames(opened, subject)
                 ops.exif_transpose(opened, in_place=True)
@@ -84,8 +85,8 @@ def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
         raise
     except image_module.DecompressionBombError as error:
         raise ImageFileError(
-            f"{subject} has too many pixels to be read by accident: {error} Scale it "
-            "down, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+            f"{subject} has too many pixels: {error} Scale it down, or raise "
+            "PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         raise ImageFileError(f"{subject} {_reason(Path(path), error)}.") from error
@@ -98,21 +99,21 @@ def convert_image(image: "Image", mode: Mode, *, subject: str = "The image") -> 
     ----------
     image : PIL.Image.Image
         Of any mode. Grey values of sixteen bits are scaled from [0, 65535] to
-        [0, 255]; what is transparent is laid over white.
+        [0, 255]. Transparent images are laid over white.
     mode : {"RGB", "L"}
         Colour, or grey.
     subject : str, default="The image"
-        What errors call it.
+        How errors name it.
 
     Returns
     -------
     image : PIL.Image.Image
-        Of that mode; its pixels are loaded.
+        An image of that mode, with its pixels in memory.
 
     Raises
     ------
     ImageFileError
-        If the values have no known range (floats, integers of 32 bits), or pillow
+        If the range of its values is unknown (floats, integers of 32 bits), or pillow
         cannot convert the mode.
     """
     image.load()
@@ -137,8 +138,8 @@ def _scale_to_bytes(image: "Image", subject: str) -> "Image":
     if not has_16_bits:
         raise ImageFileError(
             f"{subject} holds values from {values.min():g} to {values.max():g} (mode "
-            f"{image.mode}); which of them are black and white is not written there. "
-            "Scale them to 8 or 16 bits and save it again."
+            f"{image.mode}); which of them are black and white is unknown. Scale "
+            "them to 8 or 16 bits and save it again."
         )
     scaled = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
     return _pillow("Image").fromarray(scaled)
@@ -150,15 +151,15 @@ def _pillow(module: str) -> Any:
 
 def _check_frames(image: Any, subject: str) -> None:
     n_frames = getattr(image, "n_frames", 1)
-    if n_frames > 1 and image.format not in _ONE_PICTURE:
+    if n_frames > 1 and image.format not in _PHOTOGRAPHS:
         raise ImageFileError(
             f"{subject} holds {n_frames} frames ({image.format}), but one row is one "
-            "image. Save the frame that is meant as a file of its own."
+            "image. Save the frame that you need as a file of its own."
         )
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Say in a few words why a file could not be read, and what to do."""
+    """Explain why a file could not be read, and what to do about it."""
     try:
         if path.is_dir():
             return "is a folder. Pass the folder itself to read all images below it"
@@ -171,7 +172,7 @@ def _reason(path: Path, error: Exception) -> str:
         return f"cannot be opened ({failure}). Check its name and its permissions"
     if not start:
         return "is empty (0 bytes). Copy it again, or leave it out"
-    for offset, mark, reason in _STRANGERS:
+    for offset, mark, reason in _NO_IMAGES:
         if start[offset:].lstrip().startswith(mark):
             return reason
     if type(error).__name__ == "UnidentifiedImageError":

@@ -1,4 +1,4 @@
-"""From image files to the tensors that networks take, without torchvision."""
+"""Turn images into the tensors that networks take, without torchvision."""
 
 import math
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ _INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "area")
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """Make a network's input of an image: crop, resize, scale, normalise.
+    """Turn an image into a network's input: crop, resize, scale, normalise.
 
-    It does the same for training and for prediction, and nothing at random. Its
-    parameters are plain numbers and words, so a model can be saved with it; the
-    defaults are those of networks trained on ImageNet, but for the crop.
+    It does the same in training and in prediction, and nothing at random. Its
+    parameters are numbers and words, so a model can be saved with it. The defaults are
+    those of networks trained on ImageNet, except for the crop.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ class ImageTransform:
         Divides after that; above 0.
     interpolation : {"bilinear", "bicubic", "lanczos", "nearest", "area"}, \
 default='bilinear'
-        How to resize. The first three smooth what they shrink. ``"area"`` is the mean
-        over each pixel's share of the image, as ``INTER_AREA`` of OpenCV for images
-        that are shrunk.
+        How to resize. The first three smooth when they shrink. ``"area"`` takes the
+        mean over the part of the image that a new pixel covers, as OpenCV's
+        ``INTER_AREA`` does when it shrinks.
     crop : float or None, default=None
-        Share in (0, 1] of the largest centred part of the result's proportions to
-        keep. ImageNet's protocol (shorter side to 256, centre of 224) is
-        ``crop=224/256``. None keeps the whole image and changes its proportions, so
-        that no finding at the margin is lost.
+        Size of the part to keep, in (0, 1]. 1 is the largest centred part with the
+        proportions of the result. ImageNet's protocol (shorter side to 256, centre of
+        224) is ``crop=224/256``. None keeps the whole image and changes its
+        proportions, so that no finding at the margin is lost.
     scale : float, default=0.00392156862745098
         Factor of the bytes in [0, 255]; the default 1/255 gives [0, 1].
 
@@ -91,7 +91,7 @@ default='bilinear'
         Parameters
         ----------
         image : PIL.Image.Image
-            Of any mode and size; it is left as it is. Its EXIF orientation is obeyed.
+            Of any mode and size. It is not changed. Its EXIF orientation is applied.
 
         Returns
         -------
@@ -103,7 +103,7 @@ default='bilinear'
         TypeError
             If it is no PIL image.
         ImageFileError
-            If its values have no known range; see :func:`read_image`.
+            If the range of its values is unknown; see :func:`read_image`.
         """
         import torch
 
@@ -120,7 +120,7 @@ default='bilinear'
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
     def __sklearn_clone__(self) -> Self:
-        """Give this one again where an estimator is cloned: it cannot be changed."""
+        """Return the same object when an estimator is cloned; it cannot change."""
         return self
 
     @property
@@ -136,7 +136,7 @@ default='bilinear'
         return _CHANNELS[self.mode]
 
     def get_params(self) -> dict[str, Any]:
-        """Give the parameters as JSON can hold them.
+        """Return the parameters as values that JSON can hold.
 
         Returns
         -------
@@ -151,29 +151,29 @@ default='bilinear'
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """Make the transform of which these are the parameters.
+        """Build a transform from its parameters.
 
         Parameters
         ----------
         params : mapping
-            What :meth:`get_params` gave; names left out take their defaults.
+            As :meth:`get_params` returns them; missing names take their defaults.
 
         Returns
         -------
         transform : ImageTransform
-            Equal to the one that gave them.
+            Equal to the one whose parameters they are.
 
         Raises
         ------
         ValueError
-            If there is another name among them, or a value is out of its range.
+            If a name is unknown, or a value is out of its range.
         """
         known = {field.name for field in fields(cls)}
-        strangers = sorted(set(params) - known)
-        if strangers:
+        unexpected = sorted(set(params) - known)
+        if unexpected:
             raise ValueError(
                 f"An ImageTransform has the parameters {', '.join(sorted(known))}; got "
-                f"{', '.join(map(repr, strangers))} too. Update cftlearn if it was "
+                f"{', '.join(map(repr, unexpected))} too. Update cftlearn if it was "
                 "saved by a newer version."
             )
         return cls(**params)
@@ -203,34 +203,39 @@ def _area_means(
     shape: tuple[int, int],
     box: tuple[float, float, float, float],
 ) -> NDArray[np.uint8]:
-    """Average over the share of the image that each new pixel covers."""
+    """Average over the part of the image that each new pixel covers."""
     left, top, right, bottom = box
     values = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32)
-    rows = _average(values, _shares(top, bottom, values.shape[0], shape[0]))
-    columns = _shares(left, right, values.shape[1], shape[1])
+    rows = _average(values, _overlaps(top, bottom, values.shape[0], shape[0]))
+    columns = _overlaps(left, right, values.shape[1], shape[1])
     means = _average(rows.swapaxes(0, 1), columns).swapaxes(0, 1)
     return np.rint(means).astype(np.uint8)
 
 
 def _average(values: NDArray[np.float32], weights: csr_array) -> NDArray[np.float32]:
-    """Average along the first axis."""
+    """Average along the first axis, with the weights of each result in a row."""
     means = weights @ values.reshape(len(values), -1)
     return means.reshape(-1, *values.shape[1:])
 
 
-def _shares(low: float, high: float, n_old: int, n_new: int) -> csr_array:
-    """Give the share of every old pixel in every new one, along one axis."""
+def _overlaps(low: float, high: float, n_old: int, n_new: int) -> csr_array:
+    """Compute the weight of every old pixel in every new one, along one axis.
+
+    New pixel i covers the interval from ``low + i * s`` to ``low + (i + 1) * s``, with
+    ``s = (high - low) / n_new``, in units of old pixels. An old pixel weighs as much as
+    it overlaps that interval. Each row of weights has the sum 1.
+    """
     edges = np.linspace(low, high, n_new + 1)
     first = np.clip(np.floor(edges[:-1]).astype(int), 0, n_old - 1)
-    most = math.ceil((high - low) / n_new) + 1
-    old = first[:, np.newaxis] + np.arange(most)
+    n_most = math.ceil((high - low) / n_new) + 1  # an interval may begin inside a pixel
+    old = first[:, np.newaxis] + np.arange(n_most)
     overlap = np.minimum(edges[1:, np.newaxis], old + 1)
     overlap -= np.maximum(edges[:-1, np.newaxis], old)
     weights = np.where(old < n_old, overlap.clip(0), 0)
     weights /= weights.sum(axis=1, keepdims=True)
-    new = np.repeat(np.arange(n_new), most)
-    places = new, old.clip(max=n_old - 1).ravel()
-    return csr_array((weights.ravel(), places), (n_new, n_old), dtype=np.float32)
+    new = np.repeat(np.arange(n_new), n_most)
+    cells = new, old.clip(max=n_old - 1).ravel()
+    return csr_array((weights.ravel(), cells), (n_new, n_old), dtype=np.float32)
 
 
 def _check(transform: ImageTransform) -> None:

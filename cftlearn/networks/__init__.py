@@ -1,4 +1,4 @@
-"""Networks made or trained elsewhere: by name, from files, and into ONNX."""
+"""Networks by name or from files, and their export to ONNX."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first used."""
+    """Import functions that need torch when they are first used."""
     if name in _MODULES:
         from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""An architecture by its name: a factory of networks that text can describe."""
+"""An architecture by its name, which makes networks and can be saved as text."""
 
 import json
 import os
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 LIBRARIES = ("torchvision", "timm")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]+")  # no hub, no folder
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]+")  # neither a hub nor a folder
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-# Options of the libraries by which a network would fetch or read weights of its own.
+# Options of the libraries that would load other weights, or set the number of outputs.
 _NOT_OPTIONS = {
     "checkpoint_path",
     "num_classes",
@@ -33,9 +33,9 @@ _NOT_OPTIONS = {
 class Architecture:
     """A network by the name of its architecture, for ``CFTClassifier(module=...)``.
 
-    Calling it makes the network. Unlike a module it is small, equal to its copies, and
-    text: a grid search clones it, and :func:`cftlearn.save_model` stores it, so that
-    :func:`cftlearn.load_model` needs no ``module``.
+    Calling it builds the network. Unlike a module it is small, equal to its copies, and
+    can be written as text: a grid search clones it, and :func:`cftlearn.save_model`
+    stores it, so that :func:`cftlearn.load_model` needs no ``module``.
 
     Parameters
     ----------
@@ -43,23 +43,23 @@ class Architecture:
         ``"torchvision:densenet121"``, ``"timm:resnet50"``, or
         ``"package.module:callable"`` for a function or class of your own.
     n_outputs : int
-        Categories, 1 or more. A classification layer of another size is replaced by a
-        new ``nn.Linear`` with random weights.
+        Number of categories, 1 or more. A classification layer of another size is
+        replaced by a new ``nn.Linear`` with random weights.
     weights : str or path, default=None
-        What the network starts from. None: random weights. ``"DEFAULT"``, or another
+        Initial weights of the network. None: random weights. ``"DEFAULT"``, or another
         name that the library knows: weights that the library downloads. A path ending
         in .pt, .pth, .bin, .ckpt or .safetensors: a state dict, alone or as the entry
         ``state_dict``, ``model_state_dict`` or ``model`` of a checkpoint; the prefixes
-        of DataParallel, Lightning and torch.compile are taken off. No pickle is
+        of DataParallel, Lightning and torch.compile are removed. No code in the file is
         executed.
     options : dict, default=None
-        Keyword arguments of the architecture, of plain values.
+        Keyword arguments of the architecture: text, numbers, lists and dicts.
 
     Raises
     ------
     ValueError
-        If the name has another form, ``n_outputs`` is below 1, or options cannot be
-        written as JSON or belong into ``weights`` or ``n_outputs``.
+        If the name has another form, ``n_outputs`` is below 1, ``options`` cannot be
+        written as JSON, or an option must be passed as ``weights`` or ``n_outputs``.
 
     See Also
     --------
@@ -67,8 +67,8 @@ class Architecture:
 
     Notes
     -----
-    A saved model is rebuilt automatically only from ``torchvision:`` and ``timm:``. The
-    name of a callable in a folder from somebody else could name any code, so
+    A saved model is rebuilt automatically only from ``torchvision:`` and ``timm:``. In
+    a folder from somebody else, the name of a callable could be that of any code, so
     ``load_model`` asks for ``module=`` instead of importing it.
 
     Examples
@@ -107,7 +107,7 @@ class Architecture:
         return hash((self.name, self.n_outputs))
 
     def __call__(self) -> "nn.Module":
-        """Make the network.
+        """Build the network.
 
         Returns
         -------
@@ -119,31 +119,43 @@ class Architecture:
         ImportError
             If the library is not installed, or there is no such callable.
         ValueError
-            If the library has no such architecture or the architecture no such option,
-            or the network has no ``nn.Linear`` to be its classification layer.
+            If the library has no such architecture, the architecture no such option, or
+            the network no ``nn.Linear``.
         ModelFormatError
-            If the file of weights cannot be read, or lacks weights.
+            If the file of weights cannot be read, or weights are missing in it.
 
         Warns
         -----
         PartialWeightsWarning
-            If a file has weights that the network has not, or its classification layer
-            is not used.
+            If a file has weights that the network does not have, or its classification
+            layer is not used.
         """
         from cftlearn.networks._weights import load_weights, resized
 
         if not self._has_file():
-            return resized(self._made(self.weights), self.n_outputs)
-        return load_weights(self._made(None), self.weights, self.n_outputs)
+            return resized(self._build(self.weights), self.n_outputs)
+        return load_weights(self._build(None), self.weights, self.n_outputs)
 
     def without_weights(self) -> "nn.Module":
-        """Make the network with random weights, without reading any file."""
+        """Build the network with random weights, without reading any file.
+
+        Returns
+        -------
+        network : torch.nn.Module
+            With ``n_outputs`` logits, in training mode.
+        """
         from cftlearn.networks._weights import resized
 
-        return resized(self._made(None), self.n_outputs)
+        return resized(self._build(None), self.n_outputs)
 
     def describe(self) -> dict[str, Any]:
-        """Give the arguments as JSON can hold them."""
+        """Return the arguments as values that JSON can hold.
+
+        Returns
+        -------
+        arguments : dict
+            Keyword arguments of an equal architecture, and its name.
+        """
         weights = None if self.weights is None else os.fspath(self.weights)
         return {
             "name": self.name,
@@ -157,23 +169,23 @@ class Architecture:
             return False
         return isinstance(self.weights, os.PathLike) or self.weights.endswith(_FILES)
 
-    def _made(self, weights: Any) -> "nn.Module":
-        _, _, what = self.name.partition(":")
+    def _build(self, weights: Any) -> "nn.Module":
+        _, _, model = self.name.partition(":")
         options = dict(self.options or {})
         try:
             if self.library == "torchvision":
-                return _from_torchvision(what, weights, options)
+                return _from_torchvision(model, weights, options)
             if self.library == "timm":
-                return _from_timm(what, weights, options)
-            return _imported(self.library, what)(**options)
+                return _from_timm(model, weights, options)
+            return _imported(self.library, model)(**options)
         except TypeError as error:
             raise ValueError(
                 f"`options` must be arguments of {self.name!r}; got {options}: {error}."
             ) from error
 
     def _check(self) -> None:
-        _, _, what = str(self.name).partition(":")
-        fits = _PLAIN_NAME.fullmatch(what) and _PLAIN_NAME.fullmatch(self.library)
+        _, _, model = str(self.name).partition(":")
+        fits = _PLAIN_NAME.fullmatch(model) and _PLAIN_NAME.fullmatch(self.library)
         if not isinstance(self.name, str) or not fits:
             raise ValueError(
                 "`name` must be 'torchvision:<model>', 'timm:<model>' or "
@@ -209,48 +221,48 @@ class Architecture:
         misplaced = sorted(_NOT_OPTIONS & set(options))
         if misplaced and self.library in LIBRARIES:
             raise ValueError(
-                f"`options` must not hold {misplaced[0]!r}; say it by `weights` or "
+                f"`options` must not hold {misplaced[0]!r}; pass it as `weights` or "
                 "`n_outputs`."
             )
 
 
-def _from_torchvision(what: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
+def _from_torchvision(model: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
     models = import_optional(
         "torchvision.models", feature="Architecture", extra="vision"
     )
-    if what not in models.list_models(module=models):
+    if model not in models.list_models(module=models):
         raise ValueError(
             "`name` must be a classification network of torchvision.models; got "
-            f"{what!r}. torchvision.models.list_models() lists them."
+            f"{model!r}. torchvision.models.list_models() lists them."
         )
-    network: nn.Module = models.get_model(what, weights=weights, **options)
+    network: nn.Module = models.get_model(model, weights=weights, **options)
     return network
 
 
-def _from_timm(what: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
+def _from_timm(model: str, weights: Any, options: dict[str, Any]) -> "nn.Module":
     timm = import_optional("timm", feature="Architecture", extra="vision")
-    if not timm.is_model(what):
+    if not timm.is_model(model):
         raise ValueError(
-            f"`name` must be a network of timm; got {what!r}. timm.list_models("
-            f"'*{what[:6]}*') lists those of a similar name."
+            f"`name` must be a network of timm; got {model!r}. timm.list_models("
+            f"'*{model[:6]}*') lists those of a similar name."
         )
     if weights not in (None, "DEFAULT"):
-        what = f"{what.partition('.')[0]}.{weights}"
+        model = f"{model.partition('.')[0]}.{weights}"
     network: nn.Module = timm.create_model(
-        what, pretrained=weights is not None, **options
+        model, pretrained=weights is not None, **options
     )
     return network
 
 
-def _imported(package: str, what: str) -> Callable[..., Any]:
+def _imported(package: str, path: str) -> Callable[..., Any]:
     try:
         found: Any = import_module(package)
-        for part in what.split("."):
+        for part in path.split("."):
             found = getattr(found, part)
     except (AttributeError, ImportError) as error:
         raise ImportError(
             f"`name` must name a callable that can be imported; got "
-            f"'{package}:{what}' ({error}). Networks of libraries are "
+            f"'{package}:{path}' ({error}). Networks of libraries are "
             "'torchvision:<model>' and 'timm:<model>'."
         ) from error
     return found

@@ -1,36 +1,37 @@
-"""Programs of torch.export, cut at their classification layer."""
+"""Programs of torch.export, split at their classification layer."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from cftlearn.networks._split import SplitNetwork, refuse, tell_sigmoid
+from cftlearn.networks._errors import split_error
+from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 
 _ATEN = torch.ops.aten
-_SAME = (_ATEN.alias, _ATEN.clone, _ATEN.contiguous, _ATEN.detach)
-_TURNED = (_ATEN.t, _ATEN.transpose, _ATEN.permute)
+_SAME_VALUES = (_ATEN.alias, _ATEN.clone, _ATEN.contiguous, _ATEN.detach)
+_TRANSPOSES = (_ATEN.t, _ATEN.transpose, _ATEN.permute)
 _AGAIN = (
     "Export it again: torch.export.export(model.eval(), (x,), "
     "dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)) with two rows or more in x."
 )
 
 
-def split_program(program: torch.export.ExportedProgram, what: str) -> SplitNetwork:
-    """Cut an exported program at its classification layer.
+def split_program(program: torch.export.ExportedProgram, source: str) -> SplitNetwork:
+    """Split an exported program at its classification layer.
 
     Parameters
     ----------
     program : torch.export.ExportedProgram
-        Takes one tensor, gives one tensor, for any number of rows.
-    what : str
-        How messages call it.
+        Takes one tensor and returns one tensor, for any number of rows.
+    source : str
+        How messages name it.
 
     Returns
     -------
     network : SplitNetwork
-        Computes what the program does, without a sigmoid at its end. It computes as
-        in evaluation mode always.
+        Computes what the program does, without a sigmoid at its end, in evaluation
+        mode always.
 
     Raises
     ------
@@ -40,28 +41,29 @@ def split_program(program: torch.export.ExportedProgram, what: str) -> SplitNetw
     """
     module = program.module()
     graph: fx.Graph = module.graph
-    _check_program(graph, what)
-    last, removed = _before_sigmoid(_output(graph, what))
-    features, weight, bias = _linear_parts(module, last, what)
+    _check_program(graph, source)
+    last, has_sigmoid = _before_sigmoid(_output(graph, source))
+    features, weight, bias = _linear_parts(module, last, source)
     network = SplitNetwork(backbone_of(module, features), weight, bias)
-    tell_sigmoid(what, removed)
+    if has_sigmoid:
+        log_removed_sigmoid(source)
     return network
 
 
 def backbone_of(module: nn.Module, features: fx.Node | None = None) -> fx.GraphModule:
-    """Make a plain module of an exported one, up to some node.
+    """Convert an exported module to a plain one, up to some node.
 
     Parameters
     ----------
     module : nn.Module
         ``ExportedProgram.module()``, which cannot change its mode or its device.
     features : fx.Node, default=None
-        What the new module returns. None: what the old one does.
+        What the new module returns. None: what the exported one returns.
 
     Returns
     -------
     backbone : fx.GraphModule
-        With the parameters that it needs.
+        With the parameters that it needs; it can be pickled and moved.
     """
     graph: fx.Graph = module.graph  # type: ignore[assignment]
     if features is None:
@@ -69,9 +71,9 @@ def backbone_of(module: nn.Module, features: fx.Node | None = None) -> fx.GraphM
     graph.output_node().args = (features,)
     for node in list(graph.nodes):
         is_check = node.op == "call_module" and node.target == "_guards_fn"
-        if is_check or _packet(node) is _ATEN._assert_tensor_metadata:
+        if is_check or _operator(node) is _ATEN._assert_tensor_metadata:
             graph.erase_node(node)
-        elif _packet(node) is _ATEN.to:  # its device is that of the export
+        elif _operator(node) is _ATEN.to:  # its device is that of the export
             node.kwargs = {k: v for k, v in node.kwargs.items() if k != "device"}
     graph.eliminate_dead_code()
     plain = fx.Graph()  # which knows nothing of the export, and can be pickled
@@ -79,10 +81,12 @@ def backbone_of(module: nn.Module, features: fx.Node | None = None) -> fx.GraphM
     return fx.GraphModule(module, plain)
 
 
-def _check_program(graph: fx.Graph, what: str) -> None:
+def _check_program(graph: fx.Graph, source: str) -> None:
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
-        raise refuse(what, f"takes {len(inputs)} inputs, not one", "Wrap it before.")
+        raise split_error(
+            source, f"takes {len(inputs)} inputs, not one", "Wrap it before."
+        )
     value = inputs[0].meta.get("val")
     if (
         not isinstance(value, Tensor)
@@ -90,56 +94,61 @@ def _check_program(graph: fx.Graph, what: str) -> None:
         or isinstance(value.shape[0], int)
     ):
         rows = value.shape[0] if isinstance(value, Tensor) and value.ndim else "no"
-        raise refuse(what, f"accepts batches of {rows} rows alone", _AGAIN)
+        raise split_error(source, f"accepts batches of {rows} rows alone", _AGAIN)
     for node in graph.nodes:
         if _trains(node):
-            raise refuse(
-                what, f"was exported in training mode ({node.target} trains)", _AGAIN
+            raise split_error(
+                source, f"was exported in training mode ({node.target} trains)", _AGAIN
             )
 
 
-def _output(graph: fx.Graph, what: str) -> fx.Node:
+def _output(graph: fx.Graph, source: str) -> fx.Node:
     results, _ = torch.utils._pytree.tree_flatten(graph.output_node().args)
     if len(results) != 1 or not isinstance(results[0], fx.Node):
-        raise refuse(
-            what, f"gives {len(results)} outputs, not one", "Wrap it before exporting."
+        raise split_error(
+            source,
+            f"gives {len(results)} outputs, not one",
+            "Wrap it before exporting.",
         )
     return results[0]
 
 
 def _before_sigmoid(node: fx.Node) -> tuple[fx.Node, bool]:
-    removed = False
+    """Go back past one sigmoid and what changes no value; return if there is one."""
+    has_sigmoid = False
     while node.args and isinstance(node.args[0], fx.Node):
-        is_sigmoid = _packet(node) is _ATEN.sigmoid and not removed
-        if not is_sigmoid and _packet(node) not in _SAME:
+        is_sigmoid = _operator(node) is _ATEN.sigmoid and not has_sigmoid
+        if not is_sigmoid and _operator(node) not in _SAME_VALUES:
             break
-        removed |= is_sigmoid
+        has_sigmoid |= is_sigmoid
         node = node.args[0]
-    return node, removed
+    return node, has_sigmoid
 
 
 def _linear_parts(
-    module: nn.Module, node: fx.Node, what: str
+    module: nn.Module, node: fx.Node, source: str
 ) -> tuple[fx.Node, Tensor, Tensor | None]:
-    """Give what a linear node multiplies, its rows, and its biases."""
+    """Return the input of a linear node, its weights and its biases."""
     arguments: list[Any] = list(node.args)
     bias = None
-    if _packet(node) is _ATEN.linear:
+    if _operator(node) is _ATEN.linear:
         features, weight, *biases = arguments
         bias = biases[0] if biases else None
-    elif _packet(node) is _ATEN.addmm and not node.kwargs:
+    elif _operator(node) is _ATEN.addmm and not node.kwargs:
         bias, features, weight = arguments
-        if _packet(weight) not in _TURNED:
-            raise refuse(what, "multiplies by rows that are computed", _AGAIN)
+        if _operator(weight) not in _TRANSPOSES:
+            raise split_error(source, "computes the weights of its last layer", _AGAIN)
         weight = weight.args[0]
     else:
-        raise refuse(
-            what,
+        raise split_error(
+            source,
             f"ends in {node.target}",
             "Export the network that gives logits, whose last step is an nn.Linear.",
         )
     if any(part is not None and part.op != "get_attr" for part in (weight, bias)):
-        raise refuse(what, "computes the rows of its last layer", _AGAIN)
+        raise split_error(
+            source, "computes the weights or biases of its last layer", _AGAIN
+        )
     return (
         features,
         _attribute(module, weight.target),
@@ -153,8 +162,8 @@ def _attribute(module: nn.Module, name: str) -> Tensor:
     return tensor.detach()
 
 
-def _packet(node: Any) -> Any:
-    """Give the operator of a node, whichever of its overloads."""
+def _operator(node: Any) -> Any:
+    """Return the operator of a node, the same for all of its overloads."""
     return getattr(getattr(node, "target", None), "overloadpacket", None)
 
 

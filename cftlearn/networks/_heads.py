@@ -1,4 +1,4 @@
-"""The classification layer of a network: find it, read its rows, write others."""
+"""The classification layer of a network: find it, read its weights, write others."""
 
 import copy
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-# Of the product of the norms of features and rows: more than half precision loses.
+# Of the product of the norms of features and weights. Half precision loses less.
 _TOLERANCE = 2e-2
 
 
@@ -22,10 +22,11 @@ def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
     name : str or None
         Dotted name of the layer: an ``nn.Linear``, or a layer with a ``weight`` of
         shape (n_categories, n_features) and a ``bias`` of shape (n_categories,) that
-        gives every category a feature vector of its own. None takes what the network
-        calls its classifier (as timm's do), else the last ``nn.Linear`` registered.
+        multiplies a feature vector of its own for every category. None takes what the
+        network calls its classifier (as timm's do), else the last registered
+        ``nn.Linear``.
     n_categories : int
-        How many outputs it must have.
+        Number of outputs that it must have.
 
     Returns
     -------
@@ -35,7 +36,7 @@ def find_head(module: nn.Module, name: str | None, n_categories: int) -> str:
     Raises
     ------
     ValueError
-        If there is no such layer, it is neither of these, or has another size.
+        If there is no such layer, it is of neither kind, or has another size.
     """
     name = last_linear(module) if name is None else _named(module, name)
     n_outputs = _size(module.get_submodule(name))
@@ -96,10 +97,25 @@ def last_linear(module: nn.Module) -> str:
     return list(linear)[-1]
 
 
-def head_rows(
+def head_weights(
     module: nn.Module, head: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read the rows and biases of the classification layer."""
+    """Read weights and biases of the classification layer.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    head : str
+        Dotted name of the layer.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_categories, n_features)
+        A copy of the weights.
+    intercept : ndarray of shape (n_categories,)
+        A copy of the biases; zeros if the layer has none.
+    """
     layer = module.get_submodule(head)
     coef = _weight(layer).detach().cpu().double().numpy().copy()
     if layer.bias is None:
@@ -108,13 +124,30 @@ def head_rows(
     return coef, bias.detach().cpu().double().numpy().copy()
 
 
-def with_rows(
+def with_head_weights(
     module: nn.Module,
     head: str,
     coef: NDArray[np.float64],
     intercept: NDArray[np.float64],
 ) -> nn.Module:
-    """Copy a network and write rows and biases into its classification layer."""
+    """Copy a network with other weights and biases in its classification layer.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network; it is not changed.
+    head : str
+        Dotted name of the layer.
+    coef : ndarray of shape (n_categories, n_features)
+        New weights.
+    intercept : ndarray of shape (n_categories,)
+        New biases; a layer without biases gets some.
+
+    Returns
+    -------
+    network : nn.Module
+        The copy, in the mode and precision of the network.
+    """
     network = copy.deepcopy(module)
     layer = network.get_submodule(head)
     if not isinstance(layer, nn.Linear):
@@ -131,16 +164,16 @@ def with_rows(
 
 
 def with_layer(network: nn.Module, name: str, new: nn.Module) -> nn.Module:
-    """Put a layer in the place of another one, under all of its names.
+    """Replace a layer by another one, under all of its names.
 
     Parameters
     ----------
     network : nn.Module
-        Is changed in place.
+        It is changed in place.
     name : str
         Dotted name of the layer to replace; empty if the network is the layer.
     new : nn.Module
-        The layer to put there.
+        Its replacement.
 
     Returns
     -------
@@ -151,8 +184,9 @@ def with_layer(network: nn.Module, name: str, new: nn.Module) -> nn.Module:
         return new
     layer = network.get_submodule(name)
     for parent in list(network.modules()):
-        for own_name, child in parent._modules.items():
-            if child is layer:  # a network may know it by more than one name
+        # `named_children` would name a layer once that has two names.
+        for own_name, child in list(parent._modules.items()):
+            if child is layer:
                 setattr(parent, own_name, new)
     return network
 
@@ -160,7 +194,7 @@ def with_layer(network: nn.Module, name: str, new: nn.Module) -> nn.Module:
 def check_head_inputs(
     layer: nn.Module, head: str, features: Tensor, logits: Tensor, n_rows: int
 ) -> None:
-    """Check that the layer saw one vector per row, and multiplied it by its rows.
+    """Check that the layer got one vector per row, and multiplied it by its weights.
 
     Parameters
     ----------
@@ -169,22 +203,22 @@ def check_head_inputs(
     head : str
         Its name.
     features, logits : Tensor
-        What it got and what it gave.
+        Its input and its output.
     n_rows : int
         Rows of the batch.
 
     Raises
     ------
     ValueError
-        If features are no vector per row (or, of a layer that is no ``nn.Linear``,
-        per row and category), or logits are not their products with the layer's rows.
+        If features are not one vector per row (for a layer that is no ``nn.Linear``,
+        one per row and category), or logits are not their products with the weights.
     """
     weight = _weight(layer)
-    wanted = (n_rows, weight.shape[1])
+    required = (n_rows, weight.shape[1])
     if not isinstance(layer, nn.Linear):
-        wanted = (n_rows, *weight.shape)
-    if features.shape != wanted:
-        each = "row" if len(wanted) == 2 else "row and category"
+        required = (n_rows, *weight.shape)
+    if features.shape != required:
+        each = "row" if len(required) == 2 else "row and category"
         raise ValueError(
             f"The classification layer {head!r} must see one vector per {each}; it "
             f"sees an array of shape {tuple(features.shape)} for {n_rows} rows. Pool "
@@ -193,18 +227,20 @@ def check_head_inputs(
     x, w = features.detach().float(), weight.detach().float()
     equation = "ncd,cd->nc" if x.ndim == 3 else "nd,cd->nc"
     expected = torch.einsum(equation, x, w)
-    room = x.norm(dim=-1).reshape(n_rows, -1) * w.norm(dim=1)
+    # |x.w| <= |x| |w|, so rounding errors grow with the product of the norms, not with
+    # the logit, which may be near zero.
+    scale = x.norm(dim=-1).reshape(n_rows, -1) * w.norm(dim=1)
     if layer.bias is not None:
         bias: Tensor = layer.bias.detach().float()  # type: ignore[operator]
-        expected, room = expected + bias, room + bias.abs()
-    wrong = (logits.shape != expected.shape) or bool(
-        ((logits.float() - expected).abs() > _TOLERANCE * room + 1e-5).any()
+        expected, scale = expected + bias, scale + bias.abs()
+    differs = (logits.shape != expected.shape) or bool(
+        ((logits.float() - expected).abs() > _TOLERANCE * scale + 1e-5).any()
     )
-    if wrong:
+    if differs:
         raise ValueError(
             f"The classification layer {head!r} must give the products of features and "
-            f"rows, plus biases; this {type(layer).__name__} computes something else "
-            "(a cosine layer does). Put an nn.Linear in its place, after whatever "
+            f"weights, plus biases; this {type(layer).__name__} computes something "
+            "else (a cosine layer does). Put an nn.Linear in its place, after what "
             "normalises the features."
         )
 
@@ -216,14 +252,15 @@ def _named(module: nn.Module, name: str) -> str:
         return name
     raise ValueError(
         f"`head` must name an nn.Linear of the network, or a layer whose `weight` and "
-        f"`bias` hold one row and one number per category; got {name!r}. It has: "
+        f"`bias` hold one vector and one number per category; got {name!r}. It has: "
         f"{', '.join(repr(key) for key in list(linear)[-10:]) or 'no nn.Linear'}."
     )
 
 
 def _is_category_wise(layer: nn.Module) -> bool:
-    own = layer._parameters  # not what is computed, which cannot be written to
-    weight, bias = own.get("weight"), own.get("bias")
+    # Not attributes: those of a parametrization are computed, and cannot be written to.
+    parameters = dict(layer.named_parameters(recurse=False))
+    weight, bias = parameters.get("weight"), parameters.get("bias")
     if weight is None or bias is None:
         return False
     return weight.ndim == 2 and bias.shape == weight.shape[:1]
@@ -236,7 +273,7 @@ def _linear(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
 
 
 def _size(layer: nn.Module) -> int:
-    if isinstance(layer, nn.Linear):  # perhaps a lazy one, without weights yet
+    if isinstance(layer, nn.Linear):  # a lazy one has no weights yet
         return layer.out_features
     return len(_weight(layer))
 
@@ -246,7 +283,7 @@ def _weight(layer: nn.Module) -> Tensor:
 
 
 def _remedy(module: nn.Module) -> str:
-    """Say what to do with a network without any ``nn.Linear``."""
+    """Advise what to do with a network without any ``nn.Linear``."""
     if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)):
         return "Pass it through cftlearn.networks.load_network, which splits it."
     convolutions = [

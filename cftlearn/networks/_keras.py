@@ -1,4 +1,4 @@
-"""Networks of Keras, as torch modules."""
+"""Load networks of Keras as torch modules."""
 
 import os
 import sys
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
+from cftlearn.networks._errors import first_line, split_error
 from cftlearn.networks._exported import backbone_of
-from cftlearn.networks._split import SplitNetwork, refuse, tell_sigmoid
+from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 
 _TOLERANCE = 1e-4
 _ANY_SIZE = 96  # pixels, of an input that leaves its size open
@@ -19,13 +20,13 @@ _ANY_SIZE = 96  # pixels, of an input that leaves its size open
 class _Backbone(nn.Module):
     """Features of a Keras model, from inputs with channels first."""
 
-    def __init__(self, model: Any, *, turns: bool) -> None:
+    def __init__(self, model: Any, *, channels_last: bool) -> None:
         super().__init__()
         self.model = model
-        self.turns = turns
+        self.channels_last = channels_last
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.movedim(x, 1, -1) if self.turns else x
+        x = torch.movedim(x, 1, -1) if self.channels_last else x
         return self.model(x, training=False)
 
 
@@ -33,11 +34,11 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     """Load a model of Keras as a torch network, ready to be refitted.
 
     Reads a .h5 or .keras file of one input and one output, such as a CNN for chest
-    radiographs with 14 sigmoids, by Keras 3 on torch; then Keras is not needed any
-    more. Images have **channels first**, (n, channels, height, width), as everywhere
-    in torch; their values are those that the Keras model was given, so what it did to
-    them (rescaling, if a layer of it does) is done once. A sigmoid at the end is
-    removed, and the logger "cftlearn" says so.
+    radiographs with 14 sigmoids, by Keras 3 on torch. The returned network does not
+    need Keras. Images have **channels first**, (n, channels, height, width), as
+    everywhere in torch. Their values are those that the Keras model takes; a layer that
+    rescales them stays in the network. A sigmoid at the end is removed, and the logger
+    "cftlearn" says so.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     Returns
     -------
     network : torch.nn.Module
-        Gives logits; has a ``backbone`` and, as its classification layer, an
+        It returns logits, and has a ``backbone`` and, as its classification layer, an
         ``nn.Linear`` named ``head``. It computes as in evaluation mode: pass it to
         ``CFTClassifier(train=False)``.
 
@@ -80,16 +81,19 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     keras = _keras_on_torch()
     with keras.device("cpu"):
         model = _loaded(keras, file)
-        dense, removed = _last_dense(keras, model, file.name)
-        turns = len(model.inputs[0].shape) > 2 and not _has_channels_first(model)
+        dense, has_sigmoid = _last_dense(keras, model, file.name)
+        channels_last = _has_channels_last(model)
         part = keras.Model(model.inputs, dense.input)
-        inputs = _example(model, turns=turns)
+        inputs = _example(model, channels_last=channels_last)
         with torch.no_grad():
-            backbone = _exported(_Backbone(part, turns=turns).eval(), inputs, file.name)
+            features = _Backbone(part, channels_last=channels_last).eval()
+            backbone = _exported(features, inputs, file.name)
             bias = None if dense.bias is None else dense.bias.value.detach()
             network = SplitNetwork(backbone, dense.kernel.value.detach().T, bias).eval()
-            _compare(network, _Backbone(model, turns=turns), inputs, removed)
-    tell_sigmoid(file.name, removed)
+            original = _Backbone(model, channels_last=channels_last)
+            _compare(network, original, inputs, has_sigmoid)
+    if has_sigmoid:
+        log_removed_sigmoid(file.name)
     return network
 
 
@@ -117,15 +121,14 @@ def _keras_on_torch() -> Any:
 def _loaded(keras: Any, file: Path) -> Any:
     try:
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
-    except Exception as error:  # of any kind: layers raise what they like
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:  # layers raise errors of any type
         raise ValueError(
             f"`path` must be a model that Keras {keras.__version__} can load; {file}: "
-            f"{first} If it has layers of your own, load it in Keras and save a model "
-            "without them."
+            f"{first_line(error)} If it has layers of your own, load it in Keras and "
+            "save a model without them."
         ) from error
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise refuse(
+        raise split_error(
             file.name,
             f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one "
             "of each",
@@ -134,68 +137,70 @@ def _loaded(keras: Any, file: Path) -> Any:
     return model
 
 
-def _last_dense(keras: Any, model: Any, what: str) -> tuple[Any, bool]:
-    """Find the Dense layer that gives the output, and whether a sigmoid follows it."""
+def _last_dense(keras: Any, model: Any, source: str) -> tuple[Any, bool]:
+    """Find the last Dense layer, and whether a sigmoid follows it."""
     layers = list(model.layers)
     activation = keras.activations.linear
     last = layers.pop()
     if isinstance(last, keras.layers.Activation) and layers:
         activation, last = last.activation, layers.pop()
     if not isinstance(last, keras.layers.Dense):
-        raise refuse(
-            what,
+        raise split_error(
+            source,
             f"ends in a {type(last).__name__} layer",
             "Save the model up to its last Dense layer.",
         )
     names = [getattr(a, "__name__", str(a)) for a in (last.activation, activation)]
     others = [name for name in names if name != "linear"]
     if others not in ([], ["sigmoid"]):
-        raise refuse(
-            what,
+        raise split_error(
+            source,
             f"ends in {' and '.join(others)}",
             "Categories need one sigmoid each, or no activation.",
         )
     return last, bool(others)
 
 
-def _has_channels_first(model: Any) -> bool:
+def _has_channels_last(model: Any) -> bool:
+    if len(model.inputs[0].shape) <= 2:  # no images
+        return False
     layers = model._flatten_layers()
-    return any(getattr(item, "data_format", "") == "channels_first" for item in layers)
+    return all(getattr(item, "data_format", "") != "channels_first" for item in layers)
 
 
-def _example(model: Any, *, turns: bool) -> Tensor:
+def _example(model: Any, *, channels_last: bool) -> Tensor:
     sizes = [_ANY_SIZE if size is None else size for size in model.inputs[0].shape[1:]]
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand((3, *sizes), generator=generator)
-    return torch.movedim(inputs, -1, 1).contiguous() if turns else inputs
+    return torch.movedim(inputs, -1, 1).contiguous() if channels_last else inputs
 
 
-def _exported(backbone: nn.Module, inputs: Tensor, what: str) -> nn.Module:
+def _exported(backbone: nn.Module, inputs: Tensor, source: str) -> nn.Module:
     rows = {0: torch.export.Dim.DYNAMIC}
     try:
         program = torch.export.export(
             backbone, (inputs,), dynamic_shapes=(rows,), strict=False
         )
-    except Exception as error:  # of any kind: layers raise what they like
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise refuse(
-            what,
-            f"cannot be exported by torch for any number of rows ({first})",
+    except Exception as error:  # layers raise errors of any type
+        raise split_error(
+            source,
+            f"cannot be exported by torch for any number of rows ({first_line(error)})",
             "Rebuild it in torch, and load its weights there.",
         ) from error
     return backbone_of(program.module())
 
 
 def _compare(
-    network: nn.Module, original: nn.Module, inputs: Tensor, removed: bool
+    network: nn.Module, original: nn.Module, inputs: Tensor, has_sigmoid: bool
 ) -> None:
     for some in (inputs, inputs[:1]):
         got = network(some)
-        got = torch.sigmoid(got) if removed else got
+        got = torch.sigmoid(got) if has_sigmoid else got
         expected = original(some)
         room = _TOLERANCE * max(1.0, float(expected.abs().max()))
         if got.shape != expected.shape or not (got - expected).abs().max() <= room:
             raise ArithmeticError(
                 "The network gives other numbers than the Keras model, on "
-                f"{len(some)} random rows. Its layers cannot be cut as they are."
+                f"{len(some)} random rows. Rebuild it in torch, and load its weights "
+                "there."
             )

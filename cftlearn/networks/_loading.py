@@ -1,7 +1,6 @@
-"""Networks from files that hold their code: exported programs and TorchScript."""
+"""Load networks from files that hold their code: torch.export and TorchScript."""
 
 import os
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ import torch
 from torch import nn
 
 from cftlearn.exceptions import ModelFormatError
+from cftlearn.networks._errors import first_line
 from cftlearn.networks._exported import split_program
-from cftlearn.networks._torchscript import split_script
+from cftlearn.networks._torchscript import load_script, split_script
 
 
 def load_network(
@@ -20,33 +20,35 @@ def load_network(
     """Load a network whose code is in its file, ready to be refitted.
 
     Reads a program of ``torch.export`` (.pt2) or a TorchScript module, finds the linear
-    layer that it ends in, and cuts it there: the network that comes back has a
-    ``backbone`` and, as its classification layer, an ``nn.Linear`` named ``head``. A
-    sigmoid at the end is removed, and the logger "cftlearn" says so. The network
-    computes as in evaluation mode: pass it to ``CFTClassifier(train=False)``.
+    layer that it ends in, and splits it there: the returned network has a ``backbone``
+    and, as its classification layer, an ``nn.Linear`` named ``head``. A sigmoid at the
+    end is removed, and the logger "cftlearn" says so. The network computes as in
+    evaluation mode: pass it to ``CFTClassifier(train=False)``.
 
     Parameters
     ----------
     path : str, path-like, ExportedProgram or ScriptModule
         The file, or what was read from it. A file holds a program, which will be run:
-        load only what you trust. A file of weights alone is one for
+        load only what you trust. A file of weights alone goes to
         :class:`Architecture`.
 
     Returns
     -------
     network : torch.nn.Module
-        Gives logits, of the same values as the original before any sigmoid, on the CPU.
+        On the CPU. It returns the logits of the original, before any sigmoid.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ModelFormatError
-        If it is neither, or damaged.
+        If it is neither of these files, or damaged.
     ValueError
-        If the network does not end in a linear layer, takes or gives several tensors,
+        If the network does not end in a linear layer, takes or returns several tensors,
         accepts only one number of rows, or was exported in training mode. The message
         says how to export it again.
+    TypeError
+        If ``path`` is a plain module, or of another type.
 
     See Also
     --------
@@ -82,23 +84,22 @@ def load_network(
     file = Path(path)
     kind = _kind(file)
     try:
-        with warnings.catch_warnings(), file.open("rb") as content:
-            warnings.filterwarnings("ignore", r"`torch\.jit", FutureWarning)
-            warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
-            source: Any = (
-                torch.jit.load(content, map_location="cpu")
+        with file.open("rb") as content:
+            loaded: Any = (
+                load_script(content)
                 if kind == "TorchScript"
                 else torch.export.load(content)
             )
-    except Exception as error:  # of any kind: both readers raise what they like
-        raise _unreadable(file, f"{type(error).__name__}: {error}") from error
-    if kind == "TorchScript":
-        return split_script(source, file.name).eval()
-    return split_program(source, file.name).eval()
+    except Exception as error:  # both readers raise errors of any type
+        raise _unreadable(
+            file, f"{type(error).__name__}: {first_line(error)}"
+        ) from error
+    split: Any = split_script if kind == "TorchScript" else split_program
+    return split(loaded, file.name).eval()
 
 
 def _kind(file: Path) -> str:
-    """Tell a TorchScript file from an exported program, by what is in the archive."""
+    """Return the kind of a file by the names in its archive."""
     if not file.is_file():
         raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
     if not zipfile.is_zipfile(file):
@@ -107,8 +108,8 @@ def _kind(file: Path) -> str:
         names = archive.namelist()
     if any("/code/" in name for name in names):
         return "TorchScript"
-    top = {name.partition("/")[2] for name in names}
-    if "data.pkl" in top:
+    inside_folder = {name.partition("/")[2] for name in names}
+    if "data.pkl" in inside_folder:
         raise _unreadable(
             file,
             "a file of torch.save, with weights but without code: load these by "
@@ -118,8 +119,7 @@ def _kind(file: Path) -> str:
 
 
 def _unreadable(file: Path, reason: str) -> ModelFormatError:
-    first = (reason.strip() or "no reason given").splitlines()[0]
     return ModelFormatError(
         "`path` must be a TorchScript file or a program of torch.export.save; "
-        f"{file} is not ({first})."
+        f"{file} is not ({reason})."
     )

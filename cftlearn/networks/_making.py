@@ -1,4 +1,4 @@
-"""Copy a network, or make one."""
+"""Copy a network, or call what makes one."""
 
 import copy
 from typing import Any
@@ -9,19 +9,24 @@ from cftlearn._seeding import seeded_torch
 
 
 def copy_or_make(module: Any, seed: int) -> nn.Module:
-    """Copy or make a network, so that the caller's own stays as it is.
+    """Copy or make a network, so that the caller's module is not changed.
 
     Parameters
     ----------
     module : nn.Module or callable
         A module, which is copied, or a class or function that makes one.
     seed : int
-        Seed of torch's generator while a factory runs.
+        Seed of torch's generator while the callable runs.
+
+    Returns
+    -------
+    network : nn.Module
+        The copy, or the new network.
 
     Raises
     ------
     TypeError
-        If it is neither, or the factory makes no module.
+        If it is neither, or the callable needs arguments or returns no module.
     """
     if isinstance(module, nn.Module):
         return copy.deepcopy(module)

@@ -1,4 +1,4 @@
-"""A fitted model as an ONNX file."""
+"""Export a fitted model as an ONNX file."""
 
 import json
 import os
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
 from cftlearn._files import folder_beside
-from cftlearn._inputs._loader import to_tensor
+from cftlearn._inputs import to_tensor
 from cftlearn.images import ImageTransform
+from cftlearn.networks._errors import first_line
 
 _INPUT = "input"
-_TOLERANCE = 1e-3  # of the largest number; what goes wrong goes wrong by more
+_TOLERANCE = 1e-3  # of the largest number; wrong operators differ by more
 
 
 class _Probabilities(nn.Module):
@@ -47,24 +48,24 @@ def export_onnx(
 
     The file computes one output from one input, for any number of rows, and names the
     categories in its metadata (``categories``, a JSON list; ``output``,
-    "probability" or "logit"). It is compared with the network by ONNX Runtime, where
-    that is installed, before it is put in its place. What happens to inputs before the
-    network (an ``input_transform``, a Pipeline) is not in it.
+    "probability" or "logit"). Where ONNX Runtime is installed, it is compared with the
+    network before it gets its name. Steps before the network (an ``input_transform``, a
+    Pipeline) are not in it.
 
     Parameters
     ----------
     model : CFTClassifier
         A fitted classifier, with a network or on features.
     path : str or path-like
-        The file, usually ending in .onnx. An earlier one is replaced. Above 2 GB the
-        weights lie beside it, in a file of the same name with ``.data`` at its end.
+        The file, usually ending in .onnx. An earlier one is replaced. Weights of more
+        than 2 GB go to a second file, of the same name with ``.data`` at its end.
     example : array-like of shape (n_samples, ...), default=None
         Inputs of the network, of the shape and type to export for. None takes random
-        numbers, of the shape seen in ``fit`` or that an ``ImageTransform`` gives;
-        another transform, a Dataset, or a network of integers needs it.
+        numbers, of the shape seen in ``fit`` or of an ``ImageTransform``. It must be
+        given for another transform, a Dataset, or a network of integers.
     sigmoid : bool, default=True
-        Give probabilities, as ``predict_proba`` does, calibrated by a sigmoid if the
-        model is. False gives logits, as ``decision_function`` does. A 1-D target gives
+        Output probabilities, as ``predict_proba`` does, calibrated by a sigmoid if the
+        model is. False outputs logits, as ``decision_function`` does. A 1-D target has
         one column, of the second class.
     opset : int, default=None
         Version of the ONNX operators. None leaves it to torch.
@@ -86,9 +87,9 @@ def export_onnx(
         If ``path`` is a folder.
     ValueError
         If the network cannot be exported, ``example`` does not fit it, or
-        probabilities are wanted of a model whose calibration is isotonic.
+        ``sigmoid=True`` for a model with isotonic calibration.
     ArithmeticError
-        If the file computes something else than the network.
+        If the file computes other numbers than the network.
 
     See Also
     --------
@@ -140,7 +141,7 @@ def export_onnx(
 
 
 def _example(model: Any, example: ArrayLike | None) -> Tensor:
-    """Give two rows or more: of a single one torch would make a constant."""
+    """Return two rows: torch would take the number of one row for a constant."""
     if example is None:
         shape = _row_shape(model)
         return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)))
@@ -172,7 +173,7 @@ def _exported(
     network: nn.Module, inputs: Tensor, output: str, opset: int | None
 ) -> Any:
     try:
-        with warnings.catch_warnings():  # the exporter's, of itself
+        with warnings.catch_warnings():  # of the exporter, about itself
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             program = torch.onnx.export(
@@ -197,11 +198,10 @@ def _exported(
 
 
 def _innermost(error: BaseException) -> str:
-    """Give the first line of the error that the others were raised from, in black."""
+    """Return the first line of the error that caused the others, without colours."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return re.sub(r"\x1b\[[0-9;]*m", "", first_line(error))
 
 
 def _compare(file: Path, network: nn.Module, inputs: Tensor) -> None:

@@ -1,7 +1,6 @@
-"""A backbone and a classification layer that were cut apart, as one network."""
+"""A backbone and its classification layer, as one network."""
 
 import logging
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +9,16 @@ _LOGGER = logging.getLogger("cftlearn")
 
 
 class SplitNetwork(nn.Module):
-    """A backbone and a linear classification layer, whose logits it gives.
+    """A backbone with a linear classification layer; it returns logits.
 
     Parameters
     ----------
     backbone : nn.Module
         Maps inputs to features of shape (n_rows, n_features).
-    weight, bias : Tensor of shape (n_outputs, n_features), (n_outputs,) or None
-        The rows of the classification layer and their biases.
+    weight : Tensor of shape (n_outputs, n_features)
+        Weights of the classification layer.
+    bias : Tensor of shape (n_outputs,) or None
+        Its biases; None for zeros.
 
     Attributes
     ----------
@@ -27,7 +28,9 @@ class SplitNetwork(nn.Module):
         The classification layer.
     """
 
-    def __init__(self, backbone: nn.Module, weight: Tensor, bias: Any) -> None:
+    def __init__(
+        self, backbone: nn.Module, weight: Tensor, bias: Tensor | None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(weight.shape[1], weight.shape[0]).to(weight)
@@ -36,21 +39,18 @@ class SplitNetwork(nn.Module):
             self.head.bias.copy_(torch.zeros(len(weight)) if bias is None else bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits."""
+        """Compute logits."""
         return self.head(self.backbone(x))
 
 
-def tell_sigmoid(what: str, removed: bool) -> None:
-    """Say that a network gives logits now."""
-    if removed:
-        _LOGGER.warning(
-            "%s ended in a sigmoid, which is removed: the network gives logits.", what
-        )
+def log_removed_sigmoid(source: str) -> None:
+    """Log that a network returns logits where it returned probabilities.
 
-
-def refuse(what: str, reason: str, remedy: str) -> ValueError:
-    """Make the error of a network that cannot be cut apart."""
-    return ValueError(
-        f"`path` must hold a network that ends in one linear layer; {what} {reason}. "
-        f"{remedy}"
+    Parameters
+    ----------
+    source : str
+        Name of the file or object.
+    """
+    _LOGGER.warning(
+        "%s ended in a sigmoid, which is removed: the network gives logits.", source
     )

@@ -1,34 +1,53 @@
-"""TorchScript modules, cut at their classification layer."""
+"""TorchScript modules, split at their classification layer."""
 
 import copy
 import io
 import warnings
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
-from cftlearn.networks._split import SplitNetwork, refuse, tell_sigmoid
+from cftlearn.networks._errors import first_line, split_error
+from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 
 _REMEDY = (
     "Where the model's code is at hand, save model.state_dict() and pass the module "
     "itself, or export it by torch.export."
 )
-_SAME = ("aten::alias", "aten::contiguous", "aten::detach")
+_SAME_VALUES = ("aten::alias", "aten::contiguous", "aten::detach")
 
 
-def split_script(script: torch.jit.ScriptModule, what: str) -> SplitNetwork:
-    """Cut a TorchScript module at its classification layer.
+def load_script(file: IO[bytes]) -> torch.jit.ScriptModule:
+    """Load a TorchScript module, without the warnings that torch.jit is deprecated.
 
-    Its graph is written out without calls, and returns what the last linear operator
-    is given. Whatever comes between the two is not looked at.
+    Parameters
+    ----------
+    file : binary file
+        Open for reading.
+
+    Returns
+    -------
+    script : torch.jit.ScriptModule
+        On the CPU.
+    """
+    with warnings.catch_warnings():
+        _ignore_deprecation()
+        return torch.jit.load(file, map_location="cpu")
+
+
+def split_script(script: torch.jit.ScriptModule, source: str) -> SplitNetwork:
+    """Split a TorchScript module at its classification layer.
+
+    A copy of its graph returns the input of the last linear operator, instead of what
+    is computed from it. No other operator is looked at.
 
     Parameters
     ----------
     script : torch.jit.ScriptModule
-        Takes one tensor, gives one tensor. It is not changed.
-    what : str
-        How messages call it.
+        Takes one tensor and returns one tensor. It is not changed.
+    source : str
+        How messages name it.
 
     Returns
     -------
@@ -38,61 +57,106 @@ def split_script(script: torch.jit.ScriptModule, what: str) -> SplitNetwork:
     Raises
     ------
     ValueError
-        If the module does not end in a linear layer.
+        If the module does not end in a linear layer, or ``torch.jit.freeze`` refuses
+        it, as it does where an inner module changes an attribute of its own.
+
+    Notes
+    -----
+    TorchScript has no other public way to a part of a program. Python's hooks do not
+    run inside of it. Identity weights in the last layer would make its output the
+    features, but a sigmoid after it loses those of large size, and a frozen module has
+    no weights to set.
     """
-    backbone = _copied(script).eval()
+    backbone = _inlined(script, source)
     for parameter in backbone.parameters():  # copies would not be leaves any more
         parameter.requires_grad_(False)
     graph = backbone.graph
-    torch._C._jit_pass_inline(graph)
     outputs = list(graph.outputs())
     if len(outputs) != 1 or str(outputs[0].type()) != "Tensor":
-        raise refuse(what, f"returns {outputs[0].type()}, not a Tensor", _REMEDY)
-    node, removed = outputs[0].node(), False
-    while node.kind() in _SAME or (node.kind() == "aten::sigmoid" and not removed):
-        removed |= node.kind() == "aten::sigmoid"
+        raise split_error(source, f"returns {outputs[0].type()}, not a Tensor", _REMEDY)
+    node, has_sigmoid = outputs[0].node(), False
+    while node.kind() in _SAME_VALUES or (
+        node.kind() == "aten::sigmoid" and not has_sigmoid
+    ):
+        has_sigmoid |= node.kind() == "aten::sigmoid"
         node = next(node.inputs()).node()
-    features, weight, bias = _linear_parts(backbone, node, what)
+    features, weight, bias = _linear_parts(backbone, node, source)
     graph.eraseOutput(0)
     graph.registerOutput(features)
-    torch._C._jit_pass_dce(graph)
-    tell_sigmoid(what, removed)
+    if has_sigmoid:
+        log_removed_sigmoid(source)
     return SplitNetwork(backbone, weight, bias)
 
 
+def _inlined(script: torch.jit.ScriptModule, source: str) -> torch.jit.ScriptModule:
+    """Copy a module in evaluation mode, with a graph that calls no other graph."""
+    copied = _copied(script)
+    # Weights must stay attributes: constants cannot go to another device.
+    members = [
+        *copied.named_children(),
+        *copied.named_parameters(recurse=False),
+        *copied.named_buffers(recurse=False),
+    ]
+    preserved = [name for name, _ in members]
+    if hasattr(copied, "training"):  # a module that was frozen before has none
+        preserved.append("training")
+    copied.eval()
+    try:
+        with warnings.catch_warnings():
+            _ignore_deprecation()
+            inlined = torch.jit.freeze(
+                copied, preserved_attrs=preserved, optimize_numerics=False
+            )
+    except RuntimeError as error:
+        raise split_error(
+            source, f"cannot be frozen by torch.jit ({first_line(error)})", _REMEDY
+        ) from error
+    return _copied(inlined)  # lists its weights again, which `inlined` does not
+
+
 def _copied(script: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
-    """Copy a module with its code; a deep copy would share that."""
+    """Copy a module with its code; a deep copy would share the code."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`torch\.jit", category=FutureWarning)
-        warnings.filterwarnings("ignore", r"`torch\.jit", category=DeprecationWarning)
+        _ignore_deprecation()
         torch.jit.save(script, buffer)
-        buffer.seek(0)
-        return torch.jit.load(buffer, map_location="cpu")
+    buffer.seek(0)
+    return load_script(buffer)
+
+
+def _ignore_deprecation() -> None:
+    for category in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", r"`torch\.jit", category=category)
 
 
 def _linear_parts(
-    script: torch.jit.ScriptModule, node: Any, what: str
+    script: torch.jit.ScriptModule, node: Any, source: str
 ) -> tuple[Any, Tensor, Tensor | None]:
+    """Return the input of a linear operator, its weights and its biases."""
     values = list(node.inputs())
     if node.kind() == "aten::linear":
-        features, weight, bias = values
-        rows = _constant(script, weight)
+        features, weight_value, bias_value = values
+        weight = _constant(script, weight_value)
     elif node.kind() == "aten::addmm":
-        bias, features, weight, *_ = values
-        turned = weight.node()
-        rows = None
-        if turned.kind() in ("aten::t", "aten::transpose"):
-            rows = _constant(script, next(turned.inputs()))
+        bias_value, features, weight_value, *factors = values
+        transpose = weight_value.node()
+        weight = None
+        is_plain = all(factor.toIValue() == 1 for factor in factors)
+        if is_plain and transpose.kind() in ("aten::t", "aten::transpose"):
+            weight = _constant(script, next(transpose.inputs()))
     else:
-        raise refuse(what, f"ends in {node.kind()}", _REMEDY)
-    if rows is None:
-        raise refuse(what, "computes the rows of its last layer", _REMEDY)
-    return features, rows, _constant(script, bias)
+        raise split_error(source, f"ends in {node.kind()}", _REMEDY)
+    bias = _constant(script, bias_value)
+    has_bias = str(bias_value.type()) != "NoneType"
+    if weight is None or (bias is None and has_bias):
+        raise split_error(
+            source, "computes the weights or biases of its last layer", _REMEDY
+        )
+    return features, weight, bias
 
 
 def _constant(script: torch.jit.ScriptModule, value: Any) -> Tensor | None:
-    """Read a tensor that a graph names by attributes of its module, or holds."""
+    """Read a tensor that is an attribute of a module, or a constant of its graph."""
     node, path = value.node(), []
     if node.kind() == "prim::Constant":
         found = value.toIValue()

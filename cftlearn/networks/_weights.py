@@ -1,4 +1,4 @@
-"""Weights from a file into a network whose classification layer may differ."""
+"""Load weights into a network whose classification layer may have another size."""
 
 import os
 import warnings
@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning, list_some
+from cftlearn.networks._errors import first_line
 from cftlearn.networks._heads import last_linear, with_layer
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -21,7 +22,27 @@ _SHOWN = 5
 
 
 def resized(network: Any, n_outputs: int) -> nn.Module:
-    """Give a network so many outputs, by a new classification layer if needed."""
+    """Replace the classification layer of a network if its size differs.
+
+    Parameters
+    ----------
+    network : nn.Module
+        It is changed in place.
+    n_outputs : int
+        Outputs that it must have.
+
+    Returns
+    -------
+    network : nn.Module
+        The same network, or the new layer if the network is the layer.
+
+    Raises
+    ------
+    TypeError
+        If it is no module.
+    ValueError
+        If it has no classification layer.
+    """
     if not isinstance(network, nn.Module):
         raise TypeError(
             "An architecture must be a callable that makes a torch.nn.Module; got "
@@ -36,28 +57,28 @@ def resized(network: Any, n_outputs: int) -> nn.Module:
 
 
 def load_weights(network: Any, path: Any, n_outputs: int) -> nn.Module:
-    """Load a state dict, and give the network so many outputs.
+    """Load a state dict into a network, and resize its classification layer.
 
     Parameters
     ----------
     network : nn.Module
-        Is changed in place.
+        It is changed in place.
     path : str or path
         File of a state dict.
     n_outputs : int
-        Outputs that the network is to have.
+        Outputs that the network must have.
 
     Returns
     -------
     network : nn.Module
-        With the weights of the file. A classification layer of another size there is
-        replaced by a new one with random weights.
+        With the weights of the file. If its classification layer has another size
+        there, the network gets a new one with random weights.
 
     Raises
     ------
     ModelFormatError
-        If the file cannot be read, or has not all weights but the classification
-        layer's, in their shapes.
+        If the file cannot be read, or any weight but those of the classification
+        layer is missing or has another shape.
 
     Warns
     -----
@@ -66,23 +87,25 @@ def load_weights(network: Any, path: Any, n_outputs: int) -> nn.Module:
     """
     state = _unprefixed(read_state(path), network)
     name = last_linear(network)
-    own = {f"{name}.weight".lstrip("."), f"{name}.bias".lstrip(".")}
-    told = []
-    rows = state.get(f"{name}.weight".lstrip("."), torch.empty(0))
-    if len(rows) != n_outputs:
-        told.append(
+    weight_key, bias_key = (f"{name}.{key}".lstrip(".") for key in ("weight", "bias"))
+    new_keys: set[str] = set()
+    reasons = []
+    n_stored = len(state.get(weight_key, torch.empty(0)))
+    if n_stored != n_outputs:
+        new_keys = {weight_key, bias_key}
+        reasons.append(
             f"the classification layer {name!r} is new, with random weights, since "
-            f"the file has {len(rows) or 'no'} rows for it, not {n_outputs}"
+            f"the file has {n_stored or 'no'} outputs for it, not {n_outputs}"
         )
-        state = {key: value for key, value in state.items() if key not in own}
+        state = {key: value for key, value in state.items() if key not in new_keys}
     network = resized(network, n_outputs)
-    _check_complete(state, network.state_dict(), own if told else set(), path)
+    _check_complete(state, network.state_dict(), new_keys, path)
     outcome = network.load_state_dict(state, strict=False)
     if outcome.unexpected_keys:
-        told.append(_listed("the network does not have", outcome.unexpected_keys))
-    if told:
+        reasons.append(_listed("the network does not have", outcome.unexpected_keys))
+    if reasons:
         warnings.warn(
-            f"{os.fspath(path)} is used in part: {'; '.join(told)}.",
+            f"{os.fspath(path)} is used in part: {'; '.join(reasons)}.",
             PartialWeightsWarning,
             stacklevel=3,
         )
@@ -118,20 +141,24 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except (
         EOFError,
-        LookupError,  # torch's reader of pickles, on bytes that are none
+        LookupError,  # from torch, for a file that is no pickle
         OSError,
         RuntimeError,
         SafetensorError,
         UnpicklingError,
         ValueError,
     ) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelFormatError(
             f"`weights` must be a state dict, of tensors alone; {file} cannot be read "
-            f"as one ({first}). If you trust the file, load it yourself and save "
-            "model.state_dict(); a TorchScript or exported program goes through "
-            "cftlearn.networks.load_network."
+            f"as one ({first_line(error)}). If you trust the file, load it yourself "
+            "and save model.state_dict(); a TorchScript or exported program goes "
+            "through cftlearn.networks.load_network."
         ) from error
+    return _tensors_of(loaded, file)
+
+
+def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
+    """Find the state dict in a checkpoint."""
     for wrapper in _WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -147,7 +174,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
 
 def _unprefixed(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Take off what wrappers put before every name, unless it is the network's."""
+    """Remove the prefixes that wrappers put before names; keep the network's own."""
     own = set(network.state_dict())
     while not own & set(state):
         prefix = next((p for p in _PREFIXES if any(k.startswith(p) for k in state)), "")
@@ -158,30 +185,30 @@ def _unprefixed(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tenso
 
 
 def _check_complete(
-    state: dict[str, Tensor], wanted: dict[str, Tensor], new: set[str], path: Any
+    state: dict[str, Tensor], needed: dict[str, Tensor], new: set[str], path: Any
 ) -> None:
-    """Refuse a file that leaves any weight random but those that are new."""
+    """Check that a file has all weights in their shapes, except the new ones."""
     missing = [
         key
-        for key in wanted
+        for key in needed
         if key not in state and key not in new
-        if not key.endswith("num_batches_tracked")  # which nothing is computed from
+        if not key.endswith("num_batches_tracked")  # a counter that no output needs
     ]
     differing = [
-        f"{key} {tuple(state[key].shape)} for {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in state and state[key].shape != wanted[key].shape
+        f"{key} {tuple(state[key].shape)} for {tuple(needed[key].shape)}"
+        for key in needed
+        if key in state and state[key].shape != needed[key].shape
     ]
     if not missing and not differing:
         return
-    wrong = {
+    problems = {
         "lacks": missing,
         "has another shape in": differing,
-        "has beside them": [key for key in state if key not in wanted],
+        "has beside them": [key for key in state if key not in needed],
     }
     raise ModelFormatError(
         f"`weights` must hold all weights of the network; {os.fspath(path)} "
-        + "; ".join(_listed(verb, keys) for verb, keys in wrong.items() if keys)
+        + "; ".join(_listed(verb, keys) for verb, keys in problems.items() if keys)
         + ". Name the architecture that was trained, with its options."
     )
 

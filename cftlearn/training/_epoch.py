@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cftlearn._devices import autocast
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.training._distributed import mixed_seed
 from cftlearn.training._plan import TrainingPlan

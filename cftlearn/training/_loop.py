@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from cftlearn._devices import half_precision
 from cftlearn._files import digest
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.training._epoch import train_epoch
 from cftlearn.training._optimization import MovingAverage, make_optimizer, make_schedule

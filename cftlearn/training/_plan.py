@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer

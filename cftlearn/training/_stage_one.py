@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
-from cftlearn.networks._heads import find_head, head_rows
+from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.networks._making import copy_or_make
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import HeldOut, TrainingPlan
@@ -94,4 +94,4 @@ def fit_network(
     # that is not the last step of the network.
     extract_features(network, name, inputs.take([0]), batch_size=1, device=plan.device)
     history = train_network(network, inputs, targets, plan, scored) if train else []
-    return StageOne(network, name, plan.device, history, *head_rows(network, name))
+    return StageOne(network, name, plan.device, history, *head_weights(network, name))

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cftlearn._files import claim_folder, digest, open_atomically
-from cftlearn._inputs._inputs import ArrayInputs, Inputs
+from cftlearn._inputs import ArrayInputs, Inputs
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cftlearn._inputs._inputs import Inputs
+from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.exceptions import NonFiniteLossError, list_some
 from cftlearn.training import NetworkTrainer
@@ -103,5 +103,5 @@ def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
 
 def describe_rows(inputs: Inputs, rows: NDArray[np.intp]) -> str:
     """Name some rows and their files, the first ones if there are many."""
-    names = [inputs.place(int(row)).removeprefix("row ") for row in np.sort(rows)]
+    names = [inputs.location(int(row)).removeprefix("row ") for row in np.sort(rows)]
     return f"rows {list_some(names, _N_NAMED_ROWS)}"

@@ -49,7 +49,7 @@ def test_files_must_exist(folder):
 
 @pytest.mark.parametrize(
     ("n_files", "end"),
-    [(0, "nothing."), (8, "6.csv, 7.csv."), (9, "6.csv, 7.csv, ....")],
+    [(0, "nothing."), (8, "6.csv, 7.csv."), (9, "6.csv, 7.csv, and 1 more.")],
 )
 def test_folders_of_many_files_are_cut(tmp_path, n_files, end):
     for number in range(n_files):
@@ -57,7 +57,6 @@ def test_folders_of_many_files_are_cut(tmp_path, n_files, end):
     with pytest.raises(IsADirectoryError) as caught:
         existing_file(tmp_path)
     assert str(caught.value).endswith(end)
-    assert ("..." in str(caught.value)) == (n_files > 8)
 
 
 def test_the_first_choice_that_exists_is_taken(folder):

@@ -1,10 +1,7 @@
-"""Networks from files that hold their code: torch.export, TorchScript, Keras."""
+"""Networks from files that hold their code: torch.export and TorchScript."""
 
 import copy
 import pickle
-import subprocess
-import sys
-import types
 import warnings
 
 import numpy as np
@@ -14,7 +11,7 @@ from torch import nn
 
 from cftlearn import CFTClassifier
 from cftlearn.exceptions import ModelFormatError
-from cftlearn.networks import export_onnx, load_keras, load_network
+from cftlearn.networks import load_network
 
 DYNAMIC = ({0: torch.export.Dim.DYNAMIC},)
 
@@ -36,6 +33,35 @@ class Pictures(nn.Module):
     def forward(self, x):
         x = self.norm(self.convolution(x)).relu().mean((2, 3)) + self.shift
         return self.end(self.fc(self.dropout(self.body(x))))
+
+
+class CountingEnd(nn.Module):
+    """An inner module that changes an attribute of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_calls = 0
+
+    def forward(self, x):
+        self.n_calls += 1
+        return x
+
+
+class Computed(nn.Module):
+    """A linear layer, one part of which is computed."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3))
+        self.bias = nn.Parameter(torch.randn(2))
+        self.part = part
+
+    def forward(self, x):
+        if self.part == "bias":
+            return nn.functional.linear(x, self.weight, self.bias * 2)
+        if self.part == "weight":
+            return nn.functional.linear(x, self.weight * 2, self.bias)
+        return torch.addmm(self.bias, x, self.weight.t(), beta=2)
 
 
 def ends_plainly(x):
@@ -87,7 +113,6 @@ WAYS = [
 ]
 
 
-# ------------------------------------------------------------------ load_network
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("from_file", [True, False], ids=["file", "object"])
 def test_a_network_is_cut_and_gives_the_same(way, from_file, tmp_path):
@@ -138,7 +163,7 @@ def test_the_original_is_left_alone(way):
     torch.testing.assert_close(run(images()), before)
 
 
-@pytest.mark.parametrize("way", [exported, traced])
+@pytest.mark.parametrize("way", [exported, scripted, traced, frozen])
 def test_a_loaded_network_is_refitted(way, rng, tmp_path):
     network = load_network(way(Pictures().eval()))
     X = images(60).numpy()
@@ -199,6 +224,26 @@ def test_an_exported_network_is_plain_torch():
             id="script of softmax",
         ),
         pytest.param(
+            lambda: scripted(Pictures(CountingEnd()).eval()),
+            "cannot be frozen by torch.jit.*state_dict",
+            id="script that counts",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("bias").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a computed bias",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("weight").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a computed weight",
+        ),
+        pytest.param(
+            lambda: scripted(Computed("factor").eval()),
+            "computes the weights or biases of its last layer",
+            id="script of a scaled bias",
+        ),
+        pytest.param(
             lambda: torch.export.export(
                 nn.Bilinear(3, 3, 2).eval(), (torch.ones(2, 3), torch.ones(2, 3))
             ),
@@ -227,113 +272,3 @@ def test_files_that_are_no_network(tmp_path):
         load_network(tmp_path / "cut.pt")
     with pytest.raises(TypeError, match="A plain module goes to CFTClassifier"):
         load_network(Pictures())
-
-
-# -------------------------------------------------------------------- load_keras
-@pytest.fixture(scope="module")
-def keras():
-    pytest.importorskip("h5py", reason="the keras extra")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")
-        keras = pytest.importorskip("keras", reason="the keras extra")
-    if keras.config.backend() != "torch":
-        pytest.skip("keras has another backend here")
-    return keras
-
-
-def radiograph_model(keras, end="sigmoid", *, separate=False):
-    """A small CNN like those for radiographs, with batch norm that has seen data."""
-    layers = keras.layers
-    image = keras.Input((16, 16, 3))
-    x = layers.Rescaling(1 / 255)(image)
-    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
-    x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.Concatenate()([x, layers.Conv2D(4, 3, padding="same")(x)])
-    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
-    x = layers.Dense(5, activation=None if separate else end)(x)
-    model = keras.Model(image, layers.Activation(end)(x) if separate else x)
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.uniform(0.02, 0.2, w.shape) for w in model.get_weights()])
-    return model
-
-
-def keras_output(model, X):
-    with torch.inference_mode():
-        return model(torch.from_numpy(X), training=False).numpy().astype(np.float64)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside of Keras
-@pytest.mark.parametrize("suffix", ["h5", "keras"])
-@pytest.mark.parametrize("separate", [False, True], ids=["in Dense", "Activation"])
-def test_a_keras_network_gives_the_logits_of_its_probabilities(
-    keras, tmp_path, caplog, suffix, separate
-):
-    model = radiograph_model(keras, separate=separate)
-    path = tmp_path / f"model.{suffix}"
-    model.save(path)
-    network = load_keras(path)
-    X = np.random.default_rng(1).uniform(0, 255, (7, 16, 16, 3)).astype(np.float32)
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(X.transpose(0, 3, 1, 2).copy())).numpy()
-    p = keras_output(model, X)
-    assert ((p > 0.01) & (p < 0.999)).all()
-    np.testing.assert_allclose(logits, np.log(p / (1 - p)), atol=1e-4)
-    assert "ended in a sigmoid, which is removed" in caplog.text
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_keras_network_on_features_is_refitted_and_exported(keras, tmp_path, rng):
-    layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((6,)), layers.Dense(5, activation="relu"), layers.Dense(3)]
-    )
-    model.save(tmp_path / "model.keras")
-    network = load_keras(tmp_path / "model.keras")
-    X = rng.standard_normal((60, 6)).astype(np.float32)
-    y = (rng.random((60, 3)) < 0.5).astype(float)
-    with torch.inference_mode():
-        got = network(torch.from_numpy(X)).numpy()
-    np.testing.assert_allclose(got, keras_output(model, X), atol=1e-5)
-    tuned = CFTClassifier(network, train=False, random_state=0)
-    tuned.fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
-    pytest.importorskip("onnxscript", reason="the onnx extra")
-    assert export_onnx(tuned, tmp_path / "model.onnx").is_file()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_keras_networks_that_cannot_be_cut(keras, tmp_path):
-    radiograph_model(keras, "softmax").save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match=r"ends in softmax.*one sigmoid each"):
-        load_keras(tmp_path / "model.keras")
-    image = keras.Input((8, 8, 3))
-    keras.Model(image, keras.layers.Conv2D(2, 3)(image)).save(tmp_path / "conv.keras")
-    with pytest.raises(ValueError, match="ends in a Conv2D layer"):
-        load_keras(tmp_path / "conv.keras")
-    (tmp_path / "text.h5").write_text("no model")
-    with pytest.raises(ValueError, match="must be a model that Keras"):
-        load_keras(tmp_path / "text.h5")
-
-
-def test_keras_that_is_not_there(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="must be a file; there is no"):
-        load_keras(tmp_path / "absent.h5")
-    (tmp_path / "model.h5").write_bytes(b"")
-    other = types.ModuleType("keras")
-    other.config = types.SimpleNamespace(backend=lambda: "jax")
-    monkeypatch.setitem(sys.modules, "keras", other)
-    with pytest.raises(
-        ImportError, match=r"is imported with jax already.*KERAS_BACKEND"
-    ):
-        load_keras(tmp_path / "model.h5")
-    monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(ImportError, match=r'pip install "cftlearn\[keras\]"'):
-        load_keras(tmp_path / "model.h5")
-
-
-def test_importing_networks_stays_light():
-    code = (
-        "import sys, cftlearn.networks as n; n.Architecture('timm:x', n_outputs=1); "
-        "heavy = {'torch', 'timm', 'torchvision', 'keras', 'onnx'} & set(sys.modules); "
-        "assert not heavy, heavy; assert 'load_keras' in dir(n)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training._plan import HeldOut
 

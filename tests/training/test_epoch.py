@@ -16,7 +16,7 @@ from training_parts import (
     train_by_plan,
 )
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import make_loss
 from cftlearn.training import NetworkTrainer

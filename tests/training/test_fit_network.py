@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from training_parts import PLAN, same_weights, train
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._stage_one import fit_network
 

@@ -16,7 +16,7 @@ from training_parts import (
     train_by_plan,
 )
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.losses import make_loss
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer

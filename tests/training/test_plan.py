@@ -5,7 +5,7 @@ import pytest
 import torch
 from training_parts import FakeFabric
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.losses import PartialBCEWithLogitsLoss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer

@@ -12,7 +12,7 @@ from training_parts import (
     train,
 )
 
-from cftlearn._inputs._inputs import read_inputs
+from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.losses import make_loss
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score

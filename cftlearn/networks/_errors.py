@@ -1,0 +1,30 @@
+"""What errors say about networks that cannot be read or split."""
+
+
+def split_error(source: str, reason: str, remedy: str) -> ValueError:
+    """Build the error for a network without a linear layer at its end.
+
+    Parameters
+    ----------
+    source : str
+        Name of the file or object.
+    reason : str
+        What is wrong with it, beginning with a verb.
+    remedy : str
+        What to do about it.
+
+    Returns
+    -------
+    error : ValueError
+        To be raised.
+    """
+    return ValueError(
+        f"`path` must hold a network that ends in one linear layer; {source} {reason}. "
+        f"{remedy}"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type if it has no text."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip() if text else type(error).__name__
