@@ -49,7 +49,7 @@ def test_files_must_exist(folder):
 
 @pytest.mark.parametrize(
     ("n_files", "end"),
-    [(0, "nothing."), (8, "6.csv, 7.csv."), (9, "6.csv, 7.csv, and 1 more.")],
+    [(0, "nothing."), (8, "6.csv, 7.csv."), (9, "6.csv, 7.csv and 1 more.")],
 )
 def test_folders_of_many_files_are_cut(tmp_path, n_files, end):
     for number in range(n_files):
