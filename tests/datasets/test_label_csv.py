@@ -141,8 +141,8 @@ def test_long_files_give_a_row_per_image(write):
     assert list(table.paths) == ["a", "b", "c"]
     assert list(table.categories) == ["cat", "dog"]
     assert sparse.issparse(table.states)
-    at_odds = LabelState.UNCERTAIN
-    assert table.states.toarray().tolist() == [[2, at_odds], [1, 0], [0, 0]]
+    contradicted = LabelState.UNCERTAIN
+    assert table.states.toarray().tolist() == [[2, contradicted], [1, 0], [0, 0]]
 
 
 def test_long_files_without_values_are_positive_and_may_be_cut(write):

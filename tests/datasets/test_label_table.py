@@ -1,5 +1,7 @@
 """The table that loaders return: states in, ``y`` out."""
 
+from dataclasses import FrozenInstanceError, replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,6 +70,24 @@ def test_take_keeps_rows_and_what_is_known_of_them(table, rows):
     np.testing.assert_array_equal(taken.info["patient"], table.info["patient"][index])
 
 
+@pytest.mark.parametrize(("n_categories", "is_cut"), [(20, False), (21, True)])
+def test_long_lists_of_categories_are_cut_in_errors(n_categories, is_cut):
+    names = as_objects(f"c{j}" for j in range(n_categories))
+    states = np.zeros((1, n_categories), dtype=np.uint8)
+    table = LabelTable(as_objects("a"), states, names, {})
+    end = r"'c19', \.\.\.\.$" if is_cut else r"'c19'\.$"
+    with pytest.raises(ValueError, match=f"The table has: 'c0', 'c1', .*{end}"):
+        table.select(["bird"])
+
+
+def test_tables_cannot_be_changed_and_are_equal_only_to_themselves(table):
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'states'"):
+        table.states = STATES
+    assert table == table
+    assert table != replace(table)
+    assert len({table, replace(table)}) == 2
+
+
 def test_take_refuses_rows_that_do_not_exist(table):
     with pytest.raises(IndexError, match="out of bounds"):
         table.take([4])
@@ -95,8 +115,8 @@ def test_from_cells_equals_a_loop_over_cells(cells):
     given_before = set()
     for row, column, state in cells:
         repeated = (row, column) in given_before
-        at_odds = repeated and expected[row, column] != state
-        expected[row, column] = LabelState.UNCERTAIN if at_odds else state
+        contradicted = repeated and expected[row, column] != state
+        expected[row, column] = LabelState.UNCERTAIN if contradicted else state
         given_before.add((row, column))
     rows, columns, states = np.array(cells, dtype=int).reshape(-1, 3).T
     table = LabelTable.from_cells(

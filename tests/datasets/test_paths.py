@@ -38,7 +38,7 @@ def test_files_must_exist(folder):
     ):
         existing_file(folder / "3.csv")
     with pytest.raises(
-        FileNotFoundError, match=r"There is no folder '.*absent' either"
+        FileNotFoundError, match=r"There is no folder '.*absent' either\. "
     ):
         existing_file(folder / "absent" / "3.csv")
     with pytest.raises(

@@ -27,8 +27,8 @@ def test_a_row_per_instance_of_all_parts():
     assert list(table.categories) == ["amber", "white", "brown", "wet", "tall"]
     assert list(table.paths) == ["713545.jpg", "713545.jpg", "2373554.jpg"]
     assert sparse.issparse(table.states)
-    at_odds = LabelState.UNCERTAIN  # white, in both lists
-    expected = [[0, 1, 2, 1, 0], [0, at_odds, 0, 0, 2], [1, 0, 0, 0, 0]]
+    contradicted = LabelState.UNCERTAIN  # white, in both lists
+    expected = [[0, 1, 2, 1, 0], [0, contradicted, 0, 0, 2], [1, 0, 0, 0, 0]]
     assert table.states.toarray().tolist() == expected
 
 
