@@ -143,7 +143,9 @@ def test_datasets_without_a_length_are_refused():
         tuple,
         np.array,
         lambda paths: np.array(paths, dtype=object),
-        lambda paths: np.array(paths, dtype=np.dtypes.StringDType()),
+        lambda paths: pytest.importorskip("numpy", minversion="2.0").array(
+            paths, dtype=np.dtypes.StringDType()
+        ),
         lambda paths: [Path(path) for path in paths],
         lambda paths: pytest.importorskip("pandas").Series(paths, index=range(3, 11)),
         lambda paths: pytest.importorskip("pandas").Index(paths),

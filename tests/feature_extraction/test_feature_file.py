@@ -155,3 +155,10 @@ def test_a_file_that_another_process_writes_is_left_to_it(rows, tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match=r"must not be in use; another process"):
             extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
+
+
+def test_nothing_is_left_of_a_longer_partial_file(rows, tmp_path):
+    (tmp_path / "Z.npy.partial").write_bytes(b"\1" * 10_000)
+    Z = extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
+    assert (tmp_path / "Z.npy").stat().st_size == Z.offset + Z.nbytes
+    np.testing.assert_array_equal(Z, extract(seeded(Counting), rows))
