@@ -15,10 +15,10 @@ from cftlearn.fine_tuning._report import CategoryResult, outcome, skipped, start
 from cftlearn.metrics._objectives import Objective
 from cftlearn.metrics._ranking import batch_roc_auc
 from cftlearn.solvers._families import independent_families
+from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._left_out import round_logits
 from cftlearn.solvers._protocol import KnownRows
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
-from cftlearn.solvers._row_space import likeliest_intercept
 
 Run = Callable[[Callable[..., Any], type[Any], list[tuple[Any, ...]]], list[Any]]
 
