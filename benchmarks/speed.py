@@ -15,7 +15,7 @@
     MS-COCO and of CheXpert (its real labels where torchxrayvision is installed, else
     simulated ones), with peak memory beyond the features. Features are simulated.
 ``gpu``
-    One generation of all categories in lockstep on a CUDA GPU, with the validation
+    One generation of all categories at once on a CUDA GPU, with the validation
     scores of their best rows, against mlcpl with torchmetrics on the same GPU: its time
     for one category, times their number. ``--device cpu`` runs small sizes on torch's
     CPU device, which shows that it runs and says nothing of a GPU.
@@ -336,7 +336,7 @@ def one_refit(name: str, size: dict[str, Any], jobs: int) -> None:
 # --- a generation of all categories on a GPU ----------------------------------------
 
 
-def lockstep_generation(rows: Any, start: torch.Tensor, objective: str) -> float:
+def batched_generation(rows: Any, start: torch.Tensor, objective: str) -> float:
     """Time one of many generations, without what comes before the first."""
     few, many = (ours(rows, start, objective, count) for count in (2, 32))
     return (many - few) / 30
@@ -364,17 +364,17 @@ def gpu(arguments: argparse.Namespace) -> None:
                 f"\n{shape.n_categories} categories x {shape.n_known} known labels x "
                 f"{shape.n_features} features, {name}; ms per generation of all"
             )
-            lockstep = spread(
-                arguments, lambda n=name, r=rows, s=start: lockstep_generation(r, s, n)
+            batched = spread(
+                arguments, lambda n=name, r=rows, s=start: batched_generation(r, s, n)
             )
-            print(f"  in lockstep                    {in_ms(lockstep)}")
+            print(f"  all at once                    {in_ms(batched)}")
             if not lacks:
                 alone = spread(
                     arguments, lambda n=name, r=rows, s=start: peer(r, s, n, 5) / 5
                 )
                 loop = [shape.n_categories * seconds for seconds in alone]
                 print(f"  mlcpl and torchmetrics         {in_ms(loop)}", end="")
-                print(f"  {np.median(loop) / np.median(lockstep):.1f} times ours")
+                print(f"  {np.median(loop) / np.median(batched):.1f} times ours")
         del rows, start  # before the next ones are drawn
 
 

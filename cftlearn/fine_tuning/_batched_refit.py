@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from cftlearn.fine_tuning._best_solver import (
     Choice,
-    Proposal,
+    ScoredFit,
     choose,
     trained_fit,
     what_lacks,
@@ -172,7 +172,7 @@ class BatchedRefit:
             choose(
                 own,
                 score_before,
-                [Proposal(self.solver, fit, score)],
+                [ScoredFit(self.solver, fit, score)],
                 self.objective.name,
             )
             for own, (score_before, _), fit, (score, _) in zip(

@@ -55,7 +55,7 @@ def refit_category(
     return choice.result_for(data, time.perf_counter() - started, left_out)
 
 
-class Proposal(NamedTuple):
+class ScoredFit(NamedTuple):
     """A solver's best row by the held-out labels, and the objective of it there."""
 
     solver: CategorySolver
@@ -103,7 +103,7 @@ class Choice:
 
 
 def choose(
-    trained: RowFit, before: float, proposals: Sequence[Proposal], objective: str
+    trained: RowFit, before: float, proposals: Sequence[ScoredFit], objective: str
 ) -> Choice:
     """Let the held-out labels choose among the solvers' rows and the trained one.
 
@@ -113,7 +113,7 @@ def choose(
         The trained row, which stands unless another one scores higher.
     before : float
         Its score on the held-out labels.
-    proposals : sequence of Proposal
+    proposals : sequence of ScoredFit
         One per solver.
     objective : str
         Name of the score.
@@ -165,7 +165,7 @@ def _propose_and_choose(
     proposals = []
     for solver in solvers:
         fit = solver.fit_row(problem)
-        proposals.append(Proposal(solver, fit, score_of(fit.coef, fit.intercept)))
+        proposals.append(ScoredFit(solver, fit, score_of(fit.coef, fit.intercept)))
     return choose(trained, before, proposals, problem.objective.name)
 
 
