@@ -375,6 +375,7 @@ def test_without_known_negatives_the_bias_is_the_mean_of_the_candidates(all_posi
     if not all_positive:
         y[np.flatnonzero(np.isnan(y[:, 0]))[:5], 0] = 0.0
     weights = noise_rows(y, Z)
+    weights["intercept_init"][0] = 1000.0  # counts at the smallest weight
     tuner = CategoryWiseFineTuner(random_state=0, **weights).fit(Z, y)
     assert tuner.report_[0]["status"] == "refitted"
     trust = [r["weight"] for r in tuner.history_ if r["category"] == "0"]
@@ -384,7 +385,7 @@ def test_without_known_negatives_the_bias_is_the_mean_of_the_candidates(all_posi
     task = replace(task, coef=weights["coef_init"][0])
     paths = list(ProximalSolver().fit_paths(task, known))
     means = np.concatenate([p.coef @ Z.mean(axis=0) + p.intercept for p in paths])
-    initial = Z.mean(axis=0) @ weights["coef_init"][0]
+    initial = Z.mean(axis=0) @ weights["coef_init"][0] + 1000.0
     expected = trust @ means + (1 - np.sum(trust)) * initial
     found = tuner.transform(Z)[:, 0].mean()
     if all_positive:
