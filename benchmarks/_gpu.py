@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cftlearn.solvers import GeneticSolver
 from cftlearn.solvers._genetic._batched import BatchedEvolution, Categories
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 _SHARE_TO_RANK = 0.25  # of the device's memory
 _MEMORY_OF_CPU = 2**31
@@ -60,7 +60,7 @@ def ours(rows: RowsInSlots, start: Tensor, objective: str, count: int) -> float:
     c, d = start.shape
     starts = np.zeros((c, rows.train.Z.shape[2]))
     starts[:, :d] = start.double().cpu().numpy()
-    space = RowSpace(np.zeros(d), np.ones(d))
+    space = WeightSpace(np.zeros(d), np.ones(d))
     device = rows.train.Z.device
     memory = _MEMORY_OF_CPU
     if device.type == "cuda":

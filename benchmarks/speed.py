@@ -15,7 +15,7 @@
     MS-COCO and of CheXpert (its real labels where torchxrayvision is installed, else
     simulated ones), with peak memory beyond the features. Features are simulated.
 ``gpu``
-    One generation of all categories in lockstep on a CUDA GPU, with the validation
+    One generation of all categories at once on a CUDA GPU, with the validation
     scores of their best rows, against mlcpl with torchmetrics on the same GPU: its time
     for one category, times their number. ``--device cpu`` runs small sizes on torch's
     CPU device, which shows that it runs and says nothing of a GPU.
@@ -366,7 +366,7 @@ def print_figure(shape: Shape, figure: dict[str, Any]) -> None:
         f"\n{shape.n_categories} categories x {shape.n_known} known labels x "
         f"{shape.n_features} features, {figure['objective']}; ms per generation of all"
     )
-    print(f"  in lockstep                    {in_ms(ours)}")
+    print(f"  all at once                    {in_ms(ours)}")
     if loop is not None:
         print(f"  mlcpl and torchmetrics         {in_ms(loop)}", end="")
         print(f"  {np.median(loop) / np.median(ours):.1f} times ours")

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
+
+from cftlearn.solvers._intercept import intercept_of_mean
 
 Floats = NDArray[np.float64]
 
@@ -136,9 +138,7 @@ def _shrunk(own: KnownScores, pooled: AffineMap, shrinkage: float) -> AffineMap:
 
 def _bias_for(logits: Floats, share: float) -> float:
     """Find the bias with which probabilities have a mean strictly between 0 and 1."""
-    centre = float(logit(share))
-    low, high = centre - logits.max() - 1.0, centre - logits.min() + 1.0
-    return float(brentq(lambda bias: expit(logits + bias).mean() - share, low, high))
+    return intercept_of_mean(logits, share, float(logit(share)))
 
 
 def _fit(logits: Floats, targets: Floats) -> AffineMap:

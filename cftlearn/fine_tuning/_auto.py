@@ -13,9 +13,9 @@ from cftlearn.fine_tuning._report import CategoryResult, outcome, report_line, s
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._families import independent_families
+from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import Candidate, ProximalSolver
-from cftlearn.solvers._row_space import likeliest_intercept
 
 _MAJORITY = 0.5  # of the weight, that refits need to replace the initial weights
 _WORTH_COUNTING = 0.01

@@ -1,4 +1,4 @@
-"""Refit a row by gradient descent on a loss."""
+"""Refit a category by gradient descent on a loss."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from cftlearn._dependencies import Interval, StrOptions
 from cftlearn.losses import make_loss
 from cftlearn.losses._registry import LOSSES
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 
 class GradientSolver(CategorySolver):
-    """Refit a row by gradient descent on its known labels.
+    """Refit a category by gradient descent on its known labels.
 
     Full-batch Adam on binary cross-entropy or the asymmetric loss. After every epoch
-    the row is scored by the objective on the validation labels; the epoch that scores
-    best there is the answer [1]_. An epoch costs O(n_known * n_features).
+    the weights are scored by the objective on the validation labels; the epoch that
+    scores best there is the answer [1]_. An epoch costs O(n_known * n_features).
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class GradientSolver(CategorySolver):
     patience : int, default=100
         Stop after so many epochs without a gain on the validation labels.
     standardize : bool, default=True
-        Work on standardised features internally; the row is handed back in the
+        Work on standardised features internally; the weights are returned in the
         scale of the user's features.
     device : str, default="cpu"
         Torch device to compute on.
 
     See Also
     --------
-    GeneticSolver : Refit a row by a genetic algorithm on the metric itself.
+    GeneticSolver : Refit a category by a genetic algorithm on the metric itself.
 
     References
     ----------
@@ -92,7 +92,7 @@ class GradientSolver(CategorySolver):
 
     @classmethod
     def published(cls, loss: str = "asl") -> Self:
-        """Give the published setting: Adam at 1e-4 on raw features.
+        """Return the published setting: Adam at 1e-4 on raw features.
 
         At most 5000 epochs of full batches, 300 without gain.
 
@@ -125,7 +125,7 @@ class GradientSolver(CategorySolver):
         Parameters
         ----------
         problem : CategoryProblem
-            Features, known labels, the trained row and the objective.
+            Features, known labels, the initial weights and the objective.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class _Descent:
 
     def __init__(self, solver: GradientSolver, problem: CategoryProblem) -> None:
         self.solver, self.problem = solver, problem
-        make_space = RowSpace.standard if solver.standardize else RowSpace.raw
+        make_space = WeightSpace.standard if solver.standardize else WeightSpace.raw
         self.space = make_space(problem)
         train = self.space.rows(problem.train)
         self.Z = _to_device(train.Z, solver.device)
@@ -176,12 +176,12 @@ class _Descent:
         self.optimizer = torch.optim.Adam([self.coef, self.bias], lr=step)
 
     def run(self) -> RowFit:
-        """Descend, and watch the row on the validation labels."""
+        """Descend, and watch the weights on the validation labels."""
         solver, fixed = self.solver, self.problem.n_iter
         last = solver.max_epochs if fixed is None else fixed
         stopped_by = "max_iter" if fixed is None else "n_iter"
         history: list[dict[str, Any]] = []
-        answer, best_score, best_iter = self._row(), self._score(), 0
+        answer, best_score, best_iter = self._weights(), self._score(), 0
         epoch = 0
         for epoch in range(1, last + 1):
             record = {"iteration": epoch, "loss": self._step()}
@@ -190,12 +190,12 @@ class _Descent:
                 continue
             record["score_val"] = score = self._score()
             if score > best_score:
-                answer, best_score, best_iter = self._row(), score, epoch
+                answer, best_score, best_iter = self._weights(), score, epoch
             elif epoch - best_iter >= solver.patience:
                 stopped_by = "patience"
                 break
         if fixed is not None:
-            answer, best_iter = self._row(), epoch
+            answer, best_iter = self._weights(), epoch
         return RowFit(*self.space.leave(*answer), best_iter, epoch, stopped_by, history)
 
     def _step(self) -> float:
@@ -213,12 +213,12 @@ class _Descent:
             logits = (self.Z_val @ self.coef + self.bias).cpu().numpy()
         return self.problem.objective.single(self.validation.y, logits)
 
-    def _row(self) -> tuple[NDArray[np.floating[Any]], float]:
+    def _weights(self) -> tuple[NDArray[np.floating[Any]], float]:
         return self.coef.detach().cpu().numpy().copy(), float(self.bias.detach())
 
 
 def _to_device(Z: NDArray[np.floating[Any]], device: str) -> torch.Tensor:
-    """Hand features to torch; Apple's GPUs know no float64."""
+    """Convert features to torch; Apple's GPUs know no float64."""
     tensor = torch.from_numpy(Z)
     return tensor.float().to(device) if "mps" in device else tensor.to(device)
 

@@ -13,7 +13,7 @@ from cftlearn.metrics._ranking._torch import padded_average_precision, padded_ro
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._problem_batch import parts_of
 from cftlearn.solvers._protocol import CategoryProblem, RowFit
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 RANKING_METRICS: dict[str, Callable[..., Tensor]] = {
     "roc_auc": padded_roc_auc,
@@ -29,7 +29,7 @@ class LoadedProblems:
     ----------
     problems : list of CategoryProblem
         All of one group.
-    spaces : list of RowSpace
+    spaces : list of WeightSpace
         The coordinates in which their features are expressed.
     rows : RowsInSlots
         Their known rows.
@@ -38,7 +38,7 @@ class LoadedProblems:
     """
 
     problems: list[CategoryProblem]
-    spaces: list[RowSpace]
+    spaces: list[WeightSpace]
     rows: RowsInSlots
     workspace: int
 
@@ -47,7 +47,7 @@ class LoadedProblems:
         cls,
         problems: list[CategoryProblem],
         device: str,
-        make_space: Callable[[CategoryProblem], RowSpace],
+        make_space: Callable[[CategoryProblem], WeightSpace],
         batch_bytes: Callable[[int, int], int],
         memory: int,
     ) -> Self:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cftlearn._features._stored import row_batches
 from cftlearn.solvers._problem_batch import padded_width
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
-_COPIED_BYTES = 2**28  # of rows that are put in their places at once
+_COPIED_BYTES = 2**28  # of rows that are copied to their slots at once
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class KnownTensors:
         return replace(self, Z=Z, y=self.y[categories], known=self.known[categories])
 
     def logits(self, genes: Tensor) -> Tensor:
-        """Compute logits of rows, (n_categories, n_rows, n_samples)."""
+        """Compute logits of individuals, (n_categories, n_individuals, n_samples)."""
         products = [torch.bmm(genes, part.transpose(1, 2)) for part in self.Z]
         return products[0] if len(products) == 1 else torch.cat(products, dim=2)
 
@@ -97,7 +97,7 @@ class PaddedRows:
         width = padded_width(n_features)
         self.Z = torch.zeros(*shape, width, dtype=dtype, device=device)
 
-    def place(self, slots: NDArray[np.intp], batch: Tensor, first: int) -> None:
+    def copy_from(self, slots: NDArray[np.intp], batch: Tensor, first: int) -> None:
         """Copy what some slots need of consecutive rows, the first of which is given.
 
         Parameters
@@ -110,11 +110,11 @@ class PaddedRows:
             Number of the first row.
         """
         sources = self._sources[slots] - first
-        member, place = np.nonzero((sources >= 0) & (sources < len(batch)))
+        member, position = np.nonzero((sources >= 0) & (sources < len(batch)))
         if not len(member):
             return
-        flat = slots[member] * self.Z.shape[1] + place
-        wanted = sources[member, place]
+        flat = slots[member] * self.Z.shape[1] + position
+        wanted = sources[member, position]
         target = self.Z.view(-1, self.Z.shape[2])[:, : self.n_features]
         size = max(_COPIED_BYTES // (self.n_features * batch.element_size()), 1)
         for some in gen_batches(len(flat), size):
@@ -125,16 +125,16 @@ class PaddedRows:
             target[where] = batch[what]
 
     def labels(self, slot: int) -> NDArray[np.bool_]:
-        """Give the labels of one category on the host, without padding."""
+        """Return the labels of one category on the host, without padding."""
         labels: NDArray[np.bool_] = self.y[slot].cpu().numpy()[: self.lengths[slot]]
         return labels
 
     def swap(self, one: int, other: int) -> None:
         """Exchange two slots."""
         for values in (self.Z, self.y, self.known):
-            kept = values[one].clone()
+            first = values[one].clone()
             values[one] = values[other]
-            values[other] = kept
+            values[other] = first
         self.lengths[[one, other]] = self.lengths[[other, one]]
 
     def exact_logits(self, genes: Tensor, at_once: int) -> Tensor:
@@ -143,7 +143,7 @@ class PaddedRows:
         Parameters
         ----------
         genes : Tensor of shape (n_slots, n_genes), float64
-            A row for each slot.
+            Weights for each slot.
         at_once : int
             Bytes of features to convert at a time.
 
@@ -207,12 +207,12 @@ class RowsInSlots:
             part.Z[..., part.n_features] = 1.0
 
     def slots(self) -> NDArray[np.intp]:
-        """Give the slot of each category."""
+        """Return the slot of each category."""
         return np.argsort(self.order)
 
 
 def first_slots(parts: Sequence[PaddedRows], n_slots: int) -> KnownTensors:
-    """Give the first slots of one or more parts, cut to the longest of them."""
+    """Return the first slots of one or more parts, cut to the longest of them."""
     width = [int(part.lengths[:n_slots].max()) for part in parts]
     own = list(zip(parts, width, strict=True))
     return KnownTensors(
@@ -222,12 +222,14 @@ def first_slots(parts: Sequence[PaddedRows], n_slots: int) -> KnownTensors:
     )
 
 
-def fill(members: Iterable[tuple[Any, RowSpace]], parts: Sequence[PaddedRows]) -> None:
-    """Read features once, and put every row where some category needs it.
+def fill(
+    members: Iterable[tuple[Any, WeightSpace]], parts: Sequence[PaddedRows]
+) -> None:
+    """Read features once, and copy every row to where some category needs it.
 
     Parameters
     ----------
-    members : iterable of (Z, RowSpace)
+    members : iterable of (Z, WeightSpace)
         For every slot its features, an array or StoredFeatures, and the coordinates
         to express them in. Slots of the same matrix share one pass over it.
     parts : sequence of PaddedRows
@@ -239,13 +241,13 @@ def fill(members: Iterable[tuple[Any, RowSpace]], parts: Sequence[PaddedRows]) -
             own = np.array(Z[rows], order="C", subok=False)
             batch = torch.from_numpy(space.express(own)).to(device, dtype)
             for part in parts:
-                part.place(slots, batch, rows.start)
+                part.copy_from(slots, batch, rows.start)
 
 
 def _by_matrix(
-    members: Iterable[tuple[Any, RowSpace]],
-) -> Iterator[tuple[Any, RowSpace, NDArray[np.intp]]]:
-    groups: dict[int, tuple[Any, RowSpace, list[int]]] = {}
+    members: Iterable[tuple[Any, WeightSpace]],
+) -> Iterator[tuple[Any, WeightSpace, NDArray[np.intp]]]:
+    groups: dict[int, tuple[Any, WeightSpace, list[int]]] = {}
     for slot, (Z, space) in enumerate(members):
         groups.setdefault(id(Z), (Z, space, []))[2].append(slot)
     for Z, space, slots in groups.values():

@@ -15,7 +15,7 @@ from cftlearn.solvers._protocol import (
     RowPart,
     StoredRows,
 )
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 if TYPE_CHECKING:
     from cftlearn.solvers._loaded_problems import LoadedProblems
@@ -74,7 +74,7 @@ class ProblemBatch(Sequence[CategoryProblem]):
     def load(
         self,
         device: str,
-        make_space: Callable[[CategoryProblem], RowSpace],
+        make_space: Callable[[CategoryProblem], WeightSpace],
         batch_bytes: Callable[[int, int], int],
     ) -> "LoadedProblems":
         """Read the known rows onto a device, unless they are there.

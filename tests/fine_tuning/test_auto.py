@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from cftlearn.fine_tuning._judging import (
 from cftlearn.labels import hide_labels
 from cftlearn.labels._encoding import KnownLabels
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.solvers import ProximalSolver
+from cftlearn.solvers._protocol import KnownRows
 
 
 def problem(n_samples=600, *, known=0.3, scheme="uniform", seed=0, **settings):
@@ -473,3 +477,33 @@ def test_equal_rows_are_not_ranked_by_rounding():
     scores = [[line["score_val"] for line in tuner.history_] for tuner in found]
     np.testing.assert_allclose(scores[1], scores[0], atol=0.05)
     np.testing.assert_allclose(scores[2], scores[0], atol=0.05)
+
+
+@pytest.mark.parametrize("all_positive", [True, False])
+def test_without_known_negatives_the_bias_is_the_mean_of_the_candidates(all_positive):
+    """The background has set the candidates' biases; nothing else can set one."""
+    Z, y, _, _ = problem(known=0.5)
+    Z = Z + 3.0
+    y[(y[:, 0] == 0), 0] = np.nan
+    if not all_positive:
+        y[np.flatnonzero(np.isnan(y[:, 0]))[:5], 0] = 0.0
+    weights = noise_rows(y, Z)
+    weights["intercept_init"][0] = 1000.0  # counts at the smallest weight
+    tuner = CategoryWiseFineTuner(random_state=0, **weights).fit(Z, y)
+    assert tuner.report_[0]["status"] == "refitted"
+    trust = [r["weight"] for r in tuner.history_ if r["category"] == "0"]
+    task = task_of(Z, y[:, 0], np.full(len(y), np.nan))
+    known = task.known().everything
+    stated = task.problem(
+        make_objective("roc_auc"), known, KnownRows(Z[:0], known.y[:0])
+    )
+    stated = replace(stated, coef=weights["coef_init"][0])
+    paths = list(ProximalSolver().fit_paths(stated, known))
+    means = np.concatenate([p.coef @ Z.mean(axis=0) + p.intercept for p in paths])
+    initial = Z.mean(axis=0) @ weights["coef_init"][0] + 1000.0
+    expected = trust @ means + (1 - np.sum(trust)) * initial
+    found = tuner.transform(Z)[:, 0].mean()
+    if all_positive:
+        assert found == pytest.approx(expected, abs=0.02)
+    else:  # there, known labels set it
+        assert found != pytest.approx(expected, abs=0.1)

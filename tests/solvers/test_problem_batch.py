@@ -16,7 +16,7 @@ from cftlearn.solvers._problem_batch import (
     parts_of,
 )
 from cftlearn.solvers._protocol import RowPart, StoredRows
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 
 def make_problems(objective="roc_auc", n=60, d=5):
@@ -50,7 +50,7 @@ def no_bytes(n_rows, row_bytes):
 
 
 def load(batch, batch_bytes=no_bytes):
-    return batch.load("cpu", RowSpace.standard, batch_bytes)
+    return batch.load("cpu", WeightSpace.standard, batch_bytes)
 
 
 def weights_of(problems):

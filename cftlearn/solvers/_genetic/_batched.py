@@ -7,8 +7,8 @@ tells the host how fit everyone is.
 DEAP steers what it can steer in one call for all: its Toolbox holds the operators,
 which take whole tensors, its Statistics and Logbook keep an array of one number per
 category. Its Fitness, HallOfFame and selections look at one individual at a time, so
-that C categories of P rows would cost C * P calls a generation; tensors stand for
-them, and DEAP's rule that whoever has a fitness keeps it is kept.
+that C categories of P individuals would cost C * P calls a generation; tensors stand
+for them. As in DEAP, who has a fitness is not evaluated again.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose
 from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._loaded_problems import RANKING_METRICS, LoadedProblems
 from cftlearn.solvers._padded_rows import (
     KnownTensors,
@@ -34,7 +35,7 @@ from cftlearn.solvers._padded_rows import (
 )
 from cftlearn.solvers._problem_batch import ProblemBatch
 from cftlearn.solvers._protocol import RowFit
-from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
+from cftlearn.solvers._weight_space import WeightSpace
 
 _RANKING_BYTES = 32  # for each byte of logits, at most, while they are ranked
 
@@ -45,15 +46,15 @@ class Categories(NamedTuple):
     Attributes
     ----------
     starts : ndarray of shape (n_categories, n_genes), float64
-        The trained rows in the coordinates of the features, with their biases.
-    spaces : list of RowSpace
+        The initial weights in the coordinates of the features, with their biases.
+    spaces : list of WeightSpace
         These coordinates.
     seeds : ndarray of shape (n_categories,), int64
         A category's draws depend on its own seed alone.
     """
 
     starts: NDArray[np.float64]
-    spaces: list[RowSpace]
+    spaces: list[WeightSpace]
     seeds: NDArray[np.int64]
 
     @classmethod
@@ -65,9 +66,9 @@ class Categories(NamedTuple):
 
 @dataclass
 class _Population:
-    """The rows of every category that goes on; the first ones have their fitness."""
+    """Individuals of each category that goes on; the first ones have their fitness."""
 
-    genes: Tensor  # (n_going, n_rows, n_genes)
+    genes: Tensor  # (n_going, n_individuals, n_genes)
     fitness: Tensor  # (n_going, n_evaluated)
 
     def of(self, slots: Tensor) -> "_Population":
@@ -80,7 +81,7 @@ def fit_batch(solver: GeneticSolver, batch: ProblemBatch, device: str) -> list[R
         return []
     chooses = _chooses_iterations(batch)
     with torch.inference_mode():
-        make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
+        make_space = WeightSpace.standard if solver.scale_free else WeightSpace.raw
         loaded = batch.load(device, make_space, solver.batch_bytes)
         evolution = BatchedEvolution(
             solver,
@@ -219,7 +220,7 @@ class BatchedEvolution:
             self.best_known = self._for_all(self.best_score.cpu().numpy())
 
     def _founders(self) -> _Population:
-        """Copy every trained row; nobody has been evaluated."""
+        """Copy the initial weights of each category; nobody has been evaluated."""
         copies = self.answer[:, None].expand(-1, self.solver.population_size, -1)
         return _Population(copies, copies.new_empty(len(copies), 0, dtype=torch.double))
 
@@ -244,7 +245,7 @@ class BatchedEvolution:
         return fits
 
     def _biases(self, evolved: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give evolved biases, or the likeliest ones where a row has changed."""
+        """Return evolved biases, or the likeliest ones where weights have changed."""
         if self.solver.intercept == "evolve":
             return evolved
         genes = self.final[self.rows.order].double()
@@ -273,7 +274,7 @@ class BatchedEvolution:
         ]
 
     def _step_sizes(self, *, moves_bias: bool) -> Tensor:
-        """Give the size of a mutation for every gene, as for one category alone."""
+        """Compute the size of a mutation for every gene, as for one category alone."""
         solver, n_features = self.solver, self.rows.train.n_features
         sizes = torch.zeros_like(self.answer)
         if not solver.scale_free:
@@ -319,22 +320,22 @@ class BatchedEvolution:
         return _Population(torch.cat([elite.genes, children], dim=1), elite.fitness)
 
     def _evaluate(self, population: _Population) -> None:
-        """Give a fitness to those who have none."""
+        """Evaluate those who have no fitness."""
         newcomers = population.genes[:, population.fitness.shape[1] :]
         fitness = self._values(newcomers, first_slots(self.fitted, len(newcomers)))
         population.fitness = torch.cat([population.fitness, fitness], dim=1)
 
     def _elite(self, population: _Population) -> _Population:
-        """Take the best rows, the newest first among equals."""
+        """Take the best individuals, the newest first among equals."""
         newest_first = population.fitness.flip(1)
         order = torch.sort(newest_first, dim=1, descending=True, stable=True).indices
-        places = population.fitness.shape[1] - 1 - order[:, : self.solver.elite_size]
+        indices = population.fitness.shape[1] - 1 - order[:, : self.solver.elite_size]
         return _Population(
-            _take(population.genes, places), population.fitness.gather(1, places)
+            _take(population.genes, indices), population.fitness.gather(1, indices)
         )
 
     def _tournament(self, population: _Population, k: int, *, tournsize: int) -> Tensor:
-        """Choose the best of some random rows, k times; the first among equals."""
+        """Choose the best of some random ones, k times; the first among equals."""
         fitness = population.fitness
         drawn = self.random.indices(Purpose.SELECT, k * tournsize, fitness.shape[1])
         values = fitness.gather(1, drawn).view(len(drawn), k, tournsize)
@@ -343,14 +344,14 @@ class BatchedEvolution:
         return _take(population.genes, winners[..., 0])
 
     def _roulette(self, population: _Population, k: int) -> Tensor:
-        """Choose in proportion to fitness; anyone where no row has any."""
+        """Choose in proportion to fitness; anyone where nobody has any."""
         fitness = population.fitness
         anyone = (fitness <= 0).all(dim=1, keepdim=True)
         ends = torch.where(anyone, 1.0, fitness).cumsum(dim=1)
         pointers = self.random.uniforms(Purpose.SELECT, k, torch.float64)
         pointers = pointers * ends[:, -1:]
-        places = torch.searchsorted(ends, pointers, right=True)
-        return _take(population.genes, places.clamp_(max=fitness.shape[1] - 1))
+        indices = torch.searchsorted(ends, pointers, right=True)
+        return _take(population.genes, indices.clamp_(max=fitness.shape[1] - 1))
 
     def _mate(self, first: Tensor, second: Tensor) -> Tensor:
         """Take each gene from the first parent with the given probability."""
@@ -372,24 +373,24 @@ class BatchedEvolution:
         return self.random.uniforms(purpose, n, dtype).mul_(2).sub_(1)
 
     def _score(self, genes: Tensor, held_out: PaddedRows) -> Tensor:
-        """Evaluate one row of every category that goes on, (n_going,)."""
+        """Evaluate one individual of each category that goes on, (n_going,)."""
         return self._values(genes, first_slots([held_out], len(genes)))[:, 0]
 
     def _values(self, genes: Tensor, known: KnownTensors) -> Tensor:
-        """Evaluate rows, (n_going, n_rows), in as many steps as memory asks for."""
-        n_categories, n_rows = genes.shape[:2]
+        """Evaluate individuals, (n_going, n_individuals), as many at once as fit."""
+        n_categories, n_individuals = genes.shape[:2]
         vector = _RANKING_BYTES * genes.element_size() * known.y.shape[1]
         at_once = max(self.workspace // vector, 1)
-        values = genes.new_empty(n_categories, n_rows, dtype=torch.float64)
-        for some in gen_batches(n_categories, max(at_once // n_rows, 1)):
+        values = genes.new_empty(n_categories, n_individuals, dtype=torch.float64)
+        for some in gen_batches(n_categories, max(at_once // n_individuals, 1)):
             own = known[some]
-            for rows in gen_batches(n_rows, min(at_once, n_rows)):
-                logits = own.logits(genes[some, rows])
-                values[some, rows] = self.metric(logits, own.y, own.known, exact=False)
+            for part in gen_batches(n_individuals, min(at_once, n_individuals)):
+                logits = own.logits(genes[some, part])
+                values[some, part] = self.metric(logits, own.y, own.known, exact=False)
         return values
 
     def _watch(self, best: Tensor, score: Tensor | None) -> None:
-        """Keep the best row of every category so far, without asking the host."""
+        """Keep the best individual of each category so far, without asking the host."""
         if score is None:
             self.answer = best
             return
@@ -401,10 +402,10 @@ class BatchedEvolution:
         """Bring fitness and scores to the host, in the one transfer of a generation."""
         columns = [fitness] if score is None else [fitness, score[:, None]]
         values = torch.cat(columns, dim=1).cpu().numpy().T
-        n_rows = fitness.shape[1]
-        record = self.statistics.compile(values[:n_rows])
+        n_individuals = fitness.shape[1]
+        record = self.statistics.compile(values[:n_individuals])
         if score is not None:
-            record["score_val"] = values[n_rows]
+            record["score_val"] = values[n_individuals]
         self.logbook.record(
             iteration=generation,
             **{name: self._for_all(own) for name, own in record.items()},
@@ -431,7 +432,7 @@ class BatchedEvolution:
         return ~impatient & (generation < self.solver.n_generations)
 
     def _leave(self, stays: NDArray[np.bool_]) -> Tensor:
-        """Let categories leave with their answer; give the slots of the others."""
+        """Let categories leave with their answer; return the slots of the others."""
         device = self.final.device
         left = torch.from_numpy(np.flatnonzero(~stays)).to(device)
         self.final[torch.from_numpy(self.going[~stays]).to(device)] = self.answer[left]
@@ -460,16 +461,16 @@ def _weak(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _take(genes: Tensor, places: Tensor) -> Tensor:
-    """Gather rows by their place in their category's population."""
-    n_categories, n_rows, n_genes = genes.shape
-    first = torch.arange(n_categories, device=genes.device)[:, None] * n_rows
-    flat = genes.reshape(-1, n_genes).index_select(0, (places + first).flatten())
-    return flat.view(*places.shape, n_genes)
+def _take(genes: Tensor, indices: Tensor) -> Tensor:
+    """Gather individuals by their index in their category's population."""
+    n_categories, n_individuals, n_genes = genes.shape
+    first = torch.arange(n_categories, device=genes.device)[:, None] * n_individuals
+    flat = genes.reshape(-1, n_genes).index_select(0, (indices + first).flatten())
+    return flat.view(*indices.shape, n_genes)
 
 
 def _spread(logits: Tensor, known: Tensor) -> Tensor:
-    """Give standard deviations of known logits, 1 where they are constant."""
+    """Compute standard deviations of known logits, 1 where they are constant."""
     count = known.sum(dim=1, keepdim=True)
     mean = torch.where(known, logits.double(), 0.0).sum(dim=1, keepdim=True) / count
     deviation = torch.where(known, logits - mean, 0.0)

@@ -2,7 +2,7 @@
 
 A generator with a state gives what its device, its library and the order of calls make
 of a seed. Here every number is a hash of the category's seed, the generation, the
-purpose and the number's place: the bits are those of integer arithmetic, equal on
+purpose and the number's index: the bits are those of integer arithmetic, equal on
 every device, and no other category has a part in them.
 
 The hash is SplitMix64 [1]_, a Weyl sequence through a 64-bit finaliser: thirteen
@@ -49,7 +49,7 @@ class CounterRandom:
     Parameters
     ----------
     seeds : Tensor of shape (n_categories,), int64
-        Their place does not matter.
+        Their order does not matter.
     """
 
     def __init__(self, seeds: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Refit a row by a genetic algorithm that maximises the metric itself."""
+"""Refit a category by a genetic algorithm that maximises the metric itself."""
 
 import random
 import threading
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._features._stored import logits_of
 from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._problem_batch import ProblemBatch
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
-from cftlearn.solvers._row_space import RowSpace, likeliest_intercept
+from cftlearn.solvers._weight_space import WeightSpace
 
 _DEAP_RANDOM = threading.Lock()
 _GENE_BYTES = 16  # on a device, for each byte of genes, to make the next generation
@@ -31,14 +32,14 @@ class _Fitness(base.Fitness):
 
 @dataclass
 class _Individual:
-    """A row (the last gene is the bias) with its fitness."""
+    """Weights (the last gene is the bias) with their fitness."""
 
     genes: NDArray[np.floating[Any]]
     fitness: _Fitness
 
     @classmethod
     def population(cls, genes: NDArray[np.floating[Any]]) -> "list[_Individual]":
-        return [cls(row, _Fitness()) for row in genes]
+        return [cls(own, _Fitness()) for own in genes]
 
     @staticmethod
     def matrix(individuals: "list[_Individual]") -> NDArray[np.floating[Any]]:
@@ -50,37 +51,37 @@ class _Individual:
 
 
 class GeneticSolver(CategorySolver):
-    """Refit a row by a genetic algorithm on AUC, AP or any metric.
+    """Refit a category by a genetic algorithm on AUC, AP or any metric.
 
-    A population of rows starts as copies of the trained one. Every generation
-    selects parents by the metric on the known labels, crosses and mutates them, and
-    keeps the best row as it is, so the best fitness never falls; among equally fit
-    rows the newest is the best. The best row of each generation is scored on the
-    validation labels; the one that scores best there is the answer [1]_. DEAP runs
-    the evolution [2]_.
+    A population of weight vectors starts as copies of the initial weights. Every
+    generation selects parents by the metric on the known labels, crosses and mutates
+    them, and keeps the best individual as it is, so the best fitness never falls;
+    among equally fit individuals the newest is the best. The best individual of each
+    generation is scored on the validation labels; the one that scores best there is
+    the answer [1]_. DEAP runs the evolution [2]_.
 
-    The defaults do not depend on the scale of the features: rows live in
+    The defaults do not depend on the scale of the features: weights live in
     standardised coordinates, and a mutation changes the logits by a given share of
     their own spread. :meth:`published` gives the setting of the paper.
 
     A generation costs O(population_size * n_known * (n_features + log n_known)). This
     solver refits one category on the CPU; on a CUDA GPU
-    :class:`~cftlearn.CategoryWiseFineTuner` refits all of them in lockstep, by the
+    :class:`~cftlearn.CategoryWiseFineTuner` refits all of them at once, by the
     same operators and other random numbers.
 
     Parameters
     ----------
     population_size : int, default=50
-        Rows in a generation, 2 or more.
+        Individuals in a generation, 2 or more.
     n_generations : int, default=1000
         Most generations to run.
     patience : int, default=50
         Stop after so many generations without a gain on the validation labels.
     selection : {"tournament", "roulette"}, default="tournament"
-        How parents are chosen: best of ``tournament_size`` random rows, or with
+        How parents are chosen: best of ``tournament_size`` random ones, or with
         probability proportional to fitness (which must then not be negative).
     tournament_size : int, default=5
-        Raising it favours the best rows more.
+        Raising it favours the best individuals more.
     crossover_prob : float, default=0.5
         Probability in [0, 1] that a gene comes from the first parent rather than
         from the second.
@@ -88,13 +89,13 @@ class GeneticSolver(CategorySolver):
         Probability in [0, 1] that a child is mutated, in all its genes.
     mutation_scale : float, default=0.05
         Size of a mutation, above 0: with ``scale_free`` the standard deviation it
-        causes in the logits, in units of the trained logits' own; without, the
+        causes in the logits, in units of the initial logits' own; without, the
         greatest change of a gene.
     scale_free : bool, default=True
         Standardise the features internally, and mutate by normal steps in units of
         the logits' spread. False: raw features and uniform steps of absolute size.
     elite_size : int, default=1
-        Best rows that go on unchanged.
+        Best individuals that go on unchanged.
     intercept : {"likelihood", "evolve"}, default="likelihood"
         Where the objective ignores the bias (AUC, AP), ``"likelihood"`` sets it so
         that the mean probability of the known labels is their share of positives;
@@ -103,7 +104,7 @@ class GeneticSolver(CategorySolver):
 
     See Also
     --------
-    GradientSolver : Refit a row by gradient descent on a loss.
+    GradientSolver : Refit a category by gradient descent on a loss.
 
     References
     ----------
@@ -166,14 +167,14 @@ class GeneticSolver(CategorySolver):
 
     @classmethod
     def published(cls) -> Self:
-        """Give the published setting, operator by operator.
+        """Return the published setting, operator by operator.
 
-        Population 50, all copies of the trained row; fitness on raw logits; parents
+        Population 50, all copies of the initial weights; fitness on raw logits; parents
         by roulette; uniform crossover taking a gene from the first parent with
         probability 0.2; with probability 0.5 every gene of a child moves by a
-        uniform step of at most 0.001; the best row survives; at most 5000
+        uniform step of at most 0.001; the best one survives; at most 5000
         generations, 300 without gain. The authors' code never writes the evolved
-        bias back, this does; and which of equally fit rows survives is left to an
+        bias back, this does; and which of equally fit ones survives is left to an
         unstable sort there, to the newest here.
 
         Returns
@@ -205,12 +206,13 @@ class GeneticSolver(CategorySolver):
         Parameters
         ----------
         problem : CategoryProblem
-            Features, known labels, the trained row and the objective.
+            Features, known labels, the initial weights and the objective.
 
         Returns
         -------
         fit : RowFit
-            The best row by the validation labels, or that of generation ``n_iter``.
+            The best weights by the validation labels, or those of generation
+            ``n_iter``.
 
         Raises
         ------
@@ -333,7 +335,7 @@ class _Evolution:
         self.solver = solver
         self.problem = problem
         self.objective = problem.objective
-        make_space = RowSpace.standard if solver.scale_free else RowSpace.raw
+        make_space = WeightSpace.standard if solver.scale_free else WeightSpace.raw
         self.space = make_space(problem)
         self.train = self.space.rows(problem.train, order="F")
         self.validation = problem.validation and self.space.rows(problem.validation)
@@ -346,13 +348,13 @@ class _Evolution:
         self.toolbox = self._make_toolbox()
 
     def run(self) -> RowFit:
-        """Evolve, and watch the best row on the validation labels."""
+        """Evolve, and watch the best individual on the validation labels."""
         solver, problem = self.solver, self.problem
         population = _Individual.population(
             np.repeat(self.start[np.newaxis], solver.population_size, axis=0)
         )
         elite = tools.HallOfFame(solver.elite_size, similar=_Individual.same)
-        statistics = tools.Statistics(key=lambda row: row.fitness.values[0])
+        statistics = tools.Statistics(key=lambda own: own.fitness.values[0])
         statistics.register("fitness_best", np.max)
         statistics.register("fitness_mean", np.mean)
         statistics.register("fitness_std", np.std)
@@ -365,7 +367,7 @@ class _Evolution:
         for generation in range(1, last + 1):
             self.toolbox.evaluate(population)
             # Survivors come first in a generation, so among equals a newcomer wins:
-            # where many rows fit the labels perfectly, the best one goes on moving.
+            # where many fit the labels perfectly, the best one goes on moving.
             elite.clear()
             elite.update(population[::-1])
             best = elite[0]
@@ -443,10 +445,10 @@ class _Evolution:
         return float(self.objective(self.validation.y, logits)[0])
 
     def _step_sizes(self) -> NDArray[np.floating[Any]] | float:
-        """Give the size of a mutation for every gene.
+        """Compute the size of a mutation for every gene.
 
         A normal step of size s on d standardised features moves the logits by
-        s * sqrt(d) in standard deviation; the spread of the trained logits is the
+        s * sqrt(d) in standard deviation; the spread of the initial logits is the
         unit, or 1 where they are constant.
         """
         solver = self.solver
@@ -475,8 +477,8 @@ class _Evolution:
 
 
 def _roulette(population: list[_Individual], k: int) -> list[_Individual]:
-    """Choose in proportion to fitness; anyone where no row has any."""
-    if any(row.fitness.values[0] > 0 for row in population):
+    """Choose in proportion to fitness; anyone where nobody has any."""
+    if any(own.fitness.values[0] > 0 for own in population):
         return tools.selRoulette(population, k)
     return tools.selRandom(population, k)
 
@@ -509,7 +511,7 @@ def _seeded_deap(generator: random.Random) -> Iterator[None]:
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
-    """Numbers of Python instead of numpy's."""
+    """Replace numpy's numbers by Python's."""
     return {
         key: value if isinstance(value, int) else float(value)
         for key, value in record.items()

@@ -19,7 +19,7 @@ from cftlearn.solvers import GeneticSolver
 from cftlearn.solvers._genetic._batched import BatchedEvolution, Categories
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._protocol import CategoryProblem, KnownRows
-from cftlearn.solvers._row_space import RowSpace
+from cftlearn.solvers._weight_space import WeightSpace
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 SOLVERS = [GeneticSolver(), GeneticSolver.published().set_params(mutation_scale=0.05)]
@@ -81,9 +81,9 @@ class Problems:
         self, solver, objective="roc_auc", *, device="cpu", n_iter=None, **options
     ):
         n, d = len(self.coef), self.Z.shape[1]
-        space = RowSpace(np.zeros(d), np.ones(d))
+        space = WeightSpace(np.zeros(d), np.ones(d))
         if solver.scale_free:
-            space = RowSpace(self.Z.mean(axis=0), self.scale())
+            space = WeightSpace(self.Z.mean(axis=0), self.scale())
         dtype = torch.from_numpy(self.Z).dtype
         parts = [
             PaddedRows(

@@ -1,21 +1,19 @@
-"""The coordinates in which a solver moves a row: raw, or free of any scale."""
+"""The coordinates in which a solver moves weights: raw, or free of any scale."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import expit
 
 from cftlearn.solvers._protocol import AnyRows, CategoryProblem, KnownRows
 
 
 @dataclass(frozen=True)
-class RowSpace:
-    """An affine change of features and the change of rows that undoes it.
+class WeightSpace:
+    """An affine change of features and the change of weights that undoes it.
 
-    With ``z' = (z - mean) / scale`` the row ``w, b`` gives the same logits as
+    With ``z' = (z - mean) / scale`` the weights ``w, b`` give the same logits as
     ``w' = w * scale, b' = b + w . mean``.
     """
 
@@ -23,20 +21,20 @@ class RowSpace:
     scale: NDArray[np.float64]
 
     @classmethod
-    def standard(cls, problem: CategoryProblem) -> "RowSpace":
+    def standard(cls, problem: CategoryProblem) -> "WeightSpace":
         """Features of mean 0 and standard deviation 1 over all rows."""
         return cls(problem.feature_mean, problem.feature_scale)
 
     @classmethod
-    def raw(cls, problem: CategoryProblem) -> "RowSpace":
+    def raw(cls, problem: CategoryProblem) -> "WeightSpace":
         """Features as they are."""
         return cls(np.zeros_like(problem.coef), np.ones_like(problem.coef))
 
     def rows(self, known: AnyRows, *, order: Literal["C", "F"] = "C") -> KnownRows:
         """Express features in these coordinates, in their own precision.
 
-        With ``order="F"`` features lie column by column, and few rows of weights are
-        multiplied with them.
+        With ``order="F"`` features lie column by column, and few vectors of weights
+        are multiplied with them.
         """
         features, y = known
         Z = np.empty(features.shape, dtype=features.dtype, order=order)
@@ -56,27 +54,12 @@ class RowSpace:
     def enter(
         self, coef: NDArray[np.float64], intercept: float
     ) -> tuple[NDArray[np.float64], float]:
-        """Express a user's row in these coordinates."""
+        """Express a user's weights in these coordinates."""
         return coef * self.scale, intercept + float(coef @ self.mean)
 
     def leave(
         self, coef: NDArray[np.floating[Any]], intercept: float
     ) -> tuple[NDArray[np.float64], float]:
-        """Hand a row back in the user's scale."""
-        row = coef.astype(np.float64) / self.scale
-        return row, float(intercept) - float(row @ self.mean)
-
-
-def likeliest_intercept(
-    logits: NDArray[np.floating[Any]], y: NDArray[np.bool_]
-) -> float:
-    """Find the bias of the greatest likelihood for given logits without a bias.
-
-    The mean predicted probability then equals the share of positives. The labels
-    must hold both classes, so the bias is finite and bracketed by the logits.
-    """
-    logits = logits.astype(np.float64)
-    share = float(np.mean(y))
-    centre = np.log(share / (1.0 - share))
-    low, high = centre - logits.max() - 1.0, centre - logits.min() + 1.0
-    return float(brentq(lambda bias: expit(logits + bias).mean() - share, low, high))
+        """Express weights in the user's scale again."""
+        weights = coef.astype(np.float64) / self.scale
+        return weights, float(intercept) - float(weights @ self.mean)
