@@ -41,7 +41,7 @@ seeded = settings(derandomize=True, deadline=None, max_examples=60, database=Non
 
 
 def can_cover(holders, n_splits, sizes=None):
-    """Tell by integer programming whether every column can reach every fold."""
+    """Check by integer programming whether every column can reach every fold."""
     n_units = len(holders)
     in_fold = np.eye(n_splits)
     once = np.kron(np.eye(n_units), np.ones(n_splits))

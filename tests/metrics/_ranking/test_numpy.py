@@ -110,7 +110,7 @@ def test_kernels_agree_with_scikit_learn(metric, backend, dtype, exact, case, rn
 
 
 def _neighbours(dtype):
-    """Give scores in steps of one unit in the last place, all signs and scales."""
+    """Return scores in steps of one unit in the last place, all signs and scales."""
     pairs = []
     for start in (1.0, -1.0, 1e-20, -1e30, 0.0):
         first = dtype(start)
