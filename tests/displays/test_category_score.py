@@ -332,7 +332,7 @@ def test_estimators_without_trained_rows_are_refused(partial_problem, quick_tune
     ensemble = CFTEnsemble([("a", quick_tuner)]).fit(Z, y)
     with pytest.raises(TypeError, match="got CFTEnsemble, for which CategoryScore"):
         draw(ensemble, Z, y)
-    with pytest.raises(TypeError, match="got CFTEnsemble, of which FitnessCurve"):
+    with pytest.raises(TypeError, match="got CFTEnsemble, for which FitnessCurve"):
         FitnessCurveDisplay.from_estimator(ensemble)
     with pytest.raises(ValueError, match="must have the 3 categories that `fit` saw"):
         CategoryScoreDisplay.from_estimator(quick_tuner.fit(Z, y), Z, y[:, :2])

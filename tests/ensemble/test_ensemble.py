@@ -467,7 +467,7 @@ def test_augmented_scores_average_what_the_model_says(partial_problem):
         ValueError, match="keep the 120 rows of `X`; the one at index 1"
     ):
         augmented_scores(model, Z, [np.abs, lambda X: X[:5]])
-    with pytest.raises(TypeError, match="must hold functions; got str at place 0"):
+    with pytest.raises(TypeError, match="must hold functions; got str at index 0"):
         augmented_scores(model, Z, ["flip"])
     with pytest.raises(ValueError, match="'combine' parameter of augmented_scores"):
         augmented_scores(model, Z, [], combine="max")
