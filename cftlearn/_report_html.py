@@ -55,9 +55,9 @@ _STYLE = """<style>
 class ReportMixin:
     """Show the table of ``report_`` below scikit-learn's diagram of an estimator.
 
-    It comes before :class:`sklearn.base.BaseEstimator` among the bases. What has no
-    report yet is shown as scikit-learn shows it, and so is everything where
-    ``sklearn.set_config(display="text")`` wants no diagram.
+    It must come before :class:`sklearn.base.BaseEstimator` among the bases. Without a
+    report, or with ``sklearn.set_config(display="text")``, estimators are shown as
+    scikit-learn shows them.
     """
 
     @property
@@ -75,7 +75,7 @@ class ReportMixin:
 
 
 def report_as_html(estimator: object) -> str:
-    """Write ``report_`` as a table; nothing where there is none.
+    """Write ``report_`` as a table; an empty text where there is none.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def report_as_html(estimator: object) -> str:
 
 
 def _summary(lines: list[dict[str, Any]]) -> str:
-    """Say how many categories there are of every status."""
+    """Write how many categories there are of every status."""
     noun = "category" if len(lines) == 1 else "categories"
     counts = Counter(str(line.get("status", "")) for line in lines)
     counts.pop("", None)
@@ -144,7 +144,7 @@ def _is_numeric(values: Iterable[Any]) -> bool:
 
 
 def _text(value: Any) -> str:
-    """Write a value for people: thousands apart, three places, nothing for NaN."""
+    """Write a value for people: commas in thousands, three decimals, no NaN."""
     if value is None:
         return ""
     if isinstance(value, Integral):

@@ -553,6 +553,19 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self.module_, self.head_, self.device_ = made.network, made.head, made.device
         return made
 
+    def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
+        """Check features, or the inputs of a network; ``reset`` in ``fit``."""
+        if (self.module if reset else self.input_shape_) is None:
+            self.input_shape_ = None
+            return self._read_matrix(X, "X", reset=reset)
+        from cftlearn._inputs import read_network_inputs
+
+        shape = None if reset else self.input_shape_
+        inputs = read_network_inputs(self, X, self.input_transform, shape)
+        if reset:
+            self.input_shape_ = inputs.row_shape or ()
+        return inputs
+
     def _feature_parts(self, X: Any) -> Iterator[Any]:
         """Compute features of some rows at a time.
 

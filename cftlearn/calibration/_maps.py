@@ -13,8 +13,8 @@ from cftlearn.solvers._intercept import intercept_of_mean
 
 Floats = NDArray[np.float64]
 
-_LEAST_SLOPE = 1e-3  # of logits divided by their spread: order stays, little else does
-_SLOPE_SHARE = 20  # a slope takes so many times the labels that a bias takes
+_LEAST_SLOPE = 1e-3  # of standardised logits: keeps their order, and little else
+_SLOPE_FACTOR = 20  # a slope needs so many times the labels that a bias needs
 
 
 class KnownScores(NamedTuple):
@@ -33,7 +33,7 @@ class KnownScores(NamedTuple):
 
     @property
     def n_rarer(self) -> int:
-        """Labels of the rarer class."""
+        """Count the labels of the rarer class."""
         n_positive = int(np.count_nonzero(self.y))
         return min(n_positive, len(self.y) - n_positive)
 
@@ -45,7 +45,7 @@ class AffineMap(NamedTuple):
     intercept: float
 
     def proba(self, logits: Floats) -> Floats:
-        """Give probabilities of logits."""
+        """Compute probabilities from logits."""
         mapped: Floats = expit(self.slope * logits + self.intercept)
         return mapped
 
@@ -66,13 +66,20 @@ class StepMap(NamedTuple):
     values: Floats
 
     def proba(self, logits: Floats) -> Floats:
-        """Give probabilities of logits."""
+        """Compute probabilities from logits."""
         mapped: Floats = np.interp(logits, self.logits, self.values)
         return mapped
 
 
 def smoothed_targets(y: NDArray[np.bool_]) -> Floats:
-    """Replace 1 and 0 by the targets of Platt, which keep a fit finite."""
+    r"""Replace 1 and 0 by Platt's targets, with which a fit stays finite.
+
+    Notes
+    -----
+    Positives become :math:`(n_+ + 1) / (n_+ + 2)` and negatives :math:`1 / (n_- + 2)`:
+    the posterior means of Laplace's rule. Without them, separable labels would be
+    fitted best by an infinite slope.
+    """
     n_positive = np.count_nonzero(y)
     n_negative = len(y) - n_positive
     high, low = (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2)
@@ -85,9 +92,9 @@ def fit_affine_maps(
 ) -> list[AffineMap]:
     """Fit a map for each category, drawn toward the map of all of them together.
 
-    With ``shrinkage=0`` each is Platt's. Else the pooled map answers for ``shrinkage``
-    labels of a category when its bias is set, and for twenty times as many when its
-    slope is: few labels tell a share of positives, not a slope.
+    With ``shrinkage=0`` each map is Platt's. Else the pooled map counts as much as
+    ``shrinkage`` labels of a category for its bias, and as twenty times as many for
+    its slope: a few labels say how many are positive, but not how steep the curve is.
 
     Parameters
     ----------
@@ -114,7 +121,7 @@ def fit_affine_maps(
 
 
 def fit_step_map(column: KnownScores) -> StepMap:
-    """Fit an isotonic regression to Platt's targets, so that no loss is infinite."""
+    """Fit an isotonic regression to Platt's targets, to keep log losses finite."""
     regression = IsotonicRegression(out_of_bounds="clip")
     regression.fit(column.logits, smoothed_targets(column.y))
     return StepMap(
@@ -123,30 +130,52 @@ def fit_step_map(column: KnownScores) -> StepMap:
     )
 
 
-def _shrunk(own: KnownScores, pooled: AffineMap, shrinkage: float) -> AffineMap:
-    n = len(own.y)
-    expected = float(pooled.proba(own.logits).mean())
-    share = (np.count_nonzero(own.y) + shrinkage * expected) / (n + shrinkage)
-    scaled = pooled.slope * own.logits
-    anchor = AffineMap(pooled.slope, _bias_for(scaled, share))
-    if not np.ptp(own.logits):
+def _shrunk(column: KnownScores, pooled: AffineMap, shrinkage: float) -> AffineMap:
+    r"""Fit a category's map, drawn toward the pooled one.
+
+    Notes
+    -----
+    First the pooled slope gets a bias of the category's own: its mean probability
+    becomes the share of positives, with ``shrinkage`` labels added that are positive as
+    often as the pooled map says. Then labels and the probabilities :math:`a` of this
+    map are fitted together, with targets
+
+    .. math:: t = (n y + 20 s a) / (n + 20 s)
+
+    for :math:`n` labels :math:`y` and a shrinkage of :math:`s`.
+    """
+    n = len(column.y)
+    expected = float(pooled.proba(column.logits).mean())
+    mean = (np.count_nonzero(column.y) + shrinkage * expected) / (n + shrinkage)
+    scaled = pooled.slope * column.logits
+    anchor = AffineMap(pooled.slope, _bias_for(scaled, mean))
+    if not np.ptp(column.logits):  # one logit says nothing about a slope
         return anchor
-    weight = _SLOPE_SHARE * shrinkage
-    answers = anchor.proba(own.logits)
-    return _fit(own.logits, (n * own.y + weight * answers) / (n + weight))
+    weight = _SLOPE_FACTOR * shrinkage
+    proba = anchor.proba(column.logits)
+    return _fit(column.logits, (n * column.y + weight * proba) / (n + weight))
 
 
-def _bias_for(logits: Floats, share: float) -> float:
+def _bias_for(logits: Floats, mean: float) -> float:
     """Find the bias with which probabilities have a mean strictly between 0 and 1."""
-    return intercept_of_mean(logits, share, float(logit(share)))
+    return intercept_of_mean(logits, mean, float(logit(mean)))
 
 
 def _fit(logits: Floats, targets: Floats) -> AffineMap:
-    """Minimise the cross-entropy of targets strictly between 0 and 1: a convex one."""
+    r"""Fit slope and bias to targets strictly between 0 and 1, by cross-entropy.
+
+    Notes
+    -----
+    With standardised logits :math:`z` and :math:`m = a z + b`, the loss is the mean of
+    :math:`\log(1 + e^m) - t m`. It is convex, its gradient is the mean of
+    :math:`(\sigma(m) - t) (z, 1)`, and a trust region finds its minimum from any start.
+    The slope is at least 0.001 in units of the spread, so that the order stays.
+    """
     mean, spread = float(logits.mean()), float(logits.std())
-    share = float(targets.mean())
+    mean_target = float(targets.mean())
+    # equal logits, up to rounding: no slope can be fitted
     if spread <= np.finfo(np.float64).eps * max(abs(mean), 1.0):
-        return AffineMap(1.0, _bias_for(logits, share))
+        return AffineMap(1.0, _bias_for(logits, mean_target))
     z = (logits - mean) / spread
     design = np.column_stack([z, np.ones_like(z)])
 
@@ -159,11 +188,11 @@ def _fit(logits: Floats, targets: Floats) -> AffineMap:
         return slopes
 
     def hessian(point: Floats) -> Floats:
-        chance = expit(design @ point)
-        curved: Floats = (design.T * (chance * (1.0 - chance))) @ design / len(z)
+        proba = expit(design @ point)
+        curved: Floats = (design.T * (proba * (1.0 - proba))) @ design / len(z)
         return curved
 
-    start = np.array([0.0, float(logit(share))])
+    start = np.array([0.0, float(logit(mean_target))])
     found = minimize(
         loss,
         start,
@@ -173,13 +202,13 @@ def _fit(logits: Floats, targets: Floats) -> AffineMap:
         options={"gtol": 1e-10, "max_trust_radius": 1e3},
     ).x
     slope, bias = float(found[0]), float(found[1])
-    if slope < _LEAST_SLOPE:  # the best of the allowed ones, the loss being convex
+    if slope < _LEAST_SLOPE:  # the loss is convex, so the bound is the best of the rest
         slope = _LEAST_SLOPE
-        bias = _bias_for(slope * z, share)
+        bias = _bias_for(slope * z, mean_target)
     return AffineMap(slope / spread, bias - slope * mean / spread)
 
 
 def is_least_slope(found: AffineMap, logits: Floats) -> bool:
-    """Tell whether labels do not rise with logits, so that the slope had to be held."""
+    """Check whether a map has the least slope, as labels do not rise with logits."""
     spread = float(logits.std())
     return bool(spread) and found.slope * spread <= _LEAST_SLOPE * (1.0 + 1e-9)

@@ -46,9 +46,10 @@ def tune_thresholds(
 ) -> Floats | tuple[Floats, list[dict[str, Any]]]:
     """Choose the threshold of every category by its known labels.
 
-    Every way to cut the scores of a category in two is tried, at the cost of one sort;
-    thresholds lie midway between scores. What is chosen on labels that fitted the model
-    is too bold: pass :func:`held_out_predictions`, or out-of-fold predictions.
+    Every way to cut the scores of a category in two is tried, at the cost of one sort.
+    Thresholds lie midway between scores. Do not choose them on labels that fitted the
+    model, whose scores are too good: pass :func:`held_out_predictions`, or out-of-fold
+    predictions.
 
     Parameters
     ----------
@@ -67,15 +68,15 @@ def tune_thresholds(
         ``metric(y_true, y_pred) -> float``, higher for better, which is called with 1
         and 0 for every cut and category, and therefore slow for many rows.
     min_labels : int, default=10
-        Known labels of a category's rarer class below which its own threshold would be
-        a matter of luck.
+        With fewer known labels of its rarer class, a category gets no threshold of its
+        own: that would depend on chance.
     rare : {"pooled", "default"}, default="pooled"
         What such a category takes: the threshold that scores best over the labels of
         all categories together, or ``default``.
     default : float, default=0.5
-        Threshold where no other can be had, in [0, 1]: no label of one class, or no cut
-        that meets the metric's condition. Of cuts that score alike the nearest to it is
-        taken.
+        Threshold where there is no other, in [0, 1]: no label of one class, or no cut
+        that meets the metric's condition. Of several cuts with the same score, the
+        nearest to it is taken.
     return_report : bool, default=False
         Also return what was found for each category.
 
@@ -155,8 +156,9 @@ class _Cuts(NamedTuple):
         n_called = np.append(np.flatnonzero(np.diff(ordered)) + 1, len(ordered))
         above, below = ordered[n_called - 1], np.append(ordered[n_called[:-1]], 0.0)
         middle = below + (above - below) / 2
-        thresholds = np.where(middle > below, middle, above)  # neighbouring floats
-        if ordered[0] < 1.0:  # nothing need be positive
+        # of neighbouring floats the middle is one of the two
+        thresholds = np.where(middle > below, middle, above)
+        if ordered[0] < 1.0:  # a cut above all scores, where nothing is positive
             highest = ordered[0] + (1.0 - ordered[0]) / 2
             highest = highest if highest > ordered[0] else 1.0
             thresholds = np.append(highest, thresholds)
@@ -164,7 +166,7 @@ class _Cuts(NamedTuple):
         return cls(y[order], thresholds, n_called)
 
     def rates(self) -> tuple[Floats, Floats, Floats]:
-        """Give precision (0 where nothing is positive), recall and specificity."""
+        """Compute precision (0 where nothing is positive), recall and specificity."""
         n_positive = np.count_nonzero(self.y)
         right = np.append(0, np.cumsum(self.y))[self.n_called]
         wrong = self.n_called - right
@@ -180,9 +182,9 @@ Score = Callable[[_Cuts], Floats]
 
 
 def _make_score(metric: Metric) -> Score:
-    """Turn ``metric`` into a function of cuts; -inf where its condition is not met."""
+    """Build a function of cuts from ``metric``; -inf where its condition is not met."""
     if callable(metric):
-        return partial(_called, metric)
+        return partial(_score_by_calls, metric)
     if metric == "youden":
         return _youden
     beta = _FBETA.fullmatch(metric)
@@ -218,13 +220,13 @@ def _at_least(what: str, bound: float, cuts: _Cuts) -> Floats:
     return met
 
 
-def _called(
+def _score_by_calls(
     metric: Callable[[NDArray[np.int64], NDArray[np.int64]], float], cuts: _Cuts
 ) -> Floats:
     y = cuts.y.astype(np.int64)
-    place = np.arange(len(y))
+    rank = np.arange(len(y))
     values = np.array(
-        [metric(y, (place < n).astype(np.int64)) for n in cuts.n_called],
+        [metric(y, (rank < n).astype(np.int64)) for n in cuts.n_called],
         dtype=np.float64,
     )
     if values.ndim != 1 or not np.isfinite(values).all():
@@ -240,7 +242,7 @@ def _called(
 def _best(
     y: NDArray[np.bool_], proba: Floats, score: Score, default: float
 ) -> tuple[float, float] | None:
-    """Give the best threshold and its score; None where there can be none."""
+    """Return the best threshold and its score; None where there is none."""
     if not y.any() or y.all():
         return None
     cuts = _Cuts.of(y, proba)
@@ -248,8 +250,8 @@ def _best(
     best = float(values.max())
     if best == -np.inf:
         return None
-    alike = cuts.thresholds[values >= best - _ROUNDING * max(abs(best), 1.0)]
-    return float(alike[np.argmin(np.abs(alike - default))]), best
+    equal = cuts.thresholds[values >= best - _ROUNDING * max(abs(best), 1.0)]
+    return float(equal[np.argmin(np.abs(equal - default))]), best
 
 
 def _choose(

@@ -18,7 +18,7 @@ _LONGEST_NAME = 36
 
 
 def new_axes(ax: Any, feature: str, size: tuple[float, float]) -> Any:
-    """Give ``ax`` back untouched, or the axes of a new figure."""
+    """Return ``ax`` as it is, or the axes of a new figure."""
     if ax is not None:
         return ax
     plt = import_optional("matplotlib.pyplot", feature=feature, extra="plots")
@@ -26,7 +26,7 @@ def new_axes(ax: Any, feature: str, size: tuple[float, float]) -> Any:
 
 
 def height_of_rows(n_rows: int) -> float:
-    """Give the height in inches at which so many names are legible."""
+    """Return the height in inches at which so many names can be read."""
     return float(np.clip(1.5 + 0.25 * n_rows, 3, 20))
 
 
@@ -65,7 +65,7 @@ def list_beside(ax: Any, lists: Iterable[tuple[str, Iterable[str]]]) -> None:
 
 
 def read_names(categories: ArrayLike) -> NDArray[np.object_]:
-    """Read the names of categories into an array of objects, whatever they are."""
+    """Return the names of categories as an array of objects, whatever they are."""
     names = list(categories)  # type: ignore[arg-type]
     array = np.empty(len(names), dtype=object)
     array[:] = names
@@ -78,7 +78,7 @@ def count_of(number: int, one: str, many: str) -> str:
 
 
 def without_score(left_out: int, total: int) -> str | None:
-    """Say how many categories are not drawn; nothing where all are."""
+    """Write how many categories are not drawn; None where all are."""
     if not left_out:
         return None
     have = "has" if left_out == 1 else "have"

@@ -123,7 +123,7 @@ default=None
         kind: Kind = "auto",
         ax: "Axes | None" = None,
     ) -> Self:
-        """Score the trained and the refitted rows of a model and draw them.
+        """Score a model before and after its refit, and draw both.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ default=None
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         TypeError
-            If the estimator has no rows before a refit, as an ensemble has not.
+            If the estimator has no weights before a refit, such as an ensemble.
         ValueError
             If inputs or labels are not accepted, or a parameter is out of its range.
 
@@ -325,7 +325,7 @@ default=None
 
     def _plot_rows(self, ax: Any, shown: NDArray[np.intp]) -> None:
         before, after = self.before[shown], self.after[shown]
-        place = np.arange(len(shown))
+        height = np.arange(len(shown))
         worse = after < before
         has_intervals = (
             self.before_interval is not None,
@@ -333,23 +333,23 @@ default=None
         )
         shift = _APART if any(has_intervals) else 0.0
         if any(has_intervals):
-            _draw_interval(ax, self.before_interval, shown, place - shift, GREY)
-            _draw_interval(ax, self.after_interval, shown, place + shift, BLACK)
+            _draw_interval(ax, self.before_interval, shown, height - shift, GREY)
+            _draw_interval(ax, self.after_interval, shown, height + shift, BLACK)
         else:
             for chosen, colour in ((~worse, BLUE), (worse, VERMILION)):
                 ax.hlines(
-                    place[chosen],
+                    height[chosen],
                     before[chosen],
                     after[chosen],
                     color=colour,
                     alpha=0.5,
                 )
         label = _with_mean("before", before)
-        ax.scatter(before, place - shift, color=GREY, label=label, zorder=3)
+        ax.scatter(before, height - shift, color=GREY, label=label, zorder=3)
         label = _with_mean("after", after)
-        places = place + shift
-        ax.scatter(after[~worse], places[~worse], color=BLUE, label=label, zorder=3)
-        _draw_worse(ax, after[worse], places[worse])
+        above = height + shift
+        ax.scatter(after[~worse], above[~worse], color=BLUE, label=label, zorder=3)
+        _draw_worse(ax, after[worse], above[worse])
         name_rows(ax, self.categories[shown])
         ax.set(xlabel=self.metric_name, ylabel="category")
 
@@ -381,9 +381,9 @@ default=None
         gained = [at for at in order[::-1][:_MOST_NAMED] if gain[at] > 0]
         lost = [at for at in order[:_MOST_NAMED] if gain[at] < 0]
         lists, number = [], 0
-        for title, places in (("most gained", gained), ("most lost", lost)):
+        for title, points in (("most gained", gained), ("most lost", lost)):
             lines = []
-            for at in shown[places]:
+            for at in shown[points]:
                 number += 1
                 point = self.before[at], self.after[at]
                 name = shown_name(self.categories[at])
@@ -412,7 +412,7 @@ default=None
 def _bootstrap(
     defined: NDArray[np.bool_], labels: PartialLabels, scores: ArrayLike, **how: Any
 ) -> Floats:
-    """Give both ends of the intervals of all categories, NaN where undefined."""
+    """Compute both ends of the intervals of all categories, NaN where undefined."""
     ends = np.full((2, len(defined)), np.nan)
     lines = bootstrap_intervals(labels, scores, **how)[:-1]
     ends[:, defined] = [[line[end] for line in lines] for end in ("low", "high")]
@@ -441,11 +441,11 @@ def _draw_interval(
     ax: Any,
     interval: Floats | None,
     shown: NDArray[np.intp],
-    places: NDArray[Any],
+    heights: NDArray[Any],
     colour: str,
 ) -> None:
     if interval is not None:
-        ax.hlines(places, *interval[:, shown], color=colour, linewidth=1.2, zorder=2)
+        ax.hlines(heights, *interval[:, shown], color=colour, linewidth=1.2, zorder=2)
 
 
 def _draw_worse(ax: Any, x: NDArray[Any], y: NDArray[Any], **style: Any) -> None:
@@ -455,7 +455,7 @@ def _draw_worse(ax: Any, x: NDArray[Any], y: NDArray[Any], **style: Any) -> None
 
 
 def _limits(before: Floats, after: Floats) -> tuple[float, float]:
-    """Give limits that both axes share."""
+    """Compute the limits of both axes."""
     if not len(before):
         return 0.0, 1.0
     both = np.concatenate([before, after])

@@ -70,12 +70,12 @@ class FitnessCurveDisplay:
         categories: Iterable[str] | None = None,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Read the curves off a fitted fine-tuner and draw them.
+        """Draw the curves of a fitted fine-tuner.
 
         Parameters
         ----------
         estimator : CategoryWiseFineTuner or CFTClassifier
-            Fitted with a genetic solver, category by category or in lockstep; or a
+            Fitted with a genetic solver, one category at a time or batched; or a
             pipeline or a search of it.
         categories : iterable of str, default=None
             Which categories; all by default.
@@ -156,13 +156,13 @@ class FitnessCurveDisplay:
                 lw=2.5,
                 label=f"{label}, mean",
             )
-        ax.set(xlabel="generation", ylabel=f"{self.objective} of the best row")
+        ax.set(xlabel="generation", ylabel=f"{self.objective} of the best weights")
         ax.legend(loc="lower right")
         self.ax_ = ax
         return self
 
     def _padded(self, part: int) -> NDArray[np.float64]:
-        """Give one part of all curves, each going on with its last value."""
+        """Return one part of all curves, each continued with its last value."""
         length = max(curve.shape[1] for curve in self.curves.values())
         return np.array(
             [

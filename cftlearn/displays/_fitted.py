@@ -1,4 +1,4 @@
-"""What displays ask of fitted estimators: scores of the rows before and after."""
+"""What displays need of fitted estimators: scores before and after the refit."""
 
 from copy import copy
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class Fitted(NamedTuple):
 
 
 def unwrap(estimator: Any, X: Any = None) -> Fitted:
-    """Take the model out of a search and a pipeline, and transform its inputs."""
+    """Return the model in a search and a pipeline, with its transformed inputs."""
     check_is_fitted(estimator)
     model = getattr(estimator, "best_estimator_", estimator)
     if hasattr(model, "steps"):
@@ -32,7 +32,7 @@ def unwrap(estimator: Any, X: Any = None) -> Fitted:
 
 
 def fine_tuner_of(model: Any, display: str) -> Any:
-    """Give the fitted fine-tuner of a model.
+    """Return the fitted fine-tuner of a model.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def fine_tuner_of(model: Any, display: str) -> Any:
     if not hasattr(tuner, "coef_init_"):
         raise TypeError(
             f"`estimator` must be a CategoryWiseFineTuner or a CFTClassifier; got "
-            f"{type(model).__name__}, of which {display} cannot tell rows before a "
+            f"{type(model).__name__}, for which {display} has no weights before a "
             "refit. Pass one of its members, or scores to from_predictions."
         )
     return tuner
@@ -52,16 +52,16 @@ def fine_tuner_of(model: Any, display: str) -> Any:
 def logits_before_and_after(
     estimator: Any, X: Any, y: ArrayLike, display: str
 ) -> tuple[Any, Floats, Floats]:
-    """Read labels, and compute logits of the trained and of the refitted rows.
+    """Check labels, and compute logits before and after the refit.
 
     A network computes features once, some rows at a time.
     """
     model, inputs = unwrap(estimator, X)
     tuner = fine_tuner_of(model, display)
-    trained = copy(tuner)
-    trained.coef_, trained.intercept_ = tuner.coef_init_, tuner.intercept_init_
+    initial = copy(tuner)
+    initial.coef_, initial.intercept_ = tuner.coef_init_, tuner.intercept_init_
     parts = model._feature_parts(inputs) if tuner is not model else [inputs]
-    both = [(trained.transform(Z), tuner.transform(Z)) for Z in parts]
+    both = [(initial.transform(Z), tuner.transform(Z)) for Z in parts]
     before, after = (np.concatenate(logits) for logits in zip(*both, strict=True))
     labels = read_further_targets(model, after, y)
     return labels._replace(categories=tuner.categories_), before, after
@@ -70,7 +70,7 @@ def logits_before_and_after(
 def labels_and_probabilities(
     estimator: Any, X: Any, y: ArrayLike
 ) -> tuple[Any, NDArray[Any]]:
-    """Read labels, and compute the probabilities of positives.
+    """Check labels, and compute the probabilities of positives.
 
     Raises
     ------

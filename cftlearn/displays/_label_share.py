@@ -107,7 +107,7 @@ class LabelCoverageDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: "Axes | None" = None) -> Self:
-        """Read off its report what labels an estimator was fitted on, and draw it.
+        """Draw which labels an estimator was fitted on, by its report.
 
         Parameters
         ----------

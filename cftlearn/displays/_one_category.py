@@ -29,7 +29,7 @@ class KnownCells(NamedTuple):
 def read_probabilities(
     y_true: ArrayLike, y_proba: ArrayLike, categories: ArrayLike | None
 ) -> tuple[PartialLabels, NDArray[np.float64]]:
-    """Read labels and probabilities, and the names of their columns."""
+    """Check labels and probabilities, and the names of their columns."""
     labels, proba = read_pair(y_true, y_proba, "probability")
     if categories is not None:
         names = read_names(categories)
@@ -42,8 +42,8 @@ def read_probabilities(
     return labels, np.asarray(proba, dtype=np.float64)
 
 
-def place_of(category: object, names: NDArray[np.object_]) -> int:
-    """Find a category by its name; columns without names are called by number.
+def index_of(category: object, names: NDArray[np.object_]) -> int:
+    """Return the index of a category; columns without names are called by number.
 
     Raises
     ------
@@ -60,10 +60,10 @@ def place_of(category: object, names: NDArray[np.object_]) -> int:
 
 
 def known_cells(
-    labels: PartialLabels, proba: NDArray[np.float64], place: int | None
+    labels: PartialLabels, proba: NDArray[np.float64], index: int | None
 ) -> KnownCells:
     """Take the known labels of a category, or of all of them."""
-    columns = slice(None) if place is None else slice(place, place + 1)
+    columns = slice(None) if index is None else slice(index, index + 1)
     known = labels.known[:, columns]
     y = labels.values[:, columns][known] == 1.0
     return KnownCells(y, proba[:, columns][known])

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say, over known labels."""
+"""Reliability diagrams: probabilities against shares of positives, by known labels."""
 
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -12,8 +12,8 @@ from cftlearn.displays._axes import BLACK, BLUE, PALE, count_of, new_axes, shown
 from cftlearn.displays._fitted import labels_and_probabilities
 from cftlearn.displays._one_category import (
     KnownCells,
+    index_of,
     known_cells,
-    place_of,
     read_probabilities,
 )
 
@@ -26,12 +26,13 @@ _STRIP = -0.2, -0.03  # below the diagram, for the counts
 
 
 class ReliabilityDisplay:
-    """How often labels are positive that get a probability.
+    """How often labels with a given probability are positive.
 
-    Known labels are binned by their probability; a bin's share of positives should be
-    its mean probability. Counts of the bins stand in the strip below. Only known
-    labels are counted, so this says what a probability means *among known labels*:
-    where positives are written down more often, that is not what it means among all.
+    Known labels are binned by their probability. In every bin the share of positives
+    should equal the mean probability. Bars in the strip below show how many labels
+    each bin has. Only known labels are counted, so this says what a probability means
+    *among known labels*: where positives are written down more often than negatives,
+    fewer of all samples are positive.
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ class ReliabilityDisplay:
 
     Notes
     -----
-    Intervals are Wilson's for a binomial share. They take labels for independent:
-    pooled over categories, or with several rows of a patient, they are too short.
+    Intervals are Wilson's for a binomial share. They assume independent labels: pooled
+    over categories, or with several rows of a patient, they are too short.
 
     Examples
     --------
@@ -217,16 +218,16 @@ class ReliabilityDisplay:
             no such category, or a parameter is out of its range.
         """
         labels, proba = read_probabilities(y_true, y_proba, categories)
-        place = None if category is None else place_of(category, labels.categories)
+        index = None if category is None else index_of(category, labels.categories)
         if len(labels.categories) == 1:
-            place = 0
-        cells = known_cells(labels, proba, place)
-        if place is None:
+            index = 0
+        cells = known_cells(labels, proba, index)
+        if index is None:
             name = (
                 f"{count_of(len(labels.categories), 'category', 'categories')} pooled"
             )
         else:
-            name = shown_name(labels.categories[place])
+            name = shown_name(labels.categories[index])
         if not len(cells.y):
             raise ValueError(f"`y_true` must hold known labels; got none of {name}.")
         edges = _bin_edges(cells.proba, n_bins, strategy)
@@ -298,7 +299,7 @@ def _bin_edges(proba: Floats, n_bins: int, strategy: Strategy) -> Floats:
 def _summarize_bins(
     cells: KnownCells, edges: Floats, confidence: float
 ) -> tuple[Floats, Floats, NDArray[np.int64], Floats, Floats]:
-    """Give share of positives, mean probability, count, interval, edges of bins."""
+    """Compute share of positives, mean probability, count, interval, edges of bins."""
     n_bins = len(edges) - 1
     bin_of = np.searchsorted(edges[1:-1], cells.proba)
     count = np.bincount(bin_of, minlength=n_bins)
@@ -313,7 +314,14 @@ def _summarize_bins(
 
 
 def _wilson(n_positive: Floats, n: NDArray[Any], confidence: float) -> Floats:
-    """Give Wilson's interval of a binomial share."""
+    r"""Compute Wilson's interval of a binomial share.
+
+    Notes
+    -----
+    With :math:`k` positives of :math:`n` and the normal quantile :math:`z`,
+
+    .. math:: \frac{k + z^2 / 2 \pm z \sqrt{k (n - k) / n + z^2 / 4}}{n + z^2}.
+    """
     z = ndtri((1 + confidence) / 2)
     centre = (n_positive + z**2 / 2) / (n + z**2)
     half = z * np.sqrt(n_positive * (n - n_positive) / n + z**2 / 4) / (n + z**2)

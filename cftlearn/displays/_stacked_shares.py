@@ -28,7 +28,7 @@ class State(NamedTuple):
 
 
 def read_counts(n_categories: int, **counts: ArrayLike) -> list[NDArray[np.int64]]:
-    """Read one count per category of every state."""
+    """Check that there is one count per category of every state."""
     arrays = []
     for name, given in counts.items():
         array = np.asarray(given)
@@ -113,9 +113,9 @@ def _draw_rows(
     ax: Any, states: list[State], labels: list[str], shares: NDArray[np.float64]
 ) -> None:
     left = np.zeros(shares.shape[1])
-    place = np.arange(shares.shape[1])[::-1]  # the first one on top
+    height = np.arange(shares.shape[1])[::-1]  # the first one on top
     for state, label, share in zip(states, labels, shares, strict=True):
-        ax.barh(place, share, left=left, height=0.8, label=label, **_style(state))
+        ax.barh(height, share, left=left, height=0.8, label=label, **_style(state))
         left += share
 
 
@@ -153,9 +153,9 @@ def _limit(stated: NDArray[np.float64]) -> float:
 def _write_counts(ax: Any, positives: NDArray[np.int64]) -> None:
     """Write known positives right of their bars: shares do not tell how few."""
     style = {"fontsize": "small", "ha": "right"}
-    for place, count in enumerate(positives):
+    for height, count in enumerate(positives):
         where = ax.get_yaxis_transform()
-        ax.text(1.1, place, f"{count:,}", transform=where, va="center", **style)
+        ax.text(1.1, height, f"{count:,}", transform=where, va="center", **style)
     ax.text(1.1, 1.0, "positives", transform=ax.transAxes, va="bottom", **style)
 
 
@@ -169,9 +169,9 @@ def _name_ends(ax: Any, names: NDArray[np.object_], known: NDArray[np.float64]) 
         [
             (
                 title,
-                [f"{shown_name(names[at])}: {_percent(known[at])}" for at in places],
+                [f"{shown_name(names[j])}: {_percent(known[j])}" for j in columns],
             )
-            for title, places in ends
+            for title, columns in ends
         ],
     )
 

@@ -19,8 +19,8 @@ from cftlearn.displays._axes import (
 from cftlearn.displays._fitted import labels_and_probabilities, unwrap
 from cftlearn.displays._one_category import (
     KnownCells,
+    index_of,
     known_cells,
-    place_of,
     read_probabilities,
 )
 from cftlearn.exceptions import list_some
@@ -35,8 +35,8 @@ _CURVES = (("precision", BLUE, "--"), ("recall", VERMILION, "-."), ("f1", BLACK,
 class ThresholdDisplay:
     """Precision, recall and F1 of one category against its threshold.
 
-    Exact at every threshold: each probability of a known label is one. Labels that
-    are unknown count neither way, so precision is that *among known labels*.
+    The curves are exact: every probability of a known label is a threshold. Unknown
+    labels are not counted, so precision is that *among known labels*.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ class ThresholdDisplay:
             Fitted, or a fitted pipeline or search that ends in one. Where it has no
             ``threshold``, the one of the best F1 is marked.
         X : array-like of shape (n_samples, ...)
-            What the estimator takes. A threshold that is chosen on rows that fitted
-            the model is too bold: pass other rows.
+            What the estimator takes. Scores of rows that fitted the model are too
+            good to choose a threshold by: pass other rows.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             Labels, NaN unknown.
         category : str, default=None
@@ -197,12 +197,12 @@ class ThresholdDisplay:
                 f"`category` must name one of {len(names)} categories; got None. There "
                 f"are: {list_some([repr(str(name)) for name in names], 20)}."
             )
-        place = 0 if category is None else place_of(category, names)
-        cells = known_cells(labels, proba, place)
+        index = 0 if category is None else index_of(category, names)
+        cells = known_cells(labels, proba, index)
         if not cells.y.any():
             raise ValueError(
                 "`y_true` must hold known positives of category "
-                f"{str(names[place])!r}; got none in "
+                f"{str(names[index])!r}; got none in "
                 f"{count_of(len(cells.y), 'known label', 'known labels')}. Without "
                 "one there is no recall."
             )
@@ -211,20 +211,20 @@ class ThresholdDisplay:
             marked = thresholds[np.argmax(f1)]
         else:
             given = check_threshold(threshold, len(names))
-            marked = np.broadcast_to(given, len(names))[place]
+            marked = np.broadcast_to(given, len(names))[index]
         return cls(
             thresholds,
             precision,
             recall,
             f1,
             threshold=float(marked),
-            category=str(names[place]),
+            category=str(names[index]),
             n_positive=int(cells.y.sum()),
             n_negative=int((~cells.y).sum()),
         ).plot(ax)
 
     def scores_at(self, threshold: float) -> dict[str, float]:
-        """Give the scores at a threshold.
+        """Return the scores at a threshold.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class ThresholdDisplay:
 
 
 def _scores_by_threshold(cells: KnownCells) -> tuple[Floats, Floats, Floats, Floats]:
-    """Give thresholds, precision, recall and F1."""
+    """Compute thresholds, precision, recall and F1."""
     precision, recall, thresholds = precision_recall_curve(cells.y, cells.proba)
     precision, recall = precision[:-1], recall[:-1]  # the last has no threshold
     total = precision + recall

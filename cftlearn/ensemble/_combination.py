@@ -1,4 +1,4 @@
-"""Several scores for one label made one: over models, and over views of a study."""
+"""Combine several scores for one label: of several models, or of several views."""
 
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ def combine_scores(
         probabilities, ``"rank_mean"`` the ranks: then scores need no common scale.
     weights : array-like of shape (n_members,) or (n_members, n_categories), \
 default=None
-        0 or more, of any sum above 0 per category. None weighs all models alike.
+        0 or more, of any sum above 0 per category. None weighs all models equally.
     reference : array-like of shape (n_members, n_reference, n_categories), default=None
         With ``"rank_mean"``, scores of the same models among which the rows are
         ranked. None ranks the rows among themselves: then a row's result depends on
@@ -44,7 +44,7 @@ default=None
     Returns
     -------
     combined : ndarray of shape (n_samples, n_categories), float64
-        Scores of the members' scale, probabilities for ``"logit_mean"``, shares in
+        Scores on the members' scale, probabilities for ``"logit_mean"``, fractions in
         (0, 1) for ``"rank_mean"``: 0.9 is better than nine tenths of the reference.
 
     Raises
@@ -69,14 +69,14 @@ default=None
            [0.25]])
     """
     table = read_member_scores(scores, "scores")
-    shares = member_weights(weights, len(table), table.shape[2])
+    normed = member_weights(weights, len(table), table.shape[2])
     if reference is not None and how != "rank_mean":
         raise ValueError(
             f'`reference` must be None with how={how!r}. Pass how="rank_mean" to rank '
             "scores among it."
         )
     if how == "mean":
-        return weighted_mean(table, shares)
+        return weighted_mean(table, normed)
     if how == "logit_mean":
         if table.min() < 0 or table.max() > 1:
             raise ValueError(
@@ -84,7 +84,7 @@ default=None
                 f"values from {table.min():.4g} to {table.max():.4g}. Average logits "
                 'with how="mean".'
             )
-        mean_logits: Floats = expit(weighted_mean(log_odds(table), shares))
+        mean_logits: Floats = expit(weighted_mean(log_odds(table), normed))
         return mean_logits
     others = table if reference is None else read_member_scores(reference, "reference")
     if others.shape[::2] != table.shape[::2]:
@@ -92,7 +92,7 @@ default=None
             "`reference` must hold scores of the same models and categories as "
             f"`scores`, {table.shape[::2]}; got {others.shape[::2]}."
         )
-    return weighted_mean(ranks_among(table, np.sort(others, axis=1)), shares)
+    return weighted_mean(ranks_among(table, np.sort(others, axis=1)), normed)
 
 
 @validate_params(
@@ -208,14 +208,14 @@ def member_weights(
     Parameters
     ----------
     weights : array-like of shape (n_members,) or (n_members, n_categories), or None
-        None weighs all models alike.
+        None weighs all models equally.
     n_members, n_categories : int
         How many there are.
 
     Returns
     -------
     weights : ndarray of shape (n_members, n_categories), float64
-        Shares.
+        They sum to 1 in every category.
 
     Raises
     ------
@@ -238,26 +238,35 @@ def member_weights(
             f"category; got {table.min():.4g} at the least and sums down to "
             f"{total.min():.4g}."
         )
-    shares: Floats = table / total
-    return shares
+    normed: Floats = table / total
+    return normed
 
 
 def weighted_mean(scores: Floats, weights: Floats) -> Floats:
-    """Average scores of models; one of weight 0 leaves no trace."""
+    """Compute the weighted mean of the scores of models."""
     return np.einsum("mnc,mc->nc", scores, weights)
 
 
 def mean_log_odds(logits: Floats, weights: Floats) -> Floats:
-    """Give the log odds of the mean probability, exact where probabilities are not."""
-    shares = weights[:, np.newaxis, :]
-    positive = logsumexp(log_expit(logits), axis=0, b=shares)
-    negative = logsumexp(log_expit(-logits), axis=0, b=shares)
+    r"""Compute the log odds of the mean probability.
+
+    Notes
+    -----
+    With weights :math:`w_m` that sum to 1 these are
+
+    .. math:: \log \sum_m w_m \sigma(l_m) - \log \sum_m w_m \sigma(-l_m).
+
+    Sums of logarithms stay exact for logits beyond 37, where probabilities round to 1.
+    """
+    by_member = weights[:, np.newaxis, :]
+    positive = logsumexp(log_expit(logits), axis=0, b=by_member)
+    negative = logsumexp(log_expit(-logits), axis=0, b=by_member)
     difference: Floats = positive - negative
     return difference
 
 
 def log_odds(proba: Floats) -> Floats:
-    """Turn probabilities into finite logits; 0 and 1 are clipped by the epsilon."""
+    """Compute finite logits of probabilities; 0 and 1 are clipped by the epsilon."""
     tiny = np.finfo(np.float64).eps
     logits: Floats = logit(np.clip(proba, tiny, 1 - tiny))
     return logits
@@ -297,8 +306,9 @@ def ranks_among(scores: Floats, reference: Floats) -> Floats:
     Returns
     -------
     ranks : ndarray of the shape of ``scores``, float64
-        Share in (0, 1) of the reference below, plus half of what is equal; linear
-        between two reference scores, and on beyond them, so that no order is lost.
+        Fraction in (0, 1) of the reference that is below, plus half of what is equal.
+        Linear between two reference scores, and still rising beyond the outermost
+        ones, so that no order is lost.
     """
     ranks = np.empty(scores.shape)
     for member in range(len(scores)):
@@ -309,6 +319,15 @@ def ranks_among(scores: Floats, reference: Floats) -> Floats:
 
 
 def _ranks_in_one(scores: Floats, ordered: Floats) -> Floats:
+    """Rank the scores of one member and category.
+
+    Notes
+    -----
+    Beyond the highest of :math:`n` reference scores, at a distance of :math:`d` spreads
+    of the reference, the rank is :math:`n - (n - r) / (1 + d)` with the rank :math:`r`
+    of the highest one: it rises toward :math:`n` and never reaches it. Below the lowest
+    it falls toward 0 in the same way.
+    """
     n = len(ordered)
     lower = ordered[np.maximum(np.searchsorted(ordered, scores, "right") - 1, 0)]
     upper = ordered[np.minimum(np.searchsorted(ordered, scores, "left"), n - 1)]
@@ -319,8 +338,8 @@ def _ranks_in_one(scores: Floats, ordered: Floats) -> Floats:
     above, below = (scores - ordered[-1]) / spread, (ordered[0] - scores) / spread
     ranks = np.where(above > 0, n - (n - rank_upper) / (1 + above.clip(0)), ranks)
     ranks = np.where(below > 0, rank_lower / (1 + below.clip(0)), ranks)
-    shares: Floats = ranks / n
-    return shares
+    fractions: Floats = ranks / n
+    return fractions
 
 
 def _mid_ranks(values: Floats, ordered: Floats) -> Floats:
@@ -336,9 +355,9 @@ def _read_numbers(values: Any, name: str) -> Floats:
     numbers = array.astype(np.float64)
     wrong = ~np.isfinite(numbers)
     if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"`{name}` must be finite numbers; got {numbers[place]} at {place} "
+            f"`{name}` must be finite numbers; got {numbers[index]} at {index} "
             f"({np.count_nonzero(wrong)} such cells). Every model must score every "
             "row and category."
         )

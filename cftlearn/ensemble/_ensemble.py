@@ -30,12 +30,12 @@ from cftlearn.ensemble._combination import (
 )
 from cftlearn.ensemble._members import (
     Members,
-    agreed_categories,
     all_logits,
     as_table,
     check_members,
+    check_same_categories,
     fit_member,
-    rows_of_members,
+    weights_of_members,
 )
 from cftlearn.ensemble._selection import (
     SELECTIONS,
@@ -60,7 +60,7 @@ def _gives_probabilities(ensemble: "CFTEnsemble") -> bool:
 
 
 class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseComposition):
-    """Average several models, alike or by what they are worth in each category.
+    """Average several models, with equal weights or with weights per category.
 
     Members are models of the same categories: seeds, networks, solvers, training
     schemes. With ``weights="best"`` or ``"greedy"`` held-out labels choose among them
@@ -70,16 +70,16 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
     ----------
     estimators : list of (str, estimator), default=None
         Members and their names. Each has ``decision_function``, whose values are
-        taken for log odds, ``predict_proba``, or ``transform`` to logits. They are
+        taken as log odds, ``predict_proba``, or ``transform`` to logits. They are
         cloned, and get seeds of their own where ``random_state`` is None; ``"drop"``
         leaves one out. None: ``CFTClassifier`` with ``n_estimators`` seeds.
     combine : {"mean", "logit_mean", "rank_mean"}, default="mean"
         Average probabilities, log odds, or ranks among the scores of reference rows
-        (``reference_``). Ranks need no common scale, but are no probabilities: then
+        (``reference_``). Ranks need no common scale, but are not probabilities: then
         there is neither ``predict`` nor ``predict_proba``.
     weights : {"best", "greedy"} or array-like of shape (n_members,) or \
 (n_members, n_categories), default=None
-        See :func:`cftlearn.ensemble.select_members`. None weighs all alike.
+        See :func:`cftlearn.ensemble.select_members`. None weighs all equally.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What weights maximise on held-out labels; a callable
         ``metric(y_true, y_score) -> float`` is better when higher.
@@ -194,7 +194,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         self.random_state = random_state
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the parameters, with ``deep`` those of the members too.
+        """Return the parameters, with ``deep`` those of the members too.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             held_out = self._read_more_targets(X_val, y_val, ("X", "y"))
         if self.prefit:
             self.estimators_ = members
-            self.categories_ = agreed_categories(
+            self.categories_ = check_same_categories(
                 list(zip(names, members, strict=True)), self.categories_, self.classes_
             )
         else:
@@ -404,15 +404,15 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         return float(partial_roc_auc_score(labels, scores.reshape(len(scores), -1)))
 
     def linear_rows(self) -> tuple[Floats, Floats]:
-        """Give the ensemble as one logistic regression per category.
+        """Compute the ensemble as one logistic regression per category.
 
-        A mean of logits of linear models of the same features is linear itself, and
-        costs no more than one of them.
+        A mean of the logits of linear models of the same features is a linear model
+        itself, and costs no more than one of them.
 
         Returns
         -------
         coef : ndarray of shape (n_categories, n_features), float64
-            Rows whose logits are :meth:`decision_function`.
+            Weights whose logits are :meth:`decision_function`.
         intercept : ndarray of shape (n_categories,), float64
             Their biases.
 
@@ -426,12 +426,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         check_is_fitted(self, "weights_")
         if self.combine != "logit_mean":
             raise ValueError(
-                '`combine` must be "logit_mean" for one row per category; got '
+                '`combine` must be "logit_mean" for one linear model; got '
                 f"{self.combine!r}."
             )
-        coef, bias = rows_of_members(dict(self.named_estimators_))
-        rows = np.einsum("mc,mcd->cd", self.weights_, coef)
-        return rows, np.einsum("mc,mc->c", self.weights_, bias)
+        coef, bias = weights_of_members(dict(self.named_estimators_))
+        mean_coef = np.einsum("mc,mcd->cd", self.weights_, coef)
+        return mean_coef, np.einsum("mc,mc->c", self.weights_, bias)
 
     def _named_members(self) -> tuple[list[str], list[Any]]:
         if self.estimators is None and self.prefit:

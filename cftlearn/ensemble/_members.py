@@ -1,4 +1,4 @@
-"""The members of an ensemble: read, fitted, held to one another, asked for scores."""
+"""The members of an ensemble: checked, fitted, compared, and asked for scores."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -77,17 +77,17 @@ def augmented_scores(
     (500, 5)
     """
     logits = [member_logits(model, X, "`model`")]
-    for place, transform in enumerate(transforms):
+    for index, transform in enumerate(transforms):
         if not callable(transform):
             raise TypeError(
                 f"`transforms` must hold functions; got {type(transform).__name__} at "
-                f"place {place}."
+                f"index {index}."
             )
         logits.append(member_logits(model, transform(X), "`model`"))
         if logits[-1].shape != logits[0].shape:
             raise ValueError(
                 f"`transforms` must keep the {len(logits[0])} rows of `X`; the one at "
-                f"place {place} gave {len(logits[-1])}."
+                f"index {index} returned {len(logits[-1])}."
             )
     table = np.stack(logits)
     shares = member_weights(None, len(table), table.shape[2])
@@ -97,7 +97,7 @@ def augmented_scores(
 
 
 def as_table(rows: Any) -> Any:
-    """Keep what has rows to take; turn what only converts to an array into one."""
+    """Return what has rows to take as it is; convert anything else to an array."""
     has_rows = hasattr(rows, "shape") or hasattr(rows, "__getitem__")
     if has_rows or rows is None:
         return rows
@@ -171,7 +171,7 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
     return fitted.set_params(**dict.fromkeys(unset, seed)).fit(X, y)
 
 
-def agreed_categories(
+def check_same_categories(
     members: Members, categories: NDArray[Any], classes: NDArray[Any]
 ) -> NDArray[Any]:
     """Check that fitted members and labels mean the same categories.
@@ -198,7 +198,7 @@ def agreed_categories(
         If categories or classes differ.
     """
     nameless = [str(j) for j in range(len(categories))]
-    agreed, owner = list(categories), "`y`"
+    names, owner = list(categories), "`y`"
     for name, member in members:
         check_is_fitted(member)
         last = member.steps[-1][1] if hasattr(member, "steps") else member
@@ -208,15 +208,15 @@ def agreed_categories(
                 f"`y` must have the classes of member {name!r}, "
                 f"{np.asarray(member.classes_).tolist()}; got {classes.tolist()}."
             )
-        if agreed == nameless and len(own) == len(agreed):
-            agreed, owner = own, f"member {name!r}"
-        if own not in (nameless, agreed):
+        if names == nameless and len(own) == len(names):
+            names, owner = own, f"member {name!r}"
+        if own not in (nameless, names):
             raise ValueError(
                 f"Member {name!r} must have the categories of {owner} in the same "
-                f"order; got {own[:5]} for {agreed[:5]}. Reorder the columns of `y`, "
+                f"order; got {own[:5]} for {names[:5]}. Reorder the columns of `y`, "
                 "or fit the member again."
             )
-    return np.array(agreed, dtype=object)
+    return np.array(names, dtype=object)
 
 
 def member_logits(member: Any, X: Any, name: str) -> Floats:
@@ -225,10 +225,10 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
     Parameters
     ----------
     member : estimator
-        With ``decision_function``, whose values are taken for log odds; else, or where
-        its probabilities are calibrated, with ``predict_proba``, of any form that
-        scikit-learn gives; else with
-        ``transform`` to logits, as :class:`cftlearn.CategoryWiseFineTuner` has.
+        With ``decision_function``, whose values are taken as log odds. Else, or where
+        its probabilities are calibrated, with ``predict_proba``, in any of
+        scikit-learn's forms. Else with ``transform`` to logits, as
+        :class:`cftlearn.CategoryWiseFineTuner` has.
     X : array-like
         Rows.
     name : str
@@ -301,8 +301,8 @@ def all_logits(members: dict[str, Any], X: Any, n_categories: int) -> Floats:
     return np.stack(tables)
 
 
-def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
-    """Give the rows of members that are linear in the features of ``X``.
+def weights_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
+    """Return the weights of members that are linear in the features of ``X``.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
     Returns
     -------
     coef : ndarray of shape (n_members, n_categories, n_features)
-        Rows.
+        Weights.
     intercept : ndarray of shape (n_members, n_categories)
         Their biases.
 
@@ -325,11 +325,11 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
         has_network = getattr(member, "module_", None) is not None
         if not hasattr(member, "coef_") or has_network:
             raise ValueError(
-                "Members must be linear in the features of `X` for one row per "
-                f"category; got {type(member).__name__} {name!r}. Fit "
+                "Members must be linear in the features of `X` to become one linear "
+                f"model; got {type(member).__name__} {name!r}. Fit "
                 "CategoryWiseFineTuner members on features that they share."
             )
-    rows = [
+    weights = [
         calibrated_weights(
             np.atleast_2d(member.coef_),
             np.ravel(member.intercept_),
@@ -337,25 +337,28 @@ def rows_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
         )
         for member in members.values()
     ]
-    return np.stack([row for row, _ in rows]), np.stack([bias for _, bias in rows])
+    return (
+        np.stack([coef for coef, _ in weights]),
+        np.stack([intercept for _, intercept in weights]),
+    )
 
 
 def _is_calibrated(member: Any) -> bool:
-    """Tell whether probabilities are calibrated, and log odds are not."""
+    """Check whether probabilities are calibrated, while log odds are not."""
     last = member[-1] if hasattr(member, "steps") else member
     return getattr(last, "calibrator_", None) is not None
 
 
 def _positive_proba(member: Any, X: Any) -> Floats:
-    """Read the positive class's probabilities, one column per category."""
+    """Compute the probabilities of the positive class, one column per category."""
     proba = member.predict_proba(X)
     if not isinstance(proba, list):
         table = np.asarray(proba, dtype=np.float64)
         is_binary = np.ndim(getattr(member, "classes_", [[]])[0]) == 0
         return table[:, 1:] if is_binary and table.shape[1:] == (2,) else table
     columns = []
-    for j, one in enumerate(proba):  # of a multi-output classifier
-        place = np.flatnonzero(np.asarray(member.classes_[j]) == 1)
-        absent = np.zeros(len(one))  # from all that it was fitted on
-        columns.append(np.asarray(one)[:, place[0]] if len(place) else absent)
+    for j, one in enumerate(proba):  # a multi-output classifier returns a list
+        column = np.flatnonzero(np.asarray(member.classes_[j]) == 1)
+        never = np.zeros(len(one))  # where the member was fitted on no positive
+        columns.append(np.asarray(one)[:, column[0]] if len(column) else never)
     return np.column_stack(columns)

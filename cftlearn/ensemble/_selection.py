@@ -1,4 +1,4 @@
-"""Which models to trust in which category, by labels that none of them has seen."""
+"""Which models to trust in which category, by labels that none of them saw."""
 
 import warnings
 from numbers import Integral
@@ -56,7 +56,7 @@ def select_members(
     objective: ObjectiveLike = "roc_auc",
     n_rounds: int = N_ROUNDS,
 ) -> Floats:
-    """Weigh models, category by category, by known labels that they have not seen.
+    """Weigh models, category by category, by known labels that they did not see.
 
     ``"best"`` keeps the one model with the highest score, as is published for CFT.
     ``"greedy"`` starts from it and adds one model after another, each as often as it
@@ -135,7 +135,7 @@ def choose_members(
     objective: ObjectiveLike,
     n_rounds: int = N_ROUNDS,
 ) -> list[MemberChoice]:
-    """Weigh models in every category; alike where held-out labels lack a class.
+    """Weigh models in every category; equally where held-out labels lack a class.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def choose_members(
 def report_choices(
     labels: PartialLabels, choices: list[MemberChoice], names: list[str], status: str
 ) -> list[dict[str, Any]]:
-    """Tell of every category which members were chosen, and by what.
+    """Report for every category which members were chosen, and by which scores.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def report_choices(
     names : list of str
         Of the members.
     status : str
-        How weights came about where held-out labels could judge.
+        Where the weights come from, in categories that held-out labels could judge.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def report_choices(
 def warn_unjudged(
     labels: PartialLabels, choices: list[MemberChoice], *, stacklevel: int
 ) -> None:
-    """Name the categories in which no model could be preferred.
+    """Warn of the categories in which no model could be preferred.
 
     Parameters
     ----------
@@ -234,6 +234,11 @@ def warn_unjudged(
 def _choose(
     y: NDArray[np.bool_], scores: Floats, metric: Objective, n_rounds: int
 ) -> MemberChoice:
+    """Add members one by one, each as often as it helps; keep the best mean.
+
+    Scores that differ by rounding alone count as equal: then the first member wins,
+    and later one that is in the mean already, so that few members have a weight.
+    """
     alone = metric(y, scores)
     first = int(np.argmax(alone >= alone.max() - _EQUAL))
     counts = np.zeros(len(scores))

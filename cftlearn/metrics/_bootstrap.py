@@ -1,4 +1,4 @@
-"""How sure a score is, and whether two differ: the bootstrap, over known labels."""
+"""Confidence intervals of scores, and tests of two models, by the bootstrap."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -281,7 +281,7 @@ def compare_scores(
 def _prepare(
     y_true: ArrayLike, all_scores: list[ArrayLike], groups: ArrayLike | None
 ) -> _Evaluation:
-    """Read labels and scores, and sort the known rows of every category."""
+    """Check labels and scores, and sort the known rows of every category."""
     pairs = [read_pair(y_true, scores, "score") for scores in all_scores]
     labels = pairs[0][0]
     y, known = labels.values == 1.0, labels.known
@@ -335,8 +335,8 @@ def _evaluate(
     for weights in weightings:
         values = np.full((n_models, n_categories + 1, weights.shape[1]), np.nan)
         for model, all_ranked in enumerate(evaluation.ranked):
-            places = np.flatnonzero(evaluation.defined)
-            for j, ranked in zip(places, all_ranked, strict=True):
+            columns = np.flatnonzero(evaluation.defined)
+            for j, ranked in zip(columns, all_ranked, strict=True):
                 values[model, j] = weigh(ranked, weights)
         values[:, -1] = _mean_of_defined(values[:, :-1])
         parts.append(values)
@@ -366,7 +366,7 @@ def _draws(
 
 
 def _blocks_left_out(n_units: int) -> Iterator[Floats]:
-    """Weigh every unit once but those of a block, for one block after another."""
+    """Weigh every unit by 1, but the units of one block after another by 0."""
     n_blocks = min(n_units, _MOST_BLOCKS)
     block_of_unit = np.random.default_rng(0).permutation(n_units) % n_blocks
     size = max(_MOST_WEIGHTS // n_units, 1)
@@ -378,7 +378,19 @@ def _blocks_left_out(n_units: int) -> Iterator[Floats]:
 def _corrected(
     levels: Floats, estimate: float, values: Floats, left_out: Floats
 ) -> Floats:
-    """Correct the levels of quantiles for bias and for skewness."""
+    r"""Correct the levels of quantiles for bias and for skewness.
+
+    Notes
+    -----
+    Level :math:`\alpha` becomes
+
+    .. math:: \Phi\left(z_0 + \frac{z_0 + z_\alpha}{1 - a (z_0 + z_\alpha)}\right)
+
+    with the normal quantile :math:`z_\alpha`, the bias :math:`z_0` (the quantile of the
+    share of draws below the estimate, ties counted half) and the acceleration
+    :math:`a = \sum_i u_i^3 / (6 (\sum_i u_i^2)^{3/2})`, where :math:`u_i` is by how
+    much the score without block :math:`i` falls short of the mean of these scores.
+    """
     values = values[~np.isnan(values)]
     left_out = left_out[~np.isnan(left_out)]
     if not len(values) or not len(left_out):
@@ -404,7 +416,7 @@ def _quantiles(values: Floats, levels: Floats) -> tuple[float, float]:
 
 
 def _two_sided(differences: Floats) -> float:
-    """Give the p-value of no difference, by how many draws lie on either side."""
+    """Compute the p-value of no difference, by how many draws lie on either side."""
     differences = differences[~np.isnan(differences)]
     if not len(differences):
         return float("nan")

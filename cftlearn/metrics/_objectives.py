@@ -1,4 +1,4 @@
-"""What a refit maximises: a metric of one category, for many rows at once."""
+"""What a refit maximises: a metric of one category, for many candidates at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Objective:
     name : str
         As reports print it.
     is_ranking : bool
-        True if adding a constant to all scores changes nothing, so that the
-        intercept of a row cannot be fitted by it.
+        True if adding a constant to all scores changes nothing, so that an intercept
+        cannot be fitted by it.
     metric : callable
         Maps scores of shape (n_vectors, n_samples) and labels of shape (n_samples,)
         to values of shape (n_vectors,).
@@ -34,7 +34,7 @@ class Objective:
     metric: Callable[[NDArray, NDArray], NDArray[np.float64]]
 
     def __call__(self, y_true: NDArray, scores: ArrayLike) -> NDArray[np.float64]:
-        """Evaluate every row of ``scores``; higher is better."""
+        """Evaluate every score vector; higher is better."""
         return self.metric(np.atleast_2d(scores), y_true)
 
     def single(self, y_true: NDArray, scores: NDArray) -> float:
@@ -54,7 +54,7 @@ _RANKING = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 
 
 def make_objective(objective: ObjectiveLike) -> Objective:
-    """Turn the parameter ``objective`` of an estimator into an :class:`Objective`.
+    """Build an :class:`Objective` from the parameter of an estimator.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def make_objective(objective: ObjectiveLike) -> Objective:
         return Objective(
             name=getattr(objective, "__name__", type(objective).__name__),
             is_ranking=False,
-            metric=partial(_each_row, objective),
+            metric=partial(_call_for_each, objective),
         )
     if not isinstance(objective, str) or objective not in _RANKING:
         raise ValueError(
@@ -89,11 +89,11 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     return Objective(objective, is_ranking=True, metric=_RANKING[objective])
 
 
-def _each_row(
+def _call_for_each(
     metric: Callable[[NDArray, NDArray], float], scores: NDArray, y: NDArray
 ) -> NDArray[np.float64]:
     labels = y.astype(np.int64)
-    values = np.array([_as_number(metric(labels, row)) for row in scores])
+    values = np.array([_as_number(metric(labels, vector)) for vector in scores])
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)][0]
         raise ValueError(

@@ -299,6 +299,29 @@ def _warn_undefined(
 def read_pair(
     y_true: ArrayLike, y_other: ArrayLike, kind: Kind
 ) -> tuple[PartialLabels, Scores]:
+    """Check labels, and scores of the same rows and categories.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_categories) or (n_samples,)
+        Labels, NaN unknown; or a 1-D target of two classes, all known.
+    y_other : array-like of the shape of ``y_true``
+        Scores.
+    kind : {"score", "probability", "decision"}
+        What the scores must be: any numbers, numbers in [0, 1], or classes.
+
+    Returns
+    -------
+    labels : PartialLabels
+        One category for a 1-D target.
+    scores : ndarray of shape (n_samples, n_categories)
+        Finite, float32 or float64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If labels or scores are not accepted, or shapes or column names differ.
+    """
     if is_one_dimensional(y_true):
         labels, scores = _read_binary_pair(y_true, y_other, kind)
     else:
@@ -316,16 +339,16 @@ def read_pair(
 def _read_binary_pair(
     y_true: ArrayLike, y_other: ArrayLike, kind: Kind
 ) -> tuple[PartialLabels, NDArray[Any]]:
-    """Read a 1-D target, whose classes may be any two labels."""
+    """Check a 1-D target, whose classes may be any two labels."""
     truth, classes = read_classes(y_true, "y_true")
     other = _same_shape(y_other, truth.shape)
     if kind == "decision":
         expected = classes.tolist()
-        strangers = [c for c in dict.fromkeys(other.tolist()) if c not in expected]
-        if len(expected) + len(strangers) > 2:
+        unexpected = [c for c in dict.fromkeys(other.tolist()) if c not in expected]
+        if len(expected) + len(unexpected) > 2:
             raise ValueError(
                 "`y_pred` must hold the classes of `y_true`; got "
-                f"{strangers[0]!r}. Turn probabilities into decisions with "
+                f"{unexpected[0]!r}. Turn probabilities into decisions with "
                 "y_proba >= threshold."
             )
         other = other == classes[-1]
@@ -359,6 +382,7 @@ def _same_shape(y_other: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
 
 
 def check_columns(y_true: object, y_other: object, labels: PartialLabels) -> None:
+    """Check that two frames have the same columns in the same order."""
     if not (hasattr(y_true, "columns") and hasattr(y_other, "columns")):
         return
     names = [str(c) for c in y_other.columns]
@@ -371,7 +395,7 @@ def check_columns(y_true: object, y_other: object, labels: PartialLabels) -> Non
 
 
 def _finite(scores: NDArray[Any]) -> Scores:
-    """Refuse what is not a finite number; float32 stays, all else becomes float64."""
+    """Check that scores are finite; float32 stays, all else becomes float64."""
     if scores.dtype.kind not in "biufO":
         raise TypeError(f"Scores must be finite numbers; got dtype {scores.dtype}.")
     if scores.dtype != np.float32:
@@ -383,8 +407,8 @@ def _finite(scores: NDArray[Any]) -> Scores:
         shown = "1 such cell" if n_wrong == 1 else f"{n_wrong} such cells"
         raise ValueError(
             f"Scores must be finite numbers; got {scores[row, column]} in row {row}, "
-            f"column {column} ({shown}). Unknown labels belong "
-            "into `y_true`; every cell needs a score."
+            f"column {column} ({shown}). Only `y_true` may hold "
+            "NaN, for unknown labels; every cell needs a score."
         )
     return scores
 

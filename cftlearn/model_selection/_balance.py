@@ -1,4 +1,4 @@
-"""Assign rows or groups to folds so that every fold has its share of every column."""
+"""Assign rows or groups to folds so that every fold gets its share of every column."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-# Prices in the cost of an assignment: of a fold without any row, of a fold without a
-# known positive of a category, without a known negative. Unevenness costs far less.
+# The cost of a fold without any row, of a fold without a known positive of some
+# category, and without a known negative. They are far apart, and far above evenness,
+# whose terms are of the order of 1: so each is put right before what is below it.
 _EMPTY_FOLD, _NO_POSITIVE, _NO_NEGATIVE = 1e9, 1e6, 1e3
 _TIE = 1e-9  # favours the earlier fold on ties, whatever the machine's rounding
 _CHUNK = 8192  # units held densely at a time
 _N_CANDIDATES = 32  # of each side of an exchange
-_N_STEPS, _N_RESTS = 100, 3  # of the walk that brings absent labels to folds
+_N_STEPS, _N_RESTS = 100, 3  # of the walk that brings missing labels to folds
 _N_PASSES, _N_EXCHANGES = 3, 20  # over all columns, and in each of them
-_TOLERANCE = 0.01  # fraction of a column that may be uneven; one row may be anyway
-_NO_UNIT = -1  # in an array of units: nothing is taken in return
+_TOLERANCE = 0.01  # share of a column that may be uneven; one row always may
 
 
 def assign_folds(
@@ -24,81 +24,71 @@ def assign_folds(
     sizes: NDArray[np.intp] | None,
     rng: np.random.RandomState | None,
 ) -> NDArray[np.intp]:
-    """Assign every unit to a fold, so that every column is spread by the shares.
-
-    The heaviest units come first; the weight of a unit is the sum of its fractions of
-    all columns. So rare labels and large groups are assigned while all folds have room,
-    and rows with nothing known last.
+    r"""Assign a fold to every unit, so that every column is spread by the shares.
 
     Parameters
     ----------
     units : sparse array of shape (n_units, n_columns)
-        Counts of every unit, a row or a group: known positives of every category, known
-        negatives of every category, rows.
+        What each row or group holds: known positives of every category, known negatives
+        of every category, and rows.
     shares : ndarray of shape (n_folds,)
-        Fraction of every column that a fold should have; they sum to 1.
-    sizes : ndarray of shape (n_folds,) or None
-        Exact number of units of every fold; None leaves it open.
+        Share of every column that each fold should get; they sum to 1.
+    sizes : ndarray of shape (n_folds,), or None
+        Number of units in each fold; None where units are groups of unlike sizes.
     rng : RandomState or None
-        Draws the order of units of equal weight; None keeps the given order.
+        Order of equal units. None keeps theirs.
 
     Returns
     -------
     fold : ndarray of shape (n_units,), int
-        Fold of every unit.
+        The fold of every unit.
+
+    Notes
+    -----
+    Units are assigned one by one, as in iterative stratification, and then exchanged.
+    The heaviest come first. A unit's weight is the sum of its shares of all columns,
+    :math:`\sum_c u_c / t_c` with its counts :math:`u` and the totals :math:`t`: rare
+    labels and large groups come first, while there is still room to balance them, and
+    rows with nothing known come last and fill the folds up.
     """
     n_units = units.shape[0]
     order = np.arange(n_units) if rng is None else rng.permutation(n_units)
     totals = units.sum(axis=0)
     weights = units @ np.divide(1, totals, out=np.zeros_like(totals), where=totals > 0)
+    # rounded, so that sums in another order do not change the order of equal units
     order = order[np.argsort(-weights[order].round(12), kind="stable")]
-    assignment = _Assignment(units[order], shares, sizes)
-    assignment.assign()
-    assignment.bring_absent_labels()
-    assignment.even_out()
-    return assignment.fold[np.argsort(order)]
+    folds = _Folds(units[order], shares, sizes)
+    folds.deal()
+    folds.cover()
+    folds.level()
+    return folds.fold[np.argsort(order)]
 
 
-class _Exchange(NamedTuple):
-    """One unit that moves to a fold, and the unit that its old fold takes in return.
+class _Folds:
+    r"""Folds that are being filled with units, from the heaviest to the lightest.
 
     Attributes
     ----------
-    change : float
-        Change of the cost.
-    taker : int
-        The fold that the unit moves to.
-    given : int
-        The unit.
-    returned : int or None
-        The unit in return; None where the sizes of folds are open.
-    """
-
-    change: float
-    taker: int
-    given: int
-    returned: int | None
-
-    @property
-    def units(self) -> list[int]:
-        """The units that move."""
-        return [unit for unit in (self.given, self.returned) if unit is not None]
-
-
-class _Assignment:
-    r"""Folds under construction, over units sorted from the heaviest to the lightest.
+    units : sparse array of shape (n_units, n_columns)
+        Counts; columns without any are left out.
+    expected : ndarray of shape (n_folds, n_columns)
+        What every fold should get.
+    price : ndarray of shape (n_columns,)
+        Cost of a fold without anything of a column; 0 where the column is too rare to
+        reach every fold.
+    fold : ndarray of shape (n_units,), int
+        The fold of every unit.
+    counts, n_holders : ndarray of shape (n_folds, n_columns)
+        What every fold has of a column, and in how many units. Set by :meth:`deal`.
 
     Notes
     -----
-    The cost of an assignment is its unevenness plus a price for every absent label,
+    The cost of an assignment with counts :math:`n_{fc}` is
 
-    .. math:: \sum_{f, c} \frac{(n_{fc} - e_{fc})^2}{e_{fc}}
-              + \sum_{f, c} p_c [h_{fc} = 0],
+    .. math:: \sum_{f,c} (n_{fc} - e_{fc})^2 / e_{fc} + \sum_{f,c: n_{fc} = 0} p_c
 
-    with :math:`n_{fc}` the count of column :math:`c` in fold :math:`f`, :math:`e_{fc}`
-    the expected one and :math:`h_{fc}` the number of units that have any. In this
-    chi-squared sum, one label more or less matters most to the rarest column. The price
-    is 0 for columns that have fewer such units than there are folds.
+    with the expected counts :math:`e` and the prices :math:`p`. In the chi-squared
+    term, one label more or less matters most to the rarest column.
     """
 
     def __init__(
@@ -111,162 +101,197 @@ class _Assignment:
         price = np.repeat([_NO_POSITIVE, _NO_NEGATIVE], units.shape[1] // 2)
         price = np.append(price, _EMPTY_FOLD)[totals > 0]
         self.units = units[:, totals > 0]
-        self.by_column = self.units.tocsc()
+        self.holders = self.units.tocsc()
         self.sizes = sizes
-        is_frequent = np.diff(self.by_column.indptr) >= len(shares)
+        is_frequent = np.diff(self.holders.indptr) >= len(shares)
         self.price = np.where(is_frequent, price, 0.0)
         self.expected = np.outer(shares, totals[totals > 0])
         self.fold = np.empty(units.shape[0], dtype=np.intp)
 
-    def assign(self) -> None:
-        r"""Assign the units in order, each to where unevenness grows least.
+    def deal(self) -> None:
+        r"""Assign the units in order, each to the fold where unevenness grows least.
 
-        Counts :math:`u` of a unit change the cost of a fold by
-        :math:`2 \sum_c (n_c - e_c) u_c / e_c + \sum_c u_c^2 / e_c`.
+        Notes
+        -----
+        A unit with counts :math:`u` in fold :math:`f` adds
+        :math:`\sum_c (2 (n_{fc} - e_{fc}) u_c + u_c^2) / e_{fc}` to the cost; half of
+        it is compared.
         """
         inverse = 1 / self.expected
-        surplus = -np.ones_like(inverse)  # (count - expected) / expected
-        handicap = _TIE * np.arange(len(inverse))  # infinite for a fold that is full
+        relative_surplus = -np.ones_like(inverse)  # (count - expected) / expected
+        handicap = _TIE * np.arange(len(inverse))  # infinite for a full fold
         room = np.full(len(inverse), np.inf) if self.sizes is None else 1.0 * self.sizes
         for start in range(0, len(self.fold), _CHUNK):
             chunk = self.units[start : start + _CHUNK].toarray()
             for unit, counts in enumerate(chunk, start):
-                half_growth = surplus @ counts + inverse @ (0.5 * counts * counts)
-                fold = int((half_growth + handicap).argmin())
+                growth = relative_surplus @ counts
+                growth = growth + inverse @ (0.5 * counts * counts) + handicap
+                fold = int(growth.argmin())
                 self.fold[unit] = fold
-                surplus[fold] += counts * inverse[fold]
+                relative_surplus[fold] += counts * inverse[fold]
                 room[fold] -= 1
                 if room[fold] == 0:
                     handicap[fold] = np.inf
         self._count()
 
-    def bring_absent_labels(self) -> None:
+    def cover(self) -> None:
         """Bring every label that is frequent enough into every fold.
 
-        Each step brings one absent label to its fold by the cheapest exchange, even if
-        another fold loses a label by it. The units that moved must then rest for some
-        steps, or the next step would move them back. The best assignment on this walk
-        is kept.
+        Each step brings one missing label to a fold by the cheapest exchange, even if
+        the exchange costs another label. Units that moved then rest for some steps.
+        So the walk can leave a dead end, which greedy steps could not; the best
+        assignment that it passed is kept.
         """
-        cost, least_cost, best_fold = 0.0, 0.0, self.fold.copy()
-        free_from_step = np.zeros(len(self.fold), dtype=np.intp)
+        cost, best_cost, best_fold = 0.0, 0.0, self.fold.copy()
+        rests_until = np.zeros(len(self.fold), dtype=np.intp)
         for step in range(_N_STEPS):
-            absent = self._dearest_absent_labels()
-            if not len(absent):
+            missing = self._most_costly_missing_labels()
+            if not len(missing):
                 break
-            # Another one each step: one that cannot be brought must not stop the walk.
-            taker, column = absent[step % len(absent)]
-            exchange = self._best_exchange(column, taker, free_from_step <= step)
-            if exchange is None:
+            taker, column = missing[step % len(missing)]
+            found = self._find_exchange(column, taker, rests_until <= step)
+            if found is None:
                 continue
-            self._apply(exchange)
-            free_from_step[exchange.units] = step + _N_RESTS
-            cost += exchange.change
-            if cost < least_cost:
-                least_cost, best_fold = cost, self.fold.copy()
+            self._exchange(taker, found.given, found.taken)
+            moved = [unit for unit in (found.given, found.taken) if unit >= 0]
+            rests_until[moved] = step + _N_RESTS
+            cost += found.change
+            if cost < best_cost:
+                best_cost, best_fold = cost, self.fold.copy()
         self.fold = best_fold
         self._count()
 
-    def even_out(self) -> None:
-        """Exchange units as long as that makes an uneven column more even."""
+    def _most_costly_missing_labels(self) -> NDArray[np.intp]:
+        """List the folds and columns of highest price that have nothing."""
+        missing = np.argwhere((self.n_holders == 0) & (self.price > 0))
+        if not len(missing):
+            return missing
+        prices = self.price[missing[:, 1]]
+        return missing[prices == prices.max()]
+
+    def level(self) -> None:
+        """Exchange units as long as this makes an uneven column more even."""
         allowed = np.maximum(1.0, _TOLERANCE * self.expected) - _TIE
-        is_free = np.ones(len(self.fold), dtype=bool)
+        free = np.ones(len(self.fold), dtype=bool)
         rarest_first = np.argsort(self.expected[0], kind="stable")
-        # Several passes: an exchange for one column may make another one uneven.
         for column in np.tile(rarest_first, _N_PASSES):
             for _ in range(_N_EXCHANGES):
                 surplus = self.counts[:, column] - self.expected[:, column]
                 if np.all(np.abs(surplus) < allowed[:, column]):
                     break
-                exchange = self._best_exchange(column, int(surplus.argmin()), is_free)
-                if exchange is None or exchange.change >= 0:
+                taker = int(surplus.argmin())
+                found = self._find_exchange(column, taker, free)
+                if found is None or found.change >= 0:
                     break
-                self._apply(exchange)
+                self._exchange(taker, found.given, found.taken)
 
-    def _dearest_absent_labels(self) -> NDArray[np.intp]:
-        """Return fold and column of the absent labels with the highest price."""
-        absent = np.argwhere((self.n_holders == 0) & (self.price > 0))
-        prices = self.price[absent[:, 1]]
-        return absent[prices == prices.max(initial=0.0)]
+    def _find_exchange(
+        self, column: int, taker: int, free: NDArray[np.bool_]
+    ) -> "_Exchange | None":
+        """Find the cheapest exchange that brings a unit with a label to a fold.
 
-    def _best_exchange(
-        self, column: int, taker: int, is_free: NDArray[np.bool_]
-    ) -> _Exchange | None:
-        """Find the cheapest exchange that brings a label of a column to a fold."""
-        start, stop = self.by_column.indptr[column : column + 2]
-        holders = self.by_column.indices[start:stop]
-        returned = _thin(np.flatnonzero((self.fold == taker) & is_free))
-        if self.sizes is None:
-            returned = np.append(returned, _NO_UNIT)
-        best = None
+        Parameters
+        ----------
+        column : int
+            The label.
+        taker : int
+            The fold that is to get it.
+        free : ndarray of shape (n_units,), bool
+            Units that may move.
+
+        Returns
+        -------
+        exchange : _Exchange or None
+            None if there is none at all.
+        """
+        holders = self.holders.indices[slice(*self.holders.indptr[column : column + 2])]
+        taken = _thin(np.flatnonzero((self.fold == taker) & free))
+        if self.sizes is None:  # then a fold may also get one unit more
+            taken = np.append(taken, -1)
+        best: _Exchange | None = None
         for giver in range(len(self.counts)):
-            given = _thin(holders[(self.fold[holders] == giver) & is_free[holders]])
-            if giver == taker or not (len(given) and len(returned)):
+            given = _thin(holders[(self.fold[holders] == giver) & free[holders]])
+            if giver == taker or not (len(given) and len(taken)):
                 continue
-            changes = self._changes(giver, taker, given, returned)
-            i, j = np.unravel_index(changes.argmin(), changes.shape)
-            if best is None or changes[i, j] < best.change:
-                unit = None if returned[j] == _NO_UNIT else int(returned[j])
-                best = _Exchange(float(changes[i, j]), int(taker), int(given[i]), unit)
+            change = self._changes(giver, taker, given, taken)
+            i, j = np.unravel_index(change.argmin(), change.shape)
+            if best is None or change[i, j] < best.change:
+                best = _Exchange(float(change[i, j]), int(given[i]), int(taken[j]))
         return best
 
-    def _apply(self, exchange: _Exchange) -> None:
-        """Move the units of an exchange, and update the counts."""
-        giver = int(self.fold[exchange.given])
-        moves = [(exchange.given, giver, exchange.taker)]
-        if exchange.returned is not None:
-            moves.append((exchange.returned, exchange.taker, giver))
-        for unit, source, target in moves:
-            counts = self.units[[unit]].toarray()[0]
-            for fold, sign in ((source, -1), (target, 1)):
-                self.counts[fold] += sign * counts
-                self.n_holders[fold] += sign * (counts > 0)
-            self.fold[unit] = target
+    def _exchange(self, taker: int, given: int, taken: int) -> None:
+        giver = int(self.fold[given])
+        for unit, source, target in ((given, giver, taker), (taken, taker, giver)):
+            if unit >= 0:
+                counts = self.units[[unit]].toarray()[0]
+                for fold, sign in ((source, -1), (target, 1)):
+                    self.counts[fold] += sign * counts
+                    self.n_holders[fold] += sign * (counts > 0)
+                self.fold[unit] = target
 
     def _count(self) -> None:
-        """Count every column of every fold, and the units that have any of it."""
         folds = [self.units[self.fold == fold] for fold in range(len(self.expected))]
         self.counts = np.array([fold.sum(axis=0) for fold in folds])
         self.n_holders = np.array([(fold > 0).sum(axis=0) for fold in folds])
 
     def _changes(
-        self,
-        giver: int,
-        taker: int,
-        given: NDArray[np.intp],
-        returned: NDArray[np.intp],
+        self, giver: int, taker: int, given: NDArray[np.intp], taken: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        r"""Compute the change of cost for every pair of a given and a returned unit.
+        """Compute how every exchange of a given for a taken unit changes the cost.
+
+        Returns
+        -------
+        change : ndarray of shape (n_given, n_taken)
+            Rounded, so that ties do not depend on the machine.
 
         Notes
         -----
-        A given unit with counts :math:`u` and a returned one with counts :math:`v` move
-        :math:`d = u - v` from giver to taker, which changes the unevenness by
-        :math:`\sum_c (s_c d_c + r_c d_c^2)`, with the slope
-        :math:`s = 2 (n_t - e_t) / e_t - 2 (n_g - e_g) / e_g` and the curvature
-        :math:`r = 1 / e_t + 1 / e_g`. The square is multiplied out, so that no array
-        has the three axes given, returned and column.
+        The giver's counts change by :math:`-d` and the taker's by :math:`+d`, with
+        :math:`d = g - b`: the counts of the given unit less those of the unit that
+        comes back. With the relative surpluses :math:`s` of both folds, the unevenness
+        of a column changes by
+
+        .. math:: 2 (s_t - s_g) d + (1 / e_t + 1 / e_g) d^2.
+
+        The square is multiplied out into :math:`g^2 + b^2 - 2 g b`, so that no array
+        has three axes.
         """
-        u = self.units[given].toarray()
-        v = self.units[returned].toarray() * (returned != _NO_UNIT)[:, np.newaxis]
+        gift = self.units[given].toarray()
+        back = self.units[taken].toarray() * (taken >= 0)[:, np.newaxis]
         surplus = (self.counts - self.expected) / self.expected
         slope = 2 * (surplus[taker] - surplus[giver])
         curvature = 1 / self.expected[taker] + 1 / self.expected[giver]
-        # A fold loses a label with its last unit that has it, and gains it with the
-        # first one.
-        if_last = self.price * (self.n_holders == 1)
-        if_first = self.price * (self.n_holders == 0)
-        of_given = u @ slope + u**2 @ curvature
-        of_given += (u > 0) @ (if_last[giver] - if_first[taker])
-        of_returned = v**2 @ curvature - v @ slope
-        of_returned += (v > 0) @ (if_last[taker] - if_first[giver])
-        # Where both units have the label, no fold loses it.
-        of_both = 2 * (u * curvature) @ v.T
-        of_both += ((u > 0) * (if_last[giver] + if_last[taker])) @ (v > 0).T
-        # Rounded, so that ties do not depend on the machine.
-        return np.round(of_given[:, np.newaxis] + of_returned - of_both, 6)
+        # a fold pays when its last holder leaves, and is paid back for its first one
+        last = self.price * (self.n_holders == 1)
+        none = self.price * (self.n_holders == 0)
+        of_gift = gift @ slope + gift**2 @ curvature
+        of_gift += (gift > 0) @ (last[giver] - none[taker])
+        of_back = back**2 @ curvature - back @ slope
+        of_back += (back > 0) @ (last[taker] - none[giver])
+        of_both = 2 * (gift * curvature) @ back.T
+        # where both units hold the label, neither fold loses its last holder
+        of_both += ((gift > 0) * (last[giver] + last[taker])) @ (back > 0).T
+        return np.round(of_gift[:, np.newaxis] + of_back - of_both, 6)
+
+
+class _Exchange(NamedTuple):
+    """A unit that moves to another fold, and the one that comes back for it.
+
+    Attributes
+    ----------
+    change : float
+        By how much it changes the cost.
+    given : int
+        The unit that moves.
+    taken : int
+        The unit that comes back, or -1 for none.
+    """
+
+    change: float
+    given: int
+    taken: int
 
 
 def _thin(units: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Select a few units, from the lightest to the heaviest."""
+    """Pick a few units, from the lightest to the heaviest."""
     return units[:: -(len(units) // _N_CANDIDATES + 1)]

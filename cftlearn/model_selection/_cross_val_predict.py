@@ -133,13 +133,13 @@ def _make_splitter(cv: Any) -> Any:
 
 
 def _check_partition(tested: NDArray[np.intp], n_samples: int, cv: object) -> None:
-    times = np.bincount(tested, minlength=n_samples)
-    if len(times) > n_samples or not np.all(times == 1):
+    n_tests = np.bincount(tested, minlength=n_samples)
+    if len(n_tests) > n_samples or not np.all(n_tests == 1):
         name = repr(cv) if hasattr(cv, "split") else f"a {type(cv).__name__}"
         raise ValueError(
             "`cv` must test every row exactly once; got "
-            f"{name}, which leaves out {int(np.sum(times[:n_samples] == 0))} and "
-            f"repeats {int(np.sum(times > 1))} of {n_samples} rows. Use "
+            f"{name}, which leaves out {int(np.sum(n_tests[:n_samples] == 0))} and "
+            f"repeats {int(np.sum(n_tests > 1))} of {n_samples} rows. Use "
             "cftlearn.model_selection.PartialLabelKFold."
         )
 
@@ -153,7 +153,7 @@ def _fit_and_predict(
     method: str,
     params: Mapping[str, Any],
 ) -> tuple[NDArray[Any], Any]:
-    """Predict the test rows; and tell the classes, which a 1-D ``y`` may lack."""
+    """Predict the test rows; return also the classes that a 1-D ``y`` had."""
     n_samples, shape = count_rows(y), np.shape(y)
     fit_params = {
         name: take_rows(value, train) if _is_per_row(value, n_samples) else value
@@ -201,7 +201,7 @@ def _read_prediction(
 def _check_consistency(
     predictions: list[NDArray[Any]], classes: list[Any], method: str
 ) -> None:
-    """Refuse folds whose columns mean different things."""
+    """Check that the columns of all folds mean the same."""
     shapes = {prediction.shape[1:] for prediction in predictions}
     seen = {tuple(np.ravel(found).tolist()) for found in classes if found is not None}
     if len(shapes) > 1 or (

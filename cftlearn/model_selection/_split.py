@@ -259,7 +259,7 @@ def count_rows(array: Any) -> int:
 
 
 def check_length(name: str, array: Any, n_samples: int) -> None:
-    """Refuse an array that has not one row per sample of ``y``."""
+    """Check that an array has one row per sample of ``y``."""
     n_rows = count_rows(array)
     if n_rows != n_samples:
         raise ValueError(

@@ -31,7 +31,7 @@ Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
 _FORMAT = 1
 _DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
-_MEMBERS = "members"  # of an ensemble: a folder per member, by number
+_MEMBERS = "members"  # of an ensemble: one folder per member, by number
 
 
 def save_model(
@@ -40,12 +40,12 @@ def save_model(
     """Save a fitted model to a folder.
 
     The folder holds ``model.json`` (parameters, categories, report),
-    ``arrays.safetensors`` (rows) and, for a classifier with a network,
-    ``network.pt`` (its state dict); members of an ensemble have such a folder each, in
-    ``members``. It is written beside its place and then moved there, so an interrupted
-    call leaves nothing half done. ``history_`` is not saved; neither is a ``module``,
-    unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's ``fabric``,
-    whose processes must not all save: do it where ``fabric.is_global_zero``.
+    ``arrays.safetensors`` (weights) and, for a classifier with a network,
+    ``network.pt`` (its state dict). Members of an ensemble have such a folder each, in
+    ``members``. The folder is written under another name and then renamed, so an
+    interrupted call leaves nothing half done. ``history_`` is not saved; neither is a
+    ``module``, unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's
+    ``fabric``. Its processes must not all save: save where ``fabric.is_global_zero``.
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def load_model(
 ) -> Model:
     """Load a model that :func:`save_model` saved.
 
-    Nothing in the folder is executed: no pickle is read, and of the architectures that
-    a folder names only those of torchvision and timm are made.
+    Nothing in the folder is executed. No pickle is read, and of the architectures that
+    a folder may name, only those of torchvision and timm are built.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def load_model(
 
 
 def load_without_network(path: str | os.PathLike[str]) -> Any:
-    """Read all that a folder says of a model, and leave its network unmade.
+    """Load all that a folder holds about a model, but do not build its network.
 
     A classifier has the saved ``Architecture`` as ``module``, and no ``module_``; an
     ensemble has no members.
@@ -202,12 +202,12 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder looks like one that :func:`save_model` wrote."""
+    """Check whether a folder looks like one that :func:`save_model` wrote."""
     return (Path(path) / _DOCUMENT).is_file()
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
-    """Read ``model.json``, if it is one and of a format that is known."""
+    """Load ``model.json``, which must have a known format."""
     if not is_saved_model(folder):
         raise FileNotFoundError(
             f"`path` must be a folder written by save_model; {folder} has no "
@@ -227,7 +227,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
 
 
 def _trusted(architecture: Architecture | None) -> Architecture:
-    """Give what was saved in place of a module, if making it runs no foreign code."""
+    """Return the saved architecture, if building it runs no foreign code."""
     if architecture is None:
         raise ValueError(
             "`module` must be given: the saved model has a network, and only its "
@@ -245,7 +245,7 @@ def _trusted(architecture: Architecture | None) -> Architecture:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that must not be replaced.
+    """Check that a folder is free, or may be replaced.
 
     Raises
     ------
@@ -268,13 +268,13 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 
 def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:
-    """Load the members, which the ensemble knows by name so far."""
+    """Load the members, of which the ensemble has only the names so far."""
     for number, name in enumerate(ensemble.named_estimators_):
-        place = folder / _MEMBERS / str(number)
+        path = folder / _MEMBERS / str(number)
         own = module.get(name) if isinstance(module, dict) else module
-        has_network = any(place.rglob(_NETWORK))
+        has_network = any(path.rglob(_NETWORK))
         try:
-            member = load_model(place, module=own if has_network else None)
+            member = load_model(path, module=own if has_network else None)
         except FileNotFoundError as error:
             raise _damaged(folder, error) from error
         ensemble.named_estimators_[name] = member

@@ -40,14 +40,14 @@ def predictions(partial_problem, rng):
 
 @pytest.fixture
 def genetic(partial_problem):
-    """Give a fine-tuner whose categories ran different numbers of generations."""
+    """Return a fine-tuner whose categories ran different numbers of generations."""
     solver = GeneticSolver(n_generations=12, patience=3)
     tuner = CategoryWiseFineTuner(solver, random_state=0)
     return tuner.fit(*partial_problem[:2])
 
 
 def points(display):
-    """Give the places of the scores before and after, from the bottom up."""
+    """Return the places of the scores before and after, from the bottom up."""
     dots = [dots.get_offsets().data for dots in display.ax_.collections[2:]]
     after = np.concatenate(dots[1:])
     return dots[0][:, 0], after[np.argsort(after[:, 1]), 0]
@@ -329,9 +329,9 @@ def test_estimators_without_trained_rows_are_refused(partial_problem, quick_tune
     with pytest.raises(NotFittedError, match="not fitted yet"):
         draw(quick_tuner, Z, y)
     ensemble = CFTEnsemble([("a", quick_tuner)]).fit(Z, y)
-    with pytest.raises(TypeError, match="got CFTEnsemble, of which CategoryScore"):
+    with pytest.raises(TypeError, match="got CFTEnsemble, for which CategoryScore"):
         draw(ensemble, Z, y)
-    with pytest.raises(TypeError, match="got CFTEnsemble, of which FitnessCurve"):
+    with pytest.raises(TypeError, match="got CFTEnsemble, for which FitnessCurve"):
         FitnessCurveDisplay.from_estimator(ensemble)
     with pytest.raises(ValueError, match="must have the 3 categories that `fit` saw"):
         CategoryScoreDisplay.from_estimator(quick_tuner.fit(Z, y), Z, y[:, :2])
@@ -444,7 +444,7 @@ def test_curves_are_those_of_the_history(genetic):
         assert_allclose(curve[1], [row["fitness_best"] for row in rows])
         assert_allclose(curve[2], [row["score_val"] for row in rows])
     assert display.ax_.get_xlabel() == "generation"
-    assert display.ax_.get_ylabel() == "roc auc of the best row"
+    assert display.ax_.get_ylabel() == "roc auc of the best weights"
     assert legend(display) == ["fitted labels, mean", "held-out labels, mean"]
 
 
@@ -489,9 +489,9 @@ def named(y_true, y_score):
 @pytest.mark.parametrize(
     ("objective", "label"),
     [
-        (named, "named of the best row"),
-        (Separation(), "Separation of the best row"),
-        (functools.partial(named), "partial of the best row"),
+        (named, "named of the best weights"),
+        (Separation(), "Separation of the best weights"),
+        (functools.partial(named), "partial of the best weights"),
     ],
     ids=["function", "object", "partial"],
 )

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def bars(ax):
-    """Give starts and widths of all bars, by state and from the top down."""
+    """Return starts and widths of all bars, by state and from the top down."""
     containers = ax.containers
     starts = [[bar.get_x() for bar in bars] for bars in containers]
     widths = [[bar.get_width() for bar in bars] for bars in containers]
@@ -27,7 +27,7 @@ def bars(ax):
 
 
 def ticks(ax):
-    """Give names of rows from the top down."""
+    """Return names of rows from the top down."""
     return [text.get_text() for text in ax.get_yticklabels()][::-1]
 
 

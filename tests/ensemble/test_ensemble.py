@@ -54,7 +54,7 @@ def rows(n):
 
 @pytest.fixture
 def members(quick_tuner):
-    """Give two quick members that differ."""
+    """Return two quick members that differ."""
     convex = CategoryWiseFineTuner("proximal")
     return [
         ("gradient", CFTClassifier(fine_tuner=quick_tuner)),
@@ -448,7 +448,7 @@ def test_data_that_are_refused(partial_problem, members):
         ensemble.fit((row for row in Z), y)
     with pytest.raises(NotFittedError):
         ensemble.decision_function(Z)
-    with pytest.raises(ValueError, match='must be "logit_mean" for one row'):
+    with pytest.raises(ValueError, match='must be "logit_mean" for one linear model'):
         CFTEnsemble(members).fit(Z, y).linear_rows()
 
 
@@ -464,10 +464,10 @@ def test_augmented_scores_average_what_the_model_says(partial_problem):
     found = augmented_scores(model, Z, [lambda X: 2 * X], combine="logit_mean")
     assert_allclose(found, expit(both / 2))
     with pytest.raises(
-        ValueError, match="keep the 120 rows of `X`; the one at place 1"
+        ValueError, match="keep the 120 rows of `X`; the one at index 1"
     ):
         augmented_scores(model, Z, [np.abs, lambda X: X[:5]])
-    with pytest.raises(TypeError, match="must hold functions; got str at place 0"):
+    with pytest.raises(TypeError, match="must hold functions; got str at index 0"):
         augmented_scores(model, Z, ["flip"])
     with pytest.raises(ValueError, match="'combine' parameter of augmented_scores"):
         augmented_scores(model, Z, [], combine="max")

@@ -44,7 +44,7 @@ by_ranking = pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
 
 @pytest.fixture
 def problem(rng):
-    """Give full labels, the same half hidden, and probabilities with ties."""
+    """Return full labels, the same half hidden, and probabilities with ties."""
     y = (rng.random((200, 4)) < [0.1, 0.3, 0.5, 0.8]).astype(np.float64)
     proba = np.round(np.clip(0.3 * y + 0.7 * rng.random(y.shape), 0, 1), 2)
     hidden = np.where(rng.random(y.shape) < 0.5, NAN, y)
@@ -52,7 +52,7 @@ def problem(rng):
 
 
 def answer(name, proba):
-    """Give what the metric asks for: decisions to F1, probabilities to the others."""
+    """Return what the metric asks for: decisions to F1, probabilities to the others."""
     return (proba >= 0.5).astype(np.float64) if name == "f1" else proba
 
 

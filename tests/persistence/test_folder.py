@@ -43,13 +43,13 @@ def make_model(quick_tuner):
 
 @pytest.fixture
 def model(make_model, partial_problem):
-    """Give a fitted classifier of features."""
+    """Return a fitted classifier of features."""
     return make_model().fit(*partial_problem[:2])
 
 
 @pytest.fixture
 def network_model(make_model, network_factory, partial_problem):
-    """Give a fitted classifier with a network."""
+    """Return a fitted classifier with a network."""
     return make_model(network_factory).fit(*partial_problem[:2])
 
 
@@ -560,7 +560,7 @@ def test_files_of_another_kind(saved, network_factory, name, junk):
         ("model.params.fine_tuner.params.solver", {"class": "Popen"}),
         ("model.categories_.dtype", "<f8x"),
         ("model.classes_.values", [["a", 1], [0]]),
-        ("model.report_", 3),
+        ("model.fine_tuner_.report_", 3),
         ("model.fine_tuner_.report_", [{"category": "0"}]),
         ("model.fine_tuner_.report_", [1.0]),
         ("model.input_shape", 7),

@@ -144,7 +144,7 @@ def _is_positive(keys: Tensor) -> Tensor:
 
 
 def _ends_of_ties(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Give for every sorted key where its group of equal scores starts and ends."""
+    """Find where the group of equal scores of every sorted key starts and ends."""
     codes = keys >> 1
     n = keys.shape[2]
     index = torch.arange(n, device=keys.device, dtype=torch.int32)

@@ -118,7 +118,7 @@ def weighted_average_precision(ranked: RankedRows, weights: Floats) -> Floats:
 def _sums(
     place: NDArray[np.integer], unit: NDArray[np.integer], shape: tuple[int, int]
 ) -> sparse.csr_array:
-    """Make the matrix that sums the weights of units at each place."""
+    """Build the matrix that sums the weights of the units at each place."""
     order = np.argsort(place, kind="stable")
     starts = np.zeros(shape[0] + 1, dtype=np.int64)
     np.cumsum(np.bincount(place, minlength=shape[0]), out=starts[1:])
