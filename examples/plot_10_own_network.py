@@ -1,20 +1,20 @@
 """
-A network of one's own, refitted, and out again as ONNX
-=======================================================
+Refit your own network and export it to ONNX
+============================================
 
-A ResNet-18 of torchvision was trained elsewhere. Its rows are refitted, labels that it
-has not seen choose the refits, and the network is exported to a file that ONNX Runtime
-computes without torch.
+A ResNet-18 of torchvision is trained already. This program refits its last layer.
+Labels on which the network was not trained choose the refits. Then it exports the
+network to a file that ONNX Runtime runs without torch.
 
-*Elsewhere* is here a few epochs from random weights, on panels of digits: what a
-network learns in seconds, not what a ResNet-18 can do.
+The trained network comes from a few epochs on panels of digits, from random weights. It
+shows what a network learns in seconds, not what a ResNet-18 can do.
 """
 
 # %%
 # The network
 # -----------
-# One label in five is known. As usual, the others are called negative. What comes of it
-# is a state dict, all that is left of a training elsewhere.
+# One label in five is known. As usual, training treats the others as negative. It saves
+# a state dict, which is all that the rest of this program uses.
 
 import json
 import tempfile
@@ -48,21 +48,22 @@ torch.save(elsewhere.module_.state_dict(), folder / "resnet18.pth")
 # %%
 # The refit
 # ---------
-# ``Architecture`` puts the state dict into the network again. With ``train=False`` it
-# is only refitted: on its training rows, by labels of 300 other panels that choose.
+# ``Architecture`` loads the state dict into the network. ``train=False`` means that the
+# network is not trained any more, only refitted. The refits use its training rows. The
+# labels of 300 other panels choose among the refits.
 
 network = Architecture(
     "torchvision:resnet18", n_outputs=10, weights=folder / "resnet18.pth"
 )
 model = CFTClassifier(network, train=False, random_state=0)
 model.fit(images[:800], y[:800], validation_data=(images[800:], y[800:]))
-print(f"the rows of {model.head_!r} were refitted")
+print(f"the layer {model.head_!r} was refitted")
 
 # %%
 # ONNX
 # ----
-# The file holds the network with the refitted rows and a sigmoid, and the names of the
-# categories. What ONNX Runtime makes of it are the probabilities of the model.
+# The file has the network with the refitted weights, a sigmoid, and the names of the
+# categories. ONNX Runtime computes the same probabilities as the model.
 
 path = export_onnx(model, folder / "digits.onnx")
 session = onnxruntime.InferenceSession(path)
@@ -75,7 +76,7 @@ print(json.loads(session.get_modelmeta().custom_metadata_map["categories"]))
 # %%
 # Before and after
 # ----------------
-# Test panels show other scans, and all their labels are known.
+# The test panels show other scans, and all their labels are known.
 
 module = elsewhere.module_.eval()
 with torch.inference_mode():
@@ -87,6 +88,6 @@ display = CategoryScoreDisplay.from_predictions(
     metric="average_precision",
     categories=list("0123456789"),
 )
-display.ax_.set_title("ResNet-18 from a state dict, rows refitted")
+display.ax_.set_title("ResNet-18 from a state dict, refitted")
 display.ax_.legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=2)
 plt.show()

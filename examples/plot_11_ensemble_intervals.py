@@ -1,16 +1,16 @@
 """
-An ensemble, and whether it is better
-=====================================
+Is an ensemble better than its members?
+=======================================
 
-Three members are averaged, and 1,000 test rows say what came of it: an interval for
-every score, and for the difference of two models on the same rows.
+An ensemble averages three models. Then 1,000 test rows are used to compute an interval
+for every score, and an interval for the difference of two models on the same rows.
 """
 
 # %%
 # Members
 # -------
-# The members differ in how they refit, and in what stage one makes of unknown labels.
-# One label in ten is known.
+# The first two members use different solvers. The third one ignores unknown labels in
+# stage one. One label in ten is known.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +33,8 @@ model = CFTEnsemble(members, combine="logit_mean", random_state=0)
 model.fit(X_train, y_train)
 
 # %%
-# All members are linear in the same features, so their mean is one row per category:
-# as small and as quick as one of them.
+# All members are linear in the same features. So the mean of their logits is linear
+# too: one weight vector per category, as small and as fast as one member.
 
 coef, intercept = model.linear_rows()
 print(coef.shape, intercept.shape)
@@ -42,8 +42,8 @@ print(coef.shape, intercept.shape)
 # %%
 # An interval for each score
 # --------------------------
-# The bootstrap draws test rows with replacement. Rows that belong together (images of a
-# patient) would be drawn together, by ``groups``.
+# The bootstrap draws test rows with replacement. If rows belong together, such as the
+# images of a patient, pass ``groups`` to draw them together.
 
 scores = {"ensemble": model.decision_function(X_test)}
 for name, member in model.named_estimators_.items():
@@ -57,10 +57,10 @@ print(intervals["ensemble"].round(3).to_string())
 # %%
 # An interval for a difference
 # ----------------------------
-# Intervals of two models overlap long before the models are alike: what is hard for one
-# is hard for the other. So their difference is drawn, on the same rows. An average is
-# not better by itself: here one weak member pulls it below the two others, by little
-# and surely.
+# Two models can differ although their intervals overlap, because a row that is hard for
+# one is often hard for the other. So compute an interval of their difference, on the
+# same rows. An average is not always better: here one weak member makes it worse than
+# each of the two others. The difference is small, but its interval does not contain 0.
 
 for name in list(scores)[1:]:
     mean = compare_scores(y_test, scores["ensemble"], scores[name], random_state=0)[-1]
@@ -82,9 +82,9 @@ for (name, table), colour, shift in zip(
     intervals.items(), colours, shifts, strict=True
 ):
     ends = abs(table[["low", "high"]].to_numpy().T - table["estimate"].to_numpy())
-    place = np.arange(len(table)) + shift
+    height = np.arange(len(table)) + shift
     axes[0].errorbar(
-        table["estimate"], place, xerr=ends, fmt="o", ms=4, color=colour, label=name
+        table["estimate"], height, xerr=ends, fmt="o", ms=4, color=colour, label=name
     )
 axes[0].set_yticks(range(7), [*(f"category {c}" for c in range(6)), "mean"])
 axes[0].invert_yaxis()

@@ -1,17 +1,18 @@
 """
-The MS-COCO protocol in small
-=============================
+The MS-COCO protocol on a small example
+=======================================
 
-Of a data set whose labels are all known, one label in ten is kept, and a test set is
-left as it is: so methods for partial labels are compared on MS-COCO. Here the loader
-reads a file of the same form, and made features stand in for images and a network.
+On MS-COCO, methods for partial labels are compared like this: all labels are known, and
+most training labels are hidden. The test set keeps all its labels. This program does
+the same with a file in the format of MS-COCO. Simulated features replace the images and
+the network.
 """
 
 # %%
 # A file like MS-COCO's
 # ---------------------
-# Images, categories whose ids have gaps, and annotations: what is annotated is there,
-# nothing else is.
+# The file lists images, categories and annotations. The ids of the categories have
+# gaps. A category is positive if it is annotated, and negative if it is not.
 
 import json
 import tempfile
@@ -53,10 +54,10 @@ document = {"images": images, "categories": categories, "annotations": annotatio
 path.write_text(json.dumps(document))
 
 # %%
-# From the table to ten per cent
-# ------------------------------
-# The table has names, whatever the ids, and every label is known. ``hide_labels`` keeps
-# each label with probability ``known``.
+# Hide labels and refit
+# ---------------------
+# The table has the names of the categories instead of their ids. Every label is known.
+# ``hide_labels`` keeps each label with probability ``known``.
 
 table = load_coco(path)
 print(table)
@@ -75,13 +76,13 @@ for known in shares:
     print(f"{known:.0%} known: mAP {assumed[-1]:.3f} before, {refitted[-1]:.3f} after")
 
 # %%
-# By share of known labels
-# ------------------------
-# The test rows chose nothing. Of the published tables that cannot be said: there the
-# validation images choose the epoch and the refits, and are reported on.
+# Scores by the share of known labels
+# -----------------------------------
+# No choice uses the test rows. The published tables differ: there the validation images
+# choose the epoch and the refits, and the scores are reported on the same images.
 
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.plot(shares, assumed, "o--", color="#D55E00", label="unknown called negative")
+ax.plot(shares, assumed, "o--", color="#D55E00", label="unknown as negative")
 ax.plot(shares, refitted, "o-", color="#0072B2", label="refitted")
 ax.set(
     xlabel="share of known training labels",

@@ -2,16 +2,17 @@
 Calibration
 ===========
 
-Of the samples with a probability of 0.3, are three in ten positive? That depends on
-which samples: those whose label somebody wrote down, or all.
+Are three in ten of the samples with a probability of 0.3 positive? The answer can
+differ between the samples with a known label and all samples.
 """
 
 # %%
 # Two problems
 # ------------
-# Labels are hidden at random, or as reports do: positives are written down more often.
-# A classifier is calibrated on labels that were held out of its refits, with and
-# without the true share of positives, 15 % here.
+# In the first problem labels are hidden at random. In the second they are hidden as in
+# reports: positives are written down more often. The classifier is calibrated on labels
+# that were held out of its refits. One variant also uses the prevalence, the true share
+# of positives, which is 15 % here.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ WAYS = {
 
 
 def shares_of_positives(truth, proba):
-    """Give the mean probability, and the share of positives, of ten equal groups."""
+    """Return mean probability and share of positives of ten equal groups."""
     order = np.argsort(proba, axis=None)
     groups = np.array_split(order, 10)
     return np.array(
@@ -40,15 +41,16 @@ def shares_of_positives(truth, proba):
 # %%
 # Among all samples
 # -----------------
-# On test rows that are labelled in full, calibrated probabilities are right where
-# labels went missing at random. Where they did not, no method can know from known
-# labels alone how many positives there are: calibrated to these, probabilities are far
-# too high for all samples. Told the share, they are near again. (In the second figure
-# uncalibrated ones are, too, by luck: all five categories kept the rows that were
+# All labels of the test rows are known. If training labels are missing at random,
+# calibrated probabilities are right. If they are not, no method can find out from known
+# labels alone how many samples are positive. Probabilities that are calibrated on such
+# labels are far too high for all samples. With the true prevalence they are nearly
+# right again. (In the second figure, the probabilities without calibration are nearly
+# right too, but by chance: all five categories kept their initial weights, which were
 # trained with unknown labels as negatives, and most positives are known there.)
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharey=True)
-titles = {"uniform": "hidden at random", "report_like": "hidden as reports do"}
+titles = {"uniform": "hidden at random", "report_like": "hidden as in reports"}
 for ax, (scheme, title) in zip(axes, titles.items(), strict=True):
     X, y, truth = make_partial_multilabel(
         6000, known=0.3, scheme=scheme, prevalence=0.15, random_state=3

@@ -2,15 +2,15 @@
 Hundreds of categories
 ======================
 
-Three hundred categories have no room for a row each. The same displays then draw
-silhouettes and points, and name the ones to look at first.
+A figure has no room for one line per category if there are three hundred of them. Then
+the same displays draw outlines and points, and name the categories to look at first.
 """
 
 # %%
 # What is known
 # -------------
-# Labels are hidden as reports do it: some categories are hardly ever mentioned, and
-# positives rather than negatives. A twentieth of the labels remains.
+# Labels are hidden as in reports: some categories are hardly ever mentioned, and
+# positives are mentioned more often than negatives. One label in twenty is known.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,25 +40,27 @@ LabelCoverageDisplay.from_labels(y[train], categories=names)
 # %%
 # What the refit changed
 # ----------------------
-# A point above the line is a category that ranks other samples better than before; on
-# the line its trained row was kept.
+# Each point is a category, scored on other samples. Above the line it ranks them better
+# than before. On the line are categories that kept their initial weights.
 
 model = CFTClassifier(random_state=0).fit(X[train], y[train])
 display = CategoryScoreDisplay.from_estimator(model, X[test], truth[test])
 display.ax_.set_title("Truth of other samples")
 
 # %%
-# A notebook shows the report below the estimator, folded where it is long.
+# A notebook shows the report below the estimator. A long report is folded.
 
 model  # noqa: B018
 
 # %%
 # What a probability means
 # ------------------------
-# Among known labels those of refitted rows are about right; on the left are rows that
-# were kept, whose training called unknown labels negative. Among all labels, where
-# positives are rarer than among the known, most are far too high. No known label can
-# tell: it takes some rows that are labelled in full.
+# The left figure shows known labels. The probabilities of refitted categories are about
+# right there. On its left side are categories that kept their initial weights, which
+# were trained with unknown labels as negatives. The right figure shows all labels.
+# Positives are rarer among all labels than among known ones, so most probabilities are
+# far too high. Known labels cannot show this: you need some rows that are labelled in
+# full.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 known = np.where(np.isnan(y[test]), np.nan, truth[test])
@@ -70,8 +72,9 @@ for ax, (title, labels) in zip(axes, titles.items(), strict=True):
 # %%
 # One threshold
 # -------------
-# Of the category with the most known positives, on all labels of the other samples: 0.5
-# finds most of them, and is right about one in four.
+# This is the category with the most known positives, on all labels of the other
+# samples. A threshold of 0.5 finds most of its positives, but only about one in four of
+# the samples above it is positive.
 
 most = np.argmax([line["n_positive"] for line in model.report_])
 ThresholdDisplay.from_estimator(model, X[test], truth[test], category=str(most))

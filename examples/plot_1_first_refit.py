@@ -2,16 +2,16 @@
 A first refit
 =============
 
-Six yes-or-no properties of scanned digits, of which one label in twenty is known. The
-usual training calls the others negative; category-wise fine-tuning refits every
-property on its known labels.
+The categories are six yes-or-no properties of scanned digits. One label in twenty is
+known. The usual training treats the others as negative. Category-wise fine-tuning
+refits every category on its known labels.
 """
 
 # %%
 # The labels
 # ----------
-# scikit-learn has 1,797 scans of 8 x 8 pixels. Whether a digit is even or has a loop is
-# a property of the scan, and several may hold.
+# scikit-learn has 1,797 scans of 8 x 8 pixels. "Even" or "has a loop" is a property of
+# a scan, and a scan may have several properties.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +39,7 @@ print(f"{np.mean(~np.isnan(y)):.1%} of the labels are known")
 # %%
 # The refit
 # ---------
-# ``y`` goes to ``fit`` with its NaN. The test scans keep all their labels.
+# Pass ``y`` with its NaN to ``fit``. The test scans keep all their labels.
 
 X_train, X_test, y_train, _, _, truth_test = partial_train_test_split(
     scans, y, truth, test_size=0.4, random_state=0
@@ -52,8 +52,8 @@ for line, name in zip(model.report_, PROPERTIES, strict=True):
 # %%
 # Before and after
 # ----------------
-# ``coef_init_`` are the rows of stage one. The scores are those of test scans that no
-# fit has seen.
+# ``coef_init_`` are the initial weights, from stage one. The scores are on test scans
+# that no fit has used.
 
 tuner = model.fine_tuner_
 before = X_test @ tuner.coef_init_.T + tuner.intercept_init_

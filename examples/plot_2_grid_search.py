@@ -2,15 +2,15 @@
 In a Pipeline, in a grid search
 ===============================
 
-scikit-learn's searches work on partially known labels, given a splitter and a scorer
-that do. Here a search finds the features for a refit: how many landmarks of a kernel,
-and how wide a kernel.
+scikit-learn's searches work with unknown labels if you pass a splitter and a scorer
+that accept them. This search chooses the features for a refit: the number of landmarks
+of a kernel approximation, and the width of the kernel.
 """
 
 # %%
 # The problem
 # -----------
-# Properties of scanned digits, one label in five known.
+# The categories are properties of scanned digits. One label in five is known.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,8 +37,9 @@ X_train, X_test, y_train, _, _, truth_test = partial_train_test_split(
 # %%
 # The search
 # ----------
-# ``cv=5`` would be refused for the NaN in ``y``, and so would ``scoring="roc_auc"``.
-# The splitter gives every fold its share of known positives and negatives.
+# ``cv=5`` and ``scoring="roc_auc"`` would fail because of the NaN in ``y``.
+# ``PartialLabelKFold`` gives every fold about the same number of known positives and of
+# known negatives.
 
 pipeline = make_pipeline(
     StandardScaler(), Nystroem(random_state=0), CFTClassifier(random_state=0)
@@ -57,8 +58,8 @@ score = partial_roc_auc_score(truth_test, search.decision_function(X_test))
 print(f"AUC of all labels of the test scans   {score:.3f}")
 
 # %%
-# What it saw
-# -----------
+# All scores of the search
+# ------------------------
 # Every cell is the mean over three folds, scored on known labels only.
 
 shape = len(grid["nystroem__gamma"]), len(grid["nystroem__n_components"])

@@ -2,15 +2,17 @@
 The genetic algorithm at work
 =============================
 
-:class:`~cftlearn.solvers.GeneticSolver` evolves a category's row to maximise the metric
-itself. Features here are pixels, so a row is a picture, and one can watch it move.
+:class:`~cftlearn.solvers.GeneticSolver` changes the weights of a category so that the
+metric itself rises. The features here are pixels, so the weights are a picture, and you
+can see how they change.
 """
 
 # %%
 # Two settings
 # ------------
-# The published one mutates every weight by at most 0.001; the default by a share of the
-# spread of the logits, whatever the scale of the features.
+# The published setting changes every weight by at most 0.001 per mutation. The default
+# changes it in proportion to the spread of the logits, so it does not depend on the
+# scale of the features.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +36,7 @@ train, test = np.arange(1200), np.arange(1200, len(scans))
 
 
 def refit(solver):
-    """Refit the rows of Negative-mode logistic regressions."""
+    """Refit logistic regressions that were fitted in Negative mode."""
     tuner = CategoryWiseFineTuner(solver, objective="average_precision", random_state=0)
     return tuner.fit(scans[train], y[train])
 
@@ -54,10 +56,11 @@ for name, logits in [("before", before)] + [
 # %%
 # Fitness
 # -------
-# Solid: the best row's average precision on the labels it is fitted to, which never
-# falls. It is near 1 at once, since a few dozen labels are easily learned by heart.
-# Dotted: on held-out labels, by which a generation is chosen. Among rows of equal
-# fitness the newest goes on, so the default keeps moving, and finds better ones.
+# Solid lines: average precision of the best individual on the labels that it is fitted
+# to. It never falls. It is near 1 very soon, because a few dozen labels are easy to
+# memorise. Dotted lines: its average precision on held-out labels, which choose the
+# generation. If two individuals have the same fitness, the newer one survives. So the
+# default setting continues to change the weights, and finds better ones.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 for ax, (name, tuner) in zip(axes, tuners.items(), strict=True):
@@ -65,22 +68,23 @@ for ax, (name, tuner) in zip(axes, tuners.items(), strict=True):
     ax.set_title(name)
 
 # %%
-# How rows move
-# -------------
-# Weights times the spread of their pixel: what a pixel adds to a logit. Purple speaks
-# for the property, orange against it. In so few generations the published setting
-# hardly moves a row on features that go from 0 to 16.
+# How the weights change
+# ----------------------
+# The pictures show each weight times the standard deviation of its pixel: how much the
+# pixel contributes to the logit. Purple raises the logit, orange lowers it. These
+# features go from 0 to 16. On them, the published setting hardly changes the weights in
+# so few generations.
 
 spread = scans[train].std(axis=0)
 pictures = {
-    "trained": first.coef_init_,
+    "initial": first.coef_init_,
     "refitted, default": first.coef_,
     "refitted, as published": tuners["published"].coef_,
 }
 figure, axes = plt.subplots(3, 3, figsize=(7, 6.5), layout="constrained")
 for j, name in enumerate(PROPERTIES):
-    shown = {title: (rows[j] * spread) for title, rows in pictures.items()}
-    largest = np.abs(shown["trained"]).max()
+    shown = {title: (coef[j] * spread) for title, coef in pictures.items()}
+    largest = np.abs(shown["initial"]).max()
     for ax, (title, values) in zip(axes[j], shown.items(), strict=True):
         image = ax.imshow(
             values.reshape(8, 8), cmap="PuOr", vmin=-largest, vmax=largest

@@ -2,17 +2,18 @@
 Uncertain labels: which policy?
 ===============================
 
-Tables like CheXpert's have four states: a report says yes, says no, hedges, or says
-nothing. What a hedge counts as is a choice, and the right one differs by finding. Here
-reports are simulated, so that the truth behind a hedge is known.
+Tables like those of CheXpert have four states of a label: a report can mention a
+finding as present, as absent or as uncertain, or not mention it. You have to choose
+what uncertain means in ``y``, and the best choice differs between findings. This
+program simulates reports, so that the truth behind an uncertain label is known.
 """
 
 # %%
 # Reports
 # -------
-# A finding that is there is mentioned more often than one that is not. Some mentions
-# hedge: of "edema" mostly where it is there, of "nodule" mostly where it is not, of the
-# other two half and half.
+# A present finding is mentioned more often than an absent one. Some mentions are
+# uncertain: for "edema" mostly if it is present, for "nodule" mostly if it is absent,
+# for the other two equally often in both cases.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,15 +50,15 @@ for line in table.summary():
     print(line)
 
 # %%
-# Seven cells of eight are blank, so the axis ends early.
+# Seven cells of eight are blank, so the axis shows only the other part.
 
 LabelStateDisplay.from_table(table)
 
 # %%
 # Three policies, and one per finding
 # -----------------------------------
-# The table keeps its four states; a policy makes ``y`` of them. A dictionary sets one
-# per finding, and what it leaves out is unknown.
+# The table keeps the four states. A policy turns them into ``y``. A dictionary has one
+# policy per finding; uncertain labels of the other findings become unknown.
 
 policies = {
     "unknown": "unknown",
@@ -74,10 +75,10 @@ for name, policy in policies.items():
     print(f"{name:11s} {scores[name].round(3)}  mean {scores[name].mean():.3f}")
 
 # %%
-# What it changes
-# ---------------
-# Scores are on 3,000 other samples whose truth is known. In practice compare policies
-# on labels that are certain.
+# What the policy changes
+# -----------------------
+# The scores are on 3,000 other samples whose true labels are known. In practice,
+# compare policies on labels that are certain.
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 styles = zip(scores, ("o", "^", "v", "D"), strict=True)
@@ -89,10 +90,12 @@ colours = {
 }
 for shift, (name, marker) in zip(np.linspace(-0.24, 0.24, 4), styles, strict=True):
     label = f"uncertain is {name}" if name != "by finding" else "a policy by finding"
-    place = np.arange(4) + shift
-    axes.scatter(place, scores[name], marker=marker, color=colours[name], label=label)
+    position = np.arange(4) + shift
+    axes.scatter(
+        position, scores[name], marker=marker, color=colours[name], label=label
+    )
 axes.set_xticks(range(4), FINDINGS)
-axes.set(ylabel="ROC AUC on other samples", title="What a hedge counts as")
+axes.set(ylabel="ROC AUC on other samples", title="Policy for uncertain labels")
 axes.grid(axis="y", alpha=0.3)
 axes.legend(loc="lower left", bbox_to_anchor=(1, 0))
 plt.show()

@@ -1,16 +1,17 @@
 """
-When labels do not go missing at random
-=======================================
+When labels are not missing at random
+=====================================
 
-Reports mention what is there. Scores over known labels then describe the samples that
-somebody wrote about, not all of them. This compares both, where the truth is known.
+Reports mention mostly what is present. Then scores on known labels describe the samples
+that reports mention, not all samples. This program compares both, because here the
+truth is known.
 """
 
 # %%
-# Two ways to hide
-# ----------------
-# The same labels, hidden at random and as reports do: positives stay known more often,
-# and some categories more than others.
+# Two ways to hide labels
+# -----------------------
+# The same labels are hidden at random, and as in reports: positives stay known more
+# often, and some categories are known more often than others.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,13 +50,13 @@ for scheme in ("uniform", "report_like"):
         )
 
 # %%
-# What a score over known labels is worth
-# ---------------------------------------
-# Hidden at random, a score over known labels is an honest, if noisy, estimate. Hidden
-# as reports do, the order of samples still holds, so the AUC stays near the diagonal.
-# The log loss does not: known labels are mostly positive, and where the trained row was
-# kept, it predicts how often a positive is *known*, which is less often than it is
-# there.
+# Scores on known labels and on all labels
+# ----------------------------------------
+# If labels are hidden at random, a score on known labels is an honest estimate,
+# although a noisy one. If they are hidden as in reports, the order of the samples is
+# still right, so the AUC stays near the diagonal. The log loss does not stay near it,
+# because known labels are mostly positive. A category that kept its initial weights
+# predicts how often a positive is *known*. That is less often than it is present.
 
 STYLES = {"uniform": ("#0072B2", "o"), "report_like": ("#D55E00", "^")}
 figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")

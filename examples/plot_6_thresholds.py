@@ -2,16 +2,16 @@
 Thresholds
 ==========
 
-From which probability should a prediction be positive? Out-of-fold probabilities tell,
-where labels are known; a small sample that is labelled in full tells more, where they
-do not go missing at random.
+Which threshold should turn a probability into a decision? If labels are missing at
+random, choose it by out-of-fold probabilities of the known labels. If they are not, a
+small sample that is labelled in full gives a better threshold.
 """
 
 # %%
-# Out of fold
-# -----------
-# Every training row is predicted by a model that was fitted without it. The F1 score
-# over known labels, for every threshold:
+# Out-of-fold predictions
+# -----------------------
+# Every training row is predicted by a model that was fitted without it. The first
+# function computes the F1 score on known labels for every threshold.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,7 @@ GRID = np.linspace(0.05, 0.95, 37)
 
 
 def f1_by_threshold(labels, proba):
-    """Give the F1 score of every threshold and category."""
+    """Return the F1 score of every threshold and category."""
     return np.array(
         [
             partial_f1_score(labels, (proba >= cut).astype(int), average=None)
@@ -35,7 +35,7 @@ def f1_by_threshold(labels, proba):
 
 
 def example(scheme):
-    """Give out-of-fold and test probabilities where labels are hidden by a scheme."""
+    """Return labels and probabilities, out of fold and of the test rows."""
     X, y, truth = make_partial_multilabel(
         5000, known=0.2, scheme=scheme, prevalence=0.15, random_state=3
     )
@@ -50,11 +50,12 @@ def example(scheme):
 # %%
 # Two problems
 # ------------
-# One hides labels at random, one as reports do. A sample of 200 test rows that is
-# labelled in full chooses, too; the scores are on the other rows.
+# One problem hides labels at random, the other one as in reports. Thresholds are also
+# chosen on a sample of 200 test rows that is labelled in full. The scores are on the
+# other test rows.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
-titles = {"uniform": "hidden at random", "report_like": "hidden as reports do"}
+titles = {"uniform": "hidden at random", "report_like": "hidden as in reports"}
 for ax, (scheme, title) in zip(axes, titles.items(), strict=True):
     (y_train, proba_train), (truth, proba) = example(scheme)
     known = f1_by_threshold(y_train, proba_train)

@@ -2,15 +2,15 @@
 Features that stay on disk
 ==========================
 
-A memory map of half precision is read some rows at a time; each category gathers only
-the rows whose label it knows. So features may be larger than memory.
+Features may be larger than memory. A memory map in half precision is read some rows at
+a time, and each category loads only the rows whose label is known.
 """
 
 # %%
 # A file of features
 # ------------------
-# Written in pieces, as a network would extract them: 200,000 rows of 128 features. Of
-# four categories from 500 to 20,000 labels are known.
+# The file has 200,000 rows of 128 features. It is written in pieces, as if a network
+# extracted them. Four categories have from 500 to 20,000 known labels.
 
 import tempfile
 from pathlib import Path
@@ -46,25 +46,26 @@ print(f"{path.stat().st_size / 2**20:.0f} MiB of features")
 # %%
 # The refit
 # ---------
-# Stored features need rows to start from: those of the network that made them. Here
-# they are noisy copies of the truth.
+# Features on disk need initial weights: those of the network that computed the
+# features. Here they are noisy copies of the true weights.
 
-rows = directions.T + 0.15 * rng.standard_normal(directions.T.shape)
+coef = directions.T + 0.15 * rng.standard_normal(directions.T.shape)
 stored = np.memmap(path, dtype=np.float16, mode="r", shape=(N_ROWS, N_FEATURES))
 tuner = CategoryWiseFineTuner(
-    coef_init=rows, intercept_init=np.zeros(len(N_KNOWN)), random_state=0
+    coef_init=coef, intercept_init=np.zeros(len(N_KNOWN)), random_state=0
 ).fit(stored, y)
-before = partial_roc_auc_score(truth, stored @ rows.T, average=None)
+before = partial_roc_auc_score(truth, stored @ coef.T, average=None)
 after = partial_roc_auc_score(truth, tuner.transform(stored), average=None)
 for line, one, other in zip(tuner.report_, before, after, strict=True):
     n_known = line["n_positive"] + line["n_negative"]
     print(f"{n_known:6d} known: AUC {one:.3f}, then {other:.3f} ({line['status']})")
 
 # %%
-# What was read, what was gained
-# ------------------------------
-# A category needs its known rows in memory, in single precision and twice; all features
-# would take eight times the file if they were read as double precision twice.
+# Memory and gain
+# ---------------
+# A category needs its known rows in memory, in single precision, twice. If all features
+# were read in double precision, twice, they would need eight times the size of the
+# file.
 
 file_size = stored.nbytes / 2**20
 gathered = [2 * 4 * N_FEATURES * n_known / 2**20 for n_known in N_KNOWN]
@@ -76,12 +77,12 @@ left.invert_yaxis()
 right.plot(N_KNOWN, before, "o--", color="#999999", label="before")
 right.plot(N_KNOWN, after, "D-", color="#0072B2", label="after")
 right.set(xscale="log", xlabel="known labels", ylabel="ROC AUC, all 200,000 rows")
-right.set_title("More known labels, better rows")
+right.set_title("More known labels, better weights")
 right.legend()
 plt.show()
 
 # %%
-# The file goes.
+# Delete the file.
 
 del features, stored
 folder.cleanup()

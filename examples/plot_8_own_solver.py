@@ -1,18 +1,20 @@
 """
-An objective and a solver of one's own
-======================================
+Write your own objective and solver
+===================================
 
 An objective is a function of known labels and logits. A solver is a class with one
-method that gets one category's problem and gives a row back; holding out, judging,
-refitting and reporting are done for it.
+method: it gets the problem of one category and returns its weights. The fine-tuner
+holds out labels, judges the refit, fits it again to all known labels, and writes the
+report.
 """
 
 # %%
 # An objective: F1 of the decisions themselves
 # --------------------------------------------
-# Called with known labels and logits of one category, better when higher. It depends on
-# where a logit changes its sign, which neither AUC nor any ranking does, so the bias
-# matters; the genetic algorithm maximises it as it is.
+# The fine-tuner calls the function with the known labels and the logits of one
+# category. A higher value is better. F1 depends on the sign of each logit, so it
+# depends on the bias. AUC and other ranking metrics do not. The genetic algorithm
+# maximises F1 directly.
 
 from typing import ClassVar
 
@@ -29,7 +31,7 @@ from cftlearn.solvers import GeneticSolver
 
 
 def f1_of_decisions(y_true, y_score):
-    """F1 of calling logits above 0 positive."""
+    """Compute F1 where a logit above 0 is a positive prediction."""
     decided = y_score > 0
     return 2 * np.sum(decided & (y_true == 1)) / (np.sum(decided) + np.sum(y_true == 1))
 
@@ -37,14 +39,14 @@ def f1_of_decisions(y_true, y_score):
 # %%
 # A solver: linear discriminant analysis
 # --------------------------------------
-# It keeps its parameters and nothing else. ``problem.train`` has the known rows that
-# may be fitted; a closed form has no iterations to choose among, so it does not look at
-# ``problem.validation``. The fine-tuner compares its row with the trained one on labels
-# that it did not see, and keeps the better.
+# The solver stores its parameters and nothing else. ``problem.train`` has the known
+# rows that it may fit. A closed form has no iterations to choose from, so the solver
+# does not use ``problem.validation``. The fine-tuner compares the new weights with the
+# initial ones on held-out labels, and takes the better ones.
 
 
 class DiscriminantSolver(CategorySolver):
-    """Refit a row by linear discriminant analysis with a ridge.
+    """Refit one category by linear discriminant analysis with a ridge.
 
     Parameters
     ----------
@@ -88,11 +90,12 @@ class DiscriminantSolver(CategorySolver):
 
 
 # %%
-# Both at work
-# ------------
-# Six properties of scanned digits, one label in ten known. Stage one calls the others
-# negative, so its rows hardly ever say yes. All refits mend that; which is best is a
-# matter of the data, and the default is hard to beat.
+# Use both
+# --------
+# The categories are six properties of scanned digits, and one label in ten is known.
+# Stage one treats the others as negative, so its weights hardly ever predict positive.
+# All refits correct that. Which one is best depends on the data. The default is hard to
+# beat.
 
 scans, digits = load_digits(return_X_y=True)
 PROPERTIES = {
@@ -115,35 +118,34 @@ solvers = {
         random_state=0,
     ),
 }
-rows = {}
-for name, tuner in solvers.items():
-    logits = tuner.fit(scans[train], y[train]).transform(scans[test])
-    rows[name] = logits
-before = scans[test] @ tuner.coef_init_.T + tuner.intercept_init_
-rows = {"before": before, **rows}
+after = {
+    name: tuner.fit(scans[train], y[train]).transform(scans[test])
+    for name, tuner in solvers.items()
+}
+first = solvers["the default"]
+before = scans[test] @ first.coef_init_.T + first.intercept_init_
 scores = {
     name: (
-        np.mean([f1_of_decisions(truth[test, j], part[:, j]) for j in range(6)]),
-        partial_roc_auc_score(truth[test], part),
+        np.mean([f1_of_decisions(truth[test, j], logits[:, j]) for j in range(6)]),
+        partial_roc_auc_score(truth[test], logits),
     )
-    for name, part in rows.items()
+    for name, logits in {"before": before, **after}.items()
 }
 for name, (f1, auc) in scores.items():
     print(f"{name:23s} F1 {f1:.3f}, AUC {auc:.3f}")
 
 # %%
-# The discriminant's line in the report is like any other solver's.
+# The report has the same columns for this solver as for any other.
 
 line = solvers["discriminant"].report_[0]
 print({key: line[key] for key in ("category", "status", "solver", "reason")})
 
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
-place = np.arange(len(scores))[::-1]
-axes.scatter([s for s, _ in scores.values()], place, color="#0072B2", label="F1 at 0.5")
-axes.scatter(
-    [a for _, a in scores.values()], place, color="#D55E00", marker="^", label="ROC AUC"
-)
-axes.set_yticks(place, list(scores))
+height = np.arange(len(scores))[::-1]
+f1, auc = zip(*scores.values(), strict=True)
+axes.scatter(f1, height, color="#0072B2", label="F1 at 0.5")
+axes.scatter(auc, height, color="#D55E00", marker="^", label="ROC AUC")
+axes.set_yticks(height, list(scores))
 axes.set(xlabel="mean over six properties, test scans", ylim=(-0.5, len(scores) - 0.5))
 axes.grid(axis="x", alpha=0.3)
 axes.legend()

@@ -2,16 +2,16 @@
 Images in a folder, labels in a CSV
 ===================================
 
-From files to a table: image files and a CSV that names some of their labels go in, a
-refitted network, a report and a table of predictions come out. The images are panels of
-scanned digits, written into a temporary folder first.
+The input is a folder of images and a CSV with some of their labels. The output is a
+refitted network, a report and a table of predictions. The images are panels of scanned
+digits. The program first writes them into a temporary folder.
 """
 
 # %%
 # The files
 # ---------
-# Each panel shows three of the ten digits; which ones is its ten labels. A fifth of
-# them is written into the CSV, the others are blank.
+# Each panel shows three of the ten digits. It has ten labels, one per digit. A fifth of
+# the labels are written into the CSV; the others are blank.
 
 import tempfile
 from pathlib import Path
@@ -32,7 +32,7 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 def write_images(panels, folder):
-    """Write panels as PNG files and give their names."""
+    """Write panels as PNG files and return their names."""
     folder.mkdir()
     names = [f"{row:04}.png" for row in range(len(panels))]
     for name, panel in zip(names, panels, strict=True):
@@ -52,10 +52,10 @@ labels.to_csv(folder / "labels.csv")
 print((folder / "labels.csv").read_text()[:160])
 
 # %%
-# Reading them
-# ------------
-# The loader finds the column of files and the columns of labels. Images are read when
-# they are needed: ``X`` is a list of paths.
+# Read the files
+# --------------
+# The loader finds the column of files and the columns of labels. ``X`` is a list of
+# paths: each image is read when it is needed.
 
 table = load_label_csv(folder / "labels.csv")
 print(table)
@@ -65,12 +65,12 @@ y = pd.DataFrame(table.labels(), columns=table.categories)
 # %%
 # Both stages
 # -----------
-# ``ImageTransform`` makes the network's input of a file, for training as for
-# predictions.
+# ``ImageTransform`` turns an image into the input of the network, in training and in
+# prediction.
 
 
 def make_network():
-    """Make a small convolutional network for panels of 8 x 24 pixels."""
+    """Build a small convolutional network for panels of 8 x 24 pixels."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.BatchNorm2d(32),
@@ -95,7 +95,7 @@ print(report[["n_positive", "n_negative", "status", "weight"]].round(2))
 # %%
 # A table of predictions
 # ----------------------
-# New files, of other scans, of which all labels are known here.
+# The new files show other scans. All their labels are known here.
 
 others = load_digit_panels("test", n_samples=300, noise=0.15, random_state=1)
 names = write_images(others.images, folder / "new")
@@ -109,7 +109,7 @@ after = partial_average_precision_score(others.target, predictions.to_numpy())
 print(f"mean average precision on new files {after:.2f}")
 
 # %%
-# What it says of four files
+# Predictions for four files
 # --------------------------
 
 figure, axes = plt.subplots(
