@@ -80,7 +80,7 @@ def with_candidates(**settings: Any) -> Fit:
 
 
 def continued(solver: str) -> Fit:
-    """Let another solver go on from where auto ends without the held-out labels."""
+    """Return a fit by another solver that starts from auto without held-out labels."""
 
     def fit(problem: Problem, seed: int) -> Any:
         first = tune(problem, seed, refit=False)
@@ -91,34 +91,34 @@ def continued(solver: str) -> Fit:
 
 
 def evolved(problem: Problem, seed: int) -> Any:
-    """Let the genetic algorithm go on from auto's weights of the candidates.
+    """Fit auto, and improve how much its candidates count by the genetic algorithm.
 
     Its fitness is out of fold: the AP of held-out labels by fits that left them out.
     """
-    average = _auto._average
+    average = _auto.average_weights
 
-    def evolve(data: Any, proposal: Any, weights: Any, trained: float) -> Any:
-        y = data.y_val[~np.isnan(data.y_val)] == 1.0
+    def evolve(task: Any, judged: Any, weights: Any, initial: float) -> Any:
+        y = task.held_out.y
         if y.any() and not y.all():
-            own = data.trained_logits() / max(proposal.trained_spread, 1e-12)
-            logits = np.vstack([proposal.left_out / proposal.spread[:, None], own]).T
+            own = task.initial_logits() / max(judged.initial_spread, 1e-12)
+            logits = np.vstack([judged.left_out / judged.spread[:, None], own]).T
             scale = logits.std(axis=0)
             start = CategoryProblem(
                 train=KnownRows(logits, y),
                 validation=None,
-                coef=np.append(weights, trained),
+                coef=np.append(weights, initial),
                 intercept=0.0,
                 objective=make_objective("average_precision"),
                 feature_mean=logits.mean(axis=0),
                 feature_scale=np.where(scale > 0, scale, 1.0),
-                random_state=data.seed,
+                random_state=task.seed,
                 n_iter=EVOLVED,
             )
             mixed = GeneticSolver().fit_row(start).coef
-            weights, trained = mixed[:-1], mixed[-1]
-        return average(data, proposal, weights, trained)
+            weights, initial = mixed[:-1], mixed[-1]
+        return average(task, judged, weights, initial)
 
-    with patch("cftlearn.fine_tuning._auto._average", evolve):
+    with patch("cftlearn.fine_tuning._auto.average_weights", evolve):
         return tune(problem, seed)
 
 

@@ -485,9 +485,11 @@ class CategoryWiseFineTuner(
             return
         named = [f"{line['category']!r} ({line['reason']})" for line in skipped]
         shown = list_some(named, 10, separator="; ")
-        subject = "category lacks" if len(skipped) == 1 else "categories lack"
+        one = len(skipped) == 1
+        subject = "category lacks" if one else "categories lack"
+        kept = "keeps its" if one else "keep their"
         warnings.warn(
-            f"{len(skipped)} {subject} known labels and stayed as trained: "
+            f"{len(skipped)} {subject} known labels and {kept} initial weights: "
             f"{shown}. {_NEEDS[self.solver == 'auto']}",
             UndefinedCategoryWarning,
             stacklevel=stacklevel + 1,
