@@ -26,7 +26,6 @@ from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._problem_batch import (
     ProblemBatch,
     device_memory,
-    padded_width,
 )
 from cftlearn.solvers._protocol import (
     CategoryProblem,
@@ -35,6 +34,7 @@ from cftlearn.solvers._protocol import (
     RowPart,
     StoredRows,
 )
+from cftlearn.solvers._weight_space import padded_width
 
 _FREE_SHARE = 0.25  # of the memory, at least, is left to compute in
 _MOST_PADDING = 2**18  # rows of a group, from which a group more is worth its time

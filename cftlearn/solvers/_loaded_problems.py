@@ -11,8 +11,7 @@ from torch import Tensor
 
 from cftlearn.metrics._ranking._torch import padded_average_precision, padded_roc_auc
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
-from cftlearn.solvers._problem_batch import parts_of
-from cftlearn.solvers._protocol import CategoryProblem, RowFit
+from cftlearn.solvers._protocol import CategoryProblem, RowFit, parts_of
 from cftlearn.solvers._weight_space import WeightSpace
 
 RANKING_METRICS: dict[str, Callable[..., Tensor]] = {

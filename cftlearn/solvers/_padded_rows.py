@@ -11,8 +11,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from cftlearn._features._stored import row_batches
-from cftlearn.solvers._problem_batch import padded_width
-from cftlearn.solvers._weight_space import WeightSpace
+from cftlearn.solvers._weight_space import WeightSpace, padded_width
 
 _COPIED_BYTES = 2**28  # of rows that are copied to their slots at once
 

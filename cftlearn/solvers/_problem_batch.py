@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from cftlearn._features._stored import logits_of
 from cftlearn.solvers._protocol import (
-    AnyRows,
     CategoryProblem,
     RowFit,
-    RowPart,
     StoredRows,
+    parts_of,
 )
 from cftlearn.solvers._weight_space import WeightSpace
 
@@ -150,17 +149,6 @@ class ProblemBatch(Sequence[CategoryProblem]):
         return batch
 
 
-def parts_of(problem: CategoryProblem) -> tuple[RowPart, ...]:
-    """Return where the rows to fit and, after them, the validation rows are."""
-    rows = [problem.train, problem.validation]
-    return tuple(part for some in rows if some is not None for part in _parts(some))
-
-
-def padded_width(n_features: int) -> int:
-    """Count features and the bias, up to a multiple of four."""
-    return -(-(n_features + 1) // 4) * 4
-
-
 def device_memory(device: str) -> int:
     """Count the bytes that fits may use on a device."""
     if device.partition(":")[0] != "cuda":
@@ -169,12 +157,6 @@ def device_memory(device: str) -> int:
 
     total: int = torch.cuda.get_device_properties(device).total_memory
     return int(_SHARE_OF_DEVICE * total)
-
-
-def _parts(rows: AnyRows) -> tuple[RowPart, ...]:
-    if isinstance(rows, StoredRows):
-        return rows.parts
-    return (RowPart(rows.Z, np.arange(len(rows.y)), rows.y),)
 
 
 def _all_rows(problem: CategoryProblem) -> StoredRows:

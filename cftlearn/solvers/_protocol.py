@@ -217,6 +217,18 @@ class RowFit:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
+def parts_of(problem: CategoryProblem) -> tuple[RowPart, ...]:
+    """Return where the rows to fit and, after them, the validation rows are."""
+    rows = [problem.train, problem.validation]
+    return tuple(part for some in rows if some is not None for part in _parts(some))
+
+
+def _parts(rows: AnyRows) -> tuple[RowPart, ...]:
+    if isinstance(rows, StoredRows):
+        return rows.parts
+    return (RowPart(rows.Z, np.arange(len(rows.y)), rows.y),)
+
+
 class CategorySolver(BaseEstimator, metaclass=ABCMeta):
     """Protocol of the solvers: refit one category, know nothing of the others.
 

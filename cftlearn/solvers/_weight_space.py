@@ -63,3 +63,8 @@ class WeightSpace:
         """Express weights in the user's scale again."""
         weights = coef.astype(np.float64) / self.scale
         return weights, float(intercept) - float(weights @ self.mean)
+
+
+def padded_width(n_features: int) -> int:
+    """Count features and the bias, up to a multiple of four."""
+    return -(-(n_features + 1) // 4) * 4

@@ -12,11 +12,9 @@ from cftlearn.solvers import GeneticSolver
 from cftlearn.solvers._problem_batch import (
     ProblemBatch,
     device_memory,
-    padded_width,
-    parts_of,
 )
-from cftlearn.solvers._protocol import RowPart, StoredRows
-from cftlearn.solvers._weight_space import WeightSpace
+from cftlearn.solvers._protocol import RowPart, StoredRows, parts_of
+from cftlearn.solvers._weight_space import WeightSpace, padded_width
 
 
 def make_problems(objective="roc_auc", n=60, d=5):
