@@ -143,9 +143,7 @@ class Extraction:
         with closing(self._features(start)) as batches:
             for rows, features in batches:
                 n_done = self._end_of_batch(int(rows[-1]), start)
-                # Workers read ahead, so rows of later batches may be skipped already.
-                skipped = [row for row in self.skipped if row.row < n_done]
-                file.append(self._as_stored(rows, features), n_done, skipped)
+                file.append(self._as_stored(rows, features), n_done, self.skipped)
         # The last batches may have no row that can be read.
         file.append(np.empty((0, self.n_features)), n_rows, self.skipped)
 
@@ -242,7 +240,7 @@ def _check_layer(module: nn.Module, layer: str) -> None:
 
 
 def _parts_of_network(module: nn.Module) -> Iterator[bytes]:
-    yield _without_addresses(repr(module)).encode()
+    yield _stable(repr(module)).encode()
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         yield f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode()
         values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
@@ -269,7 +267,8 @@ def _parts_of_inputs(inputs: Inputs) -> Iterator[bytes]:
 def _kind(items: Any) -> str:
     item = getattr(items, "dataset", items)
     cls = type(item)
-    return f"{cls.__module__}.{cls.__qualname__} {getattr(item, 'dtype', '')}"
+    name = _stable(f"{cls.__module__}.{cls.__qualname__}")
+    return f"{name} {getattr(item, 'dtype', '')}"
 
 
 def _code(transform: Any) -> str:
@@ -280,8 +279,10 @@ def _code(transform: Any) -> str:
     code = getattr(function, "__code__", None)
     steps = (code.co_code, code.co_consts, code.co_names) if code else ()
     values = getattr(transform, "__dict__", {})
-    return _without_addresses(f"{type(transform)} {transform!r} {values} {steps}")
+    return _stable(f"{type(transform)} {transform!r} {values} {steps}")
 
 
-def _without_addresses(text: str) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+def _stable(text: str) -> str:
+    """Remove what may differ in another run: addresses, and our private modules."""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    return re.sub(r"\b(cftlearn\.\w+)\._[a-z]\w*\.", r"\1.", text)
