@@ -24,6 +24,7 @@ from cftlearn.feature_extraction._forward_hooks import (
     natural_tap,
 )
 from cftlearn.feature_extraction._in_memory import FeatureBatches, collect_features
+from cftlearn.images import ImageTransform
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ def _check_layer(module: nn.Module, layer: str) -> None:
 
 
 def _parts_of_network(module: nn.Module) -> Iterator[bytes]:
-    yield _stable(repr(module)).encode()
+    yield _without_addresses(repr(module)).encode()
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         yield f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode()
         values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
@@ -267,22 +268,22 @@ def _parts_of_inputs(inputs: Inputs) -> Iterator[bytes]:
 def _kind(items: Any) -> str:
     item = getattr(items, "dataset", items)
     cls = type(item)
-    name = _stable(f"{cls.__module__}.{cls.__qualname__}")
-    return f"{name} {getattr(item, 'dtype', '')}"
+    package = cls.__module__.partition("._")[0]  # private modules may be renamed
+    return f"{package}.{cls.__qualname__} {getattr(item, 'dtype', '')}"
 
 
 def _code(transform: Any) -> str:
     """Describe a callable by its code and values, the same in every process."""
     if transform is None:
         return ""
+    if isinstance(transform, ImageTransform):
+        return repr(transform)  # all of its parameters
     function = transform if hasattr(transform, "__code__") else type(transform).__call__
     code = getattr(function, "__code__", None)
     steps = (code.co_code, code.co_consts, code.co_names) if code else ()
     values = getattr(transform, "__dict__", {})
-    return _stable(f"{type(transform)} {transform!r} {values} {steps}")
+    return _without_addresses(f"{type(transform)} {transform!r} {values} {steps}")
 
 
-def _stable(text: str) -> str:
-    """Remove what may differ in another run: addresses, and our private modules."""
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
-    return re.sub(r"\b(cftlearn\.\w+)\._[a-z]\w*\.", r"\1.", text)
+def _without_addresses(text: str) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
