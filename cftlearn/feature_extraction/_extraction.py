@@ -24,6 +24,7 @@ from cftlearn.feature_extraction._forward_hooks import (
     natural_tap,
 )
 from cftlearn.feature_extraction._in_memory import FeatureBatches, collect_features
+from cftlearn.images import ImageTransform
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,7 @@ class Extraction:
         with closing(self._features(start)) as batches:
             for rows, features in batches:
                 n_done = self._end_of_batch(int(rows[-1]), start)
-                # Workers read ahead, so rows of later batches may be skipped already.
-                skipped = [row for row in self.skipped if row.row < n_done]
-                file.append(self._as_stored(rows, features), n_done, skipped)
+                file.append(self._as_stored(rows, features), n_done, self.skipped)
         # The last batches may have no row that can be read.
         file.append(np.empty((0, self.n_features)), n_rows, self.skipped)
 
@@ -264,13 +263,16 @@ def _parts_of_inputs(inputs: Inputs) -> Iterator[bytes]:
 def _kind(items: Any) -> str:
     item = getattr(items, "dataset", items)
     cls = type(item)
-    return f"{cls.__module__}.{cls.__qualname__} {getattr(item, 'dtype', '')}"
+    package = cls.__module__.partition("._")[0]  # private modules may be renamed
+    return f"{package}.{cls.__qualname__} {getattr(item, 'dtype', '')}"
 
 
 def _code(transform: Any) -> str:
     """Describe a callable by its code and values, the same in every process."""
     if transform is None:
         return ""
+    if isinstance(transform, ImageTransform):
+        return repr(transform)  # all of its parameters
     function = transform if hasattr(transform, "__code__") else type(transform).__call__
     code = getattr(function, "__code__", None)
     steps = (code.co_code, code.co_consts, code.co_names) if code else ()

@@ -1,5 +1,6 @@
 """Features of all rows: those left out, and what makes an extraction another one."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,49 @@ def test_transforms_are_told_apart_by_their_code(rows, tmp_path):
     for other in (lambda row: row * 3, lambda row: row + 2, transform):
         with pytest.raises(ValueError, match=r"something else"):
             extract(network, rows, input_transform=other, **options)
+
+
+def test_transforms_are_told_apart_by_the_names_they_call(rows, tmp_path):
+    options = {"out": tmp_path / "Z.npy"}
+    extract(seeded(Counting), rows, input_transform=lambda row: np.sin(row), **options)
+    with pytest.raises(ValueError, match=r"something else"):
+        extract(
+            seeded(Counting), rows, input_transform=lambda row: np.cos(row), **options
+        )
+
+
+def test_networks_are_told_apart_by_their_buffers(X, tmp_path):
+    network = seeded()
+    extract(network, X, out=tmp_path / "Z.npy")
+    network.maps[1].running_mean += 1
+    with pytest.raises(ValueError, match=r"something else"):
+        extract(network, X, out=tmp_path / "Z.npy")
+
+
+def test_paths_are_told_apart_by_where_one_ends(images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "bc", "ab", "c"):
+        shutil.copy(images[0], name)
+    options = {"input_transform": ImageTransform(16), "out": tmp_path / "Z.npy"}
+    extract(seeded(), ["a", "bc"], **options)
+    with pytest.raises(ValueError, match=r"something else"):
+        extract(seeded(), ["ab", "c"], **options)
+
+
+def test_a_file_is_read_back_after_our_code_was_moved_and_documented(
+    images, tmp_path, monkeypatch
+):
+    options = {"input_transform": ImageTransform(16), "out": tmp_path / "Z.npy"}
+    expected = np.array(extract(seeded(), images, **options))
+    call = ImageTransform.__call__
+    monkeypatch.setattr(ImageTransform, "__module__", "cftlearn.images")
+    monkeypatch.setattr(
+        ImageTransform, "__call__", lambda self, image: call(self, image)
+    )
+    monkeypatch.setattr(
+        "cftlearn._inputs._sources._ImageFiles.__module__", "cftlearn._elsewhere"
+    )
+    np.testing.assert_array_equal(extract(seeded(), images, **options), expected)
 
 
 def test_images_are_told_apart_by_their_paths(images, tmp_path):

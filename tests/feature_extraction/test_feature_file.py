@@ -62,6 +62,21 @@ def test_an_extraction_that_failed_goes_on_where_it_was(rows, tmp_path, n_most):
     np.testing.assert_array_equal(Z, extract(seeded(Counting), rows))
 
 
+@pytest.mark.usefixtures("noted_at_once")
+def test_an_extraction_goes_on_with_another_batch_size(rows, tmp_path):
+    out = tmp_path / "Z.npy"
+    network = seeded(Counting, n_most=3)
+    for batch_size, n_done in ((5, 15), (4, 19)):
+        with pytest.raises(KeyboardInterrupt):
+            extract(network, rows, out=out, batch_size=batch_size)
+        assert json.loads((tmp_path / "Z.npy.json").read_text())["n_done"] == n_done
+        network.n_most += 1
+    network.n_most = 1000
+    Z = extract(network, rows, out=out)
+    np.testing.assert_array_equal(np.vstack(network.calls), np.float32(rows))
+    np.testing.assert_array_equal(Z, extract(seeded(Counting), rows))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_extraction_goes_on_where_it_was(rows, tmp_path):
