@@ -190,6 +190,25 @@ def test_no_known_label_at_all_leaves_the_default():
     np.testing.assert_array_equal(found, [0.5, 0.5])
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_one_class_in_all_categories_leaves_the_default(label):
+    y, proba = np.full((3, 2), label), np.full((3, 2), 0.2)
+    with pytest.warns(UndefinedCategoryWarning, match=r"'0' \(default: 0 known"):
+        thresholds, report = tune_thresholds(
+            y, proba, min_labels=1, default=0.7, return_report=True
+        )
+    assert thresholds.tolist() == [0.7, 0.7]
+    assert [record["source"] for record in report] == ["default", "default"]
+
+
+def test_the_cut_above_all_scores_lies_midway_to_one():
+    y, proba = [[0.0], [1.0]], [[0.75], [0.25]]
+    tune = {"metric": "youden", "min_labels": 1, "default": 0.95}
+    assert tune_thresholds(y, proba, **tune) == 0.875
+    almost = np.nextafter(1.0, 0.0)
+    assert tune_thresholds(y, [[almost], [0.25]], **tune) == 1.0
+
+
 def test_words_may_be_classes():
     words = np.array(["no", "yes", "no", "yes"])
     proba = np.array([0.1, 0.4, 0.2, 0.3])

@@ -174,6 +174,17 @@ def test_hiding_a_category_leaves_the_others_as_they_are():
     assert second[3]["n_positive"] == first[0]["n_positive"] + first[2]["n_positive"]
 
 
+@pytest.mark.parametrize("only", [0.0, 1.0])
+def test_a_category_of_one_class_is_named_and_left_out(only):
+    y, scores = problem()
+    y[~np.isnan(y[:, 1]), 1] = only
+    with pytest.warns(UndefinedCategoryWarning, match="1 of 3 categories.*'1'"):
+        lines = bootstrap_intervals(y, scores, n_resamples=20, random_state=0)
+    assert np.isnan(lines[1]["estimate"])
+    for key in ("n_positive", "n_negative"):  # labels of the mean's categories
+        assert lines[3][key] == lines[0][key] + lines[2][key]
+
+
 def test_draws_without_a_class_are_left_out_and_counted():
     y = np.array([[1.0]] + [[0.0]] * 9)
     scores = np.arange(10.0)[::-1, np.newaxis]
