@@ -113,8 +113,8 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
     """
     if not is_extracted(folder):
         raise SettingsError(
-            f"{folder} must be a folder written by `cftlearn extract`; it lacks "
-            f"{FEATURES} or {_PATHS}."
+            f"{folder} must be a folder written by `cftlearn extract`; {FEATURES} "
+            f"or {_PATHS} is missing."
         )
     Z = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
     with (folder / _PATHS).open(

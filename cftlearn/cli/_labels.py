@@ -57,7 +57,7 @@ class Labelled:
     y : PartialLabels
         Its labels by the policies, with the names of the categories.
     groups : ndarray of shape (n_samples,) or None
-        What rows belong together.
+        Which rows belong together: those with one value.
     """
 
     table: LabelTable
@@ -76,12 +76,12 @@ class Labelled:
         return Labelled(self.table.take(rows), y, groups)
 
     def image_paths(self, folder: Path | None) -> list[str]:
-        """Give the paths of the images, which must exist.
+        """Return the paths of the images, which must exist.
 
         Raises
         ------
         FileNotFoundError
-            If some are missing; says how many, and which is the first.
+            If some are missing. It says how many, and which is the first.
         """
         root = Path() if folder is None else folder
         paths = [root / path for path in self.table.paths]
@@ -89,7 +89,7 @@ class Labelled:
         if missing:
             raise FileNotFoundError(
                 f"{len(missing)} of {len(paths)} images do not exist, the first is "
-                f"{missing[0]}. Name the folder that their paths start from with "
+                f"{missing[0]}. Name the folder where their paths start with "
                 "--images."
             )
         return [str(path) for path in paths]
@@ -101,7 +101,7 @@ def read_labels(
     where: Mapping[str, str] | None,
     categories: Sequence[str] | None = None,
 ) -> Labelled:
-    """Read a label file by the settings.
+    """Read a label file as the settings say.
 
     Parameters
     ----------
@@ -110,9 +110,9 @@ def read_labels(
     data : DataSettings
         Format, policies and columns.
     where : mapping of str to str, or None
-        Keep the rows whose columns have these values.
+        Use only the rows whose columns have these values.
     categories : sequence of str, default=None
-        Which ones, in this order; None takes those of the settings, or all.
+        Which categories, in this order. None takes those of the settings, or all.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def read_labels(
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, or lacks what the settings name.
+        If the file cannot be read, or does not have what the settings name.
     """
     wanted = data.categories if categories is None else list(categories)
     columns = [*(where or {}), *([] if data.group is None else [data.group])]
@@ -141,7 +141,7 @@ def read_labels(
 def read_known_categories(
     path: Path, data: DataSettings, categories: Sequence[str]
 ) -> Labelled:
-    """Read labels of a model's categories, as far as the file has them.
+    """Read the labels of those categories of a model that the file has.
 
     Raises
     ------
@@ -151,20 +151,20 @@ def read_known_categories(
     Warns
     -----
     UndefinedCategoryWarning
-        If it lacks some.
+        If some are missing.
     """
-    has = set(map(str, _load(path, data, None, [], known=categories).categories))
-    shared = [name for name in categories if name in has]
+    found = set(map(str, _load(path, data, None, [], known=categories).categories))
+    shared = [name for name in categories if name in found]
     if not shared:
         raise SettingsError(
             f"{path} must have labels of the model's categories, {_some(categories)}; "
-            f"it has {_some(sorted(has))}."
+            f"it has {_some(sorted(found))}."
         )
     if len(shared) < len(categories):
-        lacks = [name for name in categories if name not in has]
+        missing = [name for name in categories if name not in found]
         warnings.warn(
-            f"{path} has no labels of {len(lacks)} of the model's {len(categories)} "
-            f"categories, which are left out: {_some(lacks)}.",
+            f"{path} has no labels of {len(missing)} of the model's {len(categories)} "
+            f"categories, which are left out: {_some(missing)}.",
             UndefinedCategoryWarning,
             stacklevel=2,
         )
@@ -180,7 +180,7 @@ def _load(
 ) -> LabelTable:
     """Load a file, with those of the known categories that its columns name.
 
-    Columns of a CSV that rows are told by are no categories.
+    Columns that select rows or name groups are not taken for categories.
     """
     load, options = _loader(path, data)
     if wanted is None and known:
@@ -197,7 +197,7 @@ def _load(
 def _named_by_columns(
     path: Path, load: Callable[..., LabelTable], options: Section, known: Sequence[str]
 ) -> list[str] | None:
-    """Name the known categories that a file has; None if it must be read for that."""
+    """Return the known categories in a header; None if it cannot show them."""
     if load not in (load_label_csv, load_chexpert) or not path.is_file():
         return None
     if "label_column" in options:
@@ -215,7 +215,7 @@ def _loader(
     """Find the loader of a format, and check the options that it gets."""
     if data.format is None and path.suffix.lower() in (".json", ".jsonl"):
         raise SettingsError(
-            f"`format` must be named for {path}, which is no CSV: coco, lvis or vaw."
+            f"`format` must be named for {path}, which is not a CSV: coco, lvis or vaw."
         )
     name = data.format or "csv"
     if name not in FORMATS:
@@ -230,6 +230,7 @@ def _loader(
 
 
 def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> LabelTable:
+    """Return the rows with a value in a column."""
     cells = _column(table, column, path).astype(str)
     if not (cells == value).any():
         raise SettingsError(
@@ -240,6 +241,7 @@ def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> Label
 
 
 def _groups(table: LabelTable, column: str, path: Path) -> NDArray[Any]:
+    """Return the values of a column that names groups. It may not have blanks."""
     groups = _column(table, column, path)
     n_empty = int(np.sum(groups.astype(str) == ""))
     if n_empty:
@@ -260,6 +262,6 @@ def _column(table: LabelTable, name: str, path: Path) -> NDArray[Any]:
 
 
 def _some(names: Sequence[Any] | NDArray[Any]) -> str:
-    """List names, but not thousands."""
+    """Return the first names in one text, since there may be thousands."""
     more = ", ..." if len(names) > _MOST_NAMED else ""
     return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + more

@@ -87,7 +87,7 @@ def test_every_format_says_the_same(tmp_path, name, text):
     assert settings.refit == {}
 
 
-def test_arguments_overrule_a_file(tmp_path):
+def test_arguments_override_a_file(tmp_path):
     path = write(tmp_path, TOML)
     given = {
         "data.labels": Path("other.csv"),

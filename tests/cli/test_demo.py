@@ -114,7 +114,7 @@ def test_the_demo_gives_the_means_of_its_tables(demo):
 # -------------------------------------------------------------------------- errors
 @pytest.mark.usefixtures("few_panels", "_no_training")
 def test_an_output_that_is_a_file(tmp_path, capsys):
-    path = tmp_path / "place"
+    path = tmp_path / "output"
     path.write_text("thesis")
     assert main([*QUICK, "--output", str(path)]) == 1
     error = capsys.readouterr().err
@@ -133,7 +133,7 @@ def test_without_matplotlib(tmp_path, capsys, monkeypatch):
         return real(name, *args)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    assert main([*QUICK, "--output", str(tmp_path / "place")]) == 1
+    assert main([*QUICK, "--output", str(tmp_path / "output")]) == 1
     assert 'pip install "cftlearn[plots]"' in capsys.readouterr().err
 
 

@@ -71,7 +71,7 @@ def test_rows_come_back(tmp_path, names):
 
 def test_a_folder_of_something_else(tmp_path):
     assert not is_extracted(tmp_path)
-    with pytest.raises(SettingsError, match=r"written by `cftlearn extract`; it lacks"):
+    with pytest.raises(SettingsError, match=r"written by `cftlearn extract`; feat"):
         read_extracted(tmp_path)
 
 

@@ -68,7 +68,7 @@ def _no_training(monkeypatch):
 
 @pytest.fixture
 def beside_photos(photos, tmp_path):
-    """Give a folder that has the photos, and room for more."""
+    """Return a folder that has the photos, and room for more."""
     (tmp_path / "images").symlink_to(photos / "images")
     (tmp_path / "labels.csv").write_bytes((photos / "labels.csv").read_bytes())
     return tmp_path
@@ -119,7 +119,7 @@ def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
     assert model.input_transform.size == 8
 
 
-def test_arguments_overrule_a_configuration(beside_photos):
+def test_arguments_override_a_configuration(beside_photos):
     path = beside_photos / "c.toml"
     path.write_text(CONFIG)
     options = ["--seed", "4", "--batch-size", "8", "--learning-rate", "1e-3", "--size"]
@@ -272,7 +272,7 @@ def reordered(photos, path, names):
 
 @pytest.fixture
 def exported(photo_model, tmp_path):
-    """Give the fitted network as torch exports it."""
+    """Return the fitted network as torch exports it."""
     module = load_without_network(photo_model).module
     network = load_model(photo_model, module=module).to_torch().eval()
     batch = torch.export.Dim("batch", min=1, max=512)
