@@ -134,7 +134,7 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
 
 
 def write_paths(folder: Path, paths: Sequence[str]) -> None:
-    """Write the paths of the images, in the order of the features."""
+    """Write the paths of the rows of features."""
     with open_whole(folder / _PATHS) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path"])

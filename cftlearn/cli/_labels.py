@@ -262,6 +262,6 @@ def _column(table: LabelTable, name: str, path: Path) -> NDArray[Any]:
 
 
 def _some(names: Sequence[Any] | NDArray[Any]) -> str:
-    """Return the first names in one text, since there may be thousands."""
+    """List names, but not thousands."""
     more = ", ..." if len(names) > _MOST_NAMED else ""
     return ", ".join(repr(str(name)) for name in names[:_MOST_NAMED]) + more

@@ -45,9 +45,8 @@ def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
 
 
 def _listed(names: Iterable[object]) -> str:
-    """Return names for one line. Of many names it shows the first few."""
     shown = [on_one_line(name) for name in names]
-    more = f", ... ({len(shown)} in total)" if len(shown) > _MOST_NAMES else ""
+    more = f", ... ({len(shown)} in all)" if len(shown) > _MOST_NAMES else ""
     return ", ".join(shown[:_MOST_NAMES]) + more
 
 
