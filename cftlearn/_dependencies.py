@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
+    make_constraint,
     validate_params,
 )
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
@@ -19,6 +20,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names_in",
     "import_optional",
+    "make_constraint",
     "validate_params",
 ]
 

@@ -89,6 +89,7 @@ ONLY_INSIDE_FUNCTIONS = {
     "onnxscript",
     "pandas",
     "PIL",
+    "pyarrow",
     "timm",
     "torchvision",
 }

@@ -19,7 +19,8 @@ import pytest
 
 import cftlearn
 from cftlearn.cli import _settings, main
-from cftlearn.cli._fit import make_model
+from cftlearn.cli._configuration import read_settings
+from cftlearn.cli._model import make_model
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -220,7 +221,7 @@ def test_configuration_of_the_page_can_be_read(tmp_path):
     page = (DOCS / "user_guide" / "command_line.md").read_text(encoding="utf-8")
     path = tmp_path / "config.toml"
     path.write_text(re.search(r"(?ms)^```toml\n(.*?)^```", page).group(1))
-    settings = _settings.read_settings(path)
+    settings = read_settings(path)
     assert settings.data.labels == tmp_path / "labels.csv"
     make_model(settings, train=True)
     names = [item.name for item in fields(_settings.Settings)]

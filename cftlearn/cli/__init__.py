@@ -1,4 +1,4 @@
-"""The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and their kin."""
+"""The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and others."""
 
 import argparse
 import io
@@ -6,70 +6,15 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
-import cftlearn
-from cftlearn.cli import _commands
-from cftlearn.cli._options import HelpFormatter
+from cftlearn.cli._commands import make_parser
 from cftlearn.exceptions import NonFiniteLossError
 
 __all__ = ["main"]
 
-_EPILOG = """\
-from labels to a prediction:
-  cftlearn fit --labels labels.csv --images photos --network torchvision:resnet50 \\
-      --weights DEFAULT --where split=train --output model
-  cftlearn evaluate model --labels labels.csv --images photos --where split=test
-  cftlearn predict model photo.jpg
-
-`cftlearn COMMAND --help` tells about one command, with examples.
-
-exit codes:
-  0    done
-  1    failed; stderr says why, and what to do
-  2    the arguments cannot be read
-  3    done, but images that cannot be read were left out (--skip-unreadable)
-  130  interrupted (Ctrl-C)
-"""
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    argv : sequence of str, default=None
-        Arguments; those of the process by default.
-
-    Returns
-    -------
-    status : int
-        0 on success, 1 on an error, which is printed to stderr, 3 if
-        ``--skip-unreadable`` skipped images, 130 after Ctrl-C. Arguments that cannot
-        be read exit with 2.
-    """
-    arguments = _make_parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = arguments.run
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files, as they are
-    with warnings.catch_warnings():
-        warnings.showwarning = _warning_printer(arguments.command)
-        try:
-            status = run(arguments)
-            sys.stdout.flush()  # here, where a closed pipe is understood
-            return status
-        except BrokenPipeError:  # what reads the output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except KeyboardInterrupt:
-            print(f"cftlearn {arguments.command}: interrupted", file=sys.stderr)
-            return 130
-        except _EXPECTED as error:
-            print(f"cftlearn {arguments.command}: {error}", file=sys.stderr)
-            return 1
-
-
-# Whatever else is raised is a defect of ours, whose traceback is wanted.
+# Errors that users can cause. Any other error is a defect of cftlearn: its traceback
+# is needed.
 _EXPECTED = (
     ImportError,
     MemoryError,
@@ -81,7 +26,54 @@ _EXPECTED = (
 )
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        The arguments. None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0 on success. 1 on an error, which is printed to stderr. 3 if
+        ``--skip-unreadable`` left images out. 130 after Ctrl-C. Wrong arguments exit
+        with 2.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = make_parser(argv).parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names that are not UTF-8 are printed with their own bytes.
+        sys.stdout.reconfigure(errors="surrogateescape")
+    with warnings.catch_warnings():
+        warnings.showwarning = _warning_printer(arguments.command)
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command, and turn what stops it into a line on stderr and an exit code."""
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        status = run(arguments)
+        sys.stdout.flush()  # so that a closed pipe raises here, not at exit
+        return status
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe: this is no failure. Python
+        # flushes stdout once more at exit, which must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print(f"cftlearn {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+    except _EXPECTED as error:
+        print(f"cftlearn {arguments.command}: {error}", file=sys.stderr)
+        return 1
+
+
 def _warning_printer(command: str) -> Callable[..., None]:
+    """Return a function that prints a warning as one line."""
+
     def show(
         message: Warning | str,
         category: type[Warning],
@@ -93,24 +85,3 @@ def _warning_printer(command: str) -> Callable[..., None]:
         print(f"cftlearn {command}: warning: {message}", file=sys.stderr)
 
     return show
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cftlearn",
-        description=(
-            "Multi-label learning from partially known labels: train a network with "
-            "unknown labels assumed negative, refit every category on its known "
-            "labels, predict, and evaluate with intervals."
-        ),
-        epilog=_EPILOG,
-        formatter_class=HelpFormatter,
-    )
-    version = f"%(prog)s {cftlearn.__version__}"
-    parser.add_argument("--version", action="version", version=version)
-    commands: Any = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND"
-    )
-    for add in _commands.ALL:
-        add(commands)
-    return parser

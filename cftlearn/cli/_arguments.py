@@ -1,52 +1,60 @@
-"""Types of command-line arguments, and what each refuses."""
+"""Types of command-line arguments: how each is read, and what it refuses."""
 
 import argparse
 
+SEEDS_BELOW = 2**32 - 1  # numpy takes one more, but `demo` also uses seed + 1
 
-def share(text: str) -> float:
-    """Read a share in (0, 1]."""
+
+def fraction(text: str) -> float:
+    """Read a fraction in (0, 1]."""
     value = _number(text)
     if not 0.0 < value <= 1.0:
-        raise argparse.ArgumentTypeError(f"must be a share in (0, 1]; got {text}")
+        raise argparse.ArgumentTypeError(f"must be a fraction in (0, 1]; got {text}")
     return value
 
 
 def count(text: str) -> int:
-    """Read a number of 1 or more."""
+    """Read a whole number of 1 or more."""
     value = _number(text)
     if not (value >= 1 and value.is_integer()):
-        raise argparse.ArgumentTypeError(f"must be 1 or more; got {text}")
-    return int(value)
-
-
-def seed(text: str) -> int:
-    """Read a seed that numpy takes."""
-    value = _number(text)
-    if not (0 <= value < 2**32 - 1 and value.is_integer()):
-        raise argparse.ArgumentTypeError(f"must be in [0, 2**32 - 1); got {text}")
-    return int(value)
-
-
-def workers(text: str) -> int:
-    """Read a number of workers, -1 for all."""
-    value = _number(text)
-    if value == 0 or not value.is_integer():
         raise argparse.ArgumentTypeError(
-            f"must be a whole number of workers, or -1 for all; got {text}"
+            f"must be a whole number, 1 or more; got {text}"
         )
     return int(value)
 
 
-def readers(text: str) -> int:
-    """Read a number of processes, 0 for none."""
+def count_or_zero(text: str) -> int:
+    """Read a whole number of 0 or more."""
     value = _number(text)
     if not (value >= 0 and value.is_integer()):
-        raise argparse.ArgumentTypeError(f"must be 0 or more; got {text}")
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, 0 or more; got {text}"
+        )
     return int(value)
 
 
-def rate(text: str) -> float:
-    """Read a learning rate."""
+def seed(text: str) -> int:
+    """Read a seed of random numbers."""
+    value = _number(text)
+    if not (0 <= value < SEEDS_BELOW and value.is_integer()):
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number in [0, 2**32 - 1); got {text}"
+        )
+    return int(value)
+
+
+def n_jobs(text: str) -> int:
+    """Read a number of workers; -1 is one per CPU core."""
+    value = _number(text)
+    if value == 0 or not value.is_integer():
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of workers, or -1 for all cores; got {text}"
+        )
+    return int(value)
+
+
+def positive_number(text: str) -> float:
+    """Read a finite number above 0."""
     value = _number(text)
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0; got {text}")
@@ -54,25 +62,26 @@ def rate(text: str) -> float:
 
 
 def threshold(text: str) -> float | str:
-    """Read a probability, or the word that stands for the model's own."""
+    """Read a probability, or the word ``model`` for the model's own thresholds."""
     value = _number(text)
     if text != "model" and not 0.0 <= value <= 1.0:
         raise argparse.ArgumentTypeError(
-            f"must be a probability in [0, 1], or 'model' for its own; got {text}"
+            "must be a probability in [0, 1], or 'model' for the model's own; got "
+            f"{text}"
         )
     return text if text == "model" else value
 
 
-def pair(text: str) -> tuple[str, str]:
+def column_and_value(text: str) -> tuple[str, str]:
     """Read ``column=value``."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
+    column, equals, value = text.partition("=")
+    if not (column and equals):
         raise argparse.ArgumentTypeError(f"must be COLUMN=VALUE; got {text}")
-    return name, value
+    return column, value
 
 
 def _number(text: str) -> float:
-    """Read a number; what is none becomes NaN, which no range holds."""
+    """Read a number. Any other text becomes NaN, which is in no range."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Augmentation by name, for images that are trained on."""
+"""Augmentation of training images, by steps that a configuration names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ _RULE = (
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Change an image at random, then make the network's input of it.
+    """Change an image at random, then turn it into the network's input.
 
-    It pickles as far as its steps do, so that other processes can read images.
+    It can be pickled if its steps can, so that other processes can read images.
 
     Attributes
     ----------
     settings : object
-        What described the steps, for checkpoints to tell augmentations apart.
+        The description of the steps, by which checkpoints distinguish augmentations.
     transform : ImageTransform
-        The last step, the only one for images that are not trained on.
+        The last step. It is the only one for images outside the training.
     steps : list of callable
-        From an image to an image.
+        Each maps an image to an image.
     """
 
     settings: Any
@@ -36,22 +36,22 @@ class Augmentation:
     steps: list[Callable[[Any], Any]] = field(repr=False)
 
     def __call__(self, image: Any) -> Any:
-        """Make a tensor of one image."""
+        """Turn one image into a tensor."""
         for step in self.steps:
             image = step(image)
         return self.transform(image)
 
 
 def make_augmentation(settings: Any, transform: ImageTransform) -> Augmentation:
-    """Make the steps that a configuration names.
+    """Import the steps that a configuration names.
 
     Parameters
     ----------
     settings : str, dict or list of these
-        A class is called with its options once; a function with every image and its
-        options.
+        A class is called once, with its options; its result is called with every
+        image. A function is called with every image and its options.
     transform : ImageTransform
-        What follows the steps.
+        The step after these.
 
     Returns
     -------
@@ -64,10 +64,10 @@ def make_augmentation(settings: Any, transform: ImageTransform) -> Augmentation:
         If a step has no name, cannot be imported, or does not take its options.
     """
     listed = settings if isinstance(settings, list) else [settings]
-    return Augmentation(settings, transform, [_step(entry) for entry in listed])
+    return Augmentation(settings, transform, [_import_step(entry) for entry in listed])
 
 
-def _step(entry: Any) -> Callable[..., Any]:
+def _import_step(entry: Any) -> Callable[..., Any]:
     options = dict(entry) if isinstance(entry, dict) else {"name": entry}
     name = options.pop("name", None)
     if not isinstance(name, str):
@@ -86,17 +86,17 @@ def _step(entry: Any) -> Callable[..., Any]:
 
 
 def _imported(name: str) -> Callable[..., Any]:
-    package, colon, what = name.partition(":")
-    if not (package and colon and what):
+    module, colon, attributes = name.partition(":")
+    if not (module and colon and attributes):
         raise SettingsError(f"{_RULE}; got {name!r}.")
     try:
-        found: Any = import_module(package)
-        for part in what.split("."):
-            found = getattr(found, part)
+        found: Any = import_module(module)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
     except (AttributeError, ImportError) as error:
         raise SettingsError(
             f"{_RULE}; {name!r} cannot be imported: {error}."
         ) from error
     if not callable(found):
-        raise SettingsError(f"{_RULE}; {name} is no callable.")
+        raise SettingsError(f"{_RULE}; {name} cannot be called.")
     return found

@@ -1,5 +1,6 @@
 """``cftlearn demo``: the whole method, from hidden labels to a saved model."""
 
+import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,24 @@ from sklearn.utils import Bunch
 
 from cftlearn._dependencies import import_optional
 from cftlearn.classifier import CFTClassifier
+from cftlearn.cli import _arguments
 from cftlearn.datasets import load_digit_panels
 from cftlearn.displays import CategoryScoreDisplay, FitnessCurveDisplay
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.labels import hide_labels, label_summary
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
-from cftlearn.persistence import load_model, save_model
 
+DESCRIPTION = (
+    "Paste scikit-learn's scanned digits into panels, and hide most labels of 'which "
+    "digits appear?'. Train a small network with the hidden labels assumed negative, "
+    "refit every category by CFT, and compare both on fully labelled test panels."
+)
+EXAMPLES = """\
+example:
+  cftlearn demo --known 0.2 --output demo-output
+"""
 _OBJECTIVE = "average_precision"
-_TITLES = {
+_TITLES = {  # by solver; the first one also trains the network and is saved
     "auto": "the default",
     "ga": "genetic algorithm on AP",
     "bce": "gradient descent on BCE",
@@ -28,9 +38,8 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class _Scores:
-    """Logits on the test panels, and their scores per category."""
+    """AUC and AP per category on the test panels."""
 
-    logits: NDArray[np.float64]
     auc: NDArray[np.float64]
     ap: NDArray[np.float64]
 
@@ -38,11 +47,57 @@ class _Scores:
     def of(cls, logits: NDArray[np.float64], target: NDArray[np.float64]) -> "_Scores":
         auc = partial_roc_auc_score(target, logits, average=None)
         ap = partial_average_precision_score(target, logits, average=None)
-        return cls(logits, auc, ap)
+        return cls(auc, ap)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``demo``."""
+    parser.add_argument(
+        "--known",
+        type=_arguments.fraction,
+        default=0.1,
+        help="fraction of the labels that stay known (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_arguments.seed,
+        default=0,
+        help="seed of all random numbers (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-epochs",
+        type=_arguments.count,
+        default=20,
+        help="epochs to train the network (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("demo-output"),
+        help="folder for the figure and the model (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--n-jobs",
+        type=_arguments.n_jobs,
+        default=1,
+        help="workers over categories, -1 for all cores (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo."""
+    run_demo(
+        known=arguments.known,
+        seed=arguments.seed,
+        max_epochs=arguments.max_epochs,
+        output=arguments.output,
+        n_jobs=arguments.n_jobs,
+    )
+    return 0
 
 
 def make_demo_network() -> Any:
-    """Make the demo's network: three convolutions, 128 features, ten logits."""
+    """Build the demo's network: three convolutions, 128 features, ten logits."""
     from torch import nn
 
     return nn.Sequential(
@@ -68,7 +123,7 @@ def run_demo(
     Parameters
     ----------
     known : float
-        Share of the training and validation labels that stay known, in (0, 1].
+        Fraction of the training and validation labels that stay known, in (0, 1].
     seed : int
         Seed of panels, hidden labels, network and refits.
     max_epochs : int
@@ -86,7 +141,7 @@ def run_demo(
     """
     plt = import_optional("matplotlib", feature="The demo's figure", extra="plots")
     plt.use("Agg")
-    output.mkdir(parents=True, exist_ok=True)  # now, if it cannot be made
+    output.mkdir(parents=True, exist_ok=True)  # fail now if it cannot be made
     started = time.perf_counter()
     panels = {
         subset: load_digit_panels(subset, random_state=seed)
@@ -95,45 +150,26 @@ def run_demo(
     y = hide_labels(panels["train"].target, known=known, random_state=seed)
     y_val = hide_labels(panels["validation"].target, known=known, random_state=seed + 1)
     _print_task(panels, y, y_val, known, seed)
-
-    data = panels["train"].images, y
-    validation_data = (panels["validation"].images, y_val)
-
-    def refit(module: Any, solver: str, *, train: bool) -> CFTClassifier:
-        model = CFTClassifier(
-            module,
-            train=train,
-            max_epochs=max_epochs,
-            fine_tuner=CategoryWiseFineTuner(solver, objective=_OBJECTIVE),
-            n_jobs=n_jobs,
-            random_state=seed,
-            verbose=1,
-        )
-        return model.fit(*data, validation_data=validation_data)
-
-    first = refit(make_demo_network, "auto", train=True)
-    if all(line["status"] == "skipped" for line in first.report_):
-        raise ValueError(
-            "no category has the known labels that a refit needs; got known="
-            f"{known:g}. Let more labels stay known with --known."
-        )
-    refits = {"auto": first}
-    for solver in ("ga", "bce"):
-        refits[solver] = refit(first.module_, solver, train=False)
-
+    settings = {
+        "max_epochs": max_epochs,
+        "n_jobs": n_jobs,
+        "random_state": seed,
+        "verbose": 1,
+    }
+    models = _fit_all(panels, y, y_val, known, settings)
     test = panels["test"]
-    before = _Scores.of(_trained_logits(first, test.images), test.target)
+    before = _Scores.of(_trained_logits(models["auto"], test.images), test.target)
     after = {
         name: _Scores.of(model.decision_function(test.images), test.target)
-        for name, model in refits.items()
+        for name, model in models.items()
     }
-    for name, model in refits.items():
+    for name, model in models.items():
         print(
             f"\nCFT by {_TITLES[name]}, scores on {len(test.target)} fully labelled "
             "test panels"
         )
         _print_table(model, before, after[name])
-    figure, folder = _write(refits, before, after["auto"], output)
+    figure, folder = _write(models, before, after["auto"], output)
     print(
         f"\nfigure  {figure}\nmodel   {folder}; to load it:\n"
         "        from cftlearn import load_model\n"
@@ -145,10 +181,38 @@ def run_demo(
     return {name: float(item.ap.mean()) for name, item in scores.items()}
 
 
+def _fit_all(
+    panels: dict[str, Bunch],
+    y: NDArray[np.float64],
+    y_val: NDArray[np.float64],
+    known: float,
+    settings: dict[str, Any],
+) -> dict[str, CFTClassifier]:
+    """Train the network once, and refit it by every solver."""
+    models: dict[str, CFTClassifier] = {}
+    for solver in _TITLES:
+        is_first = not models
+        model = CFTClassifier(
+            make_demo_network if is_first else models["auto"].module_,
+            train=is_first,
+            fine_tuner=CategoryWiseFineTuner(solver, objective=_OBJECTIVE),
+            **settings,
+        )
+        validation_data = panels["validation"].images, y_val
+        model.fit(panels["train"].images, y, validation_data=validation_data)
+        if all(line["status"] == "skipped" for line in model.report_):
+            raise ValueError(
+                "no category has the known labels that a refit needs; got known="
+                f"{known:g}. Keep more labels known: pass a higher --known."
+            )
+        models[solver] = model
+    return models
+
+
 def _trained_logits(
     model: CFTClassifier, images: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Logits of the network as stage one left it."""
+    """Return the logits of the network after stage one."""
     import torch
 
     with torch.inference_mode():
@@ -163,6 +227,7 @@ def _print_task(
     known: float,
     seed: int,
 ) -> None:
+    """Print the task, the sizes of its data and how many labels are known."""
     sizes = {subset: len(bunch.target) for subset, bunch in panels.items()}
     counts = label_summary(np.concatenate([y, y_val]))
     positives = sum(line["n_positive"] for line in counts)
@@ -173,13 +238,14 @@ def _print_task(
         f"{sizes['train']} training, {sizes['validation']} validation and "
         f"{sizes['test']} test panels from different scans; seed {seed}\n"
         f"{known:.0%} of the training and validation labels stay known: {positives} "
-        f"positives and {negatives} negatives\n"
-        "Stage one assumes every unknown label negative; the validation labels train "
-        "nothing and only choose the refits."
+        f"positive, {negatives} negative\n"
+        "Stage one assumes that every unknown label is negative. The validation labels "
+        "only choose the refits."
     )
 
 
 def _print_table(model: CFTClassifier, before: _Scores, after: _Scores) -> None:
+    """Print the scores of every category before and after CFT, and the means."""
     print(
         f"{'digit':>5} {'known +/-':>10} {'AUC before':>11} {'after':>6} "
         f"{'AP before':>10} {'after':>6} {'solver':>8} {'iter':>5} {'s':>5}  outcome"
@@ -204,10 +270,12 @@ def _print_table(model: CFTClassifier, before: _Scores, after: _Scores) -> None:
 
 
 def _write(
-    refits: dict[str, CFTClassifier], before: _Scores, after: _Scores, output: Path
+    models: dict[str, CFTClassifier], before: _Scores, after: _Scores, output: Path
 ) -> tuple[Path, Path]:
-    """Write the figure and the model."""
-    model = refits["auto"]
+    """Write the figure and the model; return their paths."""
+    from cftlearn.persistence import save_model
+
+    model = models["auto"]
     plt = import_optional(
         "matplotlib.pyplot", feature="The demo's figure", extra="plots"
     )
@@ -219,7 +287,7 @@ def _write(
         "average precision on test panels",
     ).plot(left)
     left.set_title("Before and after CFT")
-    FitnessCurveDisplay.from_estimator(refits["ga"], ax=right)
+    FitnessCurveDisplay.from_estimator(models["ga"], ax=right)
     right.set_title("The genetic algorithm, one thin line per category")
     path = output / "demo.png"
     figure.savefig(path, dpi=120)
@@ -230,6 +298,9 @@ def _write(
 
 
 def _check_reload(model: CFTClassifier, folder: Path) -> None:
+    """Check that the saved model predicts the same."""
+    from cftlearn.persistence import load_model
+
     sample = load_digit_panels("test", n_samples=8, random_state=0).images
     loaded = load_model(folder, module=make_demo_network)
     loaded.device_ = model.device_  # a GPU's convolutions have other last digits

@@ -1,8 +1,10 @@
 """``cftlearn evaluate``: AUC and AP of every category, with intervals and cases."""
 
+import argparse
 import csv
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,211 +12,202 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._files import open_atomically
-from cftlearn.cli._features import find_rows
+from cftlearn.cli import _arguments
+from cftlearn.cli._configuration import read_settings
 from cftlearn.cli._labels import Labelled, read_known_categories
-from cftlearn.cli._predictor import Predictor, ReadingOptions
-from cftlearn.cli._settings import Settings, SettingsError
-from cftlearn.cli._tables import print_intervals
+from cftlearn.cli._options import (
+    add_labels,
+    add_network_of_model,
+    add_reading,
+    reading_options,
+    settings_given,
+)
+from cftlearn.cli._parameters import words_of
+from cftlearn.cli._predictor import Predictor
+from cftlearn.cli._score_table import ScoreTable
+from cftlearn.cli._settings import DataSettings, SettingsError
+from cftlearn.cli._tables import METRICS, print_intervals
 from cftlearn.ensemble import merge_views
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
 from cftlearn.metrics import bootstrap_intervals
 
-_METRICS = ("roc_auc", "average_precision")
+DESCRIPTION = (
+    "Print AUC and AP of every category and their means, on known labels, with 95 % "
+    "bootstrap intervals and the number of cases."
+)
+EXAMPLES = """\
+examples:
+  cftlearn evaluate model --labels labels.csv --images photos --where split=test
+  cftlearn evaluate --scores scores.csv --labels test.csv --group patient_id
+"""
 _ESTIMATES = ("estimate", "low", "high")
 
-Intervals = dict[str, list[dict[str, Any]]]
+Records = list[dict[str, Any]]
+Intervals = dict[str, Records]
 
 
-def run_evaluate(
-    settings: Settings,
-    *,
-    model: Path | None,
-    scores: Path | None,
-    reading: ReadingOptions,
-    merge: str | None,
-    n_resamples: int,
-    seed: int,
-    as_json: bool,
-    output: Path | None,
-) -> Intervals:
-    """Score a model, or scores, on labelled images, and print the table.
+@dataclass(frozen=True)
+class Scored:
+    """Scores of labelled rows, or of groups of rows that were merged.
 
-    Parameters
+    Attributes
     ----------
-    settings : Settings
-        The labels, and the network where a model's folder cannot say it.
-    model : Path or None
-        A saved model.
-    scores : Path or None
-        A CSV that ``cftlearn predict`` wrote, in its place.
-    reading : ReadingOptions
-        How images are read and computed.
-    merge : {"max", "mean"} or None
-        Merge the scores of a group, whose labels must agree, before scoring.
-    n_resamples : int
-        Draws of the bootstrap.
-    seed : int
-        Their seed.
-    as_json : bool
-        Print JSON instead of a table.
-    output : Path or None
-        A CSV to write the table to.
-
-    Returns
-    -------
-    intervals : dict of list of dict
-        By metric, as :func:`cftlearn.metrics.bootstrap_intervals` gives them.
+    y_true : PartialLabels
+        The labels.
+    values : ndarray of shape (n_rows, n_categories)
+        The scores of the categories of ``y_true``.
+    groups : ndarray of shape (n_rows,) or None
+        Which rows belong together.
     """
-    data = settings.data
+
+    y_true: PartialLabels
+    values: NDArray[np.float64]
+    groups: NDArray[Any] | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``evaluate``."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("model", nargs="?", type=Path, help="folder of a saved model")
+    source.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="CSV that `predict` wrote, instead of a model",
+    )
+    add_labels(parser)
+    parser.add_argument(
+        "--merge-views",
+        choices=words_of(merge_views, "how"),
+        help="merge the scores of every --group first, such as the views of a study",
+    )
+    parser.add_argument(
+        "--resamples",
+        type=_arguments.count,
+        default=2000,
+        metavar="N",
+        help="number of bootstrap resamples (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_arguments.seed,
+        default=0,
+        help="seed of the resamples (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of a table"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="also write the table as CSV"
+    )
+    add_network_of_model(parser)
+    add_reading(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score a model, or scores, on labelled images; print the table."""
+    data = read_settings(None, settings_given(arguments)).data
     if data.labels is None:
         raise SettingsError("`labels` must be given: --labels FILE.")
-    if merge is not None and data.group is None:
-        raise SettingsError("`--merge-views` needs --group COLUMN, of the studies.")
-    if scores is not None:
-        table = ScoreTable.read(scores)
-        labelled = read_known_categories(data.labels, data, table.categories)
-        values, categories = table.of(labelled), table.categories
-    elif model is not None:
-        predictor = Predictor.read(model, settings.network.name, reading)
-        categories = predictor.categories
-        labelled = read_known_categories(data.labels, data, categories)
-        values = predictor.of_labelled(labelled, data)
+    if arguments.merge_views is not None and data.group is None:
+        raise SettingsError(
+            "`--merge-views` needs --group COLUMN, which names the studies."
+        )
+    if arguments.scores is not None:
+        scored = _score_from_file(arguments.scores, data)
     else:
-        raise SettingsError("A model or --scores FILE must be given.")
-    values = values[:, [categories.index(name) for name in labelled.y.categories]]
-    y_true, groups = labelled.y, labelled.groups
-    if merge is not None:
-        values, y_true = _merged(labelled, values, merge)
-        groups = None
-    intervals = _intervals(y_true, values, groups, n_resamples, seed)
-    names = [str(name) for name in labelled.y.categories]
-    if as_json:
-        print(json.dumps(_records(names, intervals), indent=1, ensure_ascii=False))
+        scored = _score_by_model(arguments, data)
+    if arguments.merge_views is not None:
+        scored = _merge(scored, arguments.merge_views)
+    intervals = _intervals(scored, arguments.resamples, arguments.seed)
+    names = [str(name) for name in scored.y_true.categories]
+    records = _records(names, intervals)
+    if arguments.json:
+        print(json.dumps(records, indent=1, ensure_ascii=False))
     else:
-        units = "rows" if groups is None else f"groups of {data.group}"
+        units = "rows" if scored.groups is None else f"whole groups ({data.group})"
         print(
-            f"{len(values)} rows; 95 % intervals from {n_resamples} resamples of "
-            f"{units}"
+            f"{len(scored.values)} rows; 95 % intervals from {arguments.resamples} "
+            f"resamples of {units}"
         )
         print_intervals(names, intervals)
-    if output is not None:
-        _write(output, _records(names, intervals))
-    return intervals
+    if arguments.output is not None:
+        _write(arguments.output, records)
+    return 0
 
 
-def _intervals(
-    y_true: PartialLabels,
-    values: NDArray[np.float64],
-    groups: NDArray[Any] | None,
-    n_resamples: int,
-    seed: int,
-) -> Intervals:
+def _score_from_file(path: Path, data: DataSettings) -> Scored:
+    """Read the scores of labelled rows."""
+    table = ScoreTable.read(path)
+    labelled = _read_labelled(data, table.categories)
+    return _select(labelled, table.scores_of(labelled), table.categories)
+
+
+def _score_by_model(arguments: argparse.Namespace, data: DataSettings) -> Scored:
+    """Predict the scores of labelled rows."""
+    network = settings_given(arguments)["network.name"]
+    predictor = Predictor.read(arguments.model, network, reading_options(arguments))
+    labelled = _read_labelled(data, predictor.categories)
+    values = predictor.predict_labelled(labelled, data)
+    return _select(labelled, values, predictor.categories)
+
+
+def _read_labelled(data: DataSettings, categories: list[str]) -> Labelled:
+    labels: Any = data.labels  # `run` has seen that it is given
+    return read_known_categories(labels, data, categories)
+
+
+def _select(
+    labelled: Labelled, values: NDArray[np.float64], categories: list[str]
+) -> Scored:
+    """Keep the scores of the categories that have labels."""
+    columns = [categories.index(name) for name in labelled.y.categories]
+    return Scored(labelled.y, values[:, columns], labelled.groups)
+
+
+def _intervals(scored: Scored, n_resamples: int, seed: int) -> Intervals:
+    """Compute the scores with their intervals, by metric."""
     intervals = {}
     with warnings.catch_warnings():
-        for metric in _METRICS:
+        for metric in METRICS:
             intervals[metric] = bootstrap_intervals(
-                y_true,
-                values,
+                scored.y_true,
+                scored.values,
                 metric=metric,
-                groups=groups,
+                groups=scored.groups,
                 n_resamples=n_resamples,
                 random_state=seed,
             )
-            # said once: it is the same for both
+            # The same categories are undefined for every metric: one warning is enough.
             warnings.simplefilter("ignore", UndefinedCategoryWarning)
     return intervals
 
 
-def _merged(
-    labelled: Labelled, scores: NDArray[np.float64], how: str
-) -> tuple[NDArray[np.float64], PartialLabels]:
-    """Merge scores of a group, and take its labels, which must agree."""
-    groups: Any = labelled.groups
-    merged, names = merge_views(scores, groups, how=how)
-    first = {name: row for row, name in reversed(list(enumerate(groups)))}
-    y = labelled.y.values
-    of_first = y[[first[name] for name in groups]]
-    differ = np.argwhere(~((y == of_first) | (np.isnan(y) & np.isnan(of_first))))
+def _merge(scored: Scored, how: str) -> Scored:
+    """Merge the scores of every group, whose labels must be the same."""
+    groups: Any = scored.groups
+    merged, names = merge_views(scored.values, groups, how=how)
+    first_row = {name: row for row, name in reversed(list(enumerate(groups)))}
+    y = scored.y_true.values
+    y_first = y[[first_row[name] for name in groups]]
+    differ = np.argwhere(~((y == y_first) | (np.isnan(y) & np.isnan(y_first))))
     if len(differ):
         row, column = differ[0]
         raise SettingsError(
             "Views that are merged must have the same labels; they differ in group "
-            f"{str(groups[row])!r}, category {labelled.y.categories[column]!r}. Leave "
-            "--merge-views out, or name another --group."
+            f"{str(groups[row])!r}, category {scored.y_true.categories[column]!r}. "
+            "Leave --merge-views out, or name another --group."
         )
-    return merged, labelled.take([first[name] for name in names]).y
+    kept = [first_row[name] for name in names]
+    y_merged = PartialLabels(
+        y[kept], scored.y_true.known[kept], scored.y_true.categories
+    )
+    return Scored(y_merged, merged, None)
 
 
-class ScoreTable:
-    """Scores that ``cftlearn predict --format csv`` wrote.
-
-    Parameters
-    ----------
-    paths : list of str
-        The images.
-    categories : list of str
-        The columns.
-    values : ndarray of shape (n_images, n_categories)
-        The scores.
-    """
-
-    def __init__(
-        self, paths: list[str], categories: list[str], values: NDArray[np.float64]
-    ) -> None:
-        self.categories = categories
-        self.values = values
-        self.paths = paths
-
-    @classmethod
-    def read(cls, path: Path) -> "ScoreTable":
-        """Read a file.
-
-        Raises
-        ------
-        SettingsError
-            If it is no such table, or a cell is no finite number.
-        """
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as f:
-            lines = list(csv.reader(f))
-        if not lines or lines[0][:1] != ["path"] or len(lines[0]) < 2:
-            raise SettingsError(
-                f"{path} must start with a line of 'path' and the categories, as "
-                "`cftlearn predict --format csv` writes it."
-            )
-        categories, rows = lines[0][1:], lines[1:]
-        values = np.empty((len(rows), len(categories)))
-        for number, row in enumerate(rows):
-            if len(row) != len(lines[0]):
-                raise SettingsError(
-                    f"{path} must have {len(lines[0])} columns in every row; got "
-                    f"{len(row)} in row {number + 1}."
-                )
-            for column, cell in enumerate(row[1:]):
-                place = f"column {categories[column]!r}, row {number + 1} of {path}"
-                values[number, column] = _finite(cell, place)
-        return cls([row[0] for row in rows], categories, values)
-
-    def of(self, labelled: Labelled) -> NDArray[np.float64]:
-        """Give the scores of labelled rows, found by their paths."""
-        return self.values[find_rows(self.paths, list(labelled.table.paths), "scores")]
-
-
-def _finite(cell: str, place: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
-        raise SettingsError(
-            f"Scores must be finite numbers; got {cell!r} in {place}. Predict without "
-            "--threshold if the column is no category's."
-        )
-    return value
-
-
-def _records(names: list[str], intervals: Intervals) -> list[dict[str, Any]]:
-    """List all scores; None for a mean's category, and for what is not defined."""
+def _records(names: list[str], intervals: Intervals) -> Records:
+    """List all scores. None stands for the category of a mean and for undefined."""
     return [
         {"metric": metric, **record, "category": name}
         | {k: None for k in _ESTIMATES if np.isnan(record[k])}
@@ -223,7 +216,8 @@ def _records(names: list[str], intervals: Intervals) -> list[dict[str, Any]]:
     ]
 
 
-def _write(path: Path, records: list[dict[str, Any]]) -> None:
+def _write(path: Path, records: Records) -> None:
+    """Write the scores as CSV, where "mean" is the category of a mean."""
     with open_atomically(path) as file:
         writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""The folder that ``cftlearn extract`` writes: features, paths, rows."""
+"""The folder that ``cftlearn extract`` writes: features, paths, weights."""
 
 import csv
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from cftlearn._files import claim_folder, open_atomically
 from cftlearn.cli._settings import SettingsError
 
 FEATURES = "features.npy"
-_PATHS, _ROWS, _NOTE = "paths.csv", "rows.npz", "extraction.json"
+_PATHS, _HEAD, _NOTE = "paths.csv", "rows.npz", "extraction.json"
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class ExtractedFeatures:
     paths : list of str
         The images, in the order of ``Z``.
     coef, intercept : ndarray or None
-        The rows of the classification layer that saw the features.
+        Weights of the classification layer that the features are for.
     categories : list of str or None
-        What these rows predict, where the network was a saved model.
+        What that layer predicts, if the network was a saved model.
     """
 
     Z: NDArray[np.floating[Any]]
@@ -39,70 +39,81 @@ class ExtractedFeatures:
     categories: list[str] | None = None
 
     def rows_of(self, paths: Sequence[str]) -> NDArray[np.intp]:
-        """Find images, as :func:`find_rows` does."""
+        """Return the rows of images, as :func:`find_rows` does."""
         return find_rows(self.paths, paths, "features")
 
 
 def find_rows(
     stored: Sequence[str], paths: Sequence[str], what: str
 ) -> NDArray[np.intp]:
-    """Find images by their paths, or by the ends of these.
+    """Find the rows of images by their paths, or by the ends of their paths.
 
-    A label file names images from its own folder on, ``"a/1.jpg"`` for
-    ``"photos/a/1.jpg"``.
+    Paths in a label file start from the file's own folder, so ``"a/1.jpg"`` may be
+    ``"photos/a/1.jpg"`` here.
 
     Parameters
     ----------
     stored : sequence of str
-        Paths of the rows.
+        Paths of the images, row by row.
     paths : sequence of str
         Paths to find.
     what : str
-        What errors call the rows.
+        What the rows hold, for errors.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_paths,), int
+        The row of every path.
 
     Raises
     ------
     SettingsError
-        If an image is not there, or more than one may be meant.
+        If no image has such a path, or several end with it.
     """
-    whole = {path: row for row, path in enumerate(stored)}
-    ends: dict[str, list[int]] = {}
-    depths = {len(Path(path).parts) for path in paths}
-    for row, path in enumerate(stored):
-        parts = Path(path).parts
-        for depth in depths & set(range(1, len(parts) + 1)):
-            ends.setdefault("/".join(parts[-depth:]), []).append(row)
+    by_path = {path: row for row, path in enumerate(stored)}
+    by_end = _rows_by_end(stored, {len(Path(path).parts) for path in paths})
     found = []
     for path in paths:
-        rows = [whole[path]] if path in whole else ends.get(Path(path).as_posix(), [])
+        end = Path(path).as_posix()
+        rows = [by_path[path]] if path in by_path else by_end.get(end, [])
         if len(rows) != 1:
             which = f"{len(rows)} images" if rows else "no image"
             raise SettingsError(
-                f"There must be one row of {what} for every label; {which} of "
-                f"{len(stored)} end with {path!r}. Compute the {what} of these images "
-                "too, or keep the labels of others with --where."
+                f"Every labelled image must have one row of {what}; {which} of "
+                f"{len(stored)} end with {path!r}. Compute the {what} of this image, "
+                "or select other labels with --where."
             )
         found.append(rows[0])
     return np.array(found, dtype=np.intp)
 
 
+def _rows_by_end(stored: Sequence[str], depths: set[int]) -> dict[str, list[int]]:
+    """List the rows by the last parts of their paths, for some numbers of parts."""
+    rows: dict[str, list[int]] = {}
+    for row, path in enumerate(stored):
+        parts = Path(path).parts
+        for depth in depths & set(range(1, len(parts) + 1)):
+            rows.setdefault("/".join(parts[-depth:]), []).append(row)
+    return rows
+
+
 def is_extracted(folder: Path) -> bool:
-    """Tell whether ``cftlearn extract`` wrote a folder."""
+    """Check whether ``cftlearn extract`` wrote a folder."""
     return (folder / FEATURES).is_file() and (folder / _PATHS).is_file()
 
 
 def read_extracted(folder: Path) -> ExtractedFeatures:
-    """Open a folder of features; they stay on disk.
+    """Open a folder of features, which stay on disk.
 
     Raises
     ------
     SettingsError
-        If the folder is none, or its files do not belong together.
+        If it is no such folder, or its files do not belong together.
     """
     if not is_extracted(folder):
         raise SettingsError(
-            f"{folder} must be a folder written by `cftlearn extract`; it lacks "
-            f"{FEATURES} or {_PATHS}."
+            f"{folder} must be a folder written by `cftlearn extract`; {FEATURES} "
+            f"or {_PATHS} is missing."
         )
     Z = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
     with (folder / _PATHS).open(
@@ -114,11 +125,11 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
             f"{folder} must have one row of features per path; got shape {Z.shape} "
             f"for {len(paths)} paths. Extract the features again."
         )
-    if not (folder / _ROWS).is_file():
+    if not (folder / _HEAD).is_file():
         return ExtractedFeatures(Z, paths)
-    with np.load(folder / _ROWS, allow_pickle=False) as rows:
-        names = rows["categories"].tolist() or None
-        return ExtractedFeatures(Z, paths, rows["coef"], rows["intercept"], names)
+    with np.load(folder / _HEAD, allow_pickle=False) as head:
+        names = head["categories"].tolist() or None
+        return ExtractedFeatures(Z, paths, head["coef"], head["intercept"], names)
 
 
 def write_paths(folder: Path, paths: Sequence[str]) -> None:
@@ -129,15 +140,15 @@ def write_paths(folder: Path, paths: Sequence[str]) -> None:
         writer.writerows([path] for path in paths)
 
 
-def write_rows(
+def write_head(
     folder: Path,
     coef: NDArray[np.float64],
     intercept: NDArray[np.float64],
     categories: Sequence[str] | None,
 ) -> None:
-    """Write the rows of the classification layer, and what they predict if known."""
+    """Write the weights of the classification layer, and its categories if known."""
     names = np.array(categories or [], dtype=str)
-    np.savez(folder / _ROWS, coef=coef, intercept=intercept, categories=names)
+    np.savez(folder / _HEAD, coef=coef, intercept=intercept, categories=names)
 
 
 def sign(folder: Path, extraction: dict[str, str | None]) -> None:

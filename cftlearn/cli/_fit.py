@@ -1,97 +1,235 @@
-"""``cftlearn fit`` and ``cftlearn refit``: from a label file to a saved model."""
+"""``cftlearn fit``: from a label file and images to a saved model."""
 
+import argparse
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cftlearn._files import folder_beside
-from cftlearn.classifier import CFTClassifier
-from cftlearn.cli._augment import make_augmentation
-from cftlearn.cli._features import read_extracted
-from cftlearn.cli._labels import Labelled, read_labels
-from cftlearn.cli._networks import make_transform, read_network, saved_network
-from cftlearn.cli._settings import DataSettings, Settings, SettingsError, check_known
+from cftlearn.cli import _arguments
+from cftlearn.cli._configuration import read_settings
+from cftlearn.cli._fit_data import (
+    Start,
+    check_sources,
+    read_inputs,
+    read_parts,
+    read_start,
+)
+from cftlearn.cli._model import make_model
+from cftlearn.cli._networks import read_network
+from cftlearn.cli._options import (
+    add_labels,
+    add_network,
+    add_reading,
+    settings_given,
+)
+from cftlearn.cli._parameters import words_of
+from cftlearn.cli._settings import Settings, SettingsError
 from cftlearn.cli._tables import print_coverage, print_report
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.model_selection import partial_train_test_split
-from cftlearn.persistence import save_model
-from cftlearn.persistence._folder import check_target, is_saved_model
-from cftlearn.training import NetworkTrainer
 
-_CLASSIFIERS_OWN = {  # parameters of the classifier that section [train] may set
-    "unknown",
-    "loss",
-    "max_epochs",
-    "batch_size",
-    "learning_rate",
-    "threshold",
-    "validation_fraction",
-}
-_SEEN_LABELS = (
-    "labels that the network was trained on cannot choose refits honestly. Name others "
-    "by --validation FILE, or by validation_where in [data]."
+DESCRIPTION = (
+    "Train a network on images, with unknown labels assumed negative. Hold some known "
+    "labels out, and refit every category on its known labels (CFT). Print what that "
+    "did, and save the model. With --features there is no network to train: logistic "
+    "regressions on the features take its place."
 )
-_NOT_FROM_FILES = {"coef_init", "intercept_init", "random_state", "n_jobs", "verbose"}
+EXAMPLES = """\
+examples:
+  cftlearn fit --labels labels.csv --images photos --network torchvision:resnet50 \\
+      --weights DEFAULT --learning-rate 1e-4 --output model
+  cftlearn fit config.toml --seed 1
+
+labels.csv: first a column of paths, then columns of 1, 0, -1 (uncertain) and blank.
+
+a configuration (TOML, YAML or JSON; paths in it start from its folder):
+  output = "model"
+  seed = 0
+
+  [data]
+  labels = "train.csv"
+  images = "photos"             # folder where the paths in the labels start
+  where = {split = "train"}     # use only these rows
+  group = "patient_id"          # rows of one patient are held out together
+  uncertain = {Edema = "positive", Atelectasis = "positive"}  # others: unknown
+  # format, options (of the loader), categories, blank, features, validation,
+  # validation_where
+
+  [network]
+  name = "torchvision:densenet121"
+  weights = "DEFAULT"
+  # head, options (of the constructor)
+
+  [image]                       # of cftlearn.images.ImageTransform
+  size = 224
+
+  [train]                       # of CFTClassifier and NetworkTrainer
+  max_epochs = 20
+  ema_decay = 0.999
+  augment = ["torchvision.transforms.v2:RandomHorizontalFlip",
+             {name = "torchvision.transforms.v2:RandAugment", num_ops = 2}]
+
+  [refit]                       # of CategoryWiseFineTuner
+  solver = "auto"
+  objective = "roc_auc"
+"""
+_SEEN_LABELS = (
+    "the network may have been trained on these labels; then they cannot fairly choose "
+    "the refits. Name other labels with --validation FILE, or validation_where in "
+    "[data]."
+)
 
 
-def run_fit(settings: Settings, *, train: bool, overwrite: bool, quiet: bool) -> Path:
-    """Fit a model as the settings say, print its table and save it.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``fit``."""
+    add_fitting(parser)
+    parser.add_argument(
+        "--max-epochs",
+        dest="train.max_epochs",
+        type=_arguments.count,
+        metavar="N",
+        help="epochs to train the network",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        dest="train.learning_rate",
+        type=_arguments.positive_number,
+        metavar="RATE",
+        help="highest learning rate; the default, 2e-3, is too high for pretrained "
+        "weights",
+    )
+
+
+def add_fitting(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that ``fit`` and ``refit`` share."""
+    parser.add_argument(
+        "config", nargs="?", type=Path, help="configuration; arguments override it"
+    )
+    add_labels(parser)
+    parser.add_argument(
+        "--validation",
+        dest="data.validation",
+        type=Path,
+        metavar="FILE",
+        help="label file that is only used to choose the refits",
+    )
+    add_network(parser)
+    for name, help_text in (
+        ("solver", "how to refit"),
+        ("objective", "score that refits should raise"),
+    ):
+        words = ", ".join(words_of(CategoryWiseFineTuner, name))
+        parser.add_argument(
+            f"--{name}",
+            dest=f"refit.{name}",
+            metavar=name.upper(),
+            help=f"{help_text}: {words}",
+        )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="folder for the model, `model` by default",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier model there"
+    )
+    parser.add_argument(
+        "--seed", type=_arguments.seed, help="seed of all random numbers, 0 by default"
+    )
+    parser.add_argument(
+        "--n-jobs",
+        type=_arguments.n_jobs,
+        metavar="N",
+        help="workers over categories, -1 for all cores",
+    )
+    add_reading(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, refit and save a model."""
+    return run_fitting(arguments, train=True)
+
+
+def run_fitting(arguments: argparse.Namespace, *, train: bool) -> int:
+    """Run ``fit``, or ``refit`` if the network is trained already."""
+    given = settings_given(arguments) | {
+        "output": arguments.output,
+        "seed": arguments.seed,
+        "n_jobs": arguments.n_jobs,
+        "train.batch_size": arguments.batch_size,
+        "train.num_workers": arguments.num_workers,
+    }
+    settings = read_settings(arguments.config, given)
+    folder = fit_and_save(
+        settings, train=train, overwrite=arguments.overwrite, quiet=arguments.quiet
+    )
+    if not arguments.quiet:
+        example = settings.data.features or "IMAGE"
+        print(f"saved in {folder}; try: cftlearn predict {folder} {example}")
+    return 0
+
+
+def fit_and_save(
+    settings: Settings, *, train: bool, overwrite: bool, quiet: bool
+) -> Path:
+    """Fit a model, print its table and save it.
 
     Parameters
     ----------
     settings : Settings
-        What to do.
+        What to fit, and on which data.
     train : bool
-        Train the network first; else it is trained already and only refitted.
+        Train the network first. Otherwise it is trained already and only refitted.
     overwrite : bool
         Replace an earlier model in the folder of output.
     quiet : bool
-        Show and print nothing.
+        Print nothing.
 
     Returns
     -------
     folder : Path
         Where the model is.
     """
-    # What is wrong is told now, not after hours of training.
+    # Everything that can be wrong is checked now, not after hours of training.
+    model = make_model(settings, train=train, verbose=0 if quiet else 1)
+    check_sources(settings)
     output = settings.output or Path("model")
     _check_output(output, overwrite=overwrite)
-    model = make_model(settings, train=train, verbose=0 if quiet else 1)
     data = settings.data
-    start = _start_of(settings, train=train)
-    fitted, held_out = _read_parts(settings, start.categories)
-    saved_as = None
-    if data.features is None:
-        network = read_network(settings.network, len(fitted.y.categories))
-        model.set_params(module=network.module, head=network.head)
-        saved_as = network.saved_as
-    elif not train:
-        model.set_params(
-            fine_tuner__coef_init=start.coef, fine_tuner__intercept_init=start.intercept
-        )
+    start = read_start(settings, train=train)
+    fitted, held_out = read_parts(
+        data,
+        start.categories,
+        validation_fraction=model.validation_fraction,
+        seed=settings.seed or 0,
+    )
+    saved_module = _set_start(model, settings, start, len(fitted.y.categories))
     if not quiet:
         print_coverage(fitted, held_out)
     if not train and held_out is None:
         warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
     validation_data = None
     if held_out is not None:
-        validation_data = _inputs(held_out, data), held_out.y
+        validation_data = read_inputs(held_out, data), held_out.y
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SeenLabelsWarning)  # said in our words above
-        model.fit(_inputs(fitted, data), fitted.y, validation_data=validation_data)
+        # It names parameters of Python; the line above names arguments.
+        warnings.simplefilter("ignore", SeenLabelsWarning)
+        model.fit(read_inputs(fitted, data), fitted.y, validation_data=validation_data)
     if not quiet:
         print_report(model.report_)
-    # callables cannot be written as text; predictions need none of them
-    model.set_params(module=saved_as, trainer__augment=None)
+    # A file cannot hold callables, and predictions need none of them.
+    model.set_params(module=saved_module, trainer__augment=None)
+    from cftlearn.persistence import save_model
+
     return save_model(model, output, overwrite=overwrite)
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse a folder that could not be written at the end."""
+    from cftlearn._files import folder_beside
+    from cftlearn.persistence._folder import check_target, is_saved_model
+
     if is_saved_model(output) and not overwrite:
         raise SettingsError(
             f"{output} holds a model. Pass --overwrite to replace it, or another "
@@ -102,117 +240,14 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
         pass
 
 
-@dataclass(frozen=True)
-class _Start:
-    """What a fit starts from: rows of features, or a saved model's categories."""
-
-    categories: list[str] | None = None
-    coef: Any = None
-    intercept: Any = None
-
-
-def _start_of(settings: Settings, *, train: bool) -> _Start:
-    """Read what rows there are, whose categories those of the labels must be."""
-    folder = settings.data.features
-    if folder is None:
-        saved = saved_network(settings.network)
-        if saved is None:
-            return _Start()
-        return _Start(categories=[str(name) for name in saved.categories_])
-    if settings.network.name is not None:
-        raise SettingsError(
-            "`network` and `features` must not both be given: the features in "
-            f"{folder} have been computed. Leave one out."
+def _set_start(model: Any, settings: Settings, start: Start, n_categories: int) -> Any:
+    """Set the network, or the initial weights; return the module to save with it."""
+    if settings.data.features is None:
+        network = read_network(settings.network, n_categories)
+        model.set_params(module=network.module, head=network.head)
+        return network.saved_as
+    if start.coef is not None:
+        model.set_params(
+            fine_tuner__coef_init=start.coef, fine_tuner__intercept_init=start.intercept
         )
-    if train:
-        return _Start()
-    stored = read_extracted(folder)
-    if stored.coef is None:
-        raise SettingsError(
-            f"{folder} has no rows of a trained classification layer to refit. Use "
-            "`cftlearn fit`, which fits logistic regressions first; or extract the "
-            "features with a network that has its own layer."
-        )
-    return _Start(stored.categories, stored.coef, stored.intercept)
-
-
-def _inputs(labelled: Labelled, data: DataSettings) -> Any:
-    """Give the images of labelled rows, or their features."""
-    if data.features is None:
-        return labelled.image_paths(data.images)
-    stored = read_extracted(data.features)
-    rows = stored.rows_of(list(labelled.table.paths))
-    is_all = np.array_equal(rows, np.arange(len(stored.Z)))
-    return stored.Z if is_all else stored.Z[rows]
-
-
-def make_model(settings: Settings, *, train: bool, verbose: int = 0) -> CFTClassifier:
-    """Make the classifier that the settings describe, its network left out.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such parameter.
-    TypeError, ValueError
-        If a parameter is out of its range.
-    """
-    transform = make_transform(settings)
-    trainer, own = NetworkTrainer(), {}
-    known = _CLASSIFIERS_OWN | set(trainer.get_params()) - {"fabric"}
-    for name, value in settings.train.items():
-        check_known(name, known, "section [train]")
-        if name in _CLASSIFIERS_OWN:
-            own[name] = value
-        elif name == "augment":
-            trainer.set_params(augment=make_augmentation(value, transform))
-        else:
-            trainer.set_params(**{name: value})
-    tuner = CategoryWiseFineTuner()
-    known = set(tuner.get_params()) - _NOT_FROM_FILES
-    for name, value in settings.refit.items():
-        check_known(name, known, "section [refit]")
-        tuner.set_params(**{name: value})
-    model = CFTClassifier(
-        train=train,
-        input_transform=transform,
-        trainer=trainer,
-        fine_tuner=tuner,
-        device=settings.device or "auto",
-        n_jobs=settings.n_jobs,
-        random_state=0 if settings.seed is None else settings.seed,
-        verbose=verbose,
-        **own,
-    )
-    for part in (trainer, tuner, model):
-        part._validate_params()
-    return model
-
-
-def _read_parts(
-    settings: Settings, categories: list[str] | None
-) -> tuple[Labelled, Labelled | None]:
-    """Read the rows to fit, and those to choose refits by where they are other rows."""
-    data = settings.data
-    if data.labels is None:
-        raise SettingsError("`labels` must be given: --labels FILE, or data.labels.")
-    if categories and data.categories and categories != data.categories:
-        raise SettingsError(
-            "`categories` must be those of the network, in its order, or be left out; "
-            f"got {data.categories} for {categories}."
-        )
-    fitted = read_labels(data.labels, data, data.where, categories)
-    if data.validation is not None or data.validation_where is not None:
-        path = data.validation or data.labels
-        names = list(fitted.y.categories)
-        return fitted, read_labels(path, data, data.validation_where, names)
-    if fitted.groups is None:
-        return fitted, None
-    rows: Any = np.arange(len(fitted))
-    rows, others, _, _ = partial_train_test_split(
-        rows,
-        fitted.y.values,
-        test_size=settings.train.get("validation_fraction", 0.25),
-        groups=fitted.groups,
-        random_state=settings.seed or 0,
-    )
-    return fitted.take(rows), fitted.take(others)
+    return None

@@ -3,27 +3,33 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cftlearn._inputs import image_files
 from cftlearn.cli._settings import SettingsError
 
 
 def expand_paths(paths: Sequence[Path], *, skips: bool) -> list[str]:
-    """List images; folders give those below them, in the order of their names.
+    """List images. A folder stands for the images below it, sorted by name.
 
     Parameters
     ----------
     paths : sequence of Path
         Images, and folders of images.
     skips : bool
-        Leave files that do not exist to the reader, which skips what it cannot read.
+        Accept files that do not exist: the reader skips what it cannot read.
+
+    Returns
+    -------
+    files : list of str
+        Paths of images.
 
     Raises
     ------
     SettingsError
-        If some do not exist.
+        If some paths do not exist.
     ImageFileError
         If a folder has no images.
     """
+    from cftlearn._inputs import image_files
+
     missing = [path for path in paths if not path.exists()]
     if missing and not skips:
         raise SettingsError(

@@ -36,7 +36,7 @@ class Labelled:
     y : PartialLabels
         Its labels by the policies, with the names of the categories.
     groups : ndarray of shape (n_samples,) or None
-        What rows belong together.
+        Which rows belong together: those with one value.
     """
 
     table: LabelTable
@@ -55,12 +55,12 @@ class Labelled:
         return Labelled(self.table.take(rows), y, groups)
 
     def image_paths(self, folder: Path | None) -> list[str]:
-        """Give the paths of the images, which must exist.
+        """Return the paths of the images, which must exist.
 
         Raises
         ------
         FileNotFoundError
-            If some are missing; says how many, and which is the first.
+            If some are missing. It says how many, and which is the first.
         """
         root = Path() if folder is None else folder
         paths = [root / path for path in self.table.paths]
@@ -68,7 +68,7 @@ class Labelled:
         if missing:
             raise FileNotFoundError(
                 f"{len(missing)} of {len(paths)} images do not exist, the first is "
-                f"{missing[0]}. Name the folder that their paths start from with "
+                f"{missing[0]}. Name the folder where their paths start with "
                 "--images."
             )
         return [str(path) for path in paths]
@@ -80,7 +80,7 @@ def read_labels(
     where: Mapping[str, str] | None,
     categories: Sequence[str] | None = None,
 ) -> Labelled:
-    """Read a label file by the settings.
+    """Read a label file as the settings say.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def read_labels(
     data : DataSettings
         Format, policies and columns.
     where : mapping of str to str, or None
-        Keep the rows whose columns have these values.
+        Use only the rows whose columns have these values.
     categories : sequence of str, default=None
-        Which ones, in this order; None takes those of the settings, or all.
+        Which categories, in this order. None takes those of the settings, or all.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def read_labels(
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, or lacks what the settings name.
+        If the file cannot be read, or does not have what the settings name.
     """
     wanted = data.categories if categories is None else list(categories)
     columns = [*(where or {}), *([] if data.group is None else [data.group])]
@@ -120,7 +120,7 @@ def read_labels(
 def read_known_categories(
     path: Path, data: DataSettings, categories: Sequence[str]
 ) -> Labelled:
-    """Read labels of a model's categories, as far as the file has them.
+    """Read the labels of those categories of a model that the file has.
 
     Raises
     ------
@@ -130,20 +130,20 @@ def read_known_categories(
     Warns
     -----
     UndefinedCategoryWarning
-        If it lacks some.
+        If some are missing.
     """
-    has = set(map(str, _load(path, data, None, [], known=categories).categories))
-    shared = [name for name in categories if name in has]
+    found = set(map(str, _load(path, data, None, [], known=categories).categories))
+    shared = [name for name in categories if name in found]
     if not shared:
         raise SettingsError(
             f"{path} must have labels of the model's categories, {_some(categories)}; "
-            f"it has {_some(sorted(has))}."
+            f"it has {_some(sorted(found))}."
         )
     if len(shared) < len(categories):
-        lacks = [name for name in categories if name not in has]
+        missing = [name for name in categories if name not in found]
         warnings.warn(
-            f"{path} has no labels of {len(lacks)} of the model's {len(categories)} "
-            f"categories, which are left out: {_some(lacks)}.",
+            f"{path} has no labels of {len(missing)} of the model's {len(categories)} "
+            f"categories, which are left out: {_some(missing)}.",
             UndefinedCategoryWarning,
             stacklevel=2,
         )
@@ -159,7 +159,7 @@ def _load(
 ) -> LabelTable:
     """Load a file, with those of the known categories that its columns name.
 
-    Columns of a CSV that rows are told by are no categories.
+    Columns that select rows or name groups are not taken for categories.
     """
     load, options = _loader(path, data)
     if wanted is None and known:
@@ -176,7 +176,7 @@ def _load(
 def _named_by_columns(
     path: Path, load: Callable[..., LabelTable], options: Section, known: Sequence[str]
 ) -> list[str] | None:
-    """Name the known categories that a file has; None if it must be read for that."""
+    """Return the known categories in a header; None if it cannot show them."""
     if load not in (load_label_csv, load_chexpert) or not path.is_file():
         return None
     if "label_column" in options:
@@ -210,6 +210,7 @@ def _loader(
 
 
 def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> LabelTable:
+    """Return the rows with a value in a column."""
     cells = _column(table, column, path).astype(str)
     if not (cells == value).any():
         raise SettingsError(
@@ -220,6 +221,7 @@ def _rows_where(table: LabelTable, column: str, value: str, path: Path) -> Label
 
 
 def _groups(table: LabelTable, column: str, path: Path) -> NDArray[Any]:
+    """Return the values of a column that names groups. It may not have blanks."""
     groups = _column(table, column, path)
     n_empty = int(np.sum(groups.astype(str) == ""))
     if n_empty:

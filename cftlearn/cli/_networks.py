@@ -9,13 +9,10 @@ from cftlearn.cli._settings import (
     NetworkSettings,
     Settings,
     SettingsError,
-    check_known,
 )
 from cftlearn.images import ImageTransform
-from cftlearn.networks import Architecture, load_keras, load_network
+from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
-from cftlearn.persistence import load_model
-from cftlearn.persistence._folder import is_saved_model, load_without_network
 
 _KERAS = (".h5", ".hdf5", ".keras")
 
@@ -29,9 +26,9 @@ class Network:
     module : torch.nn.Module or Architecture
         What a classifier takes.
     head : str or None
-        Name of its classification layer; None finds it.
+        Name of its classification layer. None finds it.
     saved_as : Architecture or None
-        What a saved model makes it from again; None if text cannot say.
+        What a saved model builds it from again. None if a name cannot describe it.
     """
 
     module: Any
@@ -40,21 +37,26 @@ class Network:
 
 
 def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
-    """Find the network that the settings name.
+    """Load or describe the network that the settings name.
 
     Parameters
     ----------
     settings : NetworkSettings
         Its name, weights and head.
     n_outputs : int
-        Categories.
+        Number of categories.
+
+    Returns
+    -------
+    network : Network
+        What a classifier needs of it.
 
     Raises
     ------
     SettingsError
-        If no network is named, or weights do not go with it.
+        If no network is named, or it cannot take the weights.
     OSError, ValueError
-        If it cannot be made or read.
+        If it cannot be built or read.
     """
     name = settings.name
     if name is None:
@@ -79,81 +81,97 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
         raise SettingsError(
             "`network` must be 'torchvision:<model>', 'timm:<model>', "
             f"'package.module:callable', a file or a saved model; got {name!r}, which "
-            "is not there."
+            "does not exist."
         )
+    return _read_from_path(path, settings.head)
+
+
+def _read_from_path(path: Path, head: str | None) -> Network:
+    """Load the network of a saved model, or of a file that torch or Keras exported."""
+    from cftlearn.networks import load_keras, load_network
+    from cftlearn.persistence import load_model
+    from cftlearn.persistence._folder import is_saved_model
+
     if is_saved_model(path):
         saved = _saved_classifier(path)
-        _check_can_be_made(path, saved)
-        whole: Any = load_model(path)
-        head = settings.head or saved.head_
-        return Network(whole.to_torch(), head, architecture_of(saved))
+        _check_can_be_built(path, saved)
+        model: Any = load_model(path)
+        return Network(model.to_torch(), head or saved.head_, architecture_of(saved))
     if path.suffix.lower() in _KERAS:
-        return Network(load_keras(path), settings.head, None)
-    return Network(load_network(path), settings.head, None)
+        return Network(load_keras(path), head, None)
+    return Network(load_network(path), head, None)
 
 
 def saved_network(settings: NetworkSettings) -> CFTClassifier | None:
-    """Read the saved model that settings name as a network, if they name one.
+    """Load the saved model that settings name as a network, without its network.
+
+    Returns
+    -------
+    model : CFTClassifier or None
+        None if the settings name another network, or none.
 
     Raises
     ------
     SettingsError
         If that model has no network.
     """
-    if settings.name is None or not is_saved_model(settings.name):
+    if settings.name is None or not Path(settings.name).is_dir():
+        return None
+    from cftlearn.persistence._folder import is_saved_model
+
+    if not is_saved_model(settings.name):
         return None
     return _saved_classifier(Path(settings.name))
 
 
 def _saved_classifier(folder: Path) -> CFTClassifier:
+    from cftlearn.persistence._folder import load_without_network
+
     saved = load_without_network(folder)
     if not isinstance(saved, CFTClassifier) or saved.head_ is None:
         raise SettingsError(f"{folder} has no network; it predicts from features.")
     return saved
 
 
-def _check_can_be_made(folder: Path, saved: CFTClassifier) -> None:
+def _check_can_be_built(folder: Path, saved: CFTClassifier) -> None:
     if needs_code(saved):
         raise SettingsError(
-            f"{folder} has the weights of a network whose code is yours; name the "
-            f"code, --network {own_name(saved)} --weights {folder / 'network.pt'}."
+            f"{folder} has only the weights of a network that your own code makes; "
+            f"name the code, --network {own_name(saved)} --weights "
+            f"{folder / 'network.pt'}."
         )
 
 
 def architecture_of(saved: Any) -> Architecture | None:
-    """Give the architecture that a saved model names, if it names one."""
+    """Return the architecture that a saved model names, if it names one."""
     module = getattr(saved, "module", None)
     return module if isinstance(module, Architecture) else None
 
 
 def needs_code(saved: Any) -> bool:
-    """Tell whether a saved model has a network that its folder cannot make."""
+    """Check whether only code of the user can build the network of a saved model."""
     own = architecture_of(saved)
     has_network = getattr(saved, "head_", None) is not None
     return has_network and (own is None or own.library not in LIBRARIES)
 
 
 def own_name(saved: Any) -> str:
-    """Give the name of a saved model's architecture, or a word for one."""
+    """Return the name of a saved model's architecture, or FILE if it has none."""
     own = architecture_of(saved)
     return "FILE" if own is None else own.name
 
 
 def make_transform(settings: Settings) -> ImageTransform:
-    """Make the transform of section ``[image]``.
+    """Build the transform of section ``[image]``.
 
-    What it leaves out is as in the saved model that is the network, if one is.
+    Parameters that the section leaves out come from the saved model that is the
+    network, if one is.
 
     Raises
     ------
-    SettingsError
-        If there is no such parameter.
     ValueError
-        If one is out of its range.
+        If a parameter is out of its range.
     """
-    known = set(ImageTransform().get_params())
-    for name in settings.image:
-        check_known(name, known, "section [image]")
     saved = saved_network(settings.network)
     transform = ImageTransform() if saved is None else saved.input_transform
     if not isinstance(transform, ImageTransform):

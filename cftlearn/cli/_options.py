@@ -1,76 +1,87 @@
-"""What several commands are told alike, and what it overrules."""
+"""Options that several commands share.
+
+An option whose ``dest`` has a dot, ``"data.labels"`` say, sets that setting of a
+configuration.
+"""
 
 import argparse
-import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cftlearn.cli import _arguments
+from cftlearn.cli._labels import FORMATS
 
 
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wrap paragraphs; leave examples, which have lines, as they are."""
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How images are read, and where the network computes.
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if "\n" in text:
-            return super()._fill_text(text, width, indent)
-        return textwrap.fill(
-            text, width, initial_indent=indent, subsequent_indent=indent
-        )
+    Attributes
+    ----------
+    batch_size : int or None
+        Images at a time. None takes the number of the training.
+    num_workers : int
+        Processes that read images.
+    device : str
+        Torch device.
+    quiet : bool
+        Show no progress.
+    """
 
-
-def add_parser(
-    commands: Any, name: str, summary: str, description: str, epilog: str
-) -> argparse.ArgumentParser:
-    """Add a command, with examples as its epilog."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=epilog,
-        formatter_class=HelpFormatter,
-    )
-    return parser
+    batch_size: int | None = None
+    num_workers: int = 0
+    device: str = "auto"
+    quiet: bool = False
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add what says where labels and images are."""
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="label file")
+    """Add the options that say where labels and images are."""
+    parser.add_argument(
+        "--labels", dest="data.labels", type=Path, metavar="FILE", help="label file"
+    )
     parser.add_argument(
         "--format",
-        help=(
-            "its format: csv (default), chexpert, coco, lvis, open_images, vaw, voc, "
-            "nus_wide or vg200"
-        ),
+        dest="data.format",
+        metavar="FORMAT",
+        help=f"format of the label file, csv by default: {', '.join(FORMATS)}",
     )
     parser.add_argument(
         "--images",
+        dest="data.images",
         type=Path,
         metavar="FOLDER",
-        help="folder that the paths in it start from, the current one by default",
+        help="folder where the image paths start; by default the current folder",
     )
     parser.add_argument(
         "--features",
+        dest="data.features",
         type=Path,
         metavar="FOLDER",
-        help="a folder that `extract` wrote, in place of images",
+        help="folder that `extract` wrote, instead of images",
     )
     parser.add_argument(
         "--where",
-        type=_arguments.pair,
+        dest="data.where",
+        type=_arguments.column_and_value,
         action="append",
         metavar="COLUMN=VALUE",
-        help="keep the rows with this value; may be repeated",
+        help="use only the rows with this value; may be repeated",
     )
     parser.add_argument(
-        "--group", metavar="COLUMN", help="column of what belongs together: patients"
+        "--group",
+        dest="data.group",
+        metavar="COLUMN",
+        help="column that names what belongs together, such as the patient",
     )
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add what says which network."""
+    """Add the options that say which network."""
     parser.add_argument(
         "--network",
+        dest="network.name",
+        metavar="NETWORK",
         help=(
             "torchvision:NAME, timm:NAME, package.module:CALLABLE, a file that torch "
             "or Keras exported, or a saved model"
@@ -78,72 +89,93 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
+        dest="network.weights",
+        metavar="WEIGHTS",
         help=(
-            "DEFAULT or other weights that the library knows and downloads, or a file "
-            "of a state dict; random ones by default"
+            "DEFAULT, other weights that the library can download, or the file of a "
+            "state dict; random weights by default"
         ),
     )
     parser.add_argument(
-        "--head", metavar="LAYER", help="classification layer, the last by default"
+        "--head",
+        dest="network.head",
+        metavar="LAYER",
+        help="classification layer; by default the last one",
     )
     parser.add_argument(
         "--size",
+        dest="image.size",
+        metavar="SIZE",
         type=_arguments.count,
         help=(
-            "images become SIZE x SIZE pixels; 224 by default, or as in the saved "
-            "model that is the network"
+            "images become SIZE x SIZE pixels; by default 224, or the size of the "
+            "saved model that --network names"
+        ),
+    )
+
+
+def add_network_of_model(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the code of a saved network."""
+    parser.add_argument(
+        "--network",
+        dest="network.name",
+        metavar="NETWORK",
+        help=(
+            "needed for a model whose network came from your own code or file: name "
+            "it as you did for `fit`. A saved model runs no such code by itself"
         ),
     )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add what says how images are read and computed."""
+    """Add the options that say how images are read, and where the network computes."""
     parser.add_argument(
         "--batch-size",
         type=_arguments.count,
         metavar="N",
-        help="images at a time; less needs less memory",
+        help="images at a time; a smaller number needs less memory",
     )
     parser.add_argument(
         "--num-workers",
-        type=_arguments.readers,
+        type=_arguments.count_or_zero,
         metavar="N",
         help="processes that read images; 0, the default, reads between batches",
     )
-    parser.add_argument("--device", help="torch device: auto (default), cpu, cuda, ...")
+    parser.add_argument(
+        "--device",
+        dest="device",
+        help="torch device: auto (default), cpu, cuda, ...",
+    )
     parser.add_argument(
         "-q",
         "--quiet",
         action="store_true",
-        help="no progress and no notes; warnings and errors stay",
+        help="print no progress and no notes, only warnings and errors",
     )
 
 
-def add_network_of_model(parser: argparse.ArgumentParser) -> None:
-    """Add what names the code of a saved network, where the model cannot."""
+def add_skipping(parser: argparse.ArgumentParser) -> None:
+    """Add the option that goes on without unreadable images."""
     parser.add_argument(
-        "--network",
-        help=(
-            "the network of a model that was made from code or a file of yours, named "
-            "as for `fit`; a saved model runs no foreign code by itself"
-        ),
+        "--skip-unreadable",
+        action="store_true",
+        help="name unreadable images and go on; the exit code is then 3",
     )
 
 
-def overruling(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Name the settings that the shared arguments overrule."""
-    given = vars(arguments)
-    where = given.get("where")
-    return {
-        "data.labels": given.get("labels"),
-        "data.format": given.get("format"),
-        "data.images": given.get("images"),
-        "data.features": given.get("features"),
-        "data.where": dict(where) if where else None,
-        "data.group": given.get("group"),
-        "network.name": given.get("network"),
-        "network.weights": given.get("weights"),
-        "network.head": given.get("head"),
-        "image.size": given.get("size"),
-        "device": given.get("device"),
-    }
+def reading_options(arguments: argparse.Namespace) -> ReadingOptions:
+    """Return what the options of :func:`add_reading` say."""
+    return ReadingOptions(
+        batch_size=arguments.batch_size,
+        num_workers=arguments.num_workers or 0,
+        device=arguments.device or "auto",
+        quiet=arguments.quiet,
+    )
+
+
+def settings_given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that options set, by dotted name; None if not given."""
+    given = {name: value for name, value in vars(arguments).items() if "." in name}
+    if given.get("data.where"):
+        given["data.where"] = dict(given["data.where"])
+    return given | {"device": arguments.device}

@@ -1,5 +1,6 @@
 """``cftlearn predict``: the probability of every category, for one image or many."""
 
+import argparse
 import csv
 import json
 import sys
@@ -12,29 +13,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._files import open_atomically
+from cftlearn.cli import _arguments
 from cftlearn.cli._features import is_extracted, read_extracted
 from cftlearn.cli._image_paths import expand_paths
+from cftlearn.cli._options import (
+    add_network_of_model,
+    add_reading,
+    add_skipping,
+    reading_options,
+    settings_given,
+)
 from cftlearn.cli._predictor import AT_ONCE, Predictor
 from cftlearn.cli._settings import SettingsError
 from cftlearn.cli._tables import on_one_line
 from cftlearn.exceptions import ImageFileError
 from cftlearn.images import read_image
 
+DESCRIPTION = (
+    "Print `name: probability`, one line per category, for every image; or write CSV "
+    "or JSON."
+)
+EXAMPLES = """\
+examples:
+  cftlearn predict model xray.png
+  cftlearn predict model xray.png --threshold model
+  cftlearn predict model folder-of-images --format csv --output scores.csv
+"""
+
 Predicted = tuple[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is written of every image.
+    """What is written about every image.
 
     Attributes
     ----------
     names : list of str
         The categories.
     thresholds : ndarray of shape (n_categories,) or None
-        Probabilities from which a category is said to be positive; None says nothing.
+        A category is positive from this probability on. None leaves decisions out.
     is_one : bool
-        Whether there is one image only, which needs no heading.
+        Whether there is only one image, which needs no heading.
     """
 
     names: list[str]
@@ -42,18 +62,64 @@ class Layout:
     is_one: bool
 
     def positive(self, probabilities: NDArray[np.float64]) -> list[str]:
-        """Name the categories that are positive."""
+        """Return the names of the categories that are positive."""
         if self.thresholds is None:
             return []
-        decided = probabilities >= self.thresholds
-        return [name for name, is_so in zip(self.names, decided, strict=True) if is_so]
+        decisions = zip(self.names, probabilities >= self.thresholds, strict=True)
+        return [name for name, is_positive in decisions if is_positive]
 
 
-def run_predict(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``predict``."""
+    parser.add_argument("model", type=Path, help="folder of a saved model")
+    parser.add_argument(
+        "images",
+        nargs="+",
+        type=Path,
+        help="images, folders of images, or one folder that `extract` wrote",
+    )
+    parser.add_argument(
+        "--format",
+        choices=tuple(_WRITERS),
+        default="text",
+        help="format of the output (default: text)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_arguments.threshold,
+        metavar="P",
+        help=(
+            "also say which categories are positive: from this probability on, or "
+            "with `model` from the thresholds that the model was saved with"
+        ),
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to a file, do not print"
+    )
+    add_skipping(parser)
+    add_network_of_model(parser)
+    add_reading(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict images. The exit code is 3 if some were skipped."""
+    network = settings_given(arguments)["network.name"]
+    n_skipped = predict(
+        Predictor.read(arguments.model, network, reading_options(arguments)),
+        arguments.images,
+        output_format=arguments.format,
+        output=arguments.output,
+        threshold=arguments.threshold,
+        skip_unreadable=arguments.skip_unreadable,
+    )
+    return 3 if n_skipped else 0
+
+
+def predict(
     predictor: Predictor,
     images: Sequence[Path],
     *,
-    form: str,
+    output_format: str,
     output: Path | None,
     threshold: float | str | None,
     skip_unreadable: bool,
@@ -66,34 +132,38 @@ def run_predict(
         A saved model.
     images : sequence of Path
         Images, and folders of images; or one folder of features.
-    form : {"text", "csv", "json"}
+    output_format : {"text", "csv", "json"}
         How to write.
     output : Path or None
-        A file; None prints.
+        A file. None prints.
     threshold : float, "model" or None
-        Also say what is positive, from this probability or the model's own ones on.
+        Also write what is positive, by this probability or by the model's own ones.
     skip_unreadable : bool
-        Name unreadable images on stderr and go on, rather than stop.
+        Name unreadable images on stderr and go on. Otherwise one stops the command.
 
     Returns
     -------
     n_skipped : int
-        How many images could not be read.
+        Number of images that could not be read.
     """
     skipped: list[str] = []
     if len(images) == 1 and is_extracted(images[0]):
         stored = read_extracted(images[0])
         paths = stored.paths
-        scores = predictor.of_features(stored.Z)
+        scores = predictor.predict_features(stored.Z)
         predicted: Iterator[Predicted] = zip(paths, scores, strict=True)
     else:
         paths = expand_paths(images, skips=skip_unreadable)
-        left_out = skipped if skip_unreadable else None
-        predicted = _of_images(predictor, paths, left_out, prints=output is None)
+        predicted = _predict_images(
+            predictor,
+            paths,
+            skipped if skip_unreadable else None,
+            prints=output is None,
+        )
     layout = Layout(
         predictor.categories, _thresholds(predictor, threshold), len(paths) == 1
     )
-    write = _WRITERS[form]
+    write = _WRITERS[output_format]
     if output is None:
         write(predicted, layout, sys.stdout)
     else:
@@ -107,6 +177,7 @@ def run_predict(
 def _thresholds(
     predictor: Predictor, threshold: float | str | None
 ) -> NDArray[np.float64] | None:
+    """Return a threshold per category; None if there are to be no decisions."""
     if threshold is None:
         return None
     if threshold == "model":
@@ -114,27 +185,36 @@ def _thresholds(
     return np.full(len(predictor.categories), float(threshold))
 
 
-def _of_images(
+def _predict_images(
     predictor: Predictor, paths: list[str], skipped: list[str] | None, *, prints: bool
 ) -> Iterator[Predicted]:
-    """Predict some images at a time; unreadable ones go to ``skipped``, if given."""
+    """Predict some images at a time.
+
+    The reasons why images cannot be read go to ``skipped``. If that is None, the first
+    such image raises an error.
+    """
     with predictor.progress(len(paths), prints=prints) as progress:
         for start in range(0, len(paths), AT_ONCE):
-            some = paths[start : start + AT_ONCE]
+            part = paths[start : start + AT_ONCE]
+            readable = part
             try:
-                scores = predictor.of_images(some)
+                scores = predictor.predict_images(part)
             except ImageFileError as error:
                 if skipped is None:
                     raise SettingsError(
                         f"{error} Or pass --skip-unreadable to go on without it."
                     ) from error
-                some = [path for path in some if _is_readable(path, skipped)]
-                scores = predictor.of_images(some) if some else np.empty((0, 0))
-            yield from zip(some, scores, strict=True)
-            progress.update(len(paths[start : start + AT_ONCE]))
+                # The error names one image only; each must be tried.
+                readable = [path for path in part if _is_readable(path, skipped)]
+                scores = (
+                    predictor.predict_images(readable) if readable else np.empty((0, 0))
+                )
+            yield from zip(readable, scores, strict=True)
+            progress.update(len(part))
 
 
 def _is_readable(path: str, skipped: list[str]) -> bool:
+    """Check whether an image can be read; if not, append the reason to ``skipped``."""
     try:
         read_image(path)
     except ImageFileError as error:
@@ -144,7 +224,7 @@ def _is_readable(path: str, skipped: list[str]) -> bool:
 
 
 def _write_text(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
-    """Write ``name: probability`` lines, under the path where there are more images."""
+    """Write ``name: probability`` lines, below the path if there are more images."""
     for i, (path, probabilities) in enumerate(predicted):
         if not layout.is_one:
             print(("\n" if i else "") + on_one_line(path), file=out)
@@ -157,7 +237,7 @@ def _write_text(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> 
 
 
 def _write_csv(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
-    """Write a line per image; what is positive comes last, by its names."""
+    """Write one line per image; names of positive categories come last."""
     decides = layout.thresholds is not None
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["path", *layout.names, *(["positive"] if decides else [])])
@@ -167,6 +247,7 @@ def _write_csv(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> N
 
 
 def _write_json(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
+    """Write a list image by image, since many images need not fit into memory."""
     out.write("[")
     for i, (path, probabilities) in enumerate(predicted):
         numbers = (float(f"{value:.9g}") for value in probabilities)
@@ -183,4 +264,3 @@ _WRITERS: dict[str, Callable[[Iterable[Predicted], Layout, TextIO], Any]] = {
     "csv": _write_csv,
     "json": _write_json,
 }
-FORMS = tuple(_WRITERS)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from tqdm.auto import tqdm
 
-from cftlearn._devices import resolve_device
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._features import ExtractedFeatures, read_extracted
@@ -22,35 +21,12 @@ from cftlearn.cli._networks import (
     own_name,
     read_network,
 )
+from cftlearn.cli._options import ReadingOptions
 from cftlearn.cli._settings import DataSettings, NetworkSettings, SettingsError
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.persistence import load_model
-from cftlearn.persistence._folder import load_without_network
 
 AT_ONCE = 1024  # images between two writes
-
-
-@dataclass(frozen=True)
-class ReadingOptions:
-    """How images are read and computed.
-
-    Attributes
-    ----------
-    batch_size : int or None
-        Images at a time; None as in training.
-    num_workers : int
-        Processes that read images.
-    device : str
-        Torch device.
-    quiet : bool
-        Show no progress.
-    """
-
-    batch_size: int | None = None
-    num_workers: int = 0
-    device: str = "auto"
-    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,7 +40,7 @@ class Predictor:
     folder : Path
         Where it is saved, for errors.
     options : ReadingOptions
-        How it reads.
+        How it reads images.
     """
 
     model: Any
@@ -80,17 +56,20 @@ class Predictor:
         Parameters
         ----------
         folder : Path
-            What ``save_model`` wrote.
+            A folder that ``save_model`` wrote.
         network : str or None
-            The network to put its weights into, where the folder cannot say.
+            The network for its weights, if the folder does not name one to trust.
         options : ReadingOptions
-            How to read.
+            How to read images.
 
         Raises
         ------
         SettingsError
-            If the network must be named, or there is none.
+            If the network must be named, or does not exist.
         """
+        from cftlearn._devices import resolve_device
+        from cftlearn.persistence import load_model
+
         model = load_model(folder, module=_module_of(folder, network))
         for member in _with_networks(model):
             if options.batch_size is not None:
@@ -106,7 +85,7 @@ class Predictor:
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """The model's own probabilities to decide by, one per category."""
+        """The model's own thresholds: probabilities, one per category."""
         n_categories = len(self.categories)
         own = check_threshold(getattr(self.model, "threshold", 0.5), n_categories)
         return np.broadcast_to(np.asarray(own, dtype=np.float64), n_categories)
@@ -116,7 +95,7 @@ class Predictor:
         """Whether it has a network."""
         return bool(_with_networks(self.model))
 
-    def of_images(self, paths: Sequence[str]) -> NDArray[np.float64]:
+    def predict_images(self, paths: Sequence[str]) -> NDArray[np.float64]:
         """Predict probabilities of images.
 
         Raises
@@ -133,7 +112,7 @@ class Predictor:
             )
         return self._probabilities(list(paths))
 
-    def of_features(self, Z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    def predict_features(self, Z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Predict probabilities from features.
 
         Raises
@@ -148,31 +127,40 @@ class Predictor:
             )
         return self._probabilities(Z)
 
-    def of_labelled(
+    def predict_labelled(
         self, labelled: Labelled, data: DataSettings
     ) -> NDArray[np.float64]:
         """Predict probabilities of the rows of a label file."""
         if data.features is not None:
             stored: ExtractedFeatures = read_extracted(data.features)
             rows = stored.rows_of(list(labelled.table.paths))
-            return self.of_features(stored.Z[rows])
+            return self.predict_features(stored.Z[rows])
         paths = labelled.image_paths(data.images)
-        parts = [paths[at : at + AT_ONCE] for at in range(0, len(paths), AT_ONCE)]
+        scores = []
         with self.progress(len(paths)) as progress:
-            scores = []
-            for part in parts:
-                scores.append(self.of_images(part))
+            for start in range(0, len(paths), AT_ONCE):
+                part = paths[start : start + AT_ONCE]
+                scores.append(self.predict_images(part))
                 progress.update(len(part))
         return np.concatenate(scores)
 
     def progress(self, n_images: int, *, prints: bool = False) -> "tqdm[Any]":
-        """Show on stderr how far it is, but not between lines on one terminal."""
+        """Return a bar that shows the progress on stderr.
+
+        Parameters
+        ----------
+        n_images : int
+            Images to predict.
+        prints : bool, default=False
+            Whether the command prints lines meanwhile. On the same terminal a bar
+            would mix with them, so it is hidden.
+        """
         hidden = self.options.quiet or (prints and sys.stdout.isatty())
         return tqdm(
             total=n_images,
             desc="predicting",
             unit="image",
-            disable=True if hidden else None,  # None: where stderr is no terminal
+            disable=True if hidden else None,  # None: no bar in a file
         )
 
     def _probabilities(self, X: Any) -> NDArray[np.float64]:
@@ -183,21 +171,24 @@ class Predictor:
 
 
 def _with_networks(model: Any) -> list[CFTClassifier]:
+    """List the model, or the members of an ensemble, that have networks."""
     members = model.estimators_ if isinstance(model, CFTEnsemble) else [model]
     return [one for one in members if getattr(one, "module_", None) is not None]
 
 
 def _module_of(folder: Path, name: str | None) -> Any:
-    """Make the network that a model's weights go into; None if its folder says it."""
+    """Return the network for a model's weights; None if its folder names one."""
+    from cftlearn.persistence._folder import load_without_network
+
     saved = load_without_network(folder)
     if name is None:
         if needs_code(saved):
             raise SettingsError(
-                f"{folder} has the weights of a network whose code is yours; name it, "
-                f"--network {own_name(saved)}, if you trust it."
+                f"{folder} has only the weights of a network that your own code makes; "
+                f"name the code, --network {own_name(saved)}, if you trust it."
             )
         return None
     own = architecture_of(saved)
     if own is not None and own.name == name:
-        return own  # with its options, now that somebody trusts its name
+        return own  # with its options: naming it says that the user trusts it
     return read_network(NetworkSettings(name=name), len(saved.categories_)).module

@@ -1,20 +1,49 @@
-"""What a run is told: a configuration file, and arguments that overrule it."""
+"""The settings of a run: which there are, and what values each takes.
+
+Notes
+-----
+The sections ``[train]`` and ``[refit]`` hold parameters of estimators, so
+``_parameters.py`` takes their names and ranges from the estimators'
+``_parameter_constraints``. The settings here have rules of their own, since
+constraints do not say enough: nearly all of them are no parameter of an estimator;
+paths are relative to the folder of the configuration, names of networks may be paths,
+and ``where`` turns numbers into text. Of the three that are (``seed``, ``device``,
+``n_jobs``), the constraints accept ``true`` for a number, and would offer a
+RandomState, which no file can hold.
+"""
 
 import difflib
-import json
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin, get_type_hints
 
-from cftlearn._dependencies import import_optional
+from cftlearn.cli._arguments import SEEDS_BELOW
 
 Section = dict[str, Any]
 
 
 class SettingsError(ValueError):
-    """A configuration says what cannot be read."""
+    """A setting is missing, unknown or has a wrong value."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the value of a setting must be, and how it is read.
+
+    Attributes
+    ----------
+    text : str
+        The rule in words: "`data.labels` must be ...".
+    holds : callable
+        Whether a value obeys it.
+    read : callable
+        From the value and the folder of the configuration to what commands use.
+    """
+
+    text: str
+    holds: Callable[[Any], bool]
+    read: Callable[[Any, Path], Any] = lambda value, folder: value
 
 
 def _is_text(value: Any) -> bool:
@@ -43,52 +72,48 @@ def _is_cells(value: Any) -> bool:
     )
 
 
-def _as_it_is(value: Any, folder: Path) -> Any:
-    return value
-
-
 def _as_cells(value: Any, folder: Path) -> dict[str, str]:
+    """Return the values as the text that cells of a label file hold."""
     return {str(column): str(cell) for column, cell in value.items()}
 
 
-def _below(value: str, folder: Path) -> Path:
+def read_path(value: str, folder: Path) -> Path:
+    """Return a path, which starts in the folder of the configuration."""
     return folder / Path(value).expanduser()
 
 
-def _below_if_there(value: str, folder: Path) -> str:
-    """Take a name for a path where there is such a file."""
-    path = _below(value, folder)
+def _path_or_name(value: str, folder: Path) -> str:
+    """Return the path if there is such a file, else the name as it is."""
+    path = read_path(value, folder)
     return str(path) if path.exists() else value
 
 
-def _rule(
-    rule: str,
-    holds: Callable[[Any], bool],
-    read: Callable[[Any, Path], Any] = _as_it_is,
-) -> Section:
-    """Give a setting's metadata: the rule for its value, and how it is read."""
-    return {"rule": rule, "holds": holds, "read": read}
+def _path(what: str) -> Rule:
+    return Rule(f"the path of {what}", _is_text, read_path)
 
 
-def _path(what: str) -> Section:
-    return _rule(f"the path of {what}", _is_text, _below)
+def _text(what: str) -> Rule:
+    return Rule(what, _is_text)
 
 
-def _text(what: str) -> Section:
-    return _rule(what, _is_text)
+def _name_or_path(what: str) -> Rule:
+    return Rule(f"the name of {what}, or a path", _is_text, _path_or_name)
 
 
-def _name_or_path(what: str) -> Section:
-    return _rule(f"the name of {what}, or a path", _is_text, _below_if_there)
-
-
-_WHOLE_NUMBER = _rule("a whole number", _is_whole)
-_COLUMN = _text("the name of a column")
-_ROWS = _rule("a table of column = 'value'", _is_cells, _as_cells)
-_OPTIONS = _rule("a table", _is_table)
-_POLICY = _rule(
+_TABLE = Rule("a table", _is_table)
+_ROWS = Rule("a table of column = 'value'", _is_cells, _as_cells)
+_NAMES = Rule("a list of names", _is_names)
+_POLICY = Rule(
     "a policy, or a table of category = policy",
     lambda value: _is_text(value) or _is_texts(value),
+)
+_SEED = Rule(
+    "a whole number in [0, 2**32 - 1)",
+    lambda value: _is_whole(value) and 0 <= value < SEEDS_BELOW,
+)
+_N_JOBS = Rule(
+    "a whole number of workers, or -1 for all cores",
+    lambda value: _is_whole(value) and value != 0,
 )
 
 
@@ -99,46 +124,44 @@ class DataSettings:
     Attributes
     ----------
     labels, validation : Path or None
-        Label files; the second one's labels only choose refits.
+        Label files. The labels of the second one only choose the refits.
     images : Path or None
-        Folder that the paths in the label file start from.
+        Folder where the paths in the label file start.
     features : Path or None
-        Folder that ``cftlearn extract`` wrote, in place of images.
+        Folder that ``cftlearn extract`` wrote, instead of images.
     format : str or None
         Format of the label files, a key of ``FORMATS`` in ``_labels.py``.
     options : dict or None
         Further arguments of the loader of that format, ``path_column`` say.
     categories : list of str or None
-        Which ones, in this order; None takes all.
+        Which categories, in this order. None takes all.
     where, validation_where : dict or None
-        Keep the rows whose columns have these values.
+        Use only the rows whose columns have these values.
     group : str or None
         Column whose rows with one value belong together (patients).
     uncertain, blank : str, dict or None
-        Policies, as :func:`cftlearn.labels.resolve_labels` takes them.
+        Policies, as in :func:`cftlearn.labels.resolve_labels`.
     """
 
-    labels: Path | None = field(default=None, metadata=_path("a label file"))
-    validation: Path | None = field(default=None, metadata=_path("a label file"))
-    images: Path | None = field(default=None, metadata=_path("a folder of images"))
-    features: Path | None = field(
-        default=None, metadata=_path("a folder written by `cftlearn extract`")
-    )
-    format: str | None = field(default=None, metadata=_text("the name of a format"))
-    options: Section | None = field(default=None, metadata=_OPTIONS)
-    categories: list[str] | None = field(
-        default=None, metadata=_rule("a list of names", _is_names)
-    )
-    where: dict[str, str] | None = field(default=None, metadata=_ROWS)
-    validation_where: dict[str, str] | None = field(default=None, metadata=_ROWS)
-    group: str | None = field(default=None, metadata=_COLUMN)
-    uncertain: Any = field(default=None, metadata=_POLICY)
-    blank: Any = field(default=None, metadata=_POLICY)
+    labels: Annotated[Path | None, _path("a label file")] = None
+    validation: Annotated[Path | None, _path("a label file")] = None
+    images: Annotated[Path | None, _path("a folder of images")] = None
+    features: Annotated[
+        Path | None, _path("a folder written by `cftlearn extract`")
+    ] = None
+    format: Annotated[str | None, _text("the name of a format")] = None
+    options: Annotated[Section | None, _TABLE] = None
+    categories: Annotated[list[str] | None, _NAMES] = None
+    where: Annotated[dict[str, str] | None, _ROWS] = None
+    validation_where: Annotated[dict[str, str] | None, _ROWS] = None
+    group: Annotated[str | None, _text("the name of a column")] = None
+    uncertain: Annotated[Any, _POLICY] = None
+    blank: Annotated[Any, _POLICY] = None
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """Section ``[network]``: which network, and what it starts from.
+    """Section ``[network]``: which network, and its first weights.
 
     Attributes
     ----------
@@ -153,15 +176,15 @@ class NetworkSettings:
         Further arguments of the network's constructor.
     """
 
-    name: str | None = field(default=None, metadata=_name_or_path("a network"))
-    weights: str | None = field(default=None, metadata=_name_or_path("weights"))
-    head: str | None = field(default=None, metadata=_text("the name of a layer"))
-    options: Section | None = field(default=None, metadata=_OPTIONS)
+    name: Annotated[str | None, _name_or_path("a network")] = None
+    weights: Annotated[str | None, _name_or_path("weights")] = None
+    head: Annotated[str | None, _text("the name of a layer")] = None
+    options: Annotated[Section | None, _TABLE] = None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a configuration says.
+    """All settings of a run.
 
     Attributes
     ----------
@@ -175,7 +198,7 @@ class Settings:
     output : Path or None
         Folder of the model.
     seed : int or None
-        Seed of everything.
+        Seed of all random numbers.
     device : str or None
         Torch device.
     n_jobs : int or None
@@ -187,164 +210,52 @@ class Settings:
     image: Section = field(default_factory=dict)
     train: Section = field(default_factory=dict)
     refit: Section = field(default_factory=dict)
-    output: Path | None = field(default=None, metadata=_path("a folder"))
-    seed: int | None = field(default=None, metadata=_WHOLE_NUMBER)
-    device: str | None = field(default=None, metadata=_text("a torch device"))
-    n_jobs: int | None = field(default=None, metadata=_WHOLE_NUMBER)
+    output: Annotated[Path | None, _path("a folder")] = None
+    seed: Annotated[int | None, _SEED] = None
+    device: Annotated[str | None, _text("a torch device")] = None
+    n_jobs: Annotated[int | None, _N_JOBS] = None
 
 
-_SECTIONS: dict[str, Any] = {"data": DataSettings, "network": NetworkSettings}
-_FREE_SECTIONS = ("image", "train", "refit")
-_FREE_PATHS = {"checkpoint"}  # settings of these that are paths
-
-
-def read_settings(
-    path: Path | None, overruled_by: Mapping[str, Any] | None = None
-) -> Settings:
-    """Read a configuration file, and let arguments overrule it.
-
-    Parameters
-    ----------
-    path : Path or None
-        A ``.toml``, ``.yaml``, ``.yml`` or ``.json`` file. Paths in it start from
-        its folder.
-    overruled_by : mapping of str to object, default=None
-        Values by dotted name, ``"data.labels"`` say; None values are left out.
-
-    Returns
-    -------
-    settings : Settings
-        Everything checked but what only a run can check.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or a name or value in it is not known.
-    """
-    document = {} if path is None else _load(path)
-    settings = _document_settings(document, path)
-    given = {k: v for k, v in (overruled_by or {}).items() if v is not None}
-    merged = _nested(settings)
-    for name, value in given.items():
-        *section, key = name.split(".")
-        target = merged
-        for part in section:
-            target = target[part]
-        target[key] = value
-    return Settings(
-        **merged | {name: kind(**merged[name]) for name, kind in _SECTIONS.items()}
-    )
-
-
-def _nested(settings: Settings) -> dict[str, Any]:
-    """Give settings as tables that may be changed."""
-    tables = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    for name, kind in _SECTIONS.items():
-        tables[name] = {
-            item.name: getattr(tables[name], item.name) for item in fields(kind)
-        }
-    for name in _FREE_SECTIONS:
-        tables[name] = dict(tables[name])
-    return tables
-
-
-def _load(path: Path) -> Section:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} must be UTF-8 text; {error}.") from error
-    if path.suffix in (".yaml", ".yml"):
-        yaml = import_optional("yaml", feature=f"Reading {path.name}", extra="yaml")
-        parse, failure = yaml.safe_load, yaml.YAMLError
-    elif path.suffix == ".toml":
-        parse, failure = tomllib.loads, tomllib.TOMLDecodeError
-    elif path.suffix == ".json":
-        parse, failure = json.loads, json.JSONDecodeError
-    else:
-        raise SettingsError(
-            f"A configuration must be a .toml, .yaml or .json file; got {path}. Name "
-            "a label file by --labels."
-        )
-    try:
-        document = parse(text)
-    except failure as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    if document is None:
-        document = {}
-    if not isinstance(document, dict):
-        raise SettingsError(
-            f"{path} must hold sections such as [data]; got a "
-            f"{type(document).__name__}."
-        )
-    return document
-
-
-def _document_settings(document: Section, path: Path | None) -> Settings:
-    place = path or Path()
-    read: dict[str, Any] = {}
-    for name, value in document.items():
-        known = {item.name: item for item in fields(Settings)}
-        _check_name(name, known, "", place)
-        if name in _SECTIONS:
-            read[name] = _section(_SECTIONS[name], name, value, place)
-        elif name in _FREE_SECTIONS:
-            read[name] = _free_section(_table(value, name, place), place)
-        else:
-            read[name] = _value(known[name], name, value, place)
-    return Settings(**read)
-
-
-def _free_section(table: Section, place: Path) -> Section:
+def _rules_of(kind: type, prefix: str = "") -> dict[str, Rule]:
+    """Return the rules that the annotations of a class hold."""
     return {
-        name: _below(value, place.parent)
-        if name in _FREE_PATHS and _is_text(value)
-        else value
-        for name, value in table.items()
+        f"{prefix}{name}": hint.__metadata__[0]
+        for name, hint in get_type_hints(kind, include_extras=True).items()
+        if get_origin(hint) is Annotated
     }
 
 
-def _section(kind: Any, section: str, table: Any, place: Path) -> Any:
-    known = {item.name: item for item in fields(kind)}
-    read = {}
-    for name, value in _table(table, section, place).items():
-        _check_name(name, known, f"{section}.", place)
-        read[name] = _value(known[name], f"{section}.{name}", value, place)
-    return kind(**read)
+# By dotted name: all settings that are no parameters of estimators or transforms.
+RULES = (
+    _rules_of(Settings)
+    | _rules_of(DataSettings, "data.")
+    | _rules_of(NetworkSettings, "network.")
+)
 
 
-def _table(value: Any, name: str, place: Path) -> Section:
-    if not isinstance(value, dict):
-        raise SettingsError(
-            f"`{name}` must be a section of {place}; got {value!r}. Write [{name}]."
-        )
-    return value
+def check_known(name: str, known: Iterable[str], source: object) -> None:
+    """Refuse a setting that does not exist, and suggest the one that is meant.
 
-
-def _value(item: Any, name: str, value: Any, place: Path) -> Any:
-    if not item.metadata["holds"](value):
-        raise SettingsError(
-            f"`{name}` must be {item.metadata['rule']}; got {value!r} in {place}."
-        )
-    return item.metadata["read"](value, place.parent)
-
-
-def _check_name(name: Any, known: Mapping[str, Any], prefix: str, place: Path) -> None:
-    check_known(f"{prefix}{name}", {f"{prefix}{key}" for key in known}, str(place))
-
-
-def check_known(name: str, known: set[str], place: str) -> None:
-    """Refuse a setting that there is none of, and guess which one was meant.
+    Parameters
+    ----------
+    name : str
+        Of the setting.
+    known : iterable of str
+        Names of the settings that exist.
+    source : object
+        Where the name stands, for the error.
 
     Raises
     ------
     SettingsError
         If ``name`` is not in ``known``.
     """
-    if name in known:
+    names = sorted(known)
+    if name in names:
         return
-    close = difflib.get_close_matches(name, sorted(known), n=1)
+    close = difflib.get_close_matches(name, names, n=1)
     guess = f" Did you mean `{close[0]}`?" if close else ""
     raise SettingsError(
-        f"There is no setting `{name}` (in {place}).{guess} There are: "
-        f"{', '.join(sorted(known))}."
+        f"There is no setting `{name}` (in {source}).{guess} There are: "
+        f"{', '.join(names)}."
     )

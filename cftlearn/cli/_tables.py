@@ -11,13 +11,15 @@ from cftlearn.cli._labels import Labelled
 from cftlearn.exceptions import list_some
 from cftlearn.labels import label_summary
 
-_LEAST_BESIDE = 24  # columns that a text needs to stand beside a table
+METRICS = {"roc_auc": "AUC", "average_precision": "AP"}  # that `evaluate` prints
+
+_LEAST_BESIDE = 24  # characters that a text needs to stand beside a table
 _MOST_NAMES = 8  # in a line
-_FEW_CASES = 10
+_FEW_CASES = 10  # below, an interval can miss the truth far too often
 
 
 def on_one_line(name: object) -> str:
-    """Write a name so that it cannot break a line or a table."""
+    """Return a name with escapes for what would break a line or a table."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
         for c in str(name)
@@ -25,22 +27,22 @@ def on_one_line(name: object) -> str:
 
 
 def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
-    """Say how many rows and known labels there are."""
+    """Print how many rows and known labels there are."""
     counts = label_summary(fitted.y)
     positives = sum(line["n_positive"] for line in counts)
     negatives = sum(line["n_negative"] for line in counts)
-    share = np.mean(fitted.y.known)
+    known = np.mean(fitted.y.known)
     print(
-        f"{len(fitted)} rows, {len(counts)} categories; {share:.1%} of the labels are "
-        f"known: {positives} positives and {negatives} negatives"
+        f"{len(fitted)} rows, {len(counts)} categories; {known:.1%} of the labels are "
+        f"known: {positives} positive, {negatives} negative"
     )
     print(f"categories: {_listed(fitted.y.categories)}")
     if fitted.table.info:
         print(f"other columns: {_listed(fitted.table.info)}")
     if held_out is None:
-        print("some known labels of these rows are held out to choose refits")
+        print("held out to choose the refits: some known labels of these rows")
     else:
-        print(f"{len(held_out)} other rows choose refits")
+        print(f"held out to choose the refits: {len(held_out)} other rows")
 
 
 def _listed(names: Iterable[object]) -> str:
@@ -48,7 +50,7 @@ def _listed(names: Iterable[object]) -> str:
 
 
 def print_report(report: Sequence[Mapping[str, Any]]) -> None:
-    """Print what a fit did for every category, as wide as the terminal is."""
+    """Print what a fit did for every category, no wider than the terminal."""
     names = [on_one_line(line["category"]) for line in report]
     width = max(8, *map(len, names))
     head = (
@@ -68,7 +70,7 @@ def print_report(report: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _beside(cells: str, text: str) -> str:
-    """Put a text beside cells, or below them where the terminal has no room for it."""
+    """Append a text to cells, or write it below them if the terminal is narrow."""
     columns = shutil.get_terminal_size(fallback=(0, 0)).columns
     if not columns or len(cells) + len(text) <= columns:
         return cells + text
@@ -89,13 +91,12 @@ def _score(value: float) -> str:
 def print_intervals(
     names: Sequence[str], intervals: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Print scores with intervals: a line per category, and their mean."""
-    titles = {"roc_auc": "AUC", "average_precision": "AP"}
+    """Print scores with intervals: one line per category, and the means."""
     shown = [on_one_line(name) for name in names]
     width = max(8, *map(len, shown))
     print(
         f"{'category':<{width}} {'cases +/-':>15}"
-        + "".join(f"  {titles[metric]:<22}" for metric in intervals).rstrip()
+        + "".join(f"  {METRICS[metric]:<22}" for metric in intervals).rstrip()
     )
     first = next(iter(intervals.values()))
     for j, line in enumerate(first):
@@ -107,7 +108,9 @@ def print_intervals(
         print(f"{name:<{width}} {cases:>15}{shown_cells}")
     fewest = [min(line["n_positive"], line["n_negative"]) for line in first[:-1]]
     if any(0 < number < _FEW_CASES for number in fewest):
-        print(f"with under {_FEW_CASES} cases of a class no interval is a bound")
+        print(
+            f"with fewer than {_FEW_CASES} cases of a class, do not rely on an interval"
+        )
 
 
 def _interval(line: Mapping[str, Any]) -> str:

@@ -60,7 +60,7 @@ def test_it_travels_to_other_processes():
         (":flip", r"got ':flip'"),
         ("nowhere.at.all:flip", r"'nowhere.at.all:flip' cannot be imported: No mod"),
         ("cli_parts:nothing", r"cannot be imported: .* 'nothing'"),
-        ("cli_parts:NOT_CALLABLE", r"cli_parts:NOT_CALLABLE is no callable"),
+        ("cli_parts:NOT_CALLABLE", r"cli_parts:NOT_CALLABLE cannot be called"),
         ("cli_parts:Rotation", r"options that cli_parts:Rotation takes; .*'angle'"),
         ({"name": "cli_parts:Rotation", "angle": -1}, r"angle is below 0"),
     ],

@@ -1,29 +1,17 @@
-"""The entry of the command line: arguments, exit codes, pipes, interruptions."""
+"""The table of commands: their modules, helps and wrong arguments."""
 
-import io
-import os
+import importlib
+import pkgutil
 import subprocess
 import sys
-import warnings
-from pathlib import Path
 
 import pytest
 
-from cftlearn.cli import _commands, main
-
-COMMANDS = ("fit", "refit", "extract", "predict", "evaluate", "info", "demo")
-
-
-def run(*argv, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "cftlearn", *map(str, argv)],
-        capture_output=True,
-        timeout=120,
-        **options,
-    )
+from cftlearn import cli
+from cftlearn.cli import main
+from cftlearn.cli._commands import COMMANDS, make_parser
 
 
-# ----------------------------------------------------------------------- arguments
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -31,16 +19,15 @@ def run(*argv, **options):
         (["train"], "invalid choice: 'train'"),
         (["fit", "--unknown"], "unrecognized arguments: --unknown"),
         (["fit", "--where", "a"], "--where: must be COLUMN=VALUE; got a"),
-        (["fit", "--where", "=a"], "--where: must be COLUMN=VALUE; got =a"),
-        (["fit", "--size", "0"], "--size: must be 1 or more; got 0"),
+        (["fit", "--size", "0"], "--size: must be a whole number, 1 or more; got 0"),
         (["fit", "--learning-rate", "0"], "must be a number above 0; got 0"),
-        (["fit", "--learning-rate", "inf"], "must be a number above 0; got inf"),
-        (["fit", "--num-workers", "-1"], "--num-workers: must be 0 or more; got -1"),
+        (["fit", "--num-workers", "-1"], "--num-workers: must be a whole number, 0"),
+        (["refit", "--max-epochs", "1"], "unrecognized arguments: --max-epochs"),
         (["extract", "a"], "the following arguments are required: --output"),
         (["predict", "m"], "the following arguments are required: images"),
         (["predict", "m", "a", "--threshold", "2"], "must be a probability in [0, 1]"),
-        (["predict", "m", "a", "--threshold", "own"], "or 'model' for its own; got o"),
         (["predict", "m", "a", "--format", "xml"], "invalid choice: 'xml'"),
+        (["evaluate", "m", "--merge-views", "min"], "invalid choice: 'min'"),
         (["info"], "the following arguments are required: model"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -54,136 +41,65 @@ def test_wrong_arguments(argv, message, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, capsys, monkeypatch):
+def test_every_command_has_help_with_examples(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match=r"^0$"):
         main([command, "--help"])
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: cftlearn {command} ")
     assert max(map(len, shown.splitlines())) <= 88
+    module = importlib.import_module(f"cftlearn.cli._{command}")
+    assert module.DESCRIPTION[:30] in shown
+    assert f"\n  cftlearn {command} " in shown
+    assert module.EXAMPLES in shown
 
 
-def test_the_help_tells_exit_codes(capsys):
+def test_the_help_names_commands_and_exit_codes(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--help"])
     shown = capsys.readouterr().out
-    for command in COMMANDS:
-        assert f"\n    {command} " in shown
+    for command, summary in COMMANDS.items():
+        line = next(x for x in shown.splitlines() if x.startswith(f"    {command} "))
+        assert line.split()[1:] == summary.split()
     for code in (0, 1, 2, 3, 130):
         assert f"\n  {code:<3}  " in shown
 
 
-def test_the_configuration_of_the_help_is_read(tmp_path):
-    from cftlearn.cli._settings import read_settings
-
-    text = _commands._FIT_EPILOG
-    text = text[text.index('  output = "model"') :]
-    path = tmp_path / "c.toml"
-    path.write_text("\n".join(line.strip() for line in text.splitlines()))
-    settings = read_settings(path)
-    assert settings.data.where == {"split": "train"}
-    assert settings.train["augment"][1]["num_ops"] == 2
+def test_examples_of_the_help_can_be_parsed():
+    for command in COMMANDS:
+        module = importlib.import_module(f"cftlearn.cli._{command}")
+        text = module.EXAMPLES.replace("\\\n", " ")
+        lines = [x.split() for x in text.splitlines() if x.startswith("  cftlearn ")]
+        assert lines
+        for _, *argv in lines:
+            assert callable(make_parser(argv).parse_args(argv).run)
 
 
-# --------------------------------------------------------------------- exit codes
-def raising(error):
-    def run(arguments):
-        raise error
-
-    return run
-
-
-@pytest.fixture
-def command(monkeypatch):
-    """Make ``cftlearn do`` a command, and give what sets its function."""
-
-    def set_run(run):
-        def add(commands):
-            commands.add_parser("do").set_defaults(run=run)
-
-        monkeypatch.setattr(_commands, "ALL", (add,))
-
-    return set_run
-
-
-@pytest.mark.parametrize(
-    "error", [ValueError, OSError, RuntimeError, TypeError, ImportError, MemoryError]
-)
-def test_errors_go_to_stderr(command, capsys, error):
-    command(raising(error("what is wrong")))
-    assert main(["do"]) == 1
-    assert capsys.readouterr() == ("", "cftlearn do: what is wrong\n")
-
-
-def test_a_defect_of_ours_has_a_traceback(command):
-    command(raising(KeyError("x")))
-    with pytest.raises(KeyError):
-        main(["do"])
-
-
-def test_an_interruption(command, capsys):
-    command(raising(KeyboardInterrupt()))
-    assert main(["do"]) == 130
-    assert capsys.readouterr().err == "cftlearn do: interrupted\n"
-
-
-@pytest.mark.filterwarnings("always::UserWarning")
-def test_warnings_are_a_line(command, capsys):
-    def warn(arguments):
-        warnings.warn("take care", UserWarning, stacklevel=1)
-        return 0
-
-    command(warn)
-    before = warnings.showwarning
-    assert main(["do"]) == 0
-    assert capsys.readouterr().err == "cftlearn do: warning: take care\n"
-    assert warnings.showwarning is before
-
-
-def test_names_that_are_no_utf8_are_printed_as_they_are(command, monkeypatch):
-    def show(arguments):
-        sys.stdout.write("\udcff.png\n")
-        return 0
-
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
-    command(show)
-    assert main(["do"]) == 0
-    assert raw.getvalue() == b"\xff.png\n"
-
-
-# --------------------------------------------------------------------- as a process
-def test_a_process_predicts(photos, photo_model):
-    image = photos / "images" / "00.png"
-    here = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path])}
-    told = ["--network", "cli_parts:make_network", "--device", "cpu"]
-    done = run("predict", photo_model, image, *told, text=True, env=here)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split(": ")[0] for line in done.stdout.splitlines()] == [
-        "red",
-        "green",
-        "blue",
-    ]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_a_reader_that_has_seen_enough():
-    here = Path(__file__).parent.parent
+def test_the_help_and_the_version_import_nothing_heavy():
     code = (
-        "import sys; from cftlearn.cli import _commands, main\n"
-        "def run(arguments):\n"
-        "    for i in range(100_000): print(i)\n"
-        "    return 0\n"
-        "def add(commands): commands.add_parser('do').set_defaults(run=run)\n"
-        "_commands.ALL = (add,)\n"
-        "sys.exit(main(['do']))\n"
+        "import sys\n"
+        "from cftlearn.cli import main\n"
+        "for argv in (['--help'], ['--version']):\n"
+        "    try:\n"
+        "        main(argv)\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "heavy = {'numpy', 'pandas', 'sklearn', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
     )
-    script = '"$0" -c "$1" | head -n 1; exit ${PIPESTATUS[0]}'
-    done = subprocess.run(
-        ["bash", "-c", script, sys.executable, code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=here.parent,
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=120, capture_output=True
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+def test_no_module_imports_torch_before_it_is_needed():
+    """So that help, wrong arguments and wrong settings do not wait for it."""
+    names = [found.name for found in pkgutil.iter_modules(cli.__path__)]
+    assert {f"_{command}" for command in COMMANDS} <= set(names)
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names}:\n"
+        "    importlib.import_module(f'cftlearn.cli.{name}')\n"
+        "    assert 'torch' not in sys.modules, name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -25,7 +25,7 @@ def scores(photos, photo_model, tmp_path_factory):
 
 
 @pytest.fixture
-def told(photos):
+def options(photos):
     return ["--labels", str(photos / "labels.csv"), "--where", "split=test", *QUICK]
 
 
@@ -46,13 +46,13 @@ def write_rows(path, rows):
     return path
 
 
-def test_it_scores_as_scikit_learn(photos, scores, told, tmp_path, capsys):
+def test_it_scores_as_scikit_learn(photos, scores, options, tmp_path, capsys):
     output = tmp_path / "table.csv"
-    assert evaluate("--scores", scores, *told, "--output", output) == 0
+    assert evaluate("--scores", scores, *options, "--output", output) == 0
     out, err = capsys.readouterr()
     assert err == ""
     head, titles, *lines, note = out.splitlines()
-    assert note == "with under 10 cases of a class no interval is a bound"
+    assert note == "with fewer than 10 cases of a class, do not rely on an interval"
     assert head == "20 rows; 95 % intervals from 20 resamples of rows"
     assert titles.split() == ["category", "cases", "+/-", "AUC", "AP"]
     assert [line.split()[0] for line in lines] == ["red", "green", "blue", "mean"]
@@ -77,18 +77,18 @@ def test_it_scores_as_scikit_learn(photos, scores, told, tmp_path, capsys):
         assert mean == pytest.approx(np.mean(estimates))
 
 
-def test_a_model_and_its_scores_agree(photos, photo_model, scores, told, capsys):
-    assert evaluate("--scores", scores, *told) == 0
+def test_a_model_and_its_scores_agree(photos, photo_model, scores, options, capsys):
+    assert evaluate("--scores", scores, *options) == 0
     expected = capsys.readouterr().out
     images = ["--images", photos / "images"]
-    assert evaluate(*told, *images, *OWN, photo_model) == 0
+    assert evaluate(*options, *images, *OWN, photo_model) == 0
     assert capsys.readouterr() == (expected, "")
-    assert evaluate(photo_model, *told, *OWN, "--images", photos) == 1
+    assert evaluate(photo_model, *options, *OWN, "--images", photos) == 1
     assert "20 of 20 images do not exist" in capsys.readouterr().err
 
 
-def test_json(scores, told, capsys):
-    assert evaluate("--scores", scores, *told, "--json") == 0
+def test_json(scores, options, capsys):
+    assert evaluate("--scores", scores, *options, "--json") == 0
     records = json.loads(capsys.readouterr().out)
     assert [record["category"] for record in records] == [
         *["red", "green", "blue", None] * 2
@@ -99,11 +99,11 @@ def test_json(scores, told, capsys):
     assert all(r["low"] <= r["estimate"] <= r["high"] for r in records)
 
 
-def test_groups_are_drawn_as_a_whole(photos, scores, told, capsys):
-    argv = ["--scores", scores, *told, "--group", "person"]
+def test_groups_are_drawn_as_a_whole(photos, scores, options, capsys):
+    argv = ["--scores", scores, *options, "--group", "person"]
     assert evaluate(*argv) == 0
     assert capsys.readouterr().out.startswith(
-        "20 rows; 95 % intervals from 20 resamples of groups of person\n"
+        "20 rows; 95 % intervals from 20 resamples of whole groups (person)\n"
     )
     assert evaluate(*argv, "--json") == 0
     first = json.loads(capsys.readouterr().out)[0]
@@ -120,13 +120,13 @@ def test_groups_are_drawn_as_a_whole(photos, scores, told, capsys):
     )
 
 
-def test_views_are_merged(photos, scores, told, tmp_path, capsys):
+def test_views_are_merged(photos, scores, options, tmp_path, capsys):
     rows = rows_of(photos / "labels.csv")
     for first, second in zip(rows[::2], rows[1::2], strict=True):  # one label each
         second |= {name: first[name] for name in ("red", "green", "blue")}
     labels = write_rows(tmp_path / "labels.csv", rows)
-    told = ["--labels", labels, *told[2:], "--group", "person", "--json"]
-    assert evaluate("--scores", scores, *told, "--merge-views", "mean") == 0
+    options = ["--labels", labels, *options[2:], "--group", "person", "--json"]
+    assert evaluate("--scores", scores, *options, "--merge-views", "mean") == 0
     record = json.loads(capsys.readouterr().out)[0]
     y = [int(row["red"]) for row in rows[40::2]]
     p = np.array([float(row["red"]) for row in rows_of(scores)[40:]])
@@ -134,8 +134,8 @@ def test_views_are_merged(photos, scores, told, tmp_path, capsys):
     assert record["estimate"] == pytest.approx(roc_auc_score(y, p[::2] + p[1::2]))
 
 
-def test_merged_views_must_agree(scores, told, capsys):
-    argv = ["--scores", scores, *told, "--merge-views", "max"]
+def test_merged_views_must_agree(scores, options, capsys):
+    argv = ["--scores", scores, *options, "--merge-views", "max"]
     assert evaluate(*argv) == 1
     assert "`--merge-views` needs --group COLUMN" in capsys.readouterr().err
     assert evaluate(*argv, "--group", "person") == 1
@@ -144,10 +144,10 @@ def test_merged_views_must_agree(scores, told, capsys):
 
 
 @pytest.mark.filterwarnings("always::UserWarning")
-def test_categories_that_lack_a_class(photos, scores, told, tmp_path, capsys):
+def test_categories_that_lack_a_class(photos, scores, options, tmp_path, capsys):
     rows = [row | {"green": "0"} for row in rows_of(photos / "labels.csv")]
     labels = write_rows(tmp_path / "labels.csv", rows)
-    argv = ["--scores", scores, "--labels", labels, *told[2:]]
+    argv = ["--scores", scores, "--labels", labels, *options[2:]]
     assert evaluate(*argv) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[3].split() == ["green", "0/20", "-", "-"]
@@ -160,13 +160,13 @@ def test_categories_that_lack_a_class(photos, scores, told, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("always::UserWarning")
-def test_labels_of_some_of_the_categories(photos, scores, told, tmp_path, capsys):
+def test_labels_of_some_of_the_categories(photos, scores, options, tmp_path, capsys):
     rows = rows_of(photos / "labels.csv")
     rows = [{k: row[k] for k in ("path", "split", "blue", "red")} for row in rows]
     labels = write_rows(tmp_path / "labels.csv", rows)
-    assert evaluate("--scores", scores, *told) == 0
+    assert evaluate("--scores", scores, *options) == 0
     whole = capsys.readouterr().out.splitlines()
-    assert evaluate("--scores", scores, "--labels", labels, *told[2:]) == 0
+    assert evaluate("--scores", scores, "--labels", labels, *options[2:]) == 0
     out, err = capsys.readouterr()
     assert "1 of the model's 3 categories, which are left out: 'green'" in err
     assert out.splitlines()[2:4] == [whole[2], whole[4]]
@@ -192,17 +192,17 @@ def test_unknown_labels_do_not_count(photos, scores, capsys):
         ("path,red\n40.png,nan\n", "got 'nan' in column 'red', row 1 of"),
         (
             "path,red\n40.png,1\n",
-            "one row of scores .* no image of 1 end with '41.png'",
+            "one row of scores.* no image of 1 end with '41.png'",
         ),
         ("path,cow\n40.png,1\n", "the model's categories, 'cow'; it has 'blue'"),
     ],
 )
-def test_scores_that_are_none(told, tmp_path, capsys, text, message):
+def test_scores_that_are_none(options, tmp_path, capsys, text, message):
     import re
 
     path = tmp_path / "scores.csv"
     path.write_text(text)
-    assert evaluate("--scores", path, *told) == 1
+    assert evaluate("--scores", path, *options) == 1
     assert re.search(message, capsys.readouterr().err)
 
 
@@ -276,8 +276,8 @@ def test_chexpert_from_labels_to_a_table(photos, tmp_path, capsys):
     )
     assert main(["fit", str(tmp_path / "c.toml")]) == 0
     assert "60 rows" not in capsys.readouterr().out  # some patients were held out
-    told = ["--labels", labels, "--format", "chexpert", "--images", tmp_path, *QUICK]
-    assert evaluate(tmp_path / "model", *told, *OWN, "--group", "patient") == 0
+    options = ["--labels", labels, "--format", "chexpert", "--images", tmp_path, *QUICK]
+    assert evaluate(tmp_path / "model", *options, *OWN, "--group", "patient") == 0
     out = capsys.readouterr().out
     assert out.startswith("60 rows")
     assert out.splitlines()[2].startswith("Pleural Effusion ")

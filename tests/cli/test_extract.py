@@ -15,9 +15,9 @@ from cftlearn.persistence._folder import load_without_network
 NETWORK = ["--network", "cli_parts:make_network", "--size", "8", "--device", "cpu"]
 
 
-def extract(photos, output, *told, network=NETWORK):
+def extract(photos, output, *options, network=NETWORK):
     paths = [str(photos / "images")]
-    return main(["extract", *paths, *network, "--output", str(output), *told])
+    return main(["extract", *paths, *network, "--output", str(output), *options])
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_killed_extraction_goes_on(photos, extracted, tmp_path, capsys, monkey
 
 
 @pytest.mark.parametrize(
-    ("told", "what"),
+    ("options", "what"),
     [
         (["--size", "9"], "image size or scale"),
         (["--layer", "1"], "layer"),
@@ -80,12 +80,12 @@ def test_a_killed_extraction_goes_on(photos, extracted, tmp_path, capsys, monkey
     ],
 )
 def test_another_extraction_is_refused(
-    photos, extracted, capsys, monkeypatch, told, what
+    photos, extracted, capsys, monkeypatch, options, what
 ):
     monkeypatch.setattr(
         "cli_parts.other", __import__("cli_parts").make_network, raising=False
     )
-    assert extract(photos, extracted, *told) == 1
+    assert extract(photos, extracted, *options) == 1
     assert f"differs in: {what}. Name another" in capsys.readouterr().err
 
 
@@ -103,8 +103,8 @@ def test_other_weights_are_refused(photos, tmp_path, capsys):
     fit = ["fit", *data, *torchvision, "--max-epochs", "1", "--solver", "proximal"]
     fit += ["--overwrite", "--output", str(network)]
     assert main(fit) == 0
-    told = ["--network", str(network), "--device", "cpu"]
-    assert extract(photos, features, network=told) == 0
+    options = ["--network", str(network), "--device", "cpu"]
+    assert extract(photos, features, network=options) == 0
     model, stored = load_model(network), read_extracted(features)
     np.testing.assert_allclose(stored.coef, model.coef_, rtol=1e-6)
     assert stored.categories == ["red", "green", "blue"]
@@ -114,7 +114,7 @@ def test_other_weights_are_refused(photos, tmp_path, capsys):
     np.testing.assert_allclose(logits, model.decision_function(images), atol=1e-2)
     assert main([*fit, "--seed", "1"]) == 0
     capsys.readouterr()
-    assert extract(photos, features, network=told) == 1
+    assert extract(photos, features, network=options) == 1
     assert "has something else" in capsys.readouterr().err
     np.testing.assert_array_equal(read_extracted(features).coef, stored.coef)
 
@@ -124,11 +124,11 @@ def test_unreadable_images(photos, tmp_path, capsys):
         shutil.copy(photos / "images" / name, tmp_path / name)
     (tmp_path / "00a.png").write_text("no image")
     images = [str(path) for path in sorted(tmp_path.glob("*.png"))]
-    told = [*NETWORK, "--output", str(tmp_path / "g")]
+    options = [*NETWORK, "--output", str(tmp_path / "g")]
     assert main(["extract", *images, *NETWORK, "--output", str(tmp_path / "f")]) == 1
     assert "00a.png" in capsys.readouterr().err
-    told += ["--skip-unreadable"]
-    assert main(["extract", *images, str(tmp_path / "none.png"), *told]) == 3
+    options += ["--skip-unreadable"]
+    assert main(["extract", *images, str(tmp_path / "none.png"), *options]) == 3
     out, err = capsys.readouterr()
     assert out.startswith("2 images, 16 features")
     assert [line.split("'")[0] for line in err.splitlines()] == [
@@ -136,19 +136,19 @@ def test_unreadable_images(photos, tmp_path, capsys):
     ] * 2
     stored = read_extracted(tmp_path / "g")
     assert stored.paths == [str(tmp_path / "00.png"), str(tmp_path / "01.png")]
-    assert main(["extract", *images, *told]) == 1  # other images
+    assert main(["extract", *images, *options]) == 1  # other images
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("options", "message"),
     [
         (["nowhere.png"], "1 of 1 do not exist, the first is 'nowhere.png'"),
         (["."], "must hold images; got the folder '.' without any"),
     ],
 )
-def test_images_that_are_not_there(tmp_path, monkeypatch, capsys, told, message):
+def test_images_that_are_not_there(tmp_path, monkeypatch, capsys, options, message):
     monkeypatch.chdir(tmp_path)
-    assert main(["extract", *told, *NETWORK, "--output", "f"]) == 1
+    assert main(["extract", *options, *NETWORK, "--output", "f"]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "f").exists()
 
@@ -162,8 +162,8 @@ def test_an_output_that_is_a_file(photos, tmp_path, capsys):
 # ------------------------------------------------------------- fits on the features
 def test_a_fit_on_features(photos, extracted, tmp_path, capsys):
     labels = ["--labels", str(photos / "labels.csv"), "--features", str(extracted)]
-    told = ["--where", "split=train", "--output", str(tmp_path / "m")]
-    assert main(["fit", *labels, *told, "--solver", "proximal"]) == 0
+    options = ["--where", "split=train", "--output", str(tmp_path / "m")]
+    assert main(["fit", *labels, *options, "--solver", "proximal"]) == 0
     out = capsys.readouterr().out
     assert out.endswith(f"cftlearn predict {tmp_path / 'm'} {extracted}\n")
     model = load_model(tmp_path / "m")
@@ -184,20 +184,20 @@ def test_a_fit_on_features(photos, extracted, tmp_path, capsys):
 def test_a_refit_needs_rows(photos, extracted, tmp_path, capsys):
     labels = ["--labels", str(photos / "labels.csv"), "--features", str(extracted)]
     assert main(["refit", *labels, "--output", str(tmp_path / "m")]) == 1
-    assert "has no rows of a trained classification layer" in capsys.readouterr().err
+    assert "has no weights of a trained classification layer" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
 def test_a_refit_of_rows(photos, extracted, tmp_path):
-    from cftlearn.cli._features import write_rows
+    from cftlearn.cli._features import write_head
 
     folder = tmp_path / "f"
     shutil.copytree(extracted, folder)
     coef = np.random.default_rng(0).standard_normal((3, 16))
-    write_rows(folder, coef, np.zeros(3), ["blue", "red", "green"])
+    write_head(folder, coef, np.zeros(3), ["blue", "red", "green"])
     labels = ["--labels", str(photos / "labels.csv"), "--features", str(folder)]
-    told = ["--output", str(tmp_path / "m"), "--solver", "proximal", "--quiet"]
-    assert main(["refit", *labels, *told]) == 0
+    options = ["--output", str(tmp_path / "m"), "--solver", "proximal", "--quiet"]
+    assert main(["refit", *labels, *options]) == 0
     model = load_without_network(tmp_path / "m")
     assert model.categories_.tolist() == ["blue", "red", "green"]
     np.testing.assert_array_equal(model.fine_tuner_.coef_init_, coef)
@@ -205,8 +205,8 @@ def test_a_refit_of_rows(photos, extracted, tmp_path):
 
 def test_features_lack_an_image_of_the_labels(photos, tmp_path, capsys):
     image = str(photos / "images" / "00.png")
-    told = ["--output", str(tmp_path / "f"), "--quiet"]
-    assert main(["extract", image, *NETWORK, *told]) == 0
+    options = ["--output", str(tmp_path / "f"), "--quiet"]
+    assert main(["extract", image, *NETWORK, *options]) == 0
     argv = ["fit", "--labels", str(photos / "labels.csv"), "--features"]
     argv += [str(tmp_path / "f"), "--output", str(tmp_path / "m")]
     assert main(argv) == 1

@@ -10,8 +10,8 @@ from cftlearn.cli._features import (
     is_extracted,
     read_extracted,
     sign,
+    write_head,
     write_paths,
-    write_rows,
 )
 from cftlearn.cli._settings import SettingsError
 
@@ -37,7 +37,7 @@ def test_images_are_found_by_their_ends(paths, rows):
     ("path", "message"),
     [
         ("1.jpg", r"2 images of 4 end with '1.jpg'"),
-        ("4.jpg", r"one row of features .* no image of 4 end with '4.jpg'"),
+        ("4.jpg", r"one row of features; no image of 4 end with '4.jpg'"),
         ("c/photos/a/1.jpg", r"no image"),
     ],
 )
@@ -62,7 +62,7 @@ def test_names_come_back(tmp_path):
 @pytest.mark.parametrize("names", [None, ["ä, ö", "b"]])
 def test_rows_come_back(tmp_path, names):
     fill(tmp_path)
-    write_rows(tmp_path, np.eye(2), np.ones(2), names)
+    write_head(tmp_path, np.eye(2), np.ones(2), names)
     stored = read_extracted(tmp_path)
     np.testing.assert_array_equal(stored.coef, np.eye(2))
     np.testing.assert_array_equal(stored.intercept, np.ones(2))
@@ -71,7 +71,7 @@ def test_rows_come_back(tmp_path, names):
 
 def test_a_folder_of_something_else(tmp_path):
     assert not is_extracted(tmp_path)
-    with pytest.raises(SettingsError, match=r"written by `cftlearn extract`; it lacks"):
+    with pytest.raises(SettingsError, match=r"written by `cftlearn extract`; feat"):
         read_extracted(tmp_path)
 
 

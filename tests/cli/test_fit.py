@@ -63,12 +63,12 @@ def _no_training(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("it should have stopped before")
 
-    monkeypatch.setattr("cftlearn.cli._fit.CFTClassifier.fit", fail)
+    monkeypatch.setattr("cftlearn.cli._model.CFTClassifier.fit", fail)
 
 
 @pytest.fixture
 def beside_photos(photos, tmp_path):
-    """Give a folder that has the photos, and room for more."""
+    """Return a folder that has the photos, and room for more."""
     (tmp_path / "images").symlink_to(photos / "images")
     (tmp_path / "labels.csv").write_bytes((photos / "labels.csv").read_bytes())
     return tmp_path
@@ -99,7 +99,7 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     assert model.module == Architecture("cli_parts:make_network", **options)
     out, err = capsys.readouterr()
     assert "30 rows, 2 categories;" in out
-    assert "10 other rows choose refits" in out  # whole groups of two
+    assert "choose the refits: 10 other rows" in out  # whole groups of two
     assert out.count("\nblue ") == out.count("\nred ") == 2
     assert out.endswith(f"try: cftlearn predict {beside_photos / 'model'} IMAGE\n")
     assert err == ""
@@ -108,24 +108,24 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
 
 
 def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
-    told = ["--max-epochs", "2", "--output", str(tmp_path / "model")]
-    assert main(["fit", *photo_arguments, *told]) == 0
+    options = ["--max-epochs", "2", "--output", str(tmp_path / "model")]
+    assert main(["fit", *photo_arguments, *options]) == 0
     out = capsys.readouterr().out
     assert "40 rows, 3 categories" in out
-    assert "held out to choose refits" in out
+    assert "held out to choose the refits: some known labels" in out
     same = load_without_network(photo_model)
     model = load_without_network(tmp_path / "model")
     np.testing.assert_array_equal(model.coef_, same.coef_)
     assert model.input_transform.size == 8
 
 
-def test_arguments_overrule_a_configuration(beside_photos):
+def test_arguments_override_a_configuration(beside_photos):
     path = beside_photos / "c.toml"
     path.write_text(CONFIG)
-    told = ["--seed", "4", "--batch-size", "8", "--learning-rate", "1e-3", "--size"]
-    told += ["9", "--num-workers", "0", "--max-epochs", "2", "--quiet"]
-    told += ["--output", str(beside_photos / "other")]
-    assert main(["fit", str(path), *told]) == 0
+    options = ["--seed", "4", "--batch-size", "8", "--learning-rate", "1e-3", "--size"]
+    options += ["9", "--num-workers", "0", "--max-epochs", "2", "--quiet"]
+    options += ["--output", str(beside_photos / "other")]
+    assert main(["fit", str(path), *options]) == 0
     assert not (beside_photos / "model").exists()
     model = load_without_network(beside_photos / "other")
     assert (model.random_state, model.batch_size, model.max_epochs) == (4, 8, 2)
@@ -134,8 +134,8 @@ def test_arguments_overrule_a_configuration(beside_photos):
 
 
 def test_quiet_says_nothing(photo_arguments, tmp_path, capsys):
-    told = ["--max-epochs", "1", "-q", "--output", str(tmp_path / "model")]
-    assert main(["fit", *photo_arguments, *told]) == 0
+    options = ["--max-epochs", "1", "-q", "--output", str(tmp_path / "model")]
+    assert main(["fit", *photo_arguments, *options]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -158,7 +158,7 @@ def test_validation_rows_of_the_same_file(beside_photos, capsys):
     assert main(["fit", str(path)]) == 0
     out = capsys.readouterr().out
     assert "40 rows" in out
-    assert "20 other rows choose refits" in out
+    assert "choose the refits: 20 other rows" in out
 
 
 @pytest.mark.usefixtures("_no_training")
@@ -169,7 +169,7 @@ def test_an_earlier_model_stays(photo_arguments, photo_model, capsys):
 
 @pytest.mark.usefixtures("_no_training")
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]], ids=["", "overwrite"])
-def test_an_output_of_something_else_is_told_before_training(
+def test_an_output_of_something_else_is_refused_before_training(
     photo_arguments, tmp_path, capsys, overwrite
 ):
     (tmp_path / "thesis.tex").touch()
@@ -179,7 +179,7 @@ def test_an_output_of_something_else_is_told_before_training(
 
 
 @pytest.mark.usefixtures("_no_training")
-def test_an_output_that_cannot_be_made_is_told_before_training(
+def test_an_output_that_cannot_be_made_is_refused_before_training(
     photo_arguments, tmp_path, capsys
 ):
     (tmp_path / "file").touch()
@@ -188,7 +188,7 @@ def test_an_output_that_cannot_be_made_is_told_before_training(
 
 
 @pytest.mark.usefixtures("_no_training")
-def test_a_folder_without_permission_is_told_before_training(
+def test_a_folder_without_permission_is_refused_before_training(
     photo_arguments, tmp_path, capsys, monkeypatch
 ):
     def refuse(*_, **__):
@@ -201,10 +201,10 @@ def test_a_folder_without_permission_is_told_before_training(
 
 @pytest.mark.usefixtures("_no_training")
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("given", "message"),
     [
         (["--network", "cli_parts:nothing"], "'cli_parts:nothing'"),
-        (["--network", "resnet18"], "got 'resnet18', which is not there"),
+        (["--network", "resnet18"], "got 'resnet18', which does not exist"),
         (["--network", "torchvision:resnet0"], "got 'resnet0'"),
         (["--weights", "DEFAULT"], "`weights` must be None or the path"),
         (["--where", "split=trian"], "it has 'test', 'train'"),
@@ -219,10 +219,12 @@ def test_a_folder_without_permission_is_told_before_training(
     ],
     ids=lambda value: "=".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_arguments(photo_arguments, tmp_path, capsys, monkeypatch, told, message):
-    if told[0] in ("--network", "--weights", "--device"):
-        monkeypatch.undo()  # they are told by fit itself, before it trains
-    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m"), *told]
+def test_wrong_arguments(
+    photo_arguments, tmp_path, capsys, monkeypatch, given, message
+):
+    if given[0] in ("--network", "--weights", "--device"):
+        monkeypatch.undo()  # fit itself finds these, before it trains
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m"), *given]
     assert message in error_of(argv, capsys)
     assert not (tmp_path / "m").exists()
 
@@ -231,12 +233,12 @@ def test_wrong_arguments(photo_arguments, tmp_path, capsys, monkeypatch, told, m
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[train]\nmax_epoch = 2", "Did you mean `max_epochs`?"),
-        ("[train]\nmax_epochs = 'two'", "'max_epochs' parameter"),
+        ("[train]\nmax_epoch = 2", "Did you mean `train.max_epochs`?"),
+        ("[train]\nmax_epochs = 'two'", "`train.max_epochs` must be an int"),
         ("[train]\naugment = 'mirror'", "`train.augment` must be"),
-        ("[refit]\nobjectve = 'roc_auc'", "Did you mean `objective`?"),
-        ("[refit]\ncoef_init = [[1]]", "no setting `coef_init`"),
-        ("[image]\nsiz = 3", "Did you mean `size`?"),
+        ("[refit]\nobjectve = 'roc_auc'", "Did you mean `refit.objective`?"),
+        ("[refit]\ncoef_init = [[1]]", "no setting `refit.coef_init`"),
+        ("[image]\nsiz = 3", "Did you mean `image.size`?"),
         ("[image]\nsize = 0", "`size` must be an int above 0"),
         ("seed = 1\n[data]\nimages = 'x'", "`labels` must be given"),
         ("[data]\nlabels = 'labels.csv'", "A network must be named"),
@@ -250,8 +252,8 @@ def test_wrong_settings(beside_photos, capsys, text, message):
 
 
 def test_a_loss_that_is_no_number_is_no_traceback(photo_arguments, tmp_path, capsys):
-    told = ["--learning-rate", "1e30", "--max-epochs", "9", "--output"]
-    argv = ["fit", *photo_arguments, *told, str(tmp_path / "m")]
+    options = ["--learning-rate", "1e30", "--max-epochs", "9", "--output"]
+    argv = ["fit", *photo_arguments, *options, str(tmp_path / "m")]
     assert "Lower `learning_rate`" in error_of(argv, capsys)
 
 
@@ -270,7 +272,7 @@ def reordered(photos, path, names):
 
 @pytest.fixture
 def exported(photo_model, tmp_path):
-    """Give the fitted network as torch exports it."""
+    """Return the fitted network as torch exports it."""
     module = load_without_network(photo_model).module
     network = load_model(photo_model, module=module).to_torch().eval()
     batch = torch.export.Dim("batch", min=1, max=512)
@@ -290,14 +292,14 @@ VALIDATED = ["--where", "split=test", "--device", "cpu", "--solver", "proximal"]
 def test_refit_of_an_exported_network(exported, photos, tmp_path, capsys):
     path, network = exported
     data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
-    told = ["--network", str(path), "--size", "8", "--output", str(tmp_path / "m")]
-    assert main(["refit", *data, *VALIDATED, *told]) == 0
+    options = ["--network", str(path), "--size", "8", "--output", str(tmp_path / "m")]
+    assert main(["refit", *data, *VALIDATED, *options]) == 0
     model = load_without_network(tmp_path / "m")
     expected = network[-1].weight.detach().numpy()
     np.testing.assert_allclose(model.fine_tuner_.coef_init_, expected, rtol=1e-6)
     capsys.readouterr()
     argv = ["predict", str(tmp_path / "m"), str(photos / "images" / "00.png")]
-    assert "whose code is yours; name it, --network FILE" in error_of(argv, capsys)
+    assert "code makes; name the code, --network FILE" in error_of(argv, capsys)
     assert main([*argv, "--network", str(path)]) == 0
     assert capsys.readouterr().out.startswith("red: 0.")
 
@@ -307,13 +309,18 @@ def test_refit_of_a_saved_model_keeps_its_categories_and_transform(
     photos, tmp_path, capsys
 ):
     data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
-    told = ["--network", "torchvision:mobilenet_v3_small", "--size", "32"]
-    told += ["--max-epochs", "1", "--output", str(tmp_path / "first")]
-    assert main(["fit", *data, *told, "--where", "split=train", *VALIDATED[2:]]) == 0
+    options = ["--network", "torchvision:mobilenet_v3_small", "--size", "32"]
+    options += ["--max-epochs", "1", "--output", str(tmp_path / "first")]
+    assert main(["fit", *data, *options, "--where", "split=train", *VALIDATED[2:]]) == 0
     other = tmp_path / "other.csv"
     reordered(photos, other, ["blue", "red", "green"])
-    told = ["--network", str(tmp_path / "first"), "--output", str(tmp_path / "second")]
-    argv = ["refit", "--labels", str(other), *data[2:], *VALIDATED, *told]
+    options = [
+        "--network",
+        str(tmp_path / "first"),
+        "--output",
+        str(tmp_path / "second"),
+    ]
+    argv = ["refit", "--labels", str(other), *data[2:], *VALIDATED, *options]
     assert main(argv) == 0
     first = load_without_network(tmp_path / "first")
     second = load_model(tmp_path / "second")
@@ -340,7 +347,7 @@ def test_refit_of_a_saved_model_whose_code_is_the_users(
     assert main([*argv, *code, "--size", "8"]) == 0
     err = capsys.readouterr().err
     assert err.count("warning: ") == 1
-    assert "Name others by --validation FILE" in err
+    assert "Name other labels with --validation FILE" in err
     first, second = (load_without_network(m) for m in (photo_model, tmp_path / "m"))
     np.testing.assert_allclose(
         second.fine_tuner_.coef_init_, first.fine_tuner_.coef_init_, rtol=1e-6
@@ -357,9 +364,9 @@ def test_refit_of_a_damaged_model(photos, tmp_path, capsys):
 def test_categories_and_other_columns_are_named(photos, photo_arguments, tmp_path):
     """So that a label column taken for something else is seen before training."""
     printed = io.StringIO()
-    told = ["--max-epochs", "1", "--output", str(tmp_path / "m")]
+    options = ["--max-epochs", "1", "--output", str(tmp_path / "m")]
     with contextlib.redirect_stdout(printed):
-        assert main(["fit", *photo_arguments, *told]) == 0
+        assert main(["fit", *photo_arguments, *options]) == 0
     lines = printed.getvalue().splitlines()
     assert "categories: red, green, blue" in lines
     assert "other columns: split, person" in lines

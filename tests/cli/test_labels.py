@@ -41,7 +41,7 @@ def test_a_csv(file):
     "settings",
     [
         {"categories": ["cat", "dog"], "where": {"fold": "0"}},
-        {"where": {"fold": "0"}},  # a column of 0 and 1 that rows are told by
+        {"where": {"fold": "0"}},  # a column of 0 and 1 that selects rows
         {"where": {"fold": "0"}, "group": "patient"},
     ],
     ids=["named", "found", "group"],

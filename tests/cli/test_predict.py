@@ -167,8 +167,8 @@ def test_odd_names_in_text(of_features, capsys):
 def test_odd_names_in_csv_and_json(of_features, tmp_path):
     model, Z, proba = of_features
     for form in ("csv", "json"):
-        told = ["--format", form, "--output", str(tmp_path / form)]
-        assert main(["predict", str(model), str(Z), *told]) == 0
+        options = ["--format", form, "--output", str(tmp_path / form)]
+        assert main(["predict", str(model), str(Z), *options]) == 0
     with (tmp_path / "csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file))
     assert lines[0] == ["path", *ODD]
@@ -181,12 +181,12 @@ def test_odd_names_in_csv_and_json(of_features, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "thresholds"), [("0.6", [0.6, 0.6, 0.6]), ("model", [0.2, 0.5, 0.9])]
+    ("threshold", "thresholds"), [("0.6", [0.6, 0.6, 0.6]), ("model", [0.2, 0.5, 0.9])]
 )
-def test_decisions(of_features, capsys, told, thresholds):
+def test_decisions(of_features, capsys, threshold, thresholds):
     model, Z, proba = of_features
     decided = proba >= thresholds
-    argv = ["predict", str(model), str(Z), "--threshold", told]
+    argv = ["predict", str(model), str(Z), "--threshold", threshold]
     assert main(argv) == 0
     lines = capsys.readouterr().out.splitlines()
     words = [line.split()[-1] for line in lines if line.endswith("tive")]
@@ -219,7 +219,7 @@ def test_a_network_of_ours_must_be_named(photos, photo_model, capsys):
     image = str(photos / "images" / "00.png")
     assert main(["predict", str(photo_model), image]) == 1
     err = capsys.readouterr().err
-    assert "name it, --network cli_parts:make_network, if you trust it" in err
+    assert "name the code, --network cli_parts:make_network, if you trust it" in err
 
 
 @pytest.mark.parametrize(

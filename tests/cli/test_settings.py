@@ -1,179 +1,68 @@
-"""Configuration files: what is read, from where paths start, what is refused."""
+"""The settings: their rules, and names that are not known."""
 
-import json
-from pathlib import Path
+from dataclasses import fields
 
 import pytest
 
-from cftlearn.cli._settings import SettingsError, read_settings
-
-TOML = """
-output = "models/first"
-seed = 3
-[data]
-labels = "train.csv"
-where = {split = "train", fold = 1}
-uncertain = {Edema = "positive"}
-[network]
-name = "torchvision:resnet18"
-options = {zero_init_residual = true}
-[image]
-size = [32, 24]
-[train]
-max_epochs = 2
-checkpoint = "state"
-"""
-YAML = """
-output: models/first
-seed: 3
-data:
-  labels: train.csv
-  where: {split: train, fold: 1}
-  uncertain: {Edema: positive}
-network:
-  name: torchvision:resnet18
-  options: {zero_init_residual: true}
-image:
-  size: [32, 24]
-train:
-  max_epochs: 2
-  checkpoint: state
-"""
-JSON = json.dumps(
-    {
-        "output": "models/first",
-        "seed": 3,
-        "data": {
-            "labels": "train.csv",
-            "where": {"split": "train", "fold": 1},
-            "uncertain": {"Edema": "positive"},
-        },
-        "network": {
-            "name": "torchvision:resnet18",
-            "options": {"zero_init_residual": True},
-        },
-        "image": {"size": [32, 24]},
-        "train": {"max_epochs": 2, "checkpoint": "state"},
-    }
+from cftlearn.cli._settings import (
+    RULES,
+    DataSettings,
+    NetworkSettings,
+    Settings,
+    SettingsError,
+    check_known,
 )
 
+SECTIONS = {"data", "network", "image", "train", "refit"}
 
-def write(folder, text, name="config.toml", encoding="utf-8"):
-    path = folder / name
-    path.write_text(text, encoding=encoding)
-    return path
+
+def test_every_setting_has_a_rule():
+    names = {item.name for item in fields(Settings)} - SECTIONS
+    names |= {f"data.{item.name}" for item in fields(DataSettings)}
+    names |= {f"network.{item.name}" for item in fields(NetworkSettings)}
+    assert set(RULES) == names
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("c.toml", TOML), ("c.yaml", YAML), ("c.yml", YAML), ("c.json", JSON)],
-    ids=["toml", "yaml", "yml", "json"],
-)
-def test_every_format_says_the_same(tmp_path, name, text):
-    settings = read_settings(write(tmp_path, text, name))
-    assert settings.output == tmp_path / "models/first"
-    assert settings.seed == 3
-    assert settings.data.labels == tmp_path / "train.csv"
-    assert settings.data.where == {"split": "train", "fold": "1"}
-    assert settings.data.uncertain == {"Edema": "positive"}
-    assert settings.data.images is None
-    assert settings.network.name == "torchvision:resnet18"
-    assert settings.network.options == {"zero_init_residual": True}
-    assert settings.image == {"size": [32, 24]}
-    assert settings.train == {"max_epochs": 2, "checkpoint": tmp_path / "state"}
-    assert settings.refit == {}
-
-
-def test_arguments_overrule_a_file(tmp_path):
-    path = write(tmp_path, TOML)
-    given = {
-        "data.labels": Path("other.csv"),
-        "train.max_epochs": 9,
-        "refit.solver": "ga",
-        "seed": None,
-    }
-    settings = read_settings(path, given)
-    assert settings.data.labels == Path("other.csv")
-    assert settings.train["max_epochs"] == 9
-    assert settings.refit == {"solver": "ga"}
-    assert settings.seed == 3
-    assert read_settings(path).train["max_epochs"] == 2  # nothing was changed
-
-
-def test_without_a_file_there_are_defaults():
-    settings = read_settings(None)
-    assert settings.data.labels is settings.output is settings.seed is None
-
-
-def test_an_empty_file_says_nothing(tmp_path):
-    assert read_settings(write(tmp_path, "", "c.yaml")) == read_settings(None)
-
-
-def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
-    path = write(tmp_path, "seed = 7", encoding="utf-8-sig")
-    assert read_settings(path).seed == 7
-
-
-def test_a_home_folder_is_found(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    path = write(tmp_path, '[data]\nlabels = "~/x.csv"')
-    assert read_settings(path).data.labels == tmp_path / "home" / "x.csv"
-
-
-def test_a_network_may_be_a_file_beside_the_configuration(tmp_path):
-    (tmp_path / "net.pt2").touch()
-    path = write(tmp_path, '[network]\nname = "net.pt2"\nweights = "DEFAULT"')
-    network = read_settings(path).network
-    assert (network.name, network.weights) == (str(tmp_path / "net.pt2"), "DEFAULT")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "values"),
     [
-        ("[trian]\nmax_epochs = 1", r"no setting `trian` .* Did you mean `train`\?"),
-        ("[data]\nlabel = 'x'", r"no setting `data.label` .*mean `data.labels`\?"),
-        ("[data]\nxyz = 'x'", r"no setting `data.xyz` \(in .*\)\. There are: data\."),
-        ("data = 3", r"`data` must be a section of .*; got 3\. Write \[data\]"),
-        ("train = 3", r"`train` must be a section"),
-        ("seed = '1'", r"`seed` must be a whole number; got '1' in .*config.toml"),
-        ("seed = true", r"`seed` must be a whole number; got True"),
-        ("[data]\nlabels = 1", r"`data.labels` must be the path of a label file"),
-        ("[data]\nlabels = ''", r"`data.labels` must be the path of a label file"),
-        ("[data]\nwhere = 'a=b'", r"`data.where` must be a table of column = 'value'"),
-        ("[data]\nwhere = {a = 1.5}", r"`data.where` must be a table of column"),
-        ("[data]\ncategories = 'a'", r"`data.categories` must be a list of names"),
-        ("[data]\nuncertain = 1", r"`data.uncertain` must be a policy"),
-        ("[network]\noptions = 1", r"`network.options` must be a table; got 1"),
-        ("seed = 1\nseed 2", r"config.toml cannot be read: .*line 2"),
+        ("data.labels", ["a.csv"]),
+        ("data.where", [{}, {"a": "b", "c": 1}]),
+        ("data.options", [{}, {"a": [1]}]),
+        ("data.categories", [[], ["a"]]),
+        ("data.uncertain", ["positive", {"a": "positive"}]),
+        ("seed", [0, 2**32 - 2]),
+        ("n_jobs", [-1, 1]),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, message):
-    with pytest.raises(SettingsError, match=message):
-        read_settings(write(tmp_path, text))
+def test_what_is_accepted(name, values):
+    assert all(RULES[name].holds(value) for value in values)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("name", "values"),
     [
-        ("c.yaml", "data:\n  labels: [a", r"c.yaml cannot be read: (.|\n)*line 2"),
-        ("c.yaml", "- 1", "must hold sections such as .data.; got a list"),
-        ("c.json", "{", r"c.json cannot be read: .*line 1"),
-        ("labels.csv", "path,a", "must be a .toml, .yaml or .json file.* --labels"),
+        ("data.labels", ["", 1, None, ["a"]]),
+        ("data.where", [{"a": 1.5}, {"a": True}, ["a"]]),
+        ("data.options", [1, ["a"]]),
+        ("data.categories", ["a", [1]]),
+        ("data.uncertain", ["", 1, {"a": 1}]),
+        ("network.head", [1]),
+        ("seed", [-1, 2**32 - 1, 1.0, True, "1"]),
+        ("n_jobs", [0, True, 1.5]),
     ],
 )
-def test_what_is_no_configuration(tmp_path, name, text, message):
-    with pytest.raises(SettingsError, match=message):
-        read_settings(write(tmp_path, text, name))
+def test_what_is_refused(name, values):
+    assert not any(RULES[name].holds(value) for value in values)
 
 
-def test_a_configuration_must_be_text(tmp_path):
-    path = tmp_path / "c.toml"
-    path.write_bytes(b"seed = \xff")
-    with pytest.raises(SettingsError, match="must be UTF-8 text"):
-        read_settings(path)
-
-
-def test_a_missing_configuration(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.toml"):
-        read_settings(tmp_path / "none.toml")
+def test_unknown_names():
+    check_known("a", ["b", "a"], "c.toml")
+    with pytest.raises(
+        SettingsError,
+        match=r"no setting `lable` \(in c\.toml\)\. Did you mean `label`\? There are: "
+        r"axis, label\.$",
+    ):
+        check_known("lable", {"label", "axis"}, "c.toml")
+    with pytest.raises(SettingsError, match=r"\(in c\.toml\)\. There are: axis\.$"):
+        check_known("lable", {"axis"}, "c.toml")

@@ -1,0 +1,146 @@
+"""What a fit starts from, and the rows that it reads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cftlearn.cli._features import read_extracted
+from cftlearn.cli._labels import Labelled, read_labels
+from cftlearn.cli._networks import saved_network
+from cftlearn.cli._settings import DataSettings, Settings, SettingsError
+from cftlearn.model_selection import partial_train_test_split
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts from.
+
+    Attributes
+    ----------
+    categories : list of str or None
+        Categories of a trained network, in its order. None if there are none yet.
+    coef, intercept : ndarray or None
+        Initial weights, for extracted features that are only refitted.
+    """
+
+    categories: list[str] | None = None
+    coef: Any = None
+    intercept: Any = None
+
+
+def check_sources(settings: Settings) -> None:
+    """Check that there are labels, and either images or features.
+
+    Raises
+    ------
+    SettingsError
+        If no label file is given, or the network and features are both given.
+    """
+    if settings.data.labels is None:
+        raise SettingsError("`labels` must be given: --labels FILE, or data.labels.")
+    if settings.data.features is not None and settings.network.name is not None:
+        raise SettingsError(
+            "`network` and `features` must not both be given: the features in "
+            f"{settings.data.features} are computed already. Leave one out."
+        )
+
+
+def read_start(settings: Settings, *, train: bool) -> Start:
+    """Read what a fit starts from.
+
+    Parameters
+    ----------
+    settings : Settings
+        The network, or the folder of features.
+    train : bool
+        Whether the features get new logistic regressions, not initial weights.
+
+    Raises
+    ------
+    SettingsError
+        If there are no initial weights to refit, or the saved model has no network.
+    """
+    folder = settings.data.features
+    if folder is None:
+        saved = saved_network(settings.network)
+        if saved is None:
+            return Start()
+        return Start(categories=[str(name) for name in saved.categories_])
+    if train:
+        return Start()
+    stored = read_extracted(folder)
+    if stored.coef is None:
+        raise SettingsError(
+            f"{folder} has no weights of a trained classification layer to refit. Use "
+            "`cftlearn fit`, which fits logistic regressions first; or extract the "
+            "features with a network that has its own layer."
+        )
+    return Start(stored.categories, stored.coef, stored.intercept)
+
+
+def read_parts(
+    data: DataSettings,
+    categories: list[str] | None,
+    *,
+    validation_fraction: float,
+    seed: int,
+) -> tuple[Labelled, Labelled | None]:
+    """Read the rows to fit, and other rows that choose the refits.
+
+    Parameters
+    ----------
+    data : DataSettings
+        The label files and columns.
+    categories : list of str or None
+        Those that the network has. None takes those of the settings, or all.
+    validation_fraction : float
+        Fraction of the groups that choose, if no rows are named for that.
+    seed : int
+        Seed of the draw of groups.
+
+    Returns
+    -------
+    fitted : Labelled
+        The rows to fit.
+    held_out : Labelled or None
+        The rows that choose. None leaves it to the fit to hold labels out.
+
+    Raises
+    ------
+    SettingsError
+        If the settings name other categories than the network has.
+    """
+    labels: Any = data.labels  # `check_sources` has seen it
+    if categories and data.categories and categories != data.categories:
+        raise SettingsError(
+            "`categories` must be those of the network, in its order, or be left out; "
+            f"got {data.categories}, but the network has {categories}."
+        )
+    fitted = read_labels(labels, data, data.where, categories)
+    if data.validation is not None or data.validation_where is not None:
+        path = data.validation or labels
+        names = list(fitted.y.categories)
+        return fitted, read_labels(path, data, data.validation_where, names)
+    if fitted.groups is None:
+        return fitted, None
+    # The fit would hold labels of one group out and train on others of it.
+    rows, other_rows, _, _ = partial_train_test_split(
+        np.arange(len(fitted)),
+        fitted.y.values,
+        test_size=validation_fraction,
+        groups=fitted.groups,
+        random_state=seed,
+    )
+    return fitted.take(rows), fitted.take(other_rows)
+
+
+def read_inputs(labelled: Labelled, data: DataSettings) -> Any:
+    """Return the image paths of labelled rows, or their features."""
+    if data.features is None:
+        return labelled.image_paths(data.images)
+    stored = read_extracted(data.features)
+    rows = stored.rows_of(list(labelled.table.paths))
+    # An index would copy the features into memory.
+    is_all = np.array_equal(rows, np.arange(len(stored.Z)))
+    return stored.Z if is_all else stored.Z[rows]
