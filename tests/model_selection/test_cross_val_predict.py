@@ -266,6 +266,9 @@ def test_cross_val_predict_refuses(changes, error, match):
 class Wider(Echo):
     """Return as many columns as the first row left out says."""
 
+    def __sklearn_clone__(self):
+        return Wider()
+
     def transform(self, X):
         return np.zeros((len(X), int(X[0, 0]) + 1))
 
