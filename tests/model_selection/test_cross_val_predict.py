@@ -261,3 +261,20 @@ def test_cross_val_predict_refuses(changes, error, match):
     arguments = {"estimator": MeanDifference(), "X": X, "y": y} | changes
     with pytest.raises(error, match=match):
         cross_val_predict(**arguments)
+
+
+class Wider(Echo):
+    """Return as many columns as the first row left out says."""
+
+    def __sklearn_clone__(self):
+        return Wider()
+
+    def transform(self, X):
+        return np.zeros((len(X), int(X[0, 0]) + 1))
+
+
+def test_folds_with_other_columns_are_refused():
+    X, y = np.arange(6.0)[:, None], np.array([[0.0], [1.0]] * 3)
+    folds = [(np.arange(3, 6), np.arange(3)), (np.arange(3), np.arange(3, 6))]
+    with pytest.raises(ValueError, match=r"got columns \[\(1,\), \(4,\)\]"):
+        cross_val_predict(Wider(), X, y, cv=folds, method="transform")
