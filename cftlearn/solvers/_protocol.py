@@ -289,8 +289,9 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
         ----------
         problems : sequence of CategoryProblem
             As for :meth:`fit_row`; all of them choose an iteration, or all are given
-            ``n_iter``. Rows may be in a file and are gathered at each access to
-            ``problem.train.Z``.
+            ``n_iter``. Rows may be in a file, and are gathered at each access to
+            ``problem.train.Z``. The fine-tuner passes a ``ProblemBatch``, whose
+            ``load`` reads the rows of all problems onto a device, once and in parts.
         device : str
             Where, as :meth:`batch_device` answered.
 

@@ -539,6 +539,17 @@ def test_a_fit_never_believes_a_label_less_for_having_seen_it(
     assert (np.where(problem.y == 1, gain, -gain) > -0.01).all()
 
 
+def test_leverage_beyond_one_is_taken_for_rounding(fit):
+    """A row with all the say in its logit cannot move it the other way."""
+    problem = make_problem((20, 5), n_path=1)
+    path = fit("dense", problem)
+    gain = predict(problem, path) - path.left_out(np.arange(20))
+    path.__dict__["_covariance"] = 50 * path._covariance
+    beyond = predict(problem, path) - path.left_out(np.arange(20))
+    assert (np.sign(beyond) == np.sign(gain)).all()
+    assert (np.abs(beyond) > 50 * np.abs(gain)).all()
+
+
 @by_type
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_that_are_alike_tie_whatever_the_rounding(dtype, seed):
