@@ -11,13 +11,19 @@ INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
-.PHONY: demo test setup lint types doctest docs wheel clean
+MUTANTS ?= --share 0.2
+
+.PHONY: demo test mutants setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
 
 test: setup
 	$(BIN)/pytest -n 2 $(PYTEST)
+
+# Changes the code in small ways, and fails if the tests notice too few of them.
+mutants: setup
+	$(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 setup: $(INSTALLED)
 

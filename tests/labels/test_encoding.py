@@ -620,3 +620,17 @@ def test_the_summary_is_a_table():
     assert table.index.tolist() == ["a", "b"]
     assert table["n_unknown"].tolist() == [1, 1]
     assert table["positive_share"].tolist() == [0.5, 0.5]
+
+
+# --- what mutants showed to be unguarded ------------------------------------------
+
+
+def test_a_missing_time_is_unknown():
+    """pandas writes NaT where a column of its own was read as times."""
+    cells = np.array([[1, 0], [pd.NaT, 1], [0, pd.NaT]], dtype=object)
+    for y in (cells, pd.DataFrame(cells, columns=["a", "b"])):
+        assert_array_equal(check_partial_labels(y).values, EXPECTED)
+        filled = resolve_labels(y, blank="negative")
+        assert_array_equal(np.asarray(filled, dtype=float), np.nan_to_num(EXPECTED))
+    with pytest.raises(ValueError, match="1-D target has no unknown labels"):
+        encode_binary_labels(np.array([1, 0, pd.NaT], dtype=object))
