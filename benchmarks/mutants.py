@@ -54,7 +54,8 @@ TESTS = {
     "calibration/_thresholds": "calibration/test_tuning",
 }
 # Imported before the first fork: they take seconds, and are never changed.
-FOREIGN = "hypothesis.extra.numpy pandas sklearn.linear_model sklearn.multioutput torch"
+FOREIGN = "deap.tools hypothesis.extra.numpy pandas scipy.stats sklearn.calibration"
+FOREIGN += " sklearn.datasets sklearn.linear_model sklearn.multioutput torch"
 LIMIT = 10  # times the processor time that the tests of a module take
 SIGNALS = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
 
@@ -100,7 +101,8 @@ def run_tests(path: Path, tree: ast.Module, times: Path, limit: int) -> int:
         code if loader.path == str(path) else plain(loader, name)
     )
     plugin = FastestFirst(json.loads(times.read_text() or "{}"))
-    options = ["-x", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
+    options = ["-x", "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
+    options += ["-p", "no:anyio", "-p", "no:xdist"]  # which take time to import
     # hypothesis is imported already, so pytest cannot rewrite its assertions.
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     status = pytest.main([*options, str(tests_of(path))], plugins=[plugin])
