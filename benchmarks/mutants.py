@@ -41,7 +41,7 @@ from _mutations import mutations
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = ["labels", "metrics", "calibration", "model_selection"]
 PATHS += [f"fine_tuning/{name}.py" for name in ("_evidence", "_auto", "_judging")]
-# Modules that have no test file of their name.
+# Test files of modules that have none of their name, or not all in it.
 TESTS = {
     "labels/_policies": "labels/test_encoding",
     "labels/_states": "labels/test_encoding",
@@ -52,6 +52,7 @@ TESTS = {
     "calibration/_maps": "calibration/test_calibrator",
     "calibration/_held_out": "calibration/test_calibrator",
     "calibration/_thresholds": "calibration/test_tuning",
+    "model_selection/_balance": "model_selection/test_split",
 }
 # Imported before the first fork: they take seconds, and are never changed.
 FOREIGN = "deap.tools hypothesis.extra.numpy pandas scipy.stats sklearn.calibration"
@@ -76,11 +77,12 @@ class FastestFirst:
             self.seconds[report.nodeid] = report.duration
 
 
-def tests_of(path: Path) -> Path:
-    """Return the test file of a module."""
+def tests_of(path: Path) -> list[str]:
+    """Return the test files of a module: the one of its name, and that of ``TESTS``."""
     module = path.relative_to(ROOT / "cftlearn").with_suffix("")
     mirror = module.with_name(f"test_{module.name.removeprefix('_')}")
-    return ROOT / "tests" / f"{TESTS.get(str(module), mirror)}.py"
+    named = [ROOT / "tests" / f"{name}.py" for name in (mirror, TESTS.get(str(module)))]
+    return [str(file) for file in named if file.exists()]
 
 
 def run_tests(path: Path, tree: ast.Module, times: Path, limit: int) -> int:
@@ -105,7 +107,7 @@ def run_tests(path: Path, tree: ast.Module, times: Path, limit: int) -> int:
     options += ["-p", "no:anyio", "-p", "no:xdist"]  # which take time to import
     # hypothesis is imported already, so pytest cannot rewrite its assertions.
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    status = pytest.main([*options, str(tests_of(path))], plugins=[plugin])
+    status = pytest.main([*options, *tests_of(path)], plugins=[plugin])
     if not status:
         times.write_text(json.dumps(plugin.seconds))
     return int(status)
@@ -131,9 +133,12 @@ def examine(path: Path, times: Path, share: float, seed: int) -> list[bool]:
     found = list(mutations(tree))
     draw = random.Random(f"{seed} {name}").sample
     chosen = sorted(draw(range(len(found)), -int(-share * len(found) // 1)))
-    status, seconds = in_a_fork(path, tree, times, 3600) if chosen else (0, 0.0)
-    if status:
-        raise SystemExit(f"{tests_of(path)} must pass without a change; run it.")
+    tests = tests_of(path)
+    status, seconds = in_a_fork(path, tree, times, 3600) if found and tests else (0, 0)
+    if status or (found and not tests):
+        raise SystemExit(
+            f"Tests of {name} must exist, and pass without a change: {tests}."
+        )
     for mutation in (found[i] for i in chosen):
         before = mutation.text()
         old = mutation.swap(mutation.new)
