@@ -334,6 +334,8 @@ def test_strictly_monotone_maps_do_not_matter(metric, backend, problem):
 @given(problem=problems())
 def test_negated_scores_give_the_complement_of_the_auc(backend, exact, problem):
     scores, y = problem
+    if not exact and scores.dtype == np.float32:  # what rounding keeps apart
+        scores = (scores.view(np.int32) & ~3).view(np.float32)
     upright = evaluate("roc_auc", scores, y, backend=backend, exact=exact)
     negated = evaluate("roc_auc", -scores, y, backend=backend, exact=exact)
     assert_allclose(negated, 1 - upright, rtol=0, atol=1e-12)
