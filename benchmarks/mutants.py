@@ -51,7 +51,6 @@ TESTS = {
     "metrics/_ranking/_weighted": "metrics/test_bootstrap",
     "calibration/_maps": "calibration/test_calibrator",
     "calibration/_held_out": "calibration/test_calibrator",
-    "calibration/_thresholds": "calibration/test_tuning",
     "model_selection/_balance": "model_selection/test_split",
 }
 # Imported before the first fork: they take seconds, and are never changed.

@@ -634,3 +634,23 @@ def test_a_missing_time_is_unknown():
         assert_array_equal(np.asarray(filled, dtype=float), np.nan_to_num(EXPECTED))
     with pytest.raises(ValueError, match="1-D target has no unknown labels"):
         encode_binary_labels(np.array([1, 0, pd.NaT], dtype=object))
+
+
+def test_labels_of_some_cells_are_those_known_there():
+    labels = check_partial_labels(EXPECTED)
+    cells = np.array([[True, False], [True, True], [False, True]])
+    some = labels.restricted_to(cells)
+    assert_array_equal(some.values, [[1, NAN], [NAN, 1], [NAN, NAN]])
+    assert_array_equal(some.known, ~np.isnan(some.values))
+    assert some.categories is labels.categories
+    for j, (rows, y) in enumerate([([0, 2], [True, False]), ([0, 1], [False, True])]):
+        assert_array_equal(labels.of_category(j).rows, rows)
+        assert labels.of_category(j).y.tolist() == y
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT, NAN, np.float32("nan")])
+def test_a_missing_class_is_refused(missing):
+    """Wherever it stands: a 1-D target has no unknown labels."""
+    for cells in ([1, 0, missing], [missing, 1, 0]):
+        with pytest.raises(ValueError, match="contains NaN"):
+            encode_binary_labels(np.array(cells, dtype=object), input_name="y")
