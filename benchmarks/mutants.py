@@ -5,7 +5,7 @@
 
 A mutant is a module with one change: another comparison, arithmetic or boolean sign,
 another number or truth value, a negated condition, a statement left out, or None
-returned. It is killed if one of its module's tests fails, or if they take ten times as
+returned. It is killed if one of its module's tests fails, or if they take three times as
 long as without the change. Strings, annotations and docstrings are left alone.
 
 numpy, scikit-learn and torch are imported once. Each mutant then has a forked process
@@ -56,7 +56,7 @@ TESTS = {
 # Imported before the first fork: they take seconds, and are never changed.
 FOREIGN = "deap.tools hypothesis.extra.numpy pandas scipy.stats sklearn.calibration"
 FOREIGN += " sklearn.datasets sklearn.linear_model sklearn.multioutput torch"
-LIMIT = 10  # times the processor time that the tests of a module take
+LIMIT = 3  # times the processor time that the tests of a module take
 SIGNALS = (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
 
 

@@ -654,3 +654,17 @@ def test_a_missing_class_is_refused(missing):
     for cells in ([1, 0, missing], [missing, 1, 0]):
         with pytest.raises(ValueError, match="contains NaN"):
             encode_binary_labels(np.array(cells, dtype=object), input_name="y")
+
+
+def test_a_label_table_is_refused_and_the_call_named():
+    """Without pandas or datasets: anything with states and labels() is a table."""
+
+    class Table:
+        states = EXPECTED
+
+        def labels(self):
+            return EXPECTED
+
+    for read in (check_partial_labels, resolve_labels, encode_binary_labels):
+        with pytest.raises(TypeError, match=r"got a Table\. Pass table\.labels\(\)"):
+            read(Table())
