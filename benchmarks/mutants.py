@@ -44,7 +44,6 @@ PATHS += [f"fine_tuning/{name}.py" for name in ("_evidence", "_auto", "_judging"
 # Test files of modules that have none of their name, or not all in it.
 TESTS = {
     "labels/_policies": "labels/test_encoding",
-    "labels/_states": "labels/test_encoding",
     "labels/_summary": "labels/test_encoding",
     "metrics/_scorers": "metrics/test_partial",
     "metrics/_ranking/__init__": "metrics/_ranking/test_numpy",
