@@ -5,8 +5,8 @@
 
 A mutant is a module with one change: another comparison, arithmetic or boolean sign,
 another number or truth value, a negated condition, a statement left out, or None
-returned. It is killed if one of its module's tests fails, or if they take three times as
-long as without the change. Strings, annotations and docstrings are left alone.
+returned. It is killed if one of its module's tests fails, or if they take three times
+as long as without the change. Strings, annotations and docstrings are left alone.
 
 numpy, scikit-learn and torch are imported once. Each mutant then has a forked process
 of its own, which imports cftlearn with the changed module and runs the tests of that
