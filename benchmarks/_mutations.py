@@ -12,6 +12,7 @@ SWAPS: dict[type, type] = {
     ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
     ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
 }  # fmt: skip
+GUARDS = ("strict", "frozen", "prefer_skip_nested_validation")
 NOTHING = ("return", "return None")
 NEGATING = ast.Eq | ast.NotEq | ast.Is | ast.IsNot | ast.In | ast.NotIn
 
@@ -37,7 +38,7 @@ class Mutation(NamedTuple):
 
 def mutations(parent: ast.AST) -> Iterator[Mutation]:
     """Find all changes below a node, in the order of the source."""
-    if isinstance(parent, ast.keyword) and parent.arg in ("strict", "frozen"):
+    if isinstance(parent, ast.keyword) and parent.arg in GUARDS:
         return  # they guard, and change no result
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "returns"):
