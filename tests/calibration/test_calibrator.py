@@ -28,6 +28,7 @@ from cftlearn import (
     save_model,
 )
 from cftlearn.calibration import CategoryCalibrator, held_out_predictions
+from cftlearn.calibration._held_out import folded_rows
 from cftlearn.calibration._maps import (
     KnownScores,
     fit_affine_maps,
@@ -699,3 +700,12 @@ def test_held_out_predictions_are_unknown_where_no_label_was_held_out():
         np.testing.assert_array_equal(y_proba[own.rows, j], expit(own.logits))
         np.testing.assert_array_equal(y_true[own.rows, j], y[own.rows, j])
         assert np.count_nonzero(~np.isnan(y_true[:, j])) == len(own.rows) > 0
+
+
+def test_the_first_category_with_a_curve_is_named(scored):
+    X, y, _ = scored
+    y[200:, :2] = np.nan
+    calibrator = CategoryCalibrator("isotonic").fit(X, y)
+    message = "2 categories have an isotonic curve, the first '2'"
+    with pytest.raises(ValueError, match=message):
+        folded_rows(np.ones((4, 3)), np.zeros(4), calibrator)
