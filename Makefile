@@ -12,7 +12,9 @@ INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
-.PHONY: demo test gpu setup lint types doctest docs wheel clean
+MUTANTS ?= --share 0.2
+
+.PHONY: demo test gpu mutants setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
@@ -22,6 +24,10 @@ test: setup
 
 gpu: setup
 	$(BIN)/python benchmarks/gpu.py $(GPU)
+
+# Changes the code in small ways, and fails if the tests notice too few of them.
+mutants: setup
+	$(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
 setup: $(INSTALLED)
 

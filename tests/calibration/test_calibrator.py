@@ -27,7 +27,7 @@ from cftlearn import (
     save_model,
 )
 from cftlearn.calibration import CategoryCalibrator, held_out_predictions
-from cftlearn.calibration._calibrator import calibrate
+from cftlearn.calibration._calibrator import calibrate, calibrated_weights
 from cftlearn.calibration._maps import (
     smoothed_targets,
 )
@@ -558,3 +558,81 @@ def test_prevalence_that_is_no_number(prevalence, rng):
     calibrator = CategoryCalibrator(prevalence=prevalence)
     with pytest.raises((TypeError, ValueError), match=r"`prevalence`|'prevalence'"):
         calibrator.fit(rng.standard_normal(y.shape), y)
+
+
+# What mutants showed to be unguarded
+
+
+@pytest.mark.parametrize("n_rarer", [9, 10, 11])
+def test_isotonic_needs_so_many_labels_of_the_rarer_class(rng, n_rarer):
+    for rarer in (0.0, 1.0):
+        y = np.full((40, 2), 1.0 - rarer)
+        y[:n_rarer] = rarer
+        logits = rng.normal(size=y.shape) + 2 * y
+        calibrator = CategoryCalibrator("isotonic", min_isotonic=10).fit(logits, y)
+        line = calibrator.report_[0]
+        assert line["method"] == ("isotonic" if n_rarer >= 10 else "sigmoid")
+        assert line["n_positive"] == y[:, 0].sum()
+        assert line["n_negative"] == 40 - y[:, 0].sum()
+        if n_rarer < 10:
+            assert line["reason"].endswith("of the rarer class; there are 9")
+        else:
+            assert line["reason"] == "40 known labels"
+
+
+def test_the_report_has_the_map(scored):
+    X, y, _ = scored
+    calibrator = CategoryCalibrator(prevalence=[0.1, 0.2, None, 0.4]).fit(X, y)
+    for j, line in enumerate(calibrator.report_):
+        assert line["category"] == str(j)
+        assert line["method"] == "sigmoid"
+        assert line["slope"] == calibrator.slope_[j]
+        assert line["intercept"] == calibrator.intercept_[j]
+        assert line["shift"] == calibrator.shift_[j]
+        mapped = line["slope"] * X[:, j] + line["intercept"]
+        found = calibrator.transform(X)[:, j]
+        np.testing.assert_allclose(found, expit(mapped), rtol=1e-12)
+    assert calibrator.shift_[2] == 0.0
+
+
+@pytest.mark.parametrize("n_missing", [1, 2, 10, 11, 13])
+def test_of_many_categories_without_a_class_ten_are_named(rng, n_missing):
+    y = np.zeros((20, 14))
+    y[:5] = 1.0
+    y[:, :n_missing] = 0.0
+    with pytest.warns(UndefinedCategoryWarning) as caught:
+        CategoryCalibrator().fit(rng.normal(size=y.shape) + y, y)
+    text = str(caught[0].message)
+    assert text.startswith(
+        f"{n_missing} categor{'y' if n_missing == 1 else 'ies'} lack"
+    )
+    assert text.count("no known positive") == min(n_missing, 10)
+    assert f"; and {n_missing - 10} more" in text or n_missing <= 10
+    assert ("more." in text) == (n_missing > 10)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.0, -0.5, 2.0])
+def test_a_prevalence_lies_strictly_between_0_and_1(scored, wrong):
+    prevalence = [0.5, wrong, 0.5, None]
+    with pytest.raises(ValueError, match=r"lie in \(0, 1\), .*; got -?\d\S+\. "):
+        CategoryCalibrator(prevalence=prevalence).fit(*scored[:2])
+
+
+def test_held_out_predictions_are_unknown_where_no_label_was_held_out():
+    X, y, _ = make_partial_multilabel(random_state=0)
+    model = CFTClassifier(random_state=0, calibration=None).fit(X, y)
+    y_true, y_proba = held_out_predictions(model)
+    np.testing.assert_array_equal(np.isnan(y_true), np.isnan(y_proba))
+    for j, own in enumerate(model.fine_tuner_.held_out_.columns):
+        np.testing.assert_array_equal(y_proba[own.rows, j], expit(own.logits))
+        np.testing.assert_array_equal(y_true[own.rows, j], y[own.rows, j])
+        assert np.count_nonzero(~np.isnan(y_true[:, j])) == len(own.rows) > 0
+
+
+def test_the_first_category_with_a_curve_is_named(scored):
+    X, y, _ = scored
+    y[200:, :2] = np.nan
+    calibrator = CategoryCalibrator("isotonic").fit(X, y)
+    message = "2 categories have an isotonic curve, the first '2'"
+    with pytest.raises(ValueError, match=message):
+        calibrated_weights(np.ones((4, 3)), np.zeros(4), calibrator)

@@ -261,3 +261,12 @@ def test_a_classifier_decides_better_with_them():
     before = partial_f1_score(full[2000:], model.predict(X[2000:]))
     tuned = model.set_params(threshold=thresholds)
     assert partial_f1_score(full[2000:], tuned.predict(X[2000:])) > before + 0.02
+
+
+def test_the_report_counts_known_labels(rng):
+    y = (rng.random((60, 2)) < 0.4).astype(float)
+    y[::3, 1] = np.nan
+    _, report = tune_thresholds(y, rng.random(y.shape), return_report=True)
+    for j, line in enumerate(report):
+        assert line["n_positive"] == np.sum(y[:, j] == 1)
+        assert line["n_negative"] == np.sum(y[:, j] == 0)

@@ -13,7 +13,11 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn._features._principal_axes import make_feature_spaces
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
-from cftlearn.fine_tuning._auto import average_weights
+from cftlearn.fine_tuning._auto import (
+    average_weights,
+    evidence_of,
+    missing_labels,
+)
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._judging import (
     InitialEvidence,
@@ -26,6 +30,7 @@ from cftlearn.labels._encoding import KnownLabels
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import ProximalSolver
+from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import KnownRows
 
 
@@ -507,3 +512,74 @@ def test_without_known_negatives_the_bias_is_the_mean_of_the_candidates(all_posi
         assert found == pytest.approx(expected, abs=0.02)
     else:  # there, known labels set it
         assert found != pytest.approx(expected, abs=0.1)
+
+
+# --- what mutants showed to be unguarded ------------------------------------------
+
+
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize(
+    ("fitted", "held_out", "unknown", "reasons"),
+    [
+        ([], [], True, ("no known label left to fit", "no known label")),
+        ([], [1, 0], True, ("no known label left to fit", "")),
+        ([0, 0], [0], True, ("no known positive left to fit", "no known positive")),
+        ([0, 0], [1], True, ("no known positive left to fit", "")),
+        ([1, 0], [], False, ("", "")),
+        ([1, 1], [1], True, ("", "")),
+        ([1, 1], [1], False, ("no known negative left to fit, and", "no known neg")),
+        ([1, 1], [0], False, ("no known negative left to fit, and", "")),
+    ],
+    ids=str,
+)
+def test_labels_that_a_refit_lacks_are_named(fitted, held_out, unknown, reasons, refit):
+    y = np.array(fitted + held_out + [np.nan] * unknown, dtype=float)
+    first = np.arange(len(y)) < len(fitted)
+    if len(y) == 1:
+        y, first = np.append(y, np.nan), np.array([True, True])
+    Z = np.random.default_rng(0).normal(size=(len(y), 1))
+    task = task_of(Z, np.where(first, y, np.nan), np.where(first, np.nan, y))
+    found = missing_labels(task, refit)
+    expected = reasons[refit]
+    assert found.startswith(expected)
+    assert bool(found) == bool(expected)
+    assert ("left to fit" in found) == (bool(found) and not refit)
+
+
+def test_evidence_is_arranged_by_the_candidates_of_all(rng):
+    listed = [
+        Candidate(f"toward {toward}", "standard", 0.0, spread, 0.0, toward == "zero")
+        for toward in ("zero", "row")
+        for spread in (1.0, 2.0)
+    ]
+    judged = replace(
+        judged_like(a_task(), rng, 2),
+        candidates=[listed[3], listed[0]],
+        held_out=np.array([0.9, 0.6]),
+        against_unknown=np.array([0.8, 0.5]),
+        fitted=np.array([0.7, 0.4]),
+        labels=LabelCounts(1.0, 2.0, 3.0, 4.0),
+        initial=InitialEvidence(0.1, 0.2, 0.3),
+    )
+    found = evidence_of(judged, listed)
+    nan = np.nan
+    np.testing.assert_array_equal(found.held_out, [0.6, nan, nan, 0.9])
+    np.testing.assert_array_equal(found.against_unknown, [0.5, nan, nan, 0.8])
+    np.testing.assert_array_equal(found.fitted, [0.4, nan, nan, 0.7])
+    assert found.available.tolist() == [True, False, False, True]
+    assert found.independent.tolist() == [True, True, False, False]
+    counts = found.held_out_labels, found.against_unknown_labels, found.fitted_labels
+    assert (*counts, found.memory_labels) == (1.0, 2.0, 3.0, 4.0)
+    assert (found.initial_held_out, found.initial_against_unknown) == (0.1, 0.2)
+    assert found.memory == 0.3
+
+
+def test_initial_weights_without_any_spread_are_averaged_too(rng):
+    """Weights of 0 have no spread to divide by; they add nothing but their share."""
+    task = a_task()
+    task = replace(task, coef=np.zeros(task.Z.shape[1]))
+    judged = replace(judged_like(task, rng), initial_spread=0.0)
+    average = average_weights(task, judged, np.array([0.2, 0.1, 0.3]), 0.4)
+    direction = np.array([0.2, 0.1, 0.3]) @ judged.coef.astype(float)
+    np.testing.assert_allclose(average.coef, 2.7 * direction, rtol=1e-6)
+    assert np.isfinite(average.left_out).all()

@@ -418,3 +418,56 @@ def test_a_fitted_label_is_worth_three_tenths_of_a_held_out_one():
         verdict.candidates / verdict.candidates.sum() for verdict in (fitted, held_out)
     ]
     assert_allclose(*ratios, rtol=1e-6)
+
+
+@few
+@given(drawn=many_categories())
+def test_verdicts_are_those_of_the_formula(drawn):
+    """A loop over categories and candidates, with all constants written out."""
+    categories, log_prior = drawn
+    n = len(categories)
+    gains = {kind: np.zeros((n, N_CANDIDATES)) for kind in ("known", "unknown", "fit")}
+    labels = {kind: np.zeros(n) for kind in gains}
+    for c, item in enumerate(categories):
+        labels["known"][c] = item.held_out_labels
+        labels["unknown"][c] = 0.2 * item.against_unknown_labels
+        labels["fit"][c] = 0.3 * item.fitted_labels
+        rivals = [
+            item.fitted[k]
+            for k in range(N_CANDIDATES)
+            if item.independent[k] and item.available[k]
+        ]
+        for k in np.flatnonzero(item.available):
+            if item.held_out_labels:
+                gains["known"][c, k] = item.held_out[k] - item.initial_held_out
+            if item.against_unknown_labels:
+                gain = item.against_unknown[k] - item.initial_against_unknown
+                gains["unknown"][c, k] = gain
+            if item.fitted_labels and item.independent[k]:
+                gains["fit"][c, k] = item.fitted[k] - np.mean(rivals)
+    nats = np.tile(log_prior, (n, 1))
+    for kind, gain in gains.items():
+        for k in range(N_CANDIDATES):
+            having = [c for c in range(n) if categories[c].available[k]]
+            total = sum(labels[kind][c] * gain[c, k] for c in having)
+            pooled = total / (sum(labels[kind][c] for c in having) + 20)
+            nats[:, k] += 2 * (labels[kind] * gain[:, k] + 20 * pooled)
+    judging = labels["known"] + labels["unknown"]
+    own_gain = np.zeros(n)
+    weights = np.zeros((n, N_CANDIDATES))
+    for c, item in enumerate(categories):
+        weights[c, item.available] = softmax(nats[c, item.available])
+        own_gain[c] = weights[c] @ (gains["known"] + gains["unknown"])[c]
+    pooled_gain = judging @ own_gain / (judging.sum() + 20)
+    memory_labels = sum(item.memory_labels for item in categories)
+    memory = sum(
+        item.memory_labels * item.memory for item in categories if item.memory_labels
+    )
+    memory = (memory + 4 * 0.9) / (memory_labels + 4)
+    prior = -1 + 10 * (memory - 0.5)
+    for c, verdict in enumerate(weigh(categories, log_prior)):
+        odds = 2 * (judging[c] * own_gain[c] + 20 * pooled_gain) + prior
+        assert_allclose(verdict.initial, expit(-odds), rtol=1e-9)
+        assert_allclose(verdict.candidates, expit(odds) * weights[c], rtol=1e-9)
+        assert verdict.gain == pytest.approx(own_gain[c])
+        assert verdict.pooled_gain == pytest.approx(pooled_gain)

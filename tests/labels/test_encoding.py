@@ -620,3 +620,51 @@ def test_the_summary_is_a_table():
     assert table.index.tolist() == ["a", "b"]
     assert table["n_unknown"].tolist() == [1, 1]
     assert table["positive_share"].tolist() == [0.5, 0.5]
+
+
+# --- what mutants showed to be unguarded ------------------------------------------
+
+
+def test_a_missing_time_is_unknown():
+    """pandas writes NaT where a column of its own was read as times."""
+    cells = np.array([[1, 0], [pd.NaT, 1], [0, pd.NaT]], dtype=object)
+    for y in (cells, pd.DataFrame(cells, columns=["a", "b"])):
+        assert_array_equal(check_partial_labels(y).values, EXPECTED)
+        filled = resolve_labels(y, blank="negative")
+        assert_array_equal(np.asarray(filled, dtype=float), np.nan_to_num(EXPECTED))
+    with pytest.raises(ValueError, match="1-D target has no unknown labels"):
+        encode_binary_labels(np.array([1, 0, pd.NaT], dtype=object))
+
+
+def test_labels_of_some_cells_are_those_known_there():
+    labels = check_partial_labels(EXPECTED)
+    cells = np.array([[True, False], [True, True], [False, True]])
+    some = labels.restricted_to(cells)
+    assert_array_equal(some.values, [[1, NAN], [NAN, 1], [NAN, NAN]])
+    assert_array_equal(some.known, ~np.isnan(some.values))
+    assert some.categories is labels.categories
+    for j, (rows, y) in enumerate([([0, 2], [True, False]), ([0, 1], [False, True])]):
+        assert_array_equal(labels.of_category(j).rows, rows)
+        assert labels.of_category(j).y.tolist() == y
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, pd.NaT, NAN, np.float32("nan")])
+def test_a_missing_class_is_refused(missing):
+    """Wherever it stands: a 1-D target has no unknown labels."""
+    for cells in ([1, 0, missing], [missing, 1, 0]):
+        with pytest.raises(ValueError, match="contains NaN"):
+            encode_binary_labels(np.array(cells, dtype=object), input_name="y")
+
+
+def test_a_label_table_is_refused_and_the_call_named():
+    """Without pandas or datasets: anything with states and labels() is a table."""
+
+    class Table:
+        states = EXPECTED
+
+        def labels(self):
+            return EXPECTED
+
+    for read in (check_partial_labels, resolve_labels, encode_binary_labels):
+        with pytest.raises(TypeError, match=r"got a Table\. Pass table\.labels\(\)"):
+            read(Table())

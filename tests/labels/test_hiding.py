@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq
 
 from cftlearn.labels import hide_labels
 
@@ -307,3 +308,26 @@ def test_other_schemes_are_refused(scheme):
 def test_labels_that_are_not_accepted_are_refused():
     with pytest.raises(ValueError, match=r"`y` must hold 0.*got -1\.0"):
         hide_labels([[0.5, -1.0], [-1.0, 0.0]][1:], known=0.5)
+
+
+def test_report_like_solves_the_equation_of_its_rates():
+    """The same draws, each category's rate then found by a root finder."""
+    y = full_table(300, (0.0, 0.05, 0.3, 0.8, 0.2, 0.6))
+    y[::3, 2] = NAN
+    hidden = hide_labels(y, known=0.3, scheme="report_like", random_state=5)
+    rng = np.random.RandomState(5)
+    rates = np.exp(0.9 * rng.standard_normal(6))
+    rates *= 0.3 / rates.mean()
+    assert rates.max() < 1
+    ratios = np.exp(rng.uniform(np.log(4), np.log(40), size=6))
+    draw = rng.random_sample(y.shape)
+    for j, (rate, ratio) in enumerate(zip(rates, ratios, strict=True)):
+        share = np.nanmean(y[:, j])
+
+        def surplus(a, rate=rate, ratio=ratio, share=share):
+            return share * min(1, ratio * a) + (1 - share) * a - rate
+
+        a = brentq(surplus, 0, 1) if surplus(0) < 0 < surplus(1) else rate
+        probability = np.where(y[:, j] == 1, min(1, ratio * a), a)
+        kept = (draw[:, j] < probability) & ~np.isnan(y[:, j])
+        assert_array_equal(~np.isnan(hidden[:, j]), kept)

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -628,3 +629,23 @@ def test_train_test_split_names_the_array_of_another_length():
         partial_train_test_split(
             np.zeros(12), make_labels(12, 2, 0), np.zeros(12), np.zeros(5)
         )
+
+
+# --- what mutants showed to be unguarded ------------------------------------------
+
+GOLDEN_FOLDS = {  # rows, categories, seed, folds, with groups: checksum
+    (60, 6, 0, 3, False): 2090608623,
+    (60, 6, 0, 3, True): 2372670656,
+    (200, 60, 2, 10, False): 735350387,
+    (200, 60, 2, 10, True): 1503363173,
+}
+
+
+@pytest.mark.parametrize(("problem", "checksum"), GOLDEN_FOLDS.items(), ids=str)
+def test_folds_of_a_seed_stay_as_they_are(problem, checksum):
+    n_samples, n_categories, seed, n_splits, with_groups = problem
+    y = make_labels(n_samples, n_categories, seed, prevalence=(0.01, 0.3))
+    groups = np.random.default_rng(seed).integers(0, n_samples // 4, n_samples)
+    cv = PartialLabelKFold(n_splits, shuffle=True, random_state=seed)
+    folds = folds_of(cv, y, groups if with_groups else None)
+    assert zlib.crc32(folds.astype(np.int8).tobytes()) == checksum
