@@ -296,3 +296,9 @@ def test_an_exported_network_forgets_the_device_of_its_export(decomposes):
     assert network(torch.ones(3, 4).double()).dtype == torch.float32
     network.to("meta")
     assert network(torch.ones(3, 4, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("way", [scripted, traced])
+def test_parts_of_a_copied_script_have_a_mode(way):
+    copied = copy.deepcopy(load_network(way(Pictures().eval())))
+    assert not any(part.training for part in copied.modules())
