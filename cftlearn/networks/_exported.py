@@ -73,12 +73,20 @@ def backbone_of(module: nn.Module, features: fx.Node | None = None) -> fx.GraphM
         is_check = node.op == "call_module" and node.target == "_guards_fn"
         if is_check or _operator(node) is _ATEN._assert_tensor_metadata:
             graph.erase_node(node)
-        elif _operator(node) is _ATEN.to:  # its device is that of the export
-            node.kwargs = {k: v for k, v in node.kwargs.items() if k != "device"}
+        elif _operator(node) in (_ATEN.to, _ATEN._to_copy):
+            _forget_device(node)
     graph.eliminate_dead_code()
     plain = fx.Graph()  # which knows nothing of the export, and can be pickled
     plain.output(plain.graph_copy(graph, {}))
     return fx.GraphModule(module, plain)
+
+
+def _forget_device(node: fx.Node) -> None:
+    """Remove the device of the export from a conversion, which then only casts."""
+    node.kwargs = {key: arg for key, arg in node.kwargs.items() if key != "device"}
+    if node.target is _ATEN.to.device:
+        source, _, *others = node.args
+        node.target, node.args = _ATEN.to.dtype, (source, *others)
 
 
 def _check_program(graph: fx.Graph, source: str) -> None:

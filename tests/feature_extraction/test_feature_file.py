@@ -108,6 +108,15 @@ def test_a_killed_extraction_goes_on_where_it_was(rows, tmp_path):
     np.testing.assert_array_equal(Z, extract(network, rows))
 
 
+def test_a_complete_file_that_was_not_renamed_is_renamed(rows, tmp_path):
+    expected = np.array(extract(seeded(Counting), rows, out=tmp_path / "Z.npy"))
+    (tmp_path / "Z.npy").rename(tmp_path / "Z.npy.partial")
+    network = seeded(Counting, n_most=0)
+    np.testing.assert_array_equal(
+        extract(network, rows, out=tmp_path / "Z.npy"), expected
+    )
+
+
 def test_files_of_others_are_not_overwritten(rows, tmp_path):
     out = tmp_path / "Z.npy"
     np.save(out, rows)

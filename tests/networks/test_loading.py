@@ -272,3 +272,33 @@ def test_files_that_are_no_network(tmp_path):
         load_network(tmp_path / "cut.pt")
     with pytest.raises(TypeError, match="A plain module goes to CFTClassifier"):
         load_network(Pictures())
+
+
+class ToCpu(nn.Module):
+    """A network that sends its inputs to the device where it was exported."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(x.to(device="cpu", dtype=torch.float32))
+
+
+@pytest.mark.parametrize("decomposes", [False, True], ids=["export", "core ATen"])
+def test_an_exported_network_forgets_the_device_of_its_export(decomposes):
+    program = torch.export.export(
+        ToCpu().eval(), (torch.ones(2, 4).double(),), dynamic_shapes=DYNAMIC
+    )
+    if decomposes:
+        program = program.run_decompositions()
+    network = load_network(program)
+    assert network(torch.ones(3, 4).double()).dtype == torch.float32
+    network.to("meta")
+    assert network(torch.ones(3, 4, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("way", [scripted, traced])
+def test_parts_of_a_copied_script_have_a_mode(way):
+    copied = copy.deepcopy(load_network(way(Pictures().eval())))
+    assert not any(part.training for part in copied.modules())

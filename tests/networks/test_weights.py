@@ -119,3 +119,12 @@ def test_damaged_safetensors_and_no_file(tmp_path):
         read_state(tmp_path / "w.safetensors")
     with pytest.raises(FileNotFoundError, match="must be a file"):
         read_state(tmp_path / "absent.pt")
+
+
+def test_counters_of_batch_norm_may_be_missing(own, tmp_path):
+    trained = make_sized_network()
+    state = trained.state_dict()
+    del state["1.num_batches_tracked"]
+    torch.save(state, tmp_path / "w.pt")
+    network = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+    assert torch.equal(outputs(network), outputs(trained))
