@@ -5,6 +5,7 @@ import importlib
 import io
 
 import pytest
+from sklearn.utils import Bunch
 
 from cftlearn import load_model
 from cftlearn.cli import _demo, main
@@ -109,6 +110,29 @@ def test_the_demo_gives_the_means_of_its_tables(demo):
     for words, name in zip(means, ("auto", "ga", "bce"), strict=True):
         shown = [float(words[3]), float(words[4])]
         assert shown == pytest.approx([scores["before"], scores[name]], abs=6e-4)
+
+
+def test_the_network_is_trained_once(monkeypatch):
+    made = []
+
+    class Recorder:
+        module_ = "the trained network"
+        report_ = ({"status": "refitted"},)
+
+        def __init__(self, module, **parameters):
+            made.append((module, parameters["train"], parameters["fine_tuner"].solver))
+
+        def fit(self, X, y, *, validation_data):
+            assert (X, y, validation_data) == ("images", "y", ("others", "y_val"))
+
+    monkeypatch.setattr(_demo, "CFTClassifier", Recorder)
+    panels = {"train": Bunch(images="images"), "validation": Bunch(images="others")}
+    assert list(_demo._fit_all(panels, "y", "y_val", 0.1, {})) == ["auto", "ga", "bce"]
+    assert made == [
+        (make_demo_network, True, "auto"),
+        ("the trained network", False, "ga"),
+        ("the trained network", False, "bce"),
+    ]
 
 
 # -------------------------------------------------------------------------- errors

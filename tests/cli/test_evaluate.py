@@ -99,6 +99,14 @@ def test_json(scores, options, capsys):
     assert all(r["low"] <= r["estimate"] <= r["high"] for r in records)
 
 
+def test_the_seed_is_that_of_the_intervals(scores, options, capsys):
+    printed = []
+    for seed in ("0", "1", "1"):
+        assert evaluate("--scores", scores, *options, "--seed", seed) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] != printed[1] == printed[2]
+
+
 def test_groups_are_drawn_as_a_whole(photos, scores, options, capsys):
     argv = ["--scores", scores, *options, "--group", "person"]
     assert evaluate(*argv) == 0
@@ -132,6 +140,11 @@ def test_views_are_merged(photos, scores, options, tmp_path, capsys):
     p = np.array([float(row["red"]) for row in rows_of(scores)[40:]])
     assert record["n_positive"] + record["n_negative"] == 10
     assert record["estimate"] == pytest.approx(roc_auc_score(y, p[::2] + p[1::2]))
+    argv = ["--scores", scores, *options[:-1], "--merge-views", "max"]
+    assert evaluate(*argv) == 0
+    assert capsys.readouterr().out.startswith(
+        "10 rows; 95 % intervals from 20 resamples of rows\n"
+    )
 
 
 def test_merged_views_must_agree(scores, options, capsys):

@@ -33,6 +33,10 @@ def test_images_are_found_by_their_ends(paths, rows):
     assert find_rows(STORED, paths, "features").tolist() == rows
 
 
+def test_a_whole_path_comes_before_an_end():
+    assert find_rows(["a/1.jpg", "1.jpg"], ["1.jpg"], "features").tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

@@ -206,6 +206,7 @@ def test_a_folder_without_permission_is_refused_before_training(
         (["--network", "cli_parts:nothing"], "'cli_parts:nothing'"),
         (["--network", "resnet18"], "got 'resnet18', which does not exist"),
         (["--network", "torchvision:resnet0"], "got 'resnet0'"),
+        (["--head", "last"], "'last'"),
         (["--weights", "DEFAULT"], "`weights` must be None or the path"),
         (["--where", "split=trian"], "it has 'test', 'train'"),
         (["--group", "patient"], "no column 'patient'"),
@@ -222,7 +223,7 @@ def test_a_folder_without_permission_is_refused_before_training(
 def test_wrong_arguments(
     photo_arguments, tmp_path, capsys, monkeypatch, given, message
 ):
-    if given[0] in ("--network", "--weights", "--device"):
+    if given[0] in ("--network", "--head", "--weights", "--device"):
         monkeypatch.undo()  # fit itself finds these, before it trains
     argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m"), *given]
     assert message in error_of(argv, capsys)

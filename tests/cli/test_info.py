@@ -14,6 +14,7 @@ def test_a_model_whose_code_is_not_there(photo_model, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert out.startswith("CFTClassifier\n")
     assert "module = Architecture(name='cli_parts:make_network', n_outputs=3" in out
+    assert " = None" not in out
     assert "input_transform = ImageTransform(size=8," in out
     assert "classification layer: '4'" in out
     assert "3 categories, 16 features" in out

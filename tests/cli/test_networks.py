@@ -1,8 +1,16 @@
 """The network and the image transform that settings describe."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from cftlearn.cli._networks import make_transform, read_network, saved_network
+from cftlearn.cli import _networks
+from cftlearn.cli._networks import (
+    Network,
+    make_transform,
+    read_network,
+    saved_network,
+)
 from cftlearn.cli._settings import NetworkSettings, Settings, SettingsError
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
@@ -28,6 +36,18 @@ def test_a_network_by_name():
 def test_what_is_refused(settings, message):
     with pytest.raises(SettingsError, match=message):
         read_network(NetworkSettings(**settings), 2)
+
+
+@pytest.mark.parametrize(("head", "found"), [(None, "fc1"), ("fc2", "fc2")])
+def test_a_saved_model_keeps_its_head(tmp_path, monkeypatch, head, found):
+    (tmp_path / "model.json").touch()
+    architecture = Architecture("torchvision:resnet18", n_outputs=2)
+    saved = SimpleNamespace(head_="fc1", module=architecture)
+    model = SimpleNamespace(to_torch=lambda: "the network")
+    monkeypatch.setattr(_networks, "_saved_classifier", lambda folder: saved)
+    monkeypatch.setattr("cftlearn.persistence.load_model", lambda path: model)
+    network = read_network(NetworkSettings(str(tmp_path), head=head), 2)
+    assert network == Network("the network", found, architecture)
 
 
 def test_only_a_folder_of_a_model_is_one(photo_model, tmp_path):

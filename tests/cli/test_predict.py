@@ -11,6 +11,7 @@ from PIL import Image
 from cftlearn import CFTClassifier, CFTEnsemble, load_model, save_model
 from cftlearn.cli import main
 from cftlearn.cli._features import FEATURES, write_paths
+from cftlearn.cli._predict import Layout
 from cftlearn.persistence._folder import load_without_network
 
 OWN = ["--network", "cli_parts:make_network", "--device", "cpu"]
@@ -204,7 +205,19 @@ def test_decisions(of_features, capsys, threshold, thresholds):
     ]
 
 
+def test_a_category_is_positive_from_its_threshold_on():
+    layout = Layout(["a", "b"], np.array([0.5, 0.25]), is_one=True)
+    assert layout.positive(np.array([0.5, 0.2])) == ["a"]
+    assert layout.positive(np.array([0.4, 0.25])) == ["b"]
+
+
 # ------------------------------------------------------------------------- mistakes
+def test_two_folders_of_features(of_features, capsys):
+    model, Z, _ = of_features
+    assert main(["predict", str(model), str(Z), str(Z)]) == 1
+    assert "must hold images" in capsys.readouterr().err
+
+
 def test_a_model_of_images_gets_features(photo_model, of_features, capsys):
     assert main(["predict", str(photo_model), str(of_features[1]), *OWN]) == 1
     assert "predicts from images, not from features" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_a_report_without_a_terminal_has_a_line_per_category(capsys, monkeypatch
     assert note == "before, after: the score on labels that were held out"
 
 
-@pytest.mark.parametrize("columns", [60, 100])
+@pytest.mark.parametrize("columns", [60, 70, 100])
 def test_a_report_fits_into_a_terminal(capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     print_report([LINE])
