@@ -222,9 +222,21 @@ def _page(module: str, entry: Module) -> str:
     for title, names in entry.sections:
         if len(entry.sections) > 1:
             lines += _title(title, "-")
+        own = [name for name in names if not _is_at_the_top(module, name)]
+        others = [name for name in names if _is_at_the_top(module, name)]
+        if others:  # they have their page there
+            lines += [".. currentmodule:: cftlearn", "", ".. autosummary::", ""]
+            lines += [*(f"   {name}" for name in others), ""]
+            lines += [f".. currentmodule:: {module}", ""]
         lines += [".. autosummary::", "   :toctree: generated/", ""]
-        lines += [*(f"   {name}" for name in names), ""]
+        lines += [*(f"   {name}" for name in own), ""]
     return "\n".join(lines)
+
+
+def _is_at_the_top(module: str, name: str) -> bool:
+    """Return whether the package itself exports a name of one of its modules."""
+    top = (each for section in API["cftlearn"].sections for each in section.names)
+    return module != "cftlearn" and name in top
 
 
 def _title(text: str, underline: str) -> list[str]:

@@ -43,7 +43,7 @@ def augmented_scores(
     ----------
     model : estimator
         Fitted, with ``decision_function``, ``predict_proba`` or ``transform``, as
-        :class:`CFTEnsemble` takes it.
+        :class:`~cftlearn.CFTEnsemble` takes it.
     X : array-like of shape (n_samples, ...)
         What the model takes.
     transforms : sequence of callable
