@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from path_problems import make_problems
 from scipy.special import expit
 
-from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
+from cftlearn.solvers._batched_lbfgs import BatchedLBFGS, _Descent
 from cftlearn.solvers._batched_loss import LEAD_PENALTY, BatchedLoss
 
 by_type = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f4", "f8"])
@@ -82,3 +82,43 @@ def test_a_step_too_far_is_shortened():
         together.split(together.minimise(weights, away)), fit(problems), strict=True
     ):
         assert_allclose(one, other, atol=0.05)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Remember how losses change by each step, and how often members are evaluated."""
+    changes, counts = [], []
+    take, evaluate = _Descent._take, BatchedLoss.evaluate
+
+    def watch(self, step, decrease):
+        before = self._value.copy()
+        take(self, step, decrease)
+        changes.extend(self._value - before - 1e-5 * np.abs(before))
+
+    def count(self, members, *rest):
+        counts.append(len(members))
+        return evaluate(self, members, *rest)
+
+    monkeypatch.setattr(_Descent, "_take", watch)
+    monkeypatch.setattr(BatchedLoss, "evaluate", count)
+    return changes, counts
+
+
+def test_losses_never_rise(watched):
+    changes, _ = watched
+    for seed in range(20):
+        problems = make_problems(40, seed=seed)
+        start = np.random.default_rng(seed).normal(0, 30, (9, 11))
+        start[:3, 1] = start[6:, 1] = start[:6, 2 + 7 :] = 0.0
+        together = BatchedLBFGS(problems)
+        together.minimise([problem.weight for problem in problems], start)
+    assert len(changes) > 1000
+    assert max(changes) <= 0
+
+
+def test_full_steps_in_scaled_coordinates_arrive_soon(watched):
+    _, counts = watched
+    for seed in range(20):
+        fit(make_problems(seed=seed))
+    # 12.5 evaluations of a member; 17 with a wrong scale, 49 with a wrong first step
+    assert sum(counts) / (20 * 9) < 14

@@ -127,6 +127,8 @@ def test_the_initial_weights_are_for_standardised_features():
     ((first, *_),) = TowardInitialWeights().paths(problem, GRID)
     assert (first.scaling, first.unknown_weight) == ("standard", 0.0)
     assert not first.independent
+    some_zero = replace(problem, coef=np.where(np.arange(6) == 2, 0.0, problem.coef))
+    assert len(TowardInitialWeights().paths(some_zero, GRID)) == 1
 
 
 def test_priors_are_those_that_were_learned():
