@@ -26,7 +26,7 @@ from cftlearn.datasets import load_digit_panels
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels, hide_labels
-from cftlearn.labels._label_split import hold_out_labels, stage_one_targets
+from cftlearn.labels._label_split import split_labels
 from cftlearn.losses import make_loss
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._stage_one import fit_network
@@ -112,8 +112,8 @@ def make_problem(
     hidden = hide_labels(data.Y, known=known, scheme=scheme, random_state=seed)  # type: ignore[arg-type]
     labels = check_partial_labels(hidden)
     seeds = category_seeds(seed, labels.categories)
-    fitted, held_out = hold_out_labels(labels, HELD_OUT, seeds)
-    targets = stage_one_targets(fitted, held_out)
+    split = split_labels(labels, HELD_OUT, seeds)
+    targets = split.targets()
     if trunk == "raw":
         Z, Z_test = data.X, data.X_test
         coef, intercept = fit_initial_weights(Z, targets, n_jobs=None)
@@ -121,8 +121,8 @@ def make_problem(
         Z, Z_test, coef, intercept = _train(trunk, data, targets, seed)
     problem = Problem(
         Z=Z,
-        y=fitted.values,
-        y_held=held_out.values,
+        y=split.fitted.values,
+        y_held=split.held_out.values,
         Z_test=Z_test,
         y_test=data.Y_test,
         coef=coef,

@@ -135,7 +135,7 @@ def test_the_command_line_knows_a_new_loss(squared, partial_problem, capsys):
     assert any(line["solver"] == squared for line in report)
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "--help"])
-    assert "proximal, asl, bce, squared" in " ".join(capsys.readouterr().out.split())
+    assert "bce, ga, proximal, squared" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
