@@ -20,6 +20,7 @@ from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._text_files import open_text
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
+_NUMBER_CHARACTERS = re.compile(r"[-+.\deE]+")
 _BLOCK = 1 << 20  # characters
 # A value that the window cuts off ends in an error at most this far from its end: the
 # longest piece that the decoder looks at as one is a number, which it may cut short.
@@ -148,8 +149,9 @@ class _Window:
                 self.fail(f"JSON ({error.msg})", error)
             except (RecursionError, ValueError) as error:
                 self.fail(f"JSON that Python can read ({error})", error)
-            # A number at the end of the window may go on behind it.
-            if end < len(self._text) or not self._read_more():
+            # A number at the end of the window may go on behind it: "0" in "0." does.
+            is_cut = not _NUMBER_CHARACTERS.sub("", self._text[end : end + _NEAR_END])
+            if end + _NEAR_END < len(self._text) or not is_cut or not self._read_more():
                 self._at = end
                 return value
 

@@ -146,8 +146,7 @@ def read_rows(
         If the path is not that of a file.
     ValueError
         If the file cannot be read, does not have a column, or has a row of another
-        length.
-        Numbers of lines in errors leave out blank lines.
+        length. Numbers of lines in errors leave out blank lines.
     """
     arrow = import_optional("pyarrow", feature=feature, extra="arrow")
     arrow_csv = import_optional("pyarrow.csv", feature=feature, extra="arrow")

@@ -161,6 +161,12 @@ def test_a_table_is_no_y(table):
         check_partial_labels(table)
 
 
+def test_indices_of_small_tables_are_small():
+    table = LabelTable.from_cells("ab", "c", rows=[1, 0], columns=[0, 0], states=[1, 2])
+    assert table.states.indices.dtype == table.states.indptr.dtype == np.int32
+    assert table.states.indices.tolist() == [0, 1]
+
+
 def test_a_table_without_cells_is_blank():
     table = LabelTable.from_cells(["a"], ["b"], rows=[], columns=[], states=[])
     assert np.isnan(table.labels()).all()

@@ -130,6 +130,14 @@ def test_wrong_parameters_are_refused(arguments, message):
         load_vaw(**{"path": PARTS, **arguments})
 
 
+@pytest.mark.parametrize("index", [{}, [], {"wet": 1}, {"wet": 0, "tall": 0}, 3])
+def test_an_index_must_number_the_attributes(tmp_path, index):
+    file = tmp_path / "attribute_index.json"
+    file.write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"numbers the attributes from 0; '.*index"):
+        load_vaw(PARTS, attributes=file)
+
+
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"train_part1\.json"):
         load_vaw(tmp_path, split="train")

@@ -81,6 +81,12 @@ def test_several_years_need_a_choice(devkit):
     assert load_voc(devkit, year=2012).paths[0].startswith("VOC2012/")
 
 
+@pytest.mark.parametrize("other", ["VOC2012/JPEGImages", "mine/ImageSets", "VOC12.txt"])
+def test_other_folders_are_no_years(devkit, other):
+    (devkit / other).mkdir(parents=True)
+    assert load_voc(devkit).paths[0].startswith("VOC2007/")
+
+
 @pytest.mark.parametrize(
     ("folder", "options", "match"),
     [
