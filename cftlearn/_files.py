@@ -64,7 +64,7 @@ def open_atomically(
 
 
 def _link(source: Path, path: Path) -> None:
-    """Give a file a second name, unless something already has that name."""
+    """Link a second name to a file, unless something already has that name."""
     try:
         os.link(source, path)
     except FileExistsError:

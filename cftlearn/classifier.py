@@ -52,26 +52,26 @@ _SEEN_LABELS = (
 class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimator):
     """Learn categories from partially known labels by category-wise fine-tuning.
 
-    Stage one trains a network, or plain logistic regressions on features, with
-    unknown labels assumed negative. Stage two refits every category's row of the
-    classification layer on extracted features with only its known labels, and keeps
-    the refit where held-out labels support it [1]_. The labels held out for that
-    choice are known to neither stage before it.
+    Stage one trains a network, or plain logistic regressions on features. Unknown
+    labels count as negatives there. Stage two takes each category's weights in the
+    classification layer, and refits them on extracted features with only the known
+    labels of the category. Labels that neither stage has seen decide whether the
+    refit replaces the initial weights [1]_.
 
     Parameters
     ----------
     module : torch.nn.Module or callable, default=None
-        The network, or a function or class that makes it; its last ``nn.Linear``
-        gives its output and is the classification layer. It is copied, never trained
-        in place. None: ``X`` holds features, and stage one fits logistic regressions.
+        The network, or a function or class that makes it. Its last ``nn.Linear``
+        computes the output and is the classification layer. The network is copied;
+        yours is not trained. None: ``X`` holds features, and stage one fits logistic regressions.
     head : str, default=None
         Name of the classification layer (``"fc"``, ``"classifier.1"``). None takes
         the last ``nn.Linear`` of the network.
     train : bool, default=True
-        Train the network in stage one. False: it is trained already, only CFT runs;
-        ``fit`` then needs ``validation_data`` that the network was not trained on.
+        Train the network in stage one. False: it is trained already, and only stage
+        two runs; ``fit`` then needs ``validation_data`` that the network never saw.
     unknown : {"negative", "ignore"}, default="negative"
-        What stage one makes of unknown labels: negatives, or nothing.
+        Whether unknown labels count as negatives in stage one, or are left out.
     loss : str or callable, default="bce"
         Loss of a network in stage one: one of :func:`cftlearn.losses.available`
         (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
@@ -83,16 +83,18 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     learning_rate : float, default=0.002
         Peak of the schedule, by default one cycle of AdamW; above 0.
     input_transform : callable, default=None
-        Makes the network's input of one item of ``X``, which images need:
-        :class:`cftlearn.images.ImageTransform`, or one of torchvision.
+        Converts one item of ``X`` to the network's input. Images need one, such as
+        :class:`cftlearn.images.ImageTransform` or a transform of torchvision.
     trainer : NetworkTrainer, default=None
-        Finer parameters of training a network, which ``trainer__weight_decay`` and the
-        like reach in a grid search. None takes its defaults.
+        Further parameters of training a network. A grid search reaches them as
+        ``trainer__weight_decay`` and the like. None takes its defaults.
     fine_tuner : CategoryWiseFineTuner, default=None
-        How to refit; a search reaches ``fine_tuner__solver``. None takes its defaults.
+        How to refit. A grid search reaches its parameters as ``fine_tuner__solver``
+        and the like. None takes its defaults.
     calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
-        How to calibrate probabilities, on the labels that were held out, as rows that
-        were not fitted to them score these. None takes the logistic function.
+        How to calibrate probabilities. The calibration is fitted on held-out labels
+        and on scores by weights that did not see them. None takes the logistic
+        function.
     threshold : float or array-like of shape (n_categories,), default=0.5
         Probability in [0, 1] from which :meth:`predict` says positive.
     validation_fraction : float, default=0.25
@@ -100,11 +102,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         hold out of both stages where ``fit`` gets no ``validation_data``.
     device : str, default="auto"
         Torch device of the network: ``"auto"`` takes a GPU where there is one.
-        ``"cpu"`` holds for the fine-tuner too, where that has ``"auto"``.
+        ``"cpu"`` also applies to a fine-tuner with ``device="auto"``.
     n_jobs : int, default=None
         Workers over categories, where the fine-tuner does not set its own.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything; the fine-tuner's own comes first where it is set.
+        Seed of both stages. A fine-tuner with its own ``random_state`` keeps that.
     verbose : int, default=0
         Above 0, shows progress bars where the output is a terminal.
 
@@ -117,12 +119,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     fine_tuner_ : CategoryWiseFineTuner
         The fitted fine-tuner.
     calibrator_ : CategoryCalibrator or None
-        What makes probabilities of logits; None without ``calibration``.
+        Converts logits to probabilities; None without ``calibration``.
     input_shape_ : tuple of int or None
         Shape of one row of the network's input, () where it depends on the row or is
         not known; None without a network.
     coef_ : ndarray of shape (n_categories, n_features), float64
-        The rows after CFT.
+        The weights after both stages.
     intercept_ : ndarray of shape (n_categories,), float64
         Their biases.
     categories_ : ndarray of shape (n_categories,), object
@@ -448,14 +450,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))
 
     def to_torch(self, *, calibrated: bool = False) -> "nn.Module":
-        """Give the network with the refitted rows in its classification layer.
+        """Return the network with the refitted weights in its classification layer.
 
         Parameters
         ----------
         calibrated : bool, default=False
-            Fold the calibration into rows and biases, so that the logistic function
-            gives what :meth:`predict_proba` does. A sigmoid only: no linear layer has
-            an isotonic curve. False gives the logits of :meth:`decision_function`.
+            Include the calibration in weights and biases, so that the logistic
+            function of the outputs is :meth:`predict_proba`. Only a sigmoid can be
+            included: no linear layer has an isotonic curve. False returns the logits
+            of :meth:`decision_function`.
 
         Returns
         -------

@@ -224,7 +224,7 @@ class BatchedRefit:
     # --- groups -----------------------------------------------------------------------
 
     def _groups(self, categories: list[_Category]) -> list[list[_Category]]:
-        """Put categories, of like sizes together, into groups that fit in memory.
+        """Group categories, of like sizes together, so that each group fits in memory.
 
         Groups depend on the memory of the device, not on what is free of it.
         """
