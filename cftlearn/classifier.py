@@ -63,7 +63,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     module : torch.nn.Module or callable, default=None
         The network, or a function or class that makes it. Its last ``nn.Linear``
         computes the output and is the classification layer. The network is copied;
-        yours is not trained. None: ``X`` holds features, and stage one fits logistic regressions.
+        yours is not trained. None: ``X`` holds features, and stage one fits logistic
+        regressions.
     head : str, default=None
         Name of the classification layer (``"fc"``, ``"classifier.1"``). None takes
         the last ``nn.Linear`` of the network.
