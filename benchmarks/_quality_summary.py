@@ -209,7 +209,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 def print_summary(all_lines: list[Line], subject: str) -> None:
     lines = comparable(all_lines, subject)
-    print_left_out(all_lines, lines, subject)
+    print_left_out(all_lines, lines)
     for objective in OBJECTIVES:
         own = [line for line in lines if line.objective == objective]
         if own:
@@ -219,7 +219,7 @@ def print_summary(all_lines: list[Line], subject: str) -> None:
     print_seconds(all_lines)
 
 
-def print_left_out(all_lines: list[Line], lines: list[Line], subject: str) -> None:
+def print_left_out(all_lines: list[Line], lines: list[Line]) -> None:
     nothing = {line.cell for line in all_lines} - {line.cell for line in lines}
     if nothing:
         print(f"\n{len(nothing)} cells without a category to refit are left out:")
