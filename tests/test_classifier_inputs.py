@@ -44,7 +44,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def folder(pictures, tmp_path_factory):
-    """Give a folder of the pictures, in the order of their names."""
+    """Return a folder of the pictures, in the order of their names."""
     folder = tmp_path_factory.mktemp("Röntgen bilder")
     for row, picture in enumerate(pictures[0]):
         Image.fromarray(picture).save(folder / f"{row:03}.png")
@@ -110,7 +110,7 @@ AS_THEY_ARE = {
 
 @pytest.fixture
 def expected(make_model, arrays, pictures):
-    """Give the model fitted on arrays."""
+    """Return the model fitted on arrays."""
     return make_model(input_transform=None).fit(arrays, pictures[1])
 
 
