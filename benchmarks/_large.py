@@ -1,4 +1,4 @@
-"""Large simulated features, with labels and trained rows, for benchmarks of speed."""
+"""Large simulated features, labels and initial weights, for benchmarks of speed."""
 
 import gzip
 import importlib.util
@@ -57,7 +57,7 @@ def make_large(
 def mean_difference_rows(
     Z: NDArray[np.float32], y: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give rows as a network might: known positives against all, in units of spread."""
+    """Return weights like a network's: known positives against all, by spread."""
     some = Z[:: max(len(Z) // 20_000, 1)]
     mean, variance = some.mean(axis=0, dtype=np.float64), some.var(axis=0)
     rows = []

@@ -68,7 +68,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Category:
-    """One category on standardised features, with the trained row in their scale."""
+    """One category on standardised features; the initial weights are in their scale."""
 
     Z: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -134,7 +134,7 @@ class Method:
 
 
 def refittable(problem: Problem) -> NDArray[np.bool_]:
-    """Tell which categories have both classes among fitted and held-out labels."""
+    """Return which categories have both classes among fitted and held-out labels."""
     return np.all(
         [
             (labels == state).any(axis=0)
@@ -214,7 +214,7 @@ def fit_by_mlcpl(problem: Problem, solver: Any, metric: Any, seed: int) -> Rows:
 
 @functools.cache
 def mlcpl_metric(objective: str) -> Callable[[torch.Tensor, torch.Tensor], Any]:
-    """Give torchmetrics' function, without the checks that cost a fifth of the time."""
+    """Return torchmetrics' function, without checks that cost a fifth of the time."""
     torchmetrics = importlib.import_module("torchmetrics.functional.classification")
     name = {"average_precision": "average_precision", "roc_auc": "auroc"}[objective]
     function = getattr(torchmetrics, f"binary_{name}")
@@ -448,14 +448,14 @@ PEERS = {
 }
 OURS = {name: own_method(name) for name in ("ga", "bce", "asl", "proximal", "auto")}
 METHODS = {
-    "an": Method(unchanged, "the trained rows, unchanged", uses_objective=False),
+    "an": Method(unchanged, "the initial weights, unchanged", uses_objective=False),
     **PEERS,
     **OURS,
 }
 
 
 def missing(name: str) -> str | None:
-    """Say why a method cannot run here, or nothing."""
+    """Return why a method cannot run here, or nothing."""
     method = METHODS[name]
     if method.package is not None:
         try:

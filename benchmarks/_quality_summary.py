@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 METRIC_NAMES = {"average_precision": "mAP", "roc_auc": "mAUC"}
 MOVED = 0.01  # a category counts as worse or improved beyond this
 CLOSE = 0.005  # a cell counts as close to the best peer within this
-BELOW = 0.003  # a cell counts as below the trained rows beyond this
+BELOW = 0.003  # a cell counts as below the initial weights beyond this
 
 Cell = tuple[str, str, str, str]  # source, trunk, scheme, known share
 Means = dict[Cell, dict[str, float]]
@@ -31,7 +31,7 @@ class Line:
         Means over the scored categories.
     worse, improved : float
         Shares of the scored categories whose own score by the objective moved from
-        that of the trained row by more than MOVED.
+        that of the initial weights by more than MOVED.
     seconds : float
         Wall time of the method.
     """
@@ -58,12 +58,12 @@ class Line:
 
     @property
     def moved(self) -> bool:
-        """Tell whether any category's score changed noticeably."""
+        """Return whether any category's score changed noticeably."""
         return self.worse + self.improved > 0
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Tell lines apart."""
+        """Return what tells lines apart."""
         return *self.cell, self.seed, self.objective, self.method
 
     @property
@@ -74,13 +74,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Claims:
-    """How one method stands to the best peer and to the trained rows."""
+    """How one method stands to the best peer and to the initial weights."""
 
     n_cells: int
     close: float  # share of cells not below the best peer by more than CLOSE
     best: float  # share of cells above every peer
-    n_below: int  # cells below the trained rows by more than BELOW
-    worst: float  # smallest difference to the trained rows
+    n_below: int  # cells below the initial weights by more than BELOW
+    worst: float  # smallest difference to the initial weights
     distance: float  # mean difference to the best peer
 
 
@@ -135,7 +135,7 @@ def best_peer(scores: dict[str, float]) -> str | None:
 
 
 def contested(means: Means, subject: str) -> Means:
-    """Keep the cells with the subject, the trained rows and a peer."""
+    """Keep the cells with the subject, the initial weights and a peer."""
     return {
         cell: scores
         for cell, scores in means.items()
@@ -146,7 +146,7 @@ def contested(means: Means, subject: str) -> Means:
 def differences(
     means: Means, subject: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Subtract from the subject, cell by cell, the best peer, and the trained rows."""
+    """Subtract the best peer and the initial weights, cell by cell,."""
     to_peer = [s[subject] - s[best_peer(s) or ""] for s in means.values()]
     to_floor = [s[subject] - s["an"] for s in means.values()]
     return np.array(to_peer), np.array(to_floor)
@@ -209,7 +209,7 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 def print_summary(all_lines: list[Line], subject: str) -> None:
     lines = comparable(all_lines, subject)
-    print_left_out(all_lines, lines, subject)
+    print_left_out(all_lines, lines)
     for objective in OBJECTIVES:
         own = [line for line in lines if line.objective == objective]
         if own:
@@ -219,7 +219,7 @@ def print_summary(all_lines: list[Line], subject: str) -> None:
     print_seconds(all_lines)
 
 
-def print_left_out(all_lines: list[Line], lines: list[Line], subject: str) -> None:
+def print_left_out(all_lines: list[Line], lines: list[Line]) -> None:
     nothing = {line.cell for line in all_lines} - {line.cell for line in lines}
     if nothing:
         print(f"\n{len(nothing)} cells without a category to refit are left out:")

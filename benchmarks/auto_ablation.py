@@ -2,8 +2,8 @@
 
 Every variant refits the same rows on the same labels, made as ``quality.py`` makes
 them. Printed are the mean over problems of test mAP and mAUC, the change against
-``auto`` as it is, and the share of categories that end worse than their trained row by
-more than 0.01 in AP.
+``auto`` as it is, and the share of categories that end worse than their initial weights
+by more than 0.01 in AP.
 
     python benchmarks/auto_ablation.py
     python benchmarks/auto_ablation.py --sources emotions --seeds 5 --cache problems
@@ -186,7 +186,7 @@ def main() -> None:
     with threadpool_limits(limits=1):
         for problem, seed in problems(arguments):
             start = scores(problem, problem.coef)
-            table.setdefault("trained rows", []).append((*start[:2], 0.0))
+            table.setdefault("initial weights", []).append((*start[:2], 0.0))
             for name, fit in VARIANTS.items():
                 ap, auc, each = scores(problem, fit(problem, seed).coef_)
                 worse = float(np.nanmean(each < start[2] - 0.01))

@@ -110,7 +110,7 @@ def scores_of(
 
 
 def calibrators(prevalence: Floats) -> dict[str, CategoryCalibrator | None]:
-    """Give the ways to calibrate, by what the table calls them."""
+    """Return the ways to calibrate, by what the table calls them."""
     return {
         "none": None,
         "Platt alone": CategoryCalibrator(shrinkage=0),

@@ -5,7 +5,7 @@ problem is made (``_problems.py``): labels hidden, 25 % of the known ones held o
 stage one trained on the rest with unknown labels as negatives. Every method
 (``_peers.py``) starts from the same rows, fits the same labels and chooses by the same
 held-out labels, for each objective, on one thread. The header of the output gives the
-settings of all methods. ``an`` is the trained rows as they are: the floor.
+settings of all methods. ``an`` is the initial weights as they are: the floor.
 
 Scores are means over the categories with both classes in the test rows. ``worse`` and
 ``improved`` are shares of these categories whose own score by the objective moved from
@@ -338,7 +338,7 @@ def run(arguments: argparse.Namespace) -> list[Line]:
 
 
 def present_methods(names: list[str]) -> list[str]:
-    """Leave out what cannot run here, saying why; the trained rows always count."""
+    """Leave out what cannot run here, saying why; the initial weights always count."""
     present = []
     for name in dict.fromkeys(["an", *names]):
         reason = missing(name)
@@ -381,7 +381,7 @@ def print_header(
 
 @contextlib.contextmanager
 def data_folder(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Give the folder of data; the short run makes its own."""
+    """Return the folder of data; the short run makes its own."""
     if not arguments.short:
         yield arguments.data
         return

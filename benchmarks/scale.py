@@ -2,7 +2,8 @@
 
 ``growth``
     Seconds of ``solver="auto"`` over a decade of known labels and of categories, from
-    features and trained rows, and the exponent of a power law through them. Draws them.
+    features and initial weights, and the exponent of a power law through them. Draws
+    them.
 ``disk``
     Features of half precision in a file larger than the memory that the fit may have:
     the operating system refuses it more than ``--limit`` GiB of its own.

@@ -11,9 +11,10 @@
     score that the published one ends with, per category, on one thread; and the time
     that the published one took to reach it.
 ``refit``
-    ``solver="auto"`` from features and trained rows to refitted rows, at the sizes of
-    MS-COCO and of CheXpert (its real labels where torchxrayvision is installed, else
-    simulated ones), with peak memory beyond the features. Features are simulated.
+    ``solver="auto"`` from features and initial weights to refitted weights, at the
+    sizes of MS-COCO and of CheXpert (its real labels where torchxrayvision is
+    installed, else simulated ones), with peak memory beyond the features. Features are
+    simulated.
 ``gpu``
     One generation of all categories at once on a CUDA GPU, with the validation
     scores of their best rows, against mlcpl with torchmetrics on the same GPU: its time
@@ -263,7 +264,7 @@ def race(
 
 
 def by_category(problem: Any, solver: GeneticSolver, seed: int) -> dict[str, Any]:
-    """Give validation scores by generation, seconds, and the score at the start."""
+    """Return validation scores by generation, seconds, and the score at the start."""
     tuner = CategoryWiseFineTuner(
         solver,
         objective="average_precision",
@@ -287,7 +288,8 @@ def by_category(problem: Any, solver: GeneticSolver, seed: int) -> dict[str, Any
 
 def refit(arguments: argparse.Namespace) -> None:
     print(
-        f"solver='auto', n_jobs={arguments.jobs}; features and trained rows are given"
+        f"solver='auto', n_jobs={arguments.jobs}; "
+        "features and initial weights are given"
     )
     for name, size in (("MS-COCO", COCO), ("CheXpert", CHEXPERT)):
         # a fresh process, so that the peak of memory is its own

@@ -2,6 +2,8 @@
 
 import torch
 
+from cftlearn.exceptions import first_line
+
 
 def resolve_device(device: str) -> str:
     """Return the torch device that the parameter ``device`` names.
@@ -30,7 +32,7 @@ def resolve_device(device: str) -> str:
         if torch.empty(0, device=device).is_meta:
             raise RuntimeError("tensors there have no values")
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"`device` must be 'auto' or a device that torch can use; got {device!r} "
             f'({reason}). Pass device="cpu" to compute without a GPU.'

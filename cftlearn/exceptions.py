@@ -68,3 +68,9 @@ def list_some(items: Sequence[str], most: int = 5, *, separator: str = ", ") -> 
     if n_more <= 0:
         return listed
     return f"{listed}{'' if separator == ', ' else separator[:-1]} and {n_more} more"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its type if it has no text."""
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip() if text else type(error).__name__

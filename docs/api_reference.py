@@ -191,7 +191,7 @@ API = {
 
 
 def names_of(module: str) -> set[str]:
-    """Give the names that the reference has of a module."""
+    """Return the names that the reference has of a module."""
     return {name for section in API[module].sections for name in section.names}
 
 

@@ -16,6 +16,6 @@ class ByNumber:
         self.src_dir = src_dir
 
     def __call__(self, filename: str) -> tuple[int, str]:
-        """Give what a file is sorted by."""
+        """Return what a file is sorted by."""
         number = re.search(r"\d+", filename)
         return (int(number.group()) if number else 0, filename)

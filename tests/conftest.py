@@ -38,7 +38,7 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(autouse=True)
 def _fixed_torch():
-    """Give torch one seed and one thread, so that results do not depend on order."""
+    """Set one seed and one thread of torch, so that results do not depend on order."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
@@ -81,13 +81,13 @@ def make_network(
 
 @pytest.fixture(scope="session")
 def network_factory() -> Callable[..., nn.Sequential]:
-    """Give the function that makes small networks; pickle finds it by its name."""
+    """Return the function that makes small networks; pickle finds it by its name."""
     return make_network
 
 
 @pytest.fixture
 def quick_tuner():
-    """Give a fine-tuner that needs a few milliseconds a category."""
+    """Return a fine-tuner that needs a few milliseconds a category."""
     return CategoryWiseFineTuner(GradientSolver(max_epochs=30, patience=30))
 
 
@@ -103,7 +103,7 @@ def closed_figures():
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
-    """Give a folder with 60 tiny images, ``labels.csv`` and a column per colour.
+    """Return a folder with 60 tiny images, ``labels.csv`` and a column per colour.
 
     A label says whether its colour is bright; of the first 40 rows, a third is blank.
     """
@@ -132,7 +132,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def photo_arguments(photos) -> list[str]:
-    """Give arguments of ``cftlearn fit`` that take a fraction of a second."""
+    """Return arguments of ``cftlearn fit`` that take a fraction of a second."""
     labels, images = str(photos / "labels.csv"), str(photos / "images")
     told = ["--labels", labels, "--images", images, "--network"]
     told += ["cli_parts:make_network", "--size", "8", "--solver", "proximal"]
@@ -141,7 +141,7 @@ def photo_arguments(photos) -> list[str]:
 
 @pytest.fixture(scope="session")
 def photo_model(photo_arguments, tmp_path_factory) -> Path:
-    """Give a model that ``cftlearn fit`` saved; its network is ours, so to be named."""
+    """Return a model that ``cftlearn fit`` saved; its network is one of ours."""
     from cftlearn.cli import main
 
     folder = tmp_path_factory.mktemp("fitted") / "model"

@@ -66,7 +66,7 @@ def line(summary):
     )
 
 
-def test_claims_count_cells_by_the_best_peer_and_by_the_trained_rows(summary):
+def test_claims_count_cells_by_the_best_peer_and_by_the_initial_weights(summary):
     claims = summary.check_claims(MEANS | NO_PEER, "auto")
     assert claims.n_cells == 4
     assert claims.close == 0.75
@@ -81,13 +81,13 @@ def test_claims_without_a_cell_to_judge_are_none(summary):
     assert summary.check_claims(MEANS, "asl") is None
 
 
-def test_failing_cells_are_far_from_the_best_peer_or_below_the_trained_rows(summary):
+def test_failing_cells_are_far_from_the_best_peer_or_below_the_initial_weights(summary):
     below = {CELLS[0]: {"an": 0.5, "ignore_lr": 0.4, "auto": 0.45}}
     assert list(summary.failing_cells(MEANS | NO_PEER, "auto")) == [CELLS[2]]
     assert list(summary.failing_cells(below, "auto")) == [CELLS[0]]
 
 
-def test_best_peer_is_none_of_ours_and_not_the_trained_rows(summary):
+def test_best_peer_is_none_of_ours_and_not_the_initial_weights(summary):
     scores = {"an": 0.9, "ga": 0.8, "ignore_lr": 0.3, "libauc_auc": 0.4, "auto": 0.7}
     assert summary.best_peer(scores) == "libauc_auc"
     assert summary.best_peer({"an": 0.9, "auto": 0.7}) is None

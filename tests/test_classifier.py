@@ -48,7 +48,7 @@ class SmallNetwork(nn.Module):
 
 @pytest.fixture
 def make_model(quick_tuner):
-    """Give a classifier that fits in a few milliseconds."""
+    """Return a classifier that fits in a few milliseconds."""
     return functools.partial(
         CFTClassifier, fine_tuner=quick_tuner, max_epochs=2, random_state=0
     )
@@ -353,7 +353,7 @@ def test_a_trained_network_without_new_labels_warns(make_model, partial_problem)
         make_model(SmallNetwork(), train=False).fit(Z, y)
 
 
-def test_trained_rows_without_a_network(make_model, held_out_problem, rng):
+def test_initial_weights_without_a_network(make_model, held_out_problem, rng):
     Z, y, validation_data = held_out_problem
     coef, intercept = rng.standard_normal((3, 6)), rng.standard_normal(3)
     tuner = CategoryWiseFineTuner("bce", coef_init=coef, intercept_init=intercept)

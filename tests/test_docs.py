@@ -191,7 +191,7 @@ def words_of(output):
 
 
 def commands_of(page):
-    """Give what a page runs, in order: Python code, or a command and its output."""
+    """Return what a page runs, in order: Python code, or a command and its output."""
     for kind, block in re.findall(r"(?ms)^```(python|console)\n(.*?)^```", page):
         if kind == "python":
             yield block, None

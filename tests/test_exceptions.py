@@ -1,8 +1,8 @@
-"""Lists in messages stay short."""
+"""What messages say of long lists and of other errors."""
 
 import pytest
 
-from cftlearn.exceptions import list_some
+from cftlearn.exceptions import first_line, list_some
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,16 @@ def test_what_is_left_out_is_counted(n_items, expected):
 def test_longer_items_have_another_separator():
     assert list_some(["a, b", "c", "d"], 2, separator="; ") == "a, b; c; and 1 more"
     assert list_some(["a, b", "c"], 2, separator="; ") == "a, b; c"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("\n too large \nsecond"), "too large"),
+        (ValueError(" \n"), "ValueError"),
+        (KeyError(), "KeyError"),
+    ],
+    ids=["two lines", "blank", "empty"],
+)
+def test_first_line(error, expected):
+    assert first_line(error) == expected

@@ -14,8 +14,6 @@ from cftlearn._features._stored import (
     row_batches,
 )
 
-Floats = NDArray[np.floating[Any]]
-
 
 class StoredCategoryFeatures:
     """Such features on disk, which read like an array of single precision.

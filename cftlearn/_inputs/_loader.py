@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
-from cftlearn.exceptions import ImageFileError
+from cftlearn.exceptions import ImageFileError, first_line
 
 Transform = Callable[[Any], Any]
 
@@ -118,7 +118,7 @@ def read_batches(
             if "DataLoader worker" not in str(error):
                 raise
             raise RuntimeError(
-                f"A process that read rows ended: {str(error).splitlines()[0]} Lower "
+                f"A process that read rows ended: {first_line(error)} Lower "
                 "`num_workers`, as memory may be short, or pass num_workers=0 to see "
                 "what the rows do."
             ) from error

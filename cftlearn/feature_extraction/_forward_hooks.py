@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs, SkippedRow
-from cftlearn.networks._errors import first_line
+from cftlearn.exceptions import first_line
 from cftlearn.networks._heads import check_head_inputs
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from cftlearn.fine_tuning._best_solver import (
     Choice,
     ScoredFit,
@@ -135,14 +133,7 @@ class BatchedRefit:
                 results[category.task.name] = skipped(category.task, reason)
             else:
                 to_refit.append(category)
-        progress = tqdm(
-            initial=len(results),
-            total=len(tasks),
-            desc="refitting categories",
-            unit="category",
-            disable=None if run.verbose else True,
-        )
-        with progress:
+        with run.progress(len(results), len(tasks)) as progress:
             for group in self._groups(to_refit):
                 results |= self._results_of(group, run.paths)
                 progress.update(len(group))

@@ -94,7 +94,7 @@ class CategoryWorkers:
         results = self._finished(kind, tasks)
         losses = 0
         # workers may be threads of this process
-        with self._progress(len(results), len(tasks)) as bar, threadpool_limits(1):
+        with self.progress(len(results), len(tasks)) as bar, threadpool_limits(1):
             while True:
                 left = [k for k in range(len(tasks)) if k not in results]
                 made = self._results(make, [tasks[k] for k in left], arguments)
@@ -119,7 +119,8 @@ class CategoryWorkers:
                 results[k] = load_result(path, kind)
         return results
 
-    def _progress(self, n_finished: int, n_tasks: int) -> Any:
+    def progress(self, n_finished: int, n_tasks: int) -> Any:
+        """Return a progress bar of categories; it is hidden unless ``verbose``."""
         return tqdm(
             initial=n_finished,
             total=n_tasks,

@@ -22,9 +22,3 @@ def split_error(source: str, reason: str, remedy: str) -> ValueError:
         f"`path` must hold a network that ends in one linear layer; {source} {reason}. "
         f"{remedy}"
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its type if it has no text."""
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip() if text else type(error).__name__

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn.networks._errors import first_line, split_error
+from cftlearn.exceptions import first_line
+from cftlearn.networks._errors import split_error
 from cftlearn.networks._exported import backbone_of
 from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cftlearn.exceptions import ModelFormatError
-from cftlearn.networks._errors import first_line
+from cftlearn.exceptions import ModelFormatError, first_line
 from cftlearn.networks._exported import split_program
 from cftlearn.networks._torchscript import load_script, split_script
 

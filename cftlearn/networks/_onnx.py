@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from cftlearn._dependencies import import_optional
 from cftlearn._files import folder_beside
 from cftlearn._inputs import to_tensor
+from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
-from cftlearn.networks._errors import first_line
 
 _INPUT = "input"
 _TOLERANCE = 1e-3  # of the largest number; wrong operators differ by more

@@ -8,7 +8,8 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from cftlearn.networks._errors import first_line, split_error
+from cftlearn.exceptions import first_line
+from cftlearn.networks._errors import split_error
 from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 
 _REMEDY = (

@@ -12,8 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning, list_some
-from cftlearn.networks._errors import first_line
+from cftlearn.exceptions import (
+    ModelFormatError,
+    PartialWeightsWarning,
+    first_line,
+    list_some,
+)
 from cftlearn.networks._heads import last_linear, with_layer
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")

@@ -157,7 +157,7 @@ class Recipe:
             }
 
     def read(self, paths: list[str]) -> Any:
-        """Give what stage one takes: the paths, or features of a frozen backbone."""
+        """Return what stage one takes: the paths, or features of a frozen backbone."""
         if self.is_all:
             return np.array(paths)
         return self._features(make_network(self.arguments.backbone, 1), paths)
@@ -181,7 +181,7 @@ class Recipe:
             self._report(runs)
 
     def _print_setting(self) -> None:
-        """Say what ran, and where."""
+        """Print what ran, and where."""
         packages = ("cftlearn", "numpy", "scikit-learn", "torch", "deap")
         named = ", ".join(f"{name} {version(name)}" for name in packages)
         print(
@@ -318,13 +318,13 @@ class Recipe:
 
 
 def _spread(values: Iterable[float]) -> str:
-    """Give the standard deviation over seeds, if there is more than one."""
+    """Return the standard deviation over seeds, if there is more than one."""
     listed = list(values)
     return f"{np.std(listed, ddof=1):.3f}" if len(listed) > 1 else "-"
 
 
 def find_images(folder: Path, table: LabelTable) -> list[str]:
-    """Give the paths of the images, which must all be there."""
+    """Return the paths of the images, which must all be there."""
     paths = [folder / path for path in table.paths]
     missing = [path for path in paths if not path.is_file()]
     if missing:

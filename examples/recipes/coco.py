@@ -82,7 +82,7 @@ def published_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 def published_trainer(num_workers: int) -> NetworkTrainer:
-    """Give the authors' setting for MS-COCO, but with a schedule that completes.
+    """Return the authors' setting for MS-COCO, but with a schedule that completes.
 
     Their script stepped the one-cycle schedule once in four batches, so only a
     quarter of it was run; ours steps with the optimiser.

@@ -335,7 +335,7 @@ def test_held_out_probabilities_agree_with_labels(cross_fit):
     np.testing.assert_allclose(np.nanmean(proba, axis=0), shares, atol=0.05)
 
 
-def test_held_out_predictions_of_kept_rows_are_those_of_the_trained_rows(rng):
+def test_held_out_predictions_of_kept_categories_are_those_of_the_initial_weights(rng):
     Z = rng.standard_normal((200, 5))
     y = (rng.random((200, 2)) < 0.5).astype(float)
     y_val = np.where(rng.random(y.shape) < 0.5, y, np.nan)
@@ -351,7 +351,7 @@ def test_held_out_predictions_of_kept_rows_are_those_of_the_trained_rows(rng):
     np.testing.assert_allclose(proba, expected)
 
 
-def test_auto_scores_a_category_by_the_trained_row_where_it_keeps_that():
+def test_auto_scores_a_category_by_the_initial_weights_where_it_keeps_them():
     Z, y, full = make_partial_multilabel(2000, known=0.1, random_state=3)
     others = [LogisticRegression().fit(Z[1000:], labels) for labels in full[1000:].T]
     Z, y = Z[:1000], y[:1000]

@@ -156,7 +156,7 @@ def test_compressed_marked_and_spelt_differently_is_the_same(tmp_path):
 
 
 def with_cell(row, column, text):
-    """Give the text of train.csv with one cell changed."""
+    """Return the text of train.csv with one cell changed."""
     lines = TRAIN.read_text().splitlines()
     cells = lines[row].split(",")
     cells[lines[0].split(",").index(column)] = text

@@ -323,7 +323,7 @@ def test_binary_targets_of_an_estimator(partial_problem):
     assert_allclose(display.after, [expected])
 
 
-def test_estimators_without_trained_rows_are_refused(partial_problem, quick_tuner):
+def test_estimators_without_initial_weights_are_refused(partial_problem, quick_tuner):
     Z, y, _ = partial_problem
     draw = CategoryScoreDisplay.from_estimator
     with pytest.raises(NotFittedError, match="not fitted yet"):

@@ -273,7 +273,7 @@ def test_a_callable_objective_has_a_veto():
     trained = {np.float64(np.round(w, 6)) for w in rows["coef_init"][:, 0]}
 
     def prefers_the_start(y_true, y_score):
-        """Give 1 for logits of a spread that only the trained rows have."""
+        """Return 1 for logits of a spread that only the initial weights have."""
         return float(np.std(y_score) > 3)
 
     assert trained

@@ -25,9 +25,9 @@ counts = st.floats(0, 1e4)
 
 
 def category(held_out=None, labels=10.0, **changes):
-    """Make the evidence of a category whose trained row has an AUC of 0.7.
+    """Make the evidence of a category whose initial weights have an AUC of 0.7.
 
-    Half of its candidates, the even ones, did not start from the trained row.
+    Half of its candidates, the even ones, did not start from them.
     """
     plain = Evidence(
         held_out=NOTHING if held_out is None else np.asarray(held_out, np.float64),
@@ -244,7 +244,7 @@ def test_without_positives_to_compare_the_usual_memory_is_assumed():
     assert verdict.initial == pytest.approx(expit(-odds))
 
 
-def test_gains_against_unknown_labels_count_against_the_trained_row():
+def test_gains_against_unknown_labels_count_against_the_initial_weights():
     better, worse = (
         weigh([against_unknown(np.full(N_CANDIDATES, auc), 1e3)], np.zeros(4))[0]
         for auc in (0.75, 0.65)
@@ -253,7 +253,7 @@ def test_gains_against_unknown_labels_count_against_the_trained_row():
     assert better.gain == pytest.approx(0.05)
 
 
-def test_trained_rows_that_memorised_nothing_are_kept_in_doubt():
+def test_initial_weights_that_memorised_nothing_are_kept_in_doubt():
     even = category(np.full(N_CANDIDATES, 0.7))
     weights = [
         weigh([replace(even, memory=memory, memory_labels=100.0)], np.zeros(4))[0]
@@ -263,7 +263,7 @@ def test_trained_rows_that_memorised_nothing_are_kept_in_doubt():
     assert trained[0] > 0.5 > trained[1] > trained[2]
 
 
-def test_a_trained_row_that_is_better_everywhere_is_kept():
+def test_initial_weights_that_are_better_everywhere_are_kept():
     """Although it memorised its positives, and no single category could tell."""
     worse = category(np.full(N_CANDIDATES, 0.5), 3.0, memory=1.0, memory_labels=10.0)
     alone = weigh([worse], np.zeros(N_CANDIDATES))[0]
@@ -354,7 +354,7 @@ def test_fitted_labels_never_speak_of_rows_that_started_from_the_trained_one(
 
 
 def test_fitted_labels_compare_independent_rows_with_each_other():
-    """A high AUC of all of them is no reason to leave the trained row."""
+    """A high AUC of all of them is no reason to leave the initial weights."""
     even = np.full(N_CANDIDATES, 0.7)
     silent = weigh([category(even)], np.zeros(N_CANDIDATES))[0]
     same = category(even, fitted=np.full(N_CANDIDATES, 0.99), fitted_labels=1e3)

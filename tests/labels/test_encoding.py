@@ -488,7 +488,7 @@ TABLE = np.array([[1.0, 0.0, -1.0], [NAN, -1.0, NAN], [0.0, 1.0, -1.0]])
 
 
 def four_states(form):
-    """Give the table of all four states in one of its forms."""
+    """Return the table of all four states in one of its forms."""
     if form == "array":
         return TABLE
     if form == "object array":

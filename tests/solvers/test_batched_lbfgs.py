@@ -21,7 +21,7 @@ def fit(problems, starts=None):
 
 
 def slope(problem, k, found):
-    """Give the derivative of what member k of a path minimises."""
+    """Return the derivative of what member k of a path minimises."""
     n_lead = problem.lead.shape[1]
     design = np.hstack([problem.lead, problem.rows.take().astype(np.float64)])
     stiffness = np.append(np.full(n_lead, LEAD_PENALTY), problem.penalties[k])

@@ -36,7 +36,7 @@ SLACK = 1e-2  # in nats of the objective: how far from its minimum a fit may sto
 
 @pytest.fixture
 def fit(monkeypatch):
-    """Give a function that fits by one branch, whatever the size of the problem."""
+    """Return a function that fits by one branch, whatever the size of the problem."""
 
     def by(branch, problem):
         if branch == "large":

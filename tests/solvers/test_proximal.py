@@ -35,7 +35,7 @@ def paths_of(solver, problem, weight=None):
 
 
 def rows_of(solver, problem, weight=None):
-    """Give all rows and biases, in the order of the candidates."""
+    """Return all rows and biases, in the order of the candidates."""
     fitted = paths_of(solver, problem, weight)
     return (
         np.concatenate([one.coef for one in fitted]),
@@ -281,7 +281,7 @@ def test_a_hard_pull_toward_the_row_keeps_its_ranking():
     assert factor == pytest.approx(oracle.coef_[0, 0], rel=0.02)
 
 
-def test_the_scale_of_the_trained_row_does_not_matter():
+def test_the_scale_of_the_initial_weights_does_not_matter():
     problem, Z = make_problem()
     solver = ProximalSolver(toward=("row",))
     coef, intercept = rows_of(solver, problem)

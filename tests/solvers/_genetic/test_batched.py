@@ -29,7 +29,7 @@ WORKSPACE = 2**24
 
 
 class Problems:
-    """Categories of different sizes on the same features, trained rows half-way."""
+    """Categories of different sizes on the same features, initial weights half-way."""
 
     def __init__(self, sizes=(60, 90, 40, 75), *, d=6, seed=0, dtype=np.float64):
         rng = np.random.default_rng(seed)
@@ -175,7 +175,7 @@ def test_patience_lets_categories_leave_one_by_one(solver):
     assert {(fit.stopped_by, fit.n_iter_run) for fit in short} == {("max_iter", 3)}
 
 
-def test_trained_row_comes_back_where_nothing_is_better():
+def test_initial_weights_come_back_where_nothing_is_better():
     problems = Problems()
     problems.coef = np.tile(np.eye(6)[0] * 1e3, (4, 1))
     problems.labels[:] = (problems.Z[:, 0] > 3.0)[:, None]
@@ -346,7 +346,7 @@ def test_scores_are_those_of_the_solver_on_the_cpu_within_noise(solver, objectiv
 
 
 @by_solver
-def test_first_generation_is_copies_of_the_trained_row(solver):
+def test_first_generation_is_copies_of_the_initial_weights(solver):
     problems, solver = Problems(), clone(solver).set_params(n_generations=1)
     fits = problems.run(solver, "average_precision")
     for j, fit in enumerate(fits):

@@ -25,7 +25,7 @@ from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 def make_problem(
     objective="average_precision", *, n=120, d=6, seed=0, scale=1.0, validation=True
 ):
-    """One category whose trained row points half-way."""
+    """One category whose initial weights point half-way."""
     rng = np.random.default_rng(seed)
     Z = scale * rng.standard_normal((2 * n, d))
     direction = rng.standard_normal(d)
@@ -71,7 +71,7 @@ def test_answer_scores_on_validation_as_its_history_says(objective):
     assert fit.history[fit.n_iter - 1]["score_val"] == best
 
 
-def test_never_worse_than_the_trained_row_on_validation():
+def test_never_worse_than_the_initial_weights_on_validation():
     for seed in range(5):
         problem = make_problem(seed=seed)
         fit = GeneticSolver(n_generations=5).fit_row(problem)
@@ -79,7 +79,7 @@ def test_never_worse_than_the_trained_row_on_validation():
         assert score(problem, fit) >= score(problem, trained) - 1e-9
 
 
-def test_trained_row_comes_back_where_nothing_is_better():
+def test_initial_weights_come_back_where_nothing_is_better():
     problem = make_problem()
     perfect = problem.validation.Z[:, 0] > 0
     coef = np.eye(6)[0] * 1e3
@@ -288,7 +288,7 @@ def test_published_genome_is_the_raw_row_and_its_bias():
     np.testing.assert_array_equal(evolution.train.Z, problem.train.Z)
 
 
-def test_published_first_generation_is_copies_of_the_trained_row():
+def test_published_first_generation_is_copies_of_the_initial_weights():
     fit = GeneticSolver.published().set_params(n_generations=1).fit_row(make_problem())
     record = fit.history[0]
     assert record["fitness_std"] == pytest.approx(0, abs=1e-12)
