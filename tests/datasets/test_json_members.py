@@ -49,6 +49,15 @@ def test_items_are_those_of_json_loads(
     assert found["images"] == list(enumerate(images))
 
 
+@pytest.mark.parametrize("block", range(1, 20))
+@pytest.mark.parametrize("number", ["0.5", "12.25", "1e3", "-2.5E-7", "640"])
+def test_a_number_may_go_on_behind_any_block(tmp_path, monkeypatch, number, block):
+    path = tmp_path / "labels.json"
+    path.write_text(f'{{"area": {number}, "images": [{number}, {number}]}}')
+    monkeypatch.setattr(_json_members, "_BLOCK", block)
+    assert members(path)[1]["images"] == [(0, float(number)), (1, float(number))]
+
+
 @pytest.mark.parametrize(
     "cut", range(1, len('{"a": {"b": "c"}, "images": [{"id": 12}, 3]}'))
 )
