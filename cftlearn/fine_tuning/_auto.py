@@ -131,13 +131,15 @@ class AutoRefit:
             if keeps_initial:
                 chosen, result = initial, outcome("kept", reason, before, before)
             else:
-                n_counted = int(np.count_nonzero(weights >= _WORTH_COUNTING))
-                share = 1.0 - verdict.initial
-                chosen, result = (
-                    average,
-                    outcome(
-                        "refitted", reason, before, after, "proximal", n_counted, share
-                    ),
+                chosen = average
+                result = outcome(
+                    "refitted",
+                    reason,
+                    before,
+                    after,
+                    solver="proximal",
+                    n_iter=int(np.count_nonzero(weights >= _WORTH_COUNTING)),
+                    weight=1.0 - verdict.initial,
                 )
         seconds = judged.seconds + time.perf_counter() - started
         line = report_line(task, result, seconds)

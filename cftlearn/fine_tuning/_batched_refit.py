@@ -13,6 +13,7 @@ from pathlib import Path
 from cftlearn.fine_tuning._best_solver import (
     Choice,
     ScoredFit,
+    check_fit,
     choose,
     missing_class,
 )
@@ -205,6 +206,8 @@ class BatchedRefit:
 
     def _fit(self, batch: ProblemBatch) -> list[RowFit]:
         fits = self.solver.fit_many(batch, device=self.device)
+        for fit in fits if isinstance(fits, list) else [fits]:
+            check_fit(fit, self.solver, "fit_many")
         if len(fits) != len(batch):
             raise ValueError(
                 "`fit_many` must return one RowFit for each problem; the solver "

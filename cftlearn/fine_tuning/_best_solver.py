@@ -92,7 +92,7 @@ def refit_category(
                     n_iter=choice.fit.n_iter,
                 )
             )
-            choice = choice.refitted(final)
+            choice = choice.refitted(check_fit(final, choice.solver, "fit_row"))
     return choice.result_for(task, time.perf_counter() - started, left_out)
 
 
@@ -205,13 +205,31 @@ def _fit_and_choose(
     before = score_of(initial)
     fits = []
     for solver in solvers:
-        fit = solver.fit_row(problem)
+        fit = check_fit(solver.fit_row(problem), solver, "fit_row")
         fits.append(ScoredFit(solver, fit, score_of(fit)))
     return choose(initial, before, fits, problem.objective.name)
 
 
 def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str, Any]]:
     return [{"solver": solver.name, "phase": phase, **row} for row in fit.history]
+
+
+def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
+    """Check what a solver returned, which may be of the user's own.
+
+    Raises
+    ------
+    TypeError
+        If it is not a RowFit.
+    """
+    if not isinstance(fit, RowFit):
+        what = "a list with one RowFit" if method == "fit_many" else "a RowFit"
+        raise TypeError(
+            f"`{method}` must return {what} for each problem; the solver "
+            f"{solver.name!r} returned {type(fit).__name__}. Return "
+            "RowFit(coef, intercept, n_iter, n_iter_run, stopped_by)."
+        )
+    return fit
 
 
 def missing_class(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:

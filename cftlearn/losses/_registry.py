@@ -60,6 +60,8 @@ def make_loss(
 
     Raises
     ------
+    TypeError
+        If ``loss`` is neither a name nor a callable.
     ValueError
         If there is no such loss, it does not have such a parameter, or a parameter is
         out of its range.
@@ -76,6 +78,11 @@ def make_loss(
     >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, float("nan")]]))
     tensor(0.6931)
     """
+    if not (isinstance(loss, str) or callable(loss)):
+        raise TypeError(
+            f"`loss` must be one of {_quoted(available())}, or a callable; got "
+            f"{loss!r} of type {type(loss).__name__}."
+        )
     if isinstance(loss, str) and loss not in LOSSES:
         raise ValueError(
             f"`loss` must be one of {_quoted(available())}, or a callable; got "

@@ -451,6 +451,34 @@ class ForgetfulSolver(BatchedMeansSolver):
         return super().fit_many(problems, device=device)[1:]
 
 
+class WrongSolver(BatchedMeansSolver):
+    """Returns other things than fits, of many categories or of one."""
+
+    def __init__(self, returned=None, batched=True):
+        super().__init__(batched=batched)
+        self.returned = returned
+
+    def fit_many(self, problems, *, device):
+        return self.returned
+
+    def fit_row(self, problem):
+        return self.returned
+
+
+@pytest.mark.parametrize(
+    ("returned", "batched", "message"),
+    [
+        (None, True, "`fit_many` must return a list .* returned NoneType"),
+        ([0.5], True, "`fit_many` must return a list .* returned float"),
+        (None, False, "`fit_row` must return a RowFit .* returned NoneType"),
+        ((1, 2), False, "`fit_row` must return a RowFit .* returned tuple"),
+    ],
+)
+def test_a_solver_must_return_fits(problem, returned, batched, message):
+    with pytest.raises(TypeError, match=message):
+        fit(*problem, WrongSolver(returned, batched))
+
+
 def test_a_solver_must_return_a_fit_for_each_problem(problem):
     match = "`fit_many` must return one RowFit .*'means' returned 4 for 5 problems"
     with pytest.raises(ValueError, match=match):

@@ -59,6 +59,8 @@ def test_a_callable_is_a_loss_already():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"one of 'asl', 'bce', or a .* got 'hinge'"):
         make_loss("hinge")
+    with pytest.raises(TypeError, match="or a callable; got 3 of type int"):
+        make_loss(3)
 
 
 @pytest.mark.parametrize("loss", ["asl", lambda logits, targets: logits.sum()])
