@@ -1,15 +1,24 @@
 """The refit of all categories together: candidates, pooled evidence, an average."""
 
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
 from cftlearn.fine_tuning._judging import JudgedCandidates, judge_candidates
-from cftlearn.fine_tuning._report import CategoryResult, outcome, report_line, skipped
+from cftlearn.fine_tuning._report import (
+    CategoryResult,
+    Recipe,
+    Weights,
+    outcome,
+    report_line,
+    skipped,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._families import independent_families
@@ -115,7 +124,7 @@ class AutoRefit:
         before = self._score(task, initial.left_out)
         if verdict is None:
             reason = "no held-out labels of both classes in any category"
-            chosen, history = initial, []
+            chosen, history, recipe = initial, [], None
             result = outcome("kept", reason, before, before)
         else:
             index = [all_candidates.index(each) for each in judged.candidates]
@@ -130,8 +139,10 @@ class AutoRefit:
                 reason = f"held-out {self.objective.name} did not rise; {reason}"
             if keeps_initial:
                 chosen, result = initial, outcome("kept", reason, before, before)
+                recipe = None
             else:
                 chosen = average
+                recipe = Recipe(judged.candidates, weights, verdict.initial)
                 result = outcome(
                     "refitted",
                     reason,
@@ -144,8 +155,40 @@ class AutoRefit:
         seconds = judged.seconds + time.perf_counter() - started
         line = report_line(task, result, seconds)
         return CategoryResult(
-            chosen.coef, chosen.intercept, line, history, chosen.left_out
+            chosen.coef, chosen.intercept, line, history, chosen.left_out, recipe
         )
+
+    def repeat(
+        self,
+        tasks: list[CategoryTask],
+        results: list[CategoryResult],
+        run: CategoryWorkers,
+    ) -> list[Weights | None]:
+        """Average the same candidates, with the same weights, on other features.
+
+        Parameters
+        ----------
+        tasks : list of CategoryTask
+            The same labels, with features and initial weights of another network.
+        results : list of CategoryResult
+            Of the first features.
+        run : CategoryWorkers
+            Fits the candidates of every category.
+
+        Returns
+        -------
+        weights : list of Weights or None
+            None where the initial weights were kept.
+        """
+        recipes = {
+            task.name: result.recipe
+            for task, result in zip(tasks, results, strict=True)
+            if result.recipe is not None
+        }
+        repeated = [task for task in tasks if task.name in recipes]
+        made = run(_repeat_category, Weights, repeated, self.objective, recipes)
+        by_name = {task.name: own for task, own in zip(repeated, made, strict=True)}
+        return [by_name.get(task.name) for task in tasks]
 
     def _score(self, task: CategoryTask, logits: NDArray[np.floating[Any]]) -> float:
         """Compute the objective on held-out labels; NaN where a class is missing."""
@@ -171,6 +214,51 @@ class Average(NamedTuple):
     coef: NDArray[np.float64]
     intercept: float
     left_out: NDArray[np.float64]
+
+
+class UnitFits(NamedTuple):
+    """Fitted candidates, as :class:`JudgedCandidates` holds them, without evidence.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_candidates, n_features)
+        Weights divided by ``spread``, so that their logits vary equally.
+    intercept, spread : ndarray of shape (n_candidates,)
+        Biases, and standard deviations of the logits over all rows of features.
+    initial_spread : float
+        Standard deviation of the initial weights' logits.
+    """
+
+    coef: NDArray[np.floating[Any]]
+    intercept: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    initial_spread: float
+
+
+def _repeat_category(
+    task: CategoryTask, objective: Objective, recipes: dict[str, Recipe]
+) -> Weights:
+    """Fit the candidates of a recipe on all known labels, and average them."""
+    recipe = recipes[task.name]
+    weight_of = dict(zip(recipe.candidates, recipe.weights, strict=True))
+    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        task = task.with_spaces()
+        everything, train, held_out = task.known()
+        problem = task.problem(objective, train, held_out)
+        problem = replace(problem, train=everything)
+        paths = list(ProximalSolver().fit_paths(problem, everything))
+    spread = np.maximum(np.concatenate([path.spread for path in paths]), _TINY)
+    coef = np.concatenate([path.coef for path in paths]) / spread[:, None]
+    intercept = np.concatenate([path.intercept for path in paths])
+    space = task.spaces["standard"]
+    initial_spread = float(space.spread(space.enter(task.coef)))
+    # Other initial weights may allow other candidates: weights count among what is left.
+    weights = np.array(
+        [weight_of.get(each, 0.0) for path in paths for each in path.candidates]
+    )
+    total = float(weights.sum()) + recipe.initial
+    fits = UnitFits(coef, intercept, spread, initial_spread)
+    return _average(task, fits, weights / total, recipe.initial / total)
 
 
 def average_weights(
@@ -208,25 +296,40 @@ def average_weights(
     else the least penalised ones would decide the ranking. The first factor gives the
     logits back the spread that candidates have on the average.
     """
+    coef, bias = _average(task, judged, weights, initial)
     initial_spread = max(judged.initial_spread, _TINY)
-    coef = weights @ judged.coef.astype(np.float64)
-    coef += initial * task.coef / initial_spread
     # Biases of candidates differ, so logits are averaged without them.
     without_bias = judged.left_out - judged.intercept[:, None]
     left_out = weights @ (without_bias / judged.spread[:, None])
     left_out += initial * (task.initial_logits() - task.intercept) / initial_spread
-    scale = float(weights @ judged.spread) + initial * judged.initial_spread
-    coef, left_out = scale * coef, scale * left_out
+    return Average(coef, bias, _scale(judged, weights, initial) * left_out + bias)
+
+
+def _average(
+    task: CategoryTask,
+    fits: JudgedCandidates | UnitFits,
+    weights: NDArray[np.float64],
+    initial: float,
+) -> Weights:
+    coef = weights @ fits.coef.astype(np.float64)
+    coef += initial * task.coef / max(fits.initial_spread, _TINY)
+    coef = _scale(fits, weights, initial) * coef
     logits, y = task.known_logits(coef)
-    if y.all():  # no negative to set the bias by: the background has set it
-        mean = task.feature_mean
-        at_mean = judged.intercept + judged.spread * (judged.coef @ mean)
-        initial_at_mean = task.intercept + float(task.coef @ mean)
-        bias = float(weights @ at_mean) + initial * initial_at_mean
-        bias -= float(coef @ mean)
-    else:
-        bias = likeliest_intercept(logits, y)
-    return Average(coef, bias, left_out + bias)
+    if not y.all():
+        return Weights(coef, likeliest_intercept(logits, y))
+    # There is no negative to set the bias by: the background has set it.
+    mean = task.feature_mean
+    at_mean = fits.intercept + fits.spread * (fits.coef @ mean)
+    initial_at_mean = task.intercept + float(task.coef @ mean)
+    bias = float(weights @ at_mean) + initial * initial_at_mean
+    return Weights(coef, bias - float(coef @ mean))
+
+
+def _scale(
+    fits: JudgedCandidates | UnitFits, weights: NDArray[np.float64], initial: float
+) -> float:
+    """Return the spread that logits of candidates have on the average."""
+    return float(weights @ fits.spread) + initial * fits.initial_spread
 
 
 def evidence_of(judged: JudgedCandidates, all_candidates: list[Candidate]) -> Evidence:

@@ -15,11 +15,17 @@ from cftlearn.fine_tuning._best_solver import (
     ScoredFit,
     check_fit,
     choose,
+    chosen_iterations,
     missing_class,
 )
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._checkpoint import load_result, save_result
-from cftlearn.fine_tuning._report import CategoryResult, initial_fit, skipped
+from cftlearn.fine_tuning._report import (
+    CategoryResult,
+    Weights,
+    initial_fit,
+    skipped,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._problem_batch import (
@@ -139,6 +145,43 @@ class BatchedRefit:
                 results |= self._results_of(group, run.paths)
                 progress.update(len(group))
         return [results[task.name] for task in tasks]
+
+    def repeat(
+        self,
+        tasks: list[CategoryTask],
+        results: list[CategoryResult],
+        run: CategoryWorkers,
+    ) -> list[Weights | None]:
+        """Fit the chosen categories again, on other features.
+
+        Parameters
+        ----------
+        tasks : list of CategoryTask
+            The same labels, with features and initial weights of another network.
+        results : list of CategoryResult
+            Of the first features: what was chosen, after how many iterations.
+        run : CategoryWorkers
+            Shows progress.
+
+        Returns
+        -------
+        weights : list of Weights or None
+            None where the initial weights were kept.
+        """
+        chosen = chosen_iterations(tasks, results)
+        made: dict[str, Weights] = {}
+        repeated = [_Category.of(task) for task in tasks if task.name in chosen]
+        with run.progress(0, len(repeated)) as progress:
+            for group in self._groups(repeated):
+                problems = [category.problem(self.objective) for category in group]
+                batch = ProblemBatch(problems, memory=self.memory)
+                n_iter = {k: chosen[c.task.name][1] for k, c in enumerate(group)}
+                for category, fit in zip(
+                    group, self._fit(batch.with_all_labels(n_iter)), strict=True
+                ):
+                    made[category.task.name] = Weights(fit.coef, fit.intercept)
+                progress.update(len(group))
+        return [made.get(task.name) for task in tasks]
 
     def _results_of(
         self, group: list[_Category], paths: dict[str, Path]

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._report import (
     CategoryResult,
+    Weights,
     initial_fit,
     outcome,
     report_line,
@@ -60,6 +61,67 @@ class BestSolverRefit:
             self.objective,
             self.refit,
         )
+
+
+    def repeat(
+        self,
+        tasks: list[CategoryTask],
+        results: list[CategoryResult],
+        run: CategoryWorkers,
+    ) -> list[Weights | None]:
+        """Fit the chosen solvers again, on other features.
+
+        Parameters
+        ----------
+        tasks : list of CategoryTask
+            The same labels, with features and initial weights of another network.
+        results : list of CategoryResult
+            Of the first features: which solver was chosen, after how many iterations.
+        run : CategoryWorkers
+            Fits the categories.
+
+        Returns
+        -------
+        weights : list of Weights or None
+            None where the initial weights were kept.
+        """
+        chosen = chosen_iterations(tasks, results)
+        repeated = [task for task in tasks if task.name in chosen]
+        made = run(
+            repeat_category, Weights, repeated, self.solvers, self.objective, chosen
+        )
+        by_name = {task.name: own for task, own in zip(repeated, made, strict=True)}
+        return [by_name.get(task.name) for task in tasks]
+
+
+def chosen_iterations(
+    tasks: Sequence[CategoryTask], results: Sequence[CategoryResult]
+) -> dict[str, tuple[str, int]]:
+    """Return solver and iterations of the categories that did not keep their weights."""
+    return {
+        task.name: (result.report["solver"], result.report["n_iter"])
+        for task, result in zip(tasks, results, strict=True)
+        if result.report["solver"] is not None
+    }
+
+
+def repeat_category(
+    task: CategoryTask,
+    solvers: Sequence[CategorySolver],
+    objective: Objective,
+    chosen: dict[str, tuple[str, int]],
+) -> Weights:
+    """Fit the chosen solver to all known labels, for the chosen iterations."""
+    name, n_iter = chosen[task.name]
+    solver = next(each for each in solvers if each.name == name)
+    everything, train, held_out = task.known()
+    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+        problem = task.with_spaces().problem(objective, train, held_out)
+        fit = solver.fit_row(
+            replace(problem, train=everything, validation=None, n_iter=n_iter)
+        )
+    fit = check_fit(fit, solver, "fit_row")
+    return Weights(fit.coef, fit.intercept)
 
 
 def refit_category(

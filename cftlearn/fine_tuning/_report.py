@@ -1,13 +1,32 @@
 """What the refit of one category answers, and its line of the report."""
 
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import astuple, dataclass
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
+
+
+class Recipe(NamedTuple):
+    """What an average of candidates is made of; it is free of any scale.
+
+    Attributes
+    ----------
+    candidates : list of Candidate
+        What was fitted.
+    weights : ndarray of shape (n_candidates,), float64
+        How much each candidate counts.
+    initial : float
+        How much the initial weights count; 1 in all with ``weights``.
+    """
+
+    candidates: list[Candidate]
+    weights: NDArray[np.float64]
+    initial: float
 
 
 @dataclass(frozen=True)
@@ -28,6 +47,9 @@ class CategoryResult:
         Logits of the held-out labels by weights that were not fitted to them: the
         initial ones, those chosen before the last refit, or fits that leave a label
         out.
+    recipe : Recipe or None
+        How ``"auto"`` made the weights; None if it kept the initial ones, and of any
+        other solver.
     """
 
     coef: NDArray[np.float64]
@@ -35,17 +57,41 @@ class CategoryResult:
     report: dict[str, Any]
     history: list[dict[str, Any]]
     left_out: NDArray[np.float64]
+    recipe: Recipe | None = None
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Split it into arrays and plain values, for a checkpoint."""
         plain = {key: getattr(self, key) for key in ("intercept", "report", "history")}
+        if self.recipe is not None:
+            candidates, weights, initial = self.recipe
+            packed = [astuple(each) for each in candidates]
+            plain["recipe"] = packed, weights.tolist(), initial
         return {"coef": self.coef, "left_out": self.left_out}, plain
 
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
         """Build it again from what :meth:`pack` returned."""
         values: dict[str, Any] = {**arrays, **plain}
+        if "recipe" in plain:
+            packed, weights, initial = plain["recipe"]
+            candidates = [Candidate(*each) for each in packed]
+            values["recipe"] = Recipe(candidates, np.array(weights), initial)
         return cls(**values)
+
+
+class Weights(NamedTuple):
+    """Weights of one category.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features,), float64
+        The vector.
+    intercept : float
+        The bias.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: float
 
 
 def report_line(

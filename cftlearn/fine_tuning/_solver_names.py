@@ -7,7 +7,7 @@ from cftlearn.fine_tuning._auto import AutoRefit
 from cftlearn.fine_tuning._batched_refit import BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._category_task import CategoryTask
-from cftlearn.fine_tuning._report import CategoryResult
+from cftlearn.fine_tuning._report import CategoryResult, Weights
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.losses._registry import LOSSES
 from cftlearn.metrics._objectives import Objective
@@ -48,6 +48,17 @@ class RefitMethod(Protocol):
         self, tasks: list[CategoryTask], run: CategoryWorkers
     ) -> list[CategoryResult]:
         """Refit all categories; the results are in the order of ``tasks``."""
+
+    def repeat(
+        self,
+        tasks: list[CategoryTask],
+        results: list[CategoryResult],
+        run: CategoryWorkers,
+    ) -> list[Weights | None]:
+        """Refit on features of another network what ``results`` chose, without a choice.
+
+        None where the initial weights were kept.
+        """
 
 
 def make_refit_method(

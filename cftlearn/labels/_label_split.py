@@ -10,6 +10,21 @@ from cftlearn.labels._encoding import PartialLabels
 CLASSES = (0.0, 1.0)
 
 
+class TrainingTargets(NamedTuple):
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_categories), float64
+        1, 0, or NaN for cells that are no known label.
+    unknown : ndarray of shape (n_samples, n_categories), bool, or None
+        Cells that a treatment of unknown labels adds to the loss; None without one.
+    """
+
+    values: NDArray[np.float64]
+    unknown: NDArray[np.bool_] | None = None
+
+
 class LabelSplit(NamedTuple):
     """Known labels to fit, and known labels that only choose among fits.
 
@@ -27,6 +42,19 @@ class LabelSplit(NamedTuple):
     fitted: PartialLabels
     held_out: PartialLabels
     same_rows: bool
+
+    def unknown_cells(self) -> NDArray[np.bool_]:
+        """Return the cells of the rows to fit whose label is unknown altogether."""
+        unknown = ~self.fitted.known
+        return unknown & ~self.held_out.known if self.same_rows else unknown
+
+    def all_of_rows(self) -> PartialLabels:
+        """Return all known labels of the rows to fit."""
+        if not self.same_rows:
+            return self.fitted
+        known = self.fitted.known | self.held_out.known
+        values = np.where(self.held_out.known, self.held_out.values, self.fitted.values)
+        return PartialLabels(values, known, self.fitted.categories)
 
     def targets(
         self, unknown: Literal["negative", "ignore"] = "negative"
@@ -83,6 +111,34 @@ def split_labels(
     return LabelSplit(
         labels.restricted_to(~held_out), labels.restricted_to(held_out), same_rows=True
     )
+
+
+def sample_cells(
+    cells: NDArray[np.bool_], fraction: float, seeds: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    """Draw a share of every category's cells.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n_samples, n_categories), bool
+        Cells to draw from.
+    fraction : float
+        Share in (0, 1).
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category, so that no category depends on another.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_samples, n_categories), bool
+        A part of ``cells``.
+    """
+    drawn = np.zeros_like(cells)
+    for j, seed in enumerate(seeds):
+        rows = np.flatnonzero(cells[:, j])
+        # Another stream than the one that held labels out by the same seed.
+        order = np.random.default_rng([int(seed), 1]).permutation(rows)
+        drawn[order[: round(fraction * len(rows))], j] = True
+    return drawn
 
 
 def deal_labels(

@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from cftlearn.losses._unknown import UnknownTerm
+
 # One entry makes a loss known to CFTClassifier, GradientSolver, the fine-tuner and the
 # command line: its name, and the module and class that are imported when it is used.
 LOSSES = {
     "asl": "cftlearn.losses._partial:PartialAsymmetricLoss",
     "bce": "cftlearn.losses._partial:PartialBCEWithLogitsLoss",
+}
+
+# What becomes of unknown labels in stage one, by the name that `unknown` takes; None
+# where nothing is added to the loss of known labels.
+TREATMENTS = {
+    "auto": "cftlearn.losses._unknown:SelectionTerm",
+    "hill": "cftlearn.losses._unknown:HillTerm",
+    "ignore": None,
+    "negative": None,  # their targets are 0
+    "weak_negative": "cftlearn.losses._unknown:WeakNegativeTerm",
 }
 
 
@@ -98,6 +110,29 @@ def make_loss(
     return made
 
 
+def make_unknown_term(name: str, weight: float | None = None) -> "UnknownTerm | None":
+    """Build what unknown labels add to the loss.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``TREATMENTS``.
+    weight : float, default=None
+        How much all unknown cells count together, where all known ones count 1; 0 or
+        more. None takes the treatment's own weight.
+
+    Returns
+    -------
+    term : UnknownTerm or None
+        None where they add nothing.
+    """
+    target = TREATMENTS[name]
+    if target is None:
+        return None
+    term: UnknownTerm = _import(target)(weight)
+    return term
+
+
 def _unexpected_option(name: str, loss: Any) -> ValueError:
     having = [known for known in available() if name in _parameters_of(known)]
     return ValueError(
@@ -109,7 +144,11 @@ def _unexpected_option(name: str, loss: Any) -> ValueError:
 
 
 def _class_of(name: str) -> Any:
-    module, _, attribute = LOSSES[name].partition(":")
+    return _import(LOSSES[name])
+
+
+def _import(target: str) -> Any:
+    module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
 

@@ -53,26 +53,26 @@ class OneProcess:
         """Seed torch's global generators, differently in every process."""
 
     def own_rows(
-        self, rows: NDArray[np.intp], n_known: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], float]:
+        self, rows: NDArray[np.intp], n_counted: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], int]:
         """Select this process's rows of a batch.
 
         Parameters
         ----------
         rows : ndarray of int
             The batch.
-        n_known : ndarray of int
-            Known labels of every row, some above 0.
+        n_counted : ndarray of int
+            Cells of every row that count in the loss, some above 0.
 
         Returns
         -------
         rows : ndarray of int
-            Rows of the batch, at least one of them with a known label.
-        n_counted : float
-            Number of known labels that their mean loss counts for. Weighed by it, the
-            mean over processes is the loss of the batch.
+            Rows of the batch, at least one of them with a cell that counts.
+        factor : int
+            How often their cells count. Weighed by it, the mean over processes is the
+            loss of the batch.
         """
-        return rows, int(n_known.sum())
+        return rows, 1
 
     def own_parts(self, parts: Sequence[T]) -> Sequence[T]:
         """Select this process's parts of a task; there may be none."""
@@ -159,18 +159,18 @@ class FabricProcesses(OneProcess):
             torch.manual_seed(mixed_seed(*numbers, self.rank))
 
     def own_rows(
-        self, rows: NDArray[np.intp], n_known: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], float]:
+        self, rows: NDArray[np.intp], n_counted: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], int]:
         """Cut a batch into parts of even size, and select one.
 
         The others wait for the gradient of every process. So a process whose part has
-        no known label takes rows of another part, and counts them as 0 labels.
+        no cell that counts takes rows of another part, and counts them 0 times.
         """
         own = np.array_split(np.arange(len(rows)), self.size)[self.rank]
-        counted = int(n_known[own].sum()) * self.size
-        if not counted:  # two rows, because batch norm cannot train on one
-            own = np.flatnonzero(n_known)[: max(len(own), 2)]
-        return rows[own], counted
+        if n_counted[own].any():
+            return rows[own], self.size
+        # Two rows, because batch norm cannot train on one.
+        return rows[np.flatnonzero(n_counted)[: max(len(own), 2)]], 0
 
     def own_parts(self, parts: Sequence[T]) -> Sequence[T]:
         """Select every ``size``-th part."""

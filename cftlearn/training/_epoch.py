@@ -28,21 +28,44 @@ class Batch(NamedTuple):
     number : int
         Number of the batch in its epoch, from 1.
     rows : ndarray of int
-        Rows, at least one of them with a known label.
+        Rows, at least one of them with a cell that counts.
     fraction : float
         Known labels of these rows over those of the whole step; times the number of
         processes, because gradients are averaged over them.
+    unknown_fraction : float
+        The same of the unknown cells that count.
     """
 
     number: int
     rows: NDArray[np.intp]
     fraction: float
+    unknown_fraction: float = 0.0
+
+
+class Targets(NamedTuple):
+    """What the outputs of the network are compared with.
+
+    Attributes
+    ----------
+    labels : Tensor of shape (n_samples, n_categories)
+        1, 0, or NaN for cells that are no known label.
+    unknown : Tensor of shape (n_samples, n_categories), bool, or None
+        Cells that the plan's term for unknown labels counts; None without one.
+    """
+
+    labels: Tensor
+    unknown: Tensor | None = None
+
+    def of_rows(self, rows: NDArray[np.intp], device: str) -> "Targets":
+        """Return the targets of some rows, on a device."""
+        unknown = None if self.unknown is None else self.unknown[rows].to(device)
+        return Targets(self.labels[rows].to(device), unknown)
 
 
 def train_epoch(
     state: TrainingState,
     inputs: Inputs,
-    labels: Tensor,
+    targets: Targets,
     plan: TrainingPlan,
     progress: Any,
 ) -> dict[str, Any]:
@@ -54,8 +77,8 @@ def train_epoch(
         Changed in place, except its history.
     inputs : Inputs
         Rows.
-    labels : Tensor of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out.
+    targets : Targets
+        Labels and unknown cells.
     plan : TrainingPlan
         How to train.
     progress : tqdm
@@ -74,13 +97,16 @@ def train_epoch(
         If the network's output has another shape than the labels, or the loss is not
         a scalar tensor.
     """
-    epoch = _Epoch(len(state.history) + 1, state, inputs, labels, plan)
-    steps = steps_of_epoch(state.order.permutation(len(inputs)), labels, plan)
+    term = plan.unknown_term
+    if term is None or not term.is_active:
+        targets = Targets(targets.labels)
+    epoch = _Epoch(len(state.history) + 1, state, inputs, targets, plan)
+    steps = steps_of_epoch(state.order.permutation(len(inputs)), targets, plan)
     return epoch.train(steps, progress)
 
 
 def steps_of_epoch(
-    order: NDArray[np.intp], labels: Tensor, plan: TrainingPlan
+    order: NDArray[np.intp], targets: Targets, plan: TrainingPlan
 ) -> list[list[Batch]]:
     """Cut rows into the optimizer's steps, and steps into batches.
 
@@ -88,29 +114,44 @@ def steps_of_epoch(
     ----------
     order : ndarray of int
         All rows, in the order of the epoch.
-    labels : Tensor of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out.
+    targets : Targets
+        Labels and unknown cells.
     plan : TrainingPlan
         How to train.
 
     Returns
     -------
     steps : list of list of Batch
-        Batches without a known label are left out; a step may be empty.
+        Batches without a cell that counts are left out; a step may be empty.
     """
-    n_known = (~torch.isnan(labels)).sum(dim=1).numpy()
+    n_known = (~torch.isnan(targets.labels)).sum(dim=1).numpy()
+    n_unknown = np.zeros_like(n_known)
+    if targets.unknown is not None:
+        n_unknown = targets.unknown.sum(dim=1).numpy()
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        total = int(n_known[rows].sum())
+        totals = n_known[rows].sum(), n_unknown[rows].sum()
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
-            if n_known[part].any():
-                own, counted = plan.processes.own_rows(part, n_known[part])
-                step.append(Batch(number, own, counted / total))
+            n_counted = n_known[part] + n_unknown[part]
+            if n_counted.any():
+                own, factor = plan.processes.own_rows(part, n_counted)
+                step.append(
+                    Batch(
+                        number,
+                        own,
+                        _fraction(n_known[own], totals[0]) * factor,
+                        _fraction(n_unknown[own], totals[1]) * factor,
+                    )
+                )
         steps.append(step)
     return steps
+
+
+def _fraction(counts: NDArray[np.integer], total: int) -> float:
+    return int(counts.sum()) / int(total) if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +161,7 @@ class _Epoch:
     number: int
     state: TrainingState
     inputs: Inputs
-    labels: Tensor
+    targets: Targets
     plan: TrainingPlan
 
     def train(self, steps: list[list[Batch]], progress: Any) -> dict[str, Any]:
@@ -155,8 +196,8 @@ class _Epoch:
     def _add_gradients(self, step: list[Batch], reads: Iterator[Any]) -> float:
         """Add up the gradients of a step's batches; return the step's mean loss.
 
-        Weighed by their fractions, the means of the batches add up to the mean over all
-        known labels of the step: the gradient is that of one large batch.
+        Weighed by their fractions, the means of the batches add up to the means over
+        all cells of the step: the gradient is that of one large batch.
         """
         state, processes = self.state, self.plan.processes
         state.optimizer.zero_grad()
@@ -164,15 +205,14 @@ class _Epoch:
         for batch in step:
             with processes.failing_together():
                 X = next(reads)[1].to(self.plan.device)
-                targets = self.labels[batch.rows].to(self.plan.device)
+                targets = self.targets.of_rows(batch.rows, self.plan.device)
             # Processes average their gradients once per step, with the last batch.
             is_last = batch is step[-1]
             with processes.no_backward_sync(state.wrapped, enabled=not is_last):
                 with processes.failing_together():
-                    loss = _batch_loss(state.wrapped, X, targets, self.plan)
-                    value = self._finite_value(loss, batch, X)
-                processes.backward(state.scaler.scale(loss * batch.fraction))
-            mean += value * batch.fraction
+                    loss = _batch_loss(state.wrapped, X, targets, batch, self.plan)
+                    mean += self._finite_value(loss, batch, X)
+                processes.backward(state.scaler.scale(loss))
         return mean
 
     def _finite_value(self, loss: Tensor, batch: Batch, X: Tensor) -> float:
@@ -192,23 +232,32 @@ class _Epoch:
 
 
 def _batch_loss(
-    network: nn.Module, X: Tensor, targets: Tensor, plan: TrainingPlan
+    network: nn.Module, X: Tensor, targets: Targets, batch: Batch, plan: TrainingPlan
 ) -> Tensor:
-    """Compute the loss of a batch, and check what the network and the loss return."""
+    """Compute a batch's part of the loss of its step.
+
+    What the network and the loss return is checked.
+    """
     with autocast(plan.device, enabled=plan.trainer.amp):
         logits = network(X)
-    if not isinstance(logits, Tensor) or logits.shape != targets.shape:
+    labels = targets.labels
+    if not isinstance(logits, Tensor) or logits.shape != labels.shape:
         raise ValueError(
             "`module` must return logits of shape (n_rows, n_categories), here "
-            f"{tuple(targets.shape)}; got {_shape_or_type(logits)}."
+            f"{tuple(labels.shape)}; got {_shape_or_type(logits)}."
         )
     # Sums and logarithms of the loss need the digits of single precision.
-    loss = plan.loss(logits.float() if plan.trainer.amp else logits, targets)
+    logits = logits.float() if plan.trainer.amp else logits
+    loss = plan.loss(logits, labels)
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "
             f"{_shape_or_type(loss)}."
         )
+    loss = loss * batch.fraction
+    if targets.unknown is not None and plan.unknown_term is not None:
+        term = plan.unknown_term(logits, targets.unknown)
+        loss = loss + term * batch.unknown_fraction
     return loss
 
 

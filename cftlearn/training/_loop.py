@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -13,9 +12,12 @@ from cftlearn._devices import half_precision
 from cftlearn._files import digest
 from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
-from cftlearn.training._epoch import train_epoch
+from cftlearn.labels._known_rates import KnownRates
+from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.training._epoch import Targets, train_epoch
 from cftlearn.training._optimization import MovingAverage, make_optimizer, make_schedule
 from cftlearn.training._plan import HeldOut, TrainingPlan
+from cftlearn.training._rate_probe import RateProbe
 from cftlearn.training._state import TrainingState, load_state, save_state, state_path
 from cftlearn.training._validation import check_patience, evaluate, monitored_value
 
@@ -23,10 +25,11 @@ from cftlearn.training._validation import check_patience, evaluate, monitored_va
 def train_network(
     network: nn.Module,
     inputs: Inputs,
-    targets: NDArray[np.float64],
+    targets: TrainingTargets,
     plan: TrainingPlan,
     held_out: HeldOut | None = None,
-) -> list[dict[str, Any]]:
+    probe: RateProbe | None = None,
+) -> tuple[list[dict[str, Any]], KnownRates | None]:
     """Train a network in place, and leave it in evaluation mode.
 
     Parameters
@@ -35,19 +38,24 @@ def train_network(
         Maps a batch of ``inputs`` to logits of shape (n_rows, n_categories).
     inputs : Inputs
         Rows.
-    targets : ndarray of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out.
+    targets : TrainingTargets
+        Known labels, and the unknown cells that the plan's term counts.
     plan : TrainingPlan
         How to train.
     held_out : HeldOut, default=None
         What to score every epoch by; early stopping needs it.
+    probe : RateProbe, default=None
+        What to estimate by how often labels of each class are known, after a warm-up
+        and at the end. The plan's term takes the first estimate.
 
     Returns
     -------
     history : list of dict, one per epoch
         ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
         with ``held_out`` also ``val_loss`` and, where a category has both classes,
-        ``val_score``.
+        ``val_score``; after an estimate of rates ``known_log_ratio`` and ``known_z``.
+    rates : KnownRates or None
+        The last estimate.
 
     Raises
     ------
@@ -64,7 +72,10 @@ def train_network(
     network.to(plan.device).train()
     n_steps = plan.n_steps(len(inputs))
     state = _initial_state(network, plan, n_steps)
-    labels = torch.from_numpy(targets).float()
+    tensors = Targets(
+        torch.from_numpy(targets.values).float(),
+        None if targets.unknown is None else torch.from_numpy(targets.unknown),
+    )
     progress = tqdm(
         total=plan.max_epochs * n_steps,
         desc="training the network",
@@ -77,23 +88,24 @@ def train_network(
             load_state(path, state)
         processes.check_same(
             n_rows=len(inputs),
-            labels=digest(targets),
+            labels=digest(targets.values, targets.unknown),
             random_state=plan.seed,
             epochs=len(state.history),
         )
         progress.update(n_steps * len(state.history))
+        _set_rates(plan, state.rates)
         while not _is_over(state, plan):
-            record = train_epoch(state, inputs, labels, plan, progress)
-            _finish_epoch(record, state, plan, held_out, path)
+            record = train_epoch(state, inputs, tensors, plan, progress)
+            _finish_epoch(record, state, plan, held_out, probe, path)
             progress.set_postfix(_postfix(state.history[-1]))
     state.set_final_weights()
-    return state.history
+    return state.history, state.rates
 
 
 def _state_path(
     network: nn.Module,
     inputs: Inputs,
-    targets: NDArray[np.float64],
+    targets: TrainingTargets,
     plan: TrainingPlan,
     held_out: HeldOut | None,
 ) -> Path | None:
@@ -113,7 +125,8 @@ def _state_path(
                 device=plan.device,
                 processes=(plan.processes.size, plan.processes.precision),
                 inputs=inputs,
-                labels=targets,
+                labels=(targets.values, targets.unknown),
+                unknown_term=plan.unknown_term,
                 validation=()
                 if held_out is None
                 else (held_out.inputs, held_out.labels),
@@ -156,6 +169,7 @@ def _finish_epoch(
     state: TrainingState,
     plan: TrainingPlan,
     held_out: HeldOut | None,
+    probe: RateProbe | None,
     path: Path | None,
 ) -> None:
     """Score an epoch, put its record into the history, and save the state."""
@@ -163,6 +177,11 @@ def _finish_epoch(
     processes.broadcast_buffers(state.network, state.evaluated)
     if held_out is not None:
         record |= evaluate(state.evaluated, held_out, plan, record["epoch"])
+    if probe is not None and probe.is_due(record["epoch"], plan.max_epochs):
+        rates = probe.estimate(state.evaluated, plan, record["epoch"])
+        state.rates = processes.broadcast(rates)
+        record |= {"known_log_ratio": rates.log_ratio, "known_z": rates.z}
+        _set_rates(plan, state.rates)
     # Devices may round differently, and all processes must stop after the same epoch.
     record = processes.broadcast(record)
     state.history.append(record)
@@ -171,6 +190,11 @@ def _finish_epoch(
     with processes.failing_together():
         if processes.is_first:
             save_state(path, state)
+
+
+def _set_rates(plan: TrainingPlan, rates: KnownRates | None) -> None:
+    if plan.unknown_term is not None and rates is not None:
+        plan.unknown_term.set_rates(rates)
 
 
 def _postfix(record: dict[str, Any]) -> dict[str, str]:

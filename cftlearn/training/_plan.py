@@ -10,6 +10,8 @@ from torch import Tensor
 
 from cftlearn._inputs import Inputs
 from cftlearn.losses import make_loss
+from cftlearn.losses._registry import make_unknown_term
+from cftlearn.losses._unknown import UnknownTerm
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import OneProcess, processes_of
@@ -36,8 +38,11 @@ class TrainingPlan:
         Torch device.
     verbose : int
         Above 0, shows a progress bar where the output is a terminal.
+    unknown_term : UnknownTerm or None
+        What unknown cells add to the loss; None leaves them out.
     trainer : NetworkTrainer
-        The finer parameters; its ``pos_weight`` is in ``loss`` already.
+        The finer parameters; ``pos_weight`` and ``unknown_weight`` are in ``loss`` and
+        ``unknown_term`` already.
     processes : OneProcess
         The processes that take part; those of the trainer's ``fabric``.
     """
@@ -49,6 +54,7 @@ class TrainingPlan:
     seed: int
     device: str
     verbose: int = 0
+    unknown_term: UnknownTerm | None = None
     trainer: NetworkTrainer = field(default_factory=NetworkTrainer)
     processes: OneProcess = field(default_factory=OneProcess)
 
@@ -62,6 +68,7 @@ def make_plan(
     targets: NDArray[np.float64],
     *,
     loss: str | Loss,
+    unknown: str = "ignore",
     max_epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -79,6 +86,8 @@ def make_plan(
         1, 0, or NaN for cells to leave out; ``pos_weight="balanced"`` counts them.
     loss : str or callable
         A name of :func:`cftlearn.losses.available`, or a loss.
+    unknown : str, default="ignore"
+        A name of :data:`cftlearn.losses._registry.TREATMENTS`.
     max_epochs, batch_size, learning_rate, seed, verbose
         As in :class:`TrainingPlan`.
     device : str
@@ -102,6 +111,7 @@ def make_plan(
         seed=seed,
         device=device,
         verbose=verbose,
+        unknown_term=make_unknown_term(unknown, trainer.unknown_weight),
         trainer=trainer,
         processes=processes,
     )

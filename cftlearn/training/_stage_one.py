@@ -10,9 +10,12 @@ from torch import nn
 from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.networks._heads import find_head, head_weights
+from cftlearn.labels._known_rates import KnownRates
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.networks._making import copy_or_make
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import HeldOut, TrainingPlan
+from cftlearn.training._rate_probe import RateProbe
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class StageOne:
         Weights of the classification layer.
     intercept : ndarray of shape (n_categories,)
         Its biases.
+    rates : KnownRates or None
+        How often labels of each class are known; None where it was not estimated.
     """
 
     network: nn.Module
@@ -41,14 +46,16 @@ class StageOne:
     history: list[dict[str, Any]]
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    rates: KnownRates | None = None
 
 
 def fit_network(
     plan: TrainingPlan,
     module: Any,
     inputs: Inputs,
-    targets: NDArray[np.float64],
+    targets: TrainingTargets,
     held_out: HeldOut | None = None,
+    probe: RateProbe | None = None,
     *,
     head: str | None = None,
     train: bool = True,
@@ -63,10 +70,12 @@ def fit_network(
         The network, or what makes it. It stays as it is.
     inputs : Inputs
         Rows to train on.
-    targets : ndarray of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out.
+    targets : TrainingTargets
+        Known labels, and the unknown cells that the plan's term counts.
     held_out : HeldOut, default=None
         What to score every epoch by, unless the trainer has ``validate=False``.
+    probe : RateProbe, default=None
+        What to estimate the rates of known labels by.
     head : str, default=None
         Name of the classification layer; None finds it.
     train : bool, default=True
@@ -89,9 +98,12 @@ def fit_network(
     if held_out is not None and plan.trainer.validate:
         scored = held_out.with_known_labels()
     network = copy_or_make(module, plan.seed)
-    name = find_head(network, head, targets.shape[1])
+    name = find_head(network, head, targets.values.shape[1])
     # One row shows at once what would otherwise fail after hours of training: a layer
     # that is not the last step of the network.
     extract_features(network, name, inputs.take([0]), batch_size=1, device=plan.device)
-    history = train_network(network, inputs, targets, plan, scored) if train else []
-    return StageOne(network, name, plan.device, history, *head_weights(network, name))
+    history, rates = [], None
+    if train:
+        history, rates = train_network(network, inputs, targets, plan, scored, probe)
+    weights = head_weights(network, name)
+    return StageOne(network, name, plan.device, history, *weights, rates)

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cftlearn._files import claim_folder, digest, open_atomically
 from cftlearn._inputs import ArrayInputs, Inputs
+from cftlearn.labels._known_rates import KnownRates
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
 
@@ -66,6 +67,8 @@ class TrainingState:
         One record per finished epoch.
     best : BestEpoch or None
         The best epoch so far; None without early stopping.
+    rates : KnownRates or None
+        The last estimate of how often labels are known; None without one.
     """
 
     network: nn.Module
@@ -77,6 +80,7 @@ class TrainingState:
     order: np.random.Generator
     history: list[dict[str, Any]] = field(default_factory=list)
     best: BestEpoch | None = None
+    rates: KnownRates | None = None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -117,6 +121,10 @@ class TrainingState:
             values["average steps"] = self.average.n_steps
         if self.best is not None:
             values["best"] = tuple(self.best)
+        if self.rates is not None:
+            positive, negative, *numbers = self.rates
+            both = torch.from_numpy(np.stack([positive, negative]))
+            values["rates"] = both, *numbers
         return values
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
@@ -132,6 +140,9 @@ class TrainingState:
             self.average.n_steps = values["average steps"]
         if "best" in values:
             self.best = BestEpoch(*values["best"])
+        if "rates" in values:
+            both, *numbers = values["rates"]
+            self.rates = KnownRates(*both.numpy(), *numbers)
         torch.set_rng_state(values["random"])
         if values["random on GPUs"]:
             torch.cuda.set_rng_state_all(values["random on GPUs"])

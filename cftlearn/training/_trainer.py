@@ -69,6 +69,11 @@ class NetworkTrainer(BaseEstimator):
         category, among the labels that count in stage one: the known ones alone with
         ``unknown="ignore"``, unknown ones as negatives with ``unknown="negative"``. It
         is kept within 0.01 and 100, and is 1 where a category lacks one of the two.
+    unknown_weight : float, default=None
+        How much all unknown labels of a step count together in the loss, where all
+        known ones count 1; 0 or more. It is for the treatments that add unknown labels
+        to the loss: ``unknown="auto"``, ``"weak_negative"`` and ``"hill"``. None takes
+        1 for ``"auto"``, and 0.5 for the others.
     validate : bool, default=True
         After every epoch, score the network on the labels held out of stage one. This
         costs a forward pass over their rows.
@@ -126,6 +131,7 @@ class NetworkTrainer(BaseEstimator):
         "amp": ["boolean"],
         "accumulation_steps": [Interval(Integral, 1, None, closed="left")],
         "pos_weight": [StrOptions({"balanced"}), "array-like", None],
+        "unknown_weight": [Interval(Real, 0, None, closed="left"), None],
         "validate": ["boolean"],
         "monitor": [StrOptions({"score", "loss"})],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -146,6 +152,7 @@ class NetworkTrainer(BaseEstimator):
         amp: bool = False,
         accumulation_steps: int = 1,
         pos_weight: "Literal['balanced'] | ArrayLike | None" = None,
+        unknown_weight: float | None = None,
         validate: bool = True,
         monitor: Literal["score", "loss"] = "score",
         patience: int | None = None,
@@ -162,6 +169,7 @@ class NetworkTrainer(BaseEstimator):
         self.amp = amp
         self.accumulation_steps = accumulation_steps
         self.pos_weight = pos_weight
+        self.unknown_weight = unknown_weight
         self.validate = validate
         self.monitor = monitor
         self.patience = patience

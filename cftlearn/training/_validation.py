@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
@@ -46,14 +46,10 @@ def monitored_value(record: dict[str, Any], monitor: str) -> float:
     return float(record["val_score"] if monitor == "score" else -record["val_loss"])
 
 
-@torch.no_grad()
 def evaluate(
     network: nn.Module, held_out: HeldOut, plan: TrainingPlan, epoch: int
 ) -> dict[str, float]:
     """Score a network on held-out labels.
-
-    The seed is set for this block alone, so training continues with the random numbers
-    that it would have drawn without the scores.
 
     Returns
     -------
@@ -65,13 +61,56 @@ def evaluate(
     NonFiniteLossError
         If a logit is NaN or infinite.
     """
-    n_rows = len(held_out.inputs)
+    n_categories = held_out.labels.shape[1]
+    logits = logits_of_rows(network, held_out.inputs, n_categories, plan, epoch)
+    labels = torch.from_numpy(held_out.labels).float().to(plan.device)
+    loss = float(plan.loss(logits.to(plan.device), labels))
+    return {"val_loss": loss} | _score(logits.numpy(), held_out)
+
+
+@torch.no_grad()
+def logits_of_rows(
+    network: nn.Module,
+    inputs: Inputs,
+    n_categories: int,
+    plan: TrainingPlan,
+    epoch: int,
+) -> Tensor:
+    """Compute the logits of rows that the network is not trained on, or not yet.
+
+    The seed is set for this block alone, so training continues with the random numbers
+    that it would have drawn without the scores.
+
+    Parameters
+    ----------
+    network : nn.Module
+        It is left in evaluation mode.
+    inputs : Inputs
+        The rows.
+    n_categories : int
+        How many outputs the network has.
+    plan : TrainingPlan
+        How to compute.
+    epoch : int
+        The last epoch, for errors.
+
+    Returns
+    -------
+    logits : Tensor of shape (n_rows, n_categories), float32, on the CPU
+        The same in every process.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If a logit is NaN or infinite.
+    """
+    n_rows = len(inputs)
     batches = np.array_split(np.arange(n_rows), -(-n_rows // plan.batch_size))
-    logits = torch.zeros(held_out.labels.shape)
+    logits = torch.zeros(n_rows, n_categories)
     network.eval()
     # Each process computes some batches; a layer may draw numbers in evaluation, too.
     with plan.processes.failing_together(), seeded_torch(plan.seed):
-        for rows, X in held_out.inputs.batches(
+        for rows, X in inputs.batches(
             plan.processes.own_parts(batches), num_workers=plan.trainer.num_workers
         ):
             logits[rows] = network(X.to(plan.device)).float().cpu()
@@ -81,12 +120,10 @@ def evaluate(
     if len(wrong):
         raise NonFiniteLossError(
             f"Logits of held-out rows must be finite; got NaN or infinity after epoch "
-            f"{epoch} ({describe_rows(held_out.inputs, wrong)}). Lower "
+            f"{epoch} ({describe_rows(inputs, wrong)}). Lower "
             "`learning_rate`, or check these rows."
         )
-    labels = torch.from_numpy(held_out.labels).float().to(plan.device)
-    loss = float(plan.loss(logits.to(plan.device), labels))
-    return {"val_loss": loss} | _score(logits.numpy(), held_out)
+    return logits
 
 
 def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
