@@ -11,7 +11,7 @@ METRIC = "mAP"
 LINEAR = 0.02  # gains up to this are on a linear scale, larger ones on a logarithmic
 TICKS = (-0.3, -0.1, -0.03, -0.01, 0.0, 0.01, 0.03, 0.1, 0.3)
 # Okabe and Ito's colours, apart for all kinds of colour vision.
-COLOURS = ("#CC79A7", "#D55E00", "#E69F00", "#009E73", "#0072B2", "#56B4E9")
+COLOURS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def draw_figure(lines: list[Line], path: Path) -> None:
@@ -32,7 +32,7 @@ def draw_figure(lines: list[Line], path: Path) -> None:
     schemes = list(dict.fromkeys(cell[1] for cell in cells))
     scores = means(cells, METRIC)
     shares = sorted({cell[2] for cell in cells}, key=share_of)
-    colours = dict(zip(shares, COLOURS[-len(shares) :], strict=False))
+    colours = dict(zip(shares, COLOURS, strict=False))
     figure, axes = plt.subplots(
         1,
         len(schemes),
@@ -45,7 +45,7 @@ def draw_figure(lines: list[Line], path: Path) -> None:
     for own, scheme in zip(axes[0], schemes, strict=True):
         part = {cell: s for cell, s in scores.items() if cell[1] == scheme}
         draw_panel(own, part, names, colours)
-        own.set_title(f"{scheme}, {len(part)} cells")
+        own.set_title(f"{scheme} (cells: {len(part)})")
     figure.suptitle(f"Gain in test {METRIC} over a plain loop on known labels")
     handles = [
         plt.Line2D([], [], color=c, marker="o", linestyle="", label=label_of(share))

@@ -213,7 +213,7 @@ _MLCPL = {
     "mlcpl_ll_r": "LargeLossRejection",
     "mlcpl_ll_ct": "LargeLossCorrectionTemporary",
     "mlcpl_ll_cp": "large loss, permanent correction",
-    "mlcpl_curriculum": "CurriculumLabeling, updated before every epoch but the first",
+    "mlcpl_curriculum": "CurriculumLabeling, anew after 1/2 and 3/4 of the epochs",
 }
 METHODS: dict[str, Method] = {
     REFERENCE: loop_method("a loop on known labels, BCE", 0.0),

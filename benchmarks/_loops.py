@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from _problems import DATA_FOLDER, Source, load_source, make_mlp
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
@@ -216,7 +217,7 @@ def regressions(problem: Problem, seed: int, *, unknown: str) -> NDArray[np.floa
     return logits
 
 
-def regression(X: Floats, y: NDArray[np.float64], seed: int) -> Any:
+def regression(X: Floats, y: NDArray[np.float64], seed: int) -> LogisticRegression:
     """Choose the penalty by log loss in folds, where each fold can hold both classes.
 
     With a single label of a class there is nothing to choose by, and a strong penalty
@@ -226,7 +227,11 @@ def regression(X: Floats, y: NDArray[np.float64], seed: int) -> Any:
     if rarer < FEWEST_TO_CHOOSE:
         return LogisticRegression(C=C_UNCHOSEN, max_iter=MAX_ITER).fit(X, y)
     folds = StratifiedKFold(min(FOLDS, rarer), shuffle=True, random_state=seed)
-    chosen = LogisticRegressionCV(
-        Cs=CS, cv=folds, scoring="neg_log_loss", max_iter=MAX_ITER
-    )
-    return chosen.fit(X, y)
+    losses = np.zeros(len(CS))
+    for rows, others in folds.split(X, y):
+        model = LogisticRegression(max_iter=MAX_ITER, warm_start=True)
+        for i, C in enumerate(CS):
+            model.set_params(C=C).fit(X[rows], y[rows])
+            losses[i] += log_loss(y[others], model.predict_proba(X[others])[:, 1])
+    best = CS[int(np.argmin(losses))]
+    return LogisticRegression(C=best, max_iter=MAX_ITER).fit(X, y)
