@@ -181,8 +181,6 @@ def score_line(
             score(problem.y_test, logits, average=None)
             for score in (partial_average_precision_score, partial_roc_auc_score)
         )
-    # AP needs no negative; but without one every order is right.
-    ap = np.where(np.isnan(auc), np.nan, ap)
     source, scheme, known = task.cell
     return Line(
         source=source,
