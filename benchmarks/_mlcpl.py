@@ -18,16 +18,26 @@ from torch import nn
 
 @functools.cache
 def import_mlcpl() -> Any:
-    """Import ``mlcpl.cft``, with its ``CFT``, ``GAForLinear`` and ``BP``.
+    """Import ``mlcpl.cft``, with its ``CFT``, ``GAForLinear`` and ``BP``."""
+    return import_part("cft")
+
+
+def import_part(name: str) -> Any:
+    """Import one module of mlcpl; ``losses`` and ``pseudo_labeling`` need torch only.
 
     ``import mlcpl`` would also import its data loaders, which need packages that these
     do not; so the package is entered without its ``__init__``.
     """
+    _enter_mlcpl()
+    return importlib.import_module(f"mlcpl.{name}")
+
+
+@functools.cache
+def _enter_mlcpl() -> None:
     spec = importlib.util.find_spec("mlcpl")
     if spec is None:
         raise ImportError("mlcpl is not installed")
     sys.modules["mlcpl"] = importlib.util.module_from_spec(spec)
-    return importlib.import_module("mlcpl.cft")
 
 
 def linear(row: NDArray[np.float64], bias: float) -> nn.Linear:

@@ -1,12 +1,13 @@
 """What quality.py makes of its lines: tables, claims and a figure."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _peers import METHODS, OBJECTIVES, OURS, PEERS
+from _tables import print_table
 from numpy.typing import NDArray
 
 METRIC_NAMES = {"average_precision": "mAP", "roc_auc": "mAUC"}
@@ -334,13 +335,6 @@ def print_seconds(lines: list[Line]) -> None:
         numbers = (np.median(took), max(took), sum(took))
         rows.append([method, str(len(took)), *(f"{number:.2f}" for number in numbers)])
     print_table(["method", "n", "median", "max", "sum"], rows)
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = (text.rjust(width) for text, width in zip(row, widths, strict=True))
-        print("  ".join(cells))
 
 
 # --- the figure ---------------------------------------------------------------------

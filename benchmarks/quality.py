@@ -30,13 +30,12 @@ in which no category is refitted are named, but not compared.
 
 import argparse
 import contextlib
-import csv
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +67,7 @@ from _quality_summary import (
     draw_figure,
     print_summary,
 )
+from _tables import append_csv, read_csv
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -265,33 +265,11 @@ def category_scores(
 
 
 def read_lines(path: Path | None) -> list[Line]:
-    """Read a CSV; a line that a killed run left unfinished is cut off the file."""
-    if path is None or not path.exists():
-        return []
-    text = path.read_text()
-    if not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        path.write_text(text)
-    reader = csv.DictReader(text.splitlines())
-    names = [field.name for field in fields(Line)]
-    if text and reader.fieldnames != names:
-        sys.exit(f"quality: the columns of {path} are not {', '.join(names)}")
-    return [
-        Line(**{field.name: field.type(row[field.name]) for field in fields(Line)})
-        for row in reader
-    ]
+    return read_csv(path, Line)
 
 
 def append_lines(path: Path | None, lines: list[Line]) -> None:
-    if path is None:
-        return
-    is_new = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="") as file:
-        names = [field.name for field in fields(Line)]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerows(asdict(line) for line in lines)
+    append_csv(path, lines)
 
 
 # --- the command --------------------------------------------------------------------
