@@ -64,21 +64,20 @@ def widen_network(
     trace = trace_layers(network, head, row, device)
     named = _named_layers(network, head, layers, trace, "layers")
     wide, _ = join_networks([(network, head)])
-    (part,) = wide.parts
+    (part,) = wide.own_parts
     copied: nn.Module = part.network  # type: ignore[assignment]
-    own: LayerFeatures = part  # type: ignore[assignment]
-    parts = _parts_of(copied, head, own.widths[0], named, trace)
     old: nn.Linear = wide.head  # type: ignore[assignment]
-    n_new = sum(sum(new.widths) for new in parts) - own.widths[0]
+    n_old = old.weight.shape[1]
+    parts = _parts_of(copied, head, n_old, named, trace)
+    n_new = sum(sum(new.widths) for new in parts) - n_old
     weight = torch.cat(
         [old.weight.detach(), old.weight.new_zeros(len(old.weight), n_new)], dim=1
     )
-    joined = JoinedNetwork(
-        [new.to(old.weight) for new in parts],
-        linear_head(type(old), weight, old.bias.detach()),
-    )
-    for new in (joined, joined.head, *parts):
-        new.training = wide.training
+    joined = JoinedNetwork(parts, linear_head(type(old), weight, old.bias.detach()))
+    for new in parts:
+        new.scale = new.scale.to(weight)
+    for module in (joined, joined.head, *parts):  # their inner modes are kept
+        module.training = wide.training
     return joined, HEAD
 
 

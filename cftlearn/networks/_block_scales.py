@@ -72,18 +72,19 @@ def _moments(
     if len(scaler.var_) != n_features:
         raise ValueError(
             f"`features` must have the {n_features} columns that the network's "
-            f"classification layer gets; got {len(scaler.var_)}. Extract them from this "
-            "network."
+            f"classification layer gets; got {len(scaler.var_)}. Extract them from "
+            "this network."
         )
     return scaler.var_, scaler.var_ + scaler.mean_**2
 
 
 def _multiply(network: JoinedNetwork, factors: torch.Tensor) -> None:
     """Multiply the scales, and divide the weights."""
-    sizes = [sum(part.widths) for part in network.parts]  # type: ignore[union-attr]
+    parts = network.own_parts
+    sizes = [sum(part.widths) for part in parts]
     with torch.no_grad():
-        for part, factor in zip(network.parts, factors.split(sizes), strict=True):
-            part.scale.mul_(factor.to(part.scale))  # type: ignore[operator, union-attr, arg-type]
+        for part, factor in zip(parts, factors.split(sizes), strict=True):
+            part.scale.mul_(factor.to(part.scale))
         if not isinstance(network.head, nn.Identity):
             weight: torch.Tensor = network.head.weight  # type: ignore[assignment]
             weight.div_(factors.to(weight))

@@ -54,9 +54,14 @@ class JoinedNetwork(nn.Module):
         return self.head(side_by_side(blocks))
 
     @property
+    def own_parts(self) -> list[Part]:
+        """Return the parts, with their type."""
+        return list(self.parts)  # type: ignore[arg-type]
+
+    @property
     def block_widths(self) -> list[int]:
         """Return the number of features of every block, in their order."""
-        return [width for part in self.parts for width in part.widths]  # type: ignore[union-attr]
+        return [width for part in self.own_parts for width in part.widths]
 
     def describe(self) -> dict[str, Any]:
         """Describe the structure without any weights, as JSON can hold it.
@@ -69,7 +74,7 @@ class JoinedNetwork(nn.Module):
         return {
             "category_wise": isinstance(self.head, CategoryWiseLinear),
             "n_outputs": len(self.head.bias),  # type: ignore[arg-type]
-            "parts": [part.describe() for part in self.parts],  # type: ignore[operator]
+            "parts": [part.describe() for part in self.own_parts],
         }
 
 
@@ -173,16 +178,19 @@ def rebuild_joined(
 
     Raises
     ------
+    AttributeError
+        If the network has no such layers.
     KeyError, TypeError, ValueError
         If the description makes no sense.
     """
     parts: list[Part] = []
     for own in description["parts"]:
         if "layers" in own:
+            network = make_network()
             layers = [Layer(**layer) for layer in own["layers"]]
-            parts.append(
-                LayerFeatures(make_network(), own["head"], own["width"], layers)
-            )
+            for name in (own["head"], *(layer.name for layer in layers)):
+                network.get_submodule(name)
+            parts.append(LayerFeatures(network, own["head"], own["width"], layers))
         else:
             parts.append(InputFeatures(own["width"]))
     kind = CategoryWiseLinear if description["category_wise"] else nn.Linear
@@ -201,7 +209,7 @@ def _check_outputs(n_outputs: list[int]) -> None:
 def _parts_of(module: nn.Module, head: str, width: int) -> list[Part]:
     """Copy the parts of a joined network, or make a part of another one."""
     if isinstance(module, JoinedNetwork) and head == HEAD:
-        return [copy.deepcopy(part) for part in module.parts]  # type: ignore[misc]
+        return [copy.deepcopy(part) for part in module.own_parts]
     part = LayerFeatures(copy.deepcopy(module), head, width)
     layer = module.get_submodule(head)
     part.scale = part.scale.to(layer.weight)  # type: ignore[arg-type]

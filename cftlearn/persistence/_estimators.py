@@ -29,8 +29,7 @@ from cftlearn.persistence._fields import (
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
-
-STRUCTURE = "joined_network"
+STRUCTURE = "joined_network"  # which classifiers with a plain network have not
 
 
 class _Nested(Plain):

@@ -301,10 +301,7 @@ def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(
-            "`module` must have the architecture of the saved network; "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from error
+        raise _unfit(error) from error
     model.module = module
     model.module_ = network.eval()
     model.device_ = "cpu"
@@ -321,8 +318,17 @@ def _structured(
     first = make()  # errors of the caller's module are not the folder's
     try:
         return rebuild_joined(structure, partial(copy.deepcopy, first))
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except AttributeError as error:
+        raise _unfit(error) from error
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(folder, error) from error
+
+
+def _unfit(error: Exception) -> ValueError:
+    return ValueError(
+        "`module` must have the architecture of the saved network; "
+        f"{str(error).splitlines()[-1].strip()}"
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> ModelFormatError:

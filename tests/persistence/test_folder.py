@@ -577,8 +577,8 @@ def test_documents_that_make_no_sense(saved, network_factory, key, value):
 
 def test_newer_formats(saved, network_factory):
     document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    (saved / "model.json").write_text(json.dumps(document | {"format": 2}))
-    with pytest.raises(ModelFormatError, match=r"has format 2; .* Upgrade cftlearn"):
+    (saved / "model.json").write_text(json.dumps(document | {"format": 3}))
+    with pytest.raises(ModelFormatError, match=r"has format 3; .* Upgrade cftlearn"):
         load_model(saved, module=network_factory)
 
 
