@@ -33,6 +33,8 @@ def test_the_logits_stay(X, layers):
     network = cnn()
     wide, head = widen(network, "10", layers, X)
     assert all(module.training for module in wide.modules())
+    evaluating, _ = widen(cnn().eval(), "10", layers, X)
+    assert not any(module.training for module in evaluating.modules())
     np.testing.assert_allclose(run(wide, X), run(network, X), rtol=0, atol=1e-6)
     assert head == "head"
 

@@ -33,10 +33,10 @@ def test_features_are_the_outputs_of_the_layers(rng):
 def test_what_is_changed_in_place_later_is_recorded_before(rng):
     network = mlp().eval()
     X = rng.standard_normal((7, 6)).astype("float32")
-    linear = network[1](torch.from_numpy(X).relu())
-    assert (linear < 0).any()  # which the ReLU in place would remove
-    got = run(LayerFeatures(network, "5", 8, [Layer("1", 8, None)]), X)
-    torch.testing.assert_close(torch.from_numpy(got[:, 8:]), linear.data)
+    normed = network[1:3](torch.from_numpy(X).relu())
+    assert (normed < 0).any()  # which the ReLU in place would remove
+    got = run(LayerFeatures(network, "5", 8, [Layer("2", 8, None)]), X)
+    torch.testing.assert_close(torch.from_numpy(got[:, 8:]), normed.data)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,9 @@ def test_joined_networks_join_flat(rng):
     expected = (logits[0] + logits[1]) / 4 + logits[2] / 2
     np.testing.assert_allclose(run(joined, X), expected, rtol=0, atol=1e-6)
     assert len(joined.own_parts) == 3
+    before = run(pair[0], X)
+    nn.init.zeros_(joined.own_parts[0].network[1].weight)
+    np.testing.assert_array_equal(run(pair[0], X), before)
 
 
 def with_input(seed, scale):
@@ -119,6 +122,7 @@ def test_types_and_modes():
     assert joined.own_parts[0].network[1].weight.dtype == torch.float64
     assert joined.own_parts[1].network[1].weight.dtype == torch.float32
     assert joined.training
+    assert [part.training for part in joined.own_parts] == [True, False]
     assert joined.own_parts[0].network[4].training
     assert not joined.own_parts[1].network[4].training
 
