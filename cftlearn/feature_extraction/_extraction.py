@@ -24,6 +24,7 @@ from cftlearn.feature_extraction._forward_hooks import (
     natural_tap,
 )
 from cftlearn.feature_extraction._in_memory import FeatureBatches, collect_features
+from cftlearn.feature_extraction._widening import wide_features
 from cftlearn.images import ImageTransform
 
 
@@ -33,8 +34,9 @@ class ExtractionPlan:
 
     Attributes
     ----------
-    layer : str or None
-        The layer whose output are the features; None for the input of the last step.
+    layer : str, list of str or None
+        The layer whose output are the features; None for the input of the last step; a
+        list, or "auto", for that input and the outputs of the layers.
     batch_size : int
         Rows at a time.
     device : str
@@ -51,7 +53,7 @@ class ExtractionPlan:
         Above 0, shows a progress bar where the output is a terminal.
     """
 
-    layer: str | None
+    layer: str | list[str] | None
     batch_size: int
     device: str
     amp: bool
@@ -92,11 +94,16 @@ class Extraction:
         self.module, self.inputs, self.plan = module, inputs, plan
         self.skipped: list[SkippedRow] = []
         first = _first_readable(inputs, skips=plan.skips)
-        if plan.layer is None:
-            self.tap = natural_tap(module, first, plan.device)
-        else:
+        if isinstance(plan.layer, str) and plan.layer != "auto":
             _check_layer(module, plan.layer)
             self.tap = Tap(plan.layer, "output")
+        else:
+            self.tap = natural_tap(module, first, plan.device)
+        if plan.layer == "auto" or isinstance(plan.layer, list):
+            self.module = module = wide_features(
+                module, self.tap, plan.layer, first, plan.device
+            )
+            self.tap = Tap("", "output")
         batches = feature_batches(
             module, self.tap, first, first.in_order(1), device=plan.device
         )

@@ -41,12 +41,16 @@ class TorchFeatureExtractor(
     module : torch.nn.Module or callable
         The trained network, or a function or class that makes it. It runs in evaluation
         mode without gradients. Afterwards it has its former mode and device.
-    layer : str, default=None
+    layer : str or list of str, default=None
         Dotted name of the layer whose output are the features (``"avgpool"``,
         ``"features.12"``). It must return one vector per row, so pool and flatten maps
         and sequences first. ``""`` takes the output of the network. None takes the
         input of the network's last step, an ``nn.Linear``; or the output of the
-        network, if it ends in an ``nn.Identity`` or has no ``nn.Linear``.
+        network, if it ends in an ``nn.Identity`` or has no ``nn.Linear``. A list takes
+        what None takes, and beside it the output of every layer that it names, of maps
+        and sequences the mean over positions; ``""`` in a list is the network's input,
+        where that is a vector. ``"auto"`` chooses the list: the input if it is a
+        vector of at most 4,096 numbers, else up to three late stages of the network.
     input_transform : callable, default=None
         Turns one item into the network's input. The item is an upright image in RGB if
         ``X`` holds paths, a PIL image, a row of an array, or the first part of a
@@ -112,7 +116,7 @@ class TorchFeatureExtractor(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable],
-        "layer": [str, None],
+        "layer": [str, list, None],
         "input_transform": [callable, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
@@ -128,7 +132,7 @@ class TorchFeatureExtractor(
         self,
         module: "nn.Module | Callable[[], nn.Module]",
         *,
-        layer: str | None = None,
+        layer: str | list[str] | None = None,
         input_transform: Callable[[Any], Any] | None = None,
         batch_size: int = 64,
         device: str = "auto",

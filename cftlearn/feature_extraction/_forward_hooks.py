@@ -100,12 +100,12 @@ def feature_batches(
         lambda _, arguments, output: calls.append(_Call(arguments, output))
     )
     try:
-        with _evaluating_on(module, device):
+        with evaluating_on(module, device):
             for rows, batch in inputs.batches(
                 batches, num_workers=num_workers, skipped=skipped
             ):
                 with torch.inference_mode(), precision:
-                    output = _forward(module, batch, device)
+                    output = run_batch(module, batch, device)
                     tapped = _tapped(calls, output, tap, len(rows))
                 if tap.side == "input" and not amp:  # too coarse to compare products
                     logits = calls[0].output
@@ -157,9 +157,9 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
         for name in [linear[-1], *identities]
     ]
     try:
-        with _evaluating_on(module, device), torch.inference_mode():
+        with evaluating_on(module, device), torch.inference_mode():
             _, batch = next(row.batches(row.in_order(1)))
-            output = _forward(module, batch, device)
+            output = run_batch(module, batch, device)
     finally:
         for hook in hooks:
             hook.remove()
@@ -175,23 +175,22 @@ def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
     )
 
 
-def _check_finite(
-    features: NDArray[np.float32], rows: NDArray[np.intp], inputs: Inputs
-) -> None:
-    finite = np.isfinite(features.reshape(len(rows), -1)).all(axis=1)
-    if not finite.all():
-        wrong = rows[~finite]
-        raise ValueError(
-            f"The network must give finite features; it gave NaN or infinity for "
-            f"{len(wrong)} of {len(rows)} rows of a batch, the first is "
-            f"{inputs.location(int(wrong[0]))}. Check these inputs, or the network's "
-            "weights."
-        )
-
-
 @contextmanager
-def _evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
-    """Move a network to a device in evaluation mode, and back afterwards."""
+def evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
+    """Move a network to a device in evaluation mode, and back afterwards.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    device : str
+        Torch device.
+
+    Yields
+    ------
+    None
+        While the network is there.
+    """
     # A frozen TorchScript module has no mode: it computes as in evaluation mode.
     modes = [(part, getattr(part, "training", False)) for part in module.modules()]
     tensors = chain(module.parameters(), module.buffers())
@@ -205,8 +204,30 @@ def _evaluating_on(module: nn.Module, device: str) -> Iterator[None]:
         module.to(home)
 
 
-def _forward(module: nn.Module, batch: Tensor, device: str) -> Any:
-    """Run a network on one batch; describe the batch if it fails."""
+def run_batch(module: nn.Module, batch: Tensor, device: str) -> Any:
+    """Run a network on one batch; describe the batch if it fails.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network, on the device.
+    batch : Tensor
+        Its input.
+    device : str
+        Torch device.
+
+    Returns
+    -------
+    output : object
+        What the network returns.
+
+    Raises
+    ------
+    ValueError
+        If the network does not accept the batch.
+    torch.OutOfMemoryError
+        If the batch does not fit on the device.
+    """
     try:
         return module(batch.to(device))
     except torch.OutOfMemoryError as error:
@@ -222,6 +243,20 @@ def _forward(module: nn.Module, batch: Tensor, device: str) -> Any:
             "first (one of them for a grey image), and X.astype('float32') / 255 for "
             "images of bytes."
         ) from error
+
+
+def _check_finite(
+    features: NDArray[np.float32], rows: NDArray[np.intp], inputs: Inputs
+) -> None:
+    finite = np.isfinite(features.reshape(len(rows), -1)).all(axis=1)
+    if not finite.all():
+        wrong = rows[~finite]
+        raise ValueError(
+            f"The network must give finite features; it gave NaN or infinity for "
+            f"{len(wrong)} of {len(rows)} rows of a batch, the first is "
+            f"{inputs.location(int(wrong[0]))}. Check these inputs, or the network's "
+            "weights."
+        )
 
 
 def _tapped(calls: list[_Call], output: Any, tap: Tap, n_rows: int) -> Tensor:

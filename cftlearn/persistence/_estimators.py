@@ -29,6 +29,8 @@ from cftlearn.persistence._fields import (
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
+STRUCTURE = "joined_network"  # which classifiers with a plain network have not
+
 
 class _Nested(Plain):
     """An estimator in another one, or None."""
@@ -53,6 +55,21 @@ class _Module(Plain):
     def read(self, entry: Entry) -> Architecture | None:
         described = entry.values.get(self.name)
         return None if described is None else Architecture(**described)
+
+
+class _Structure(Plain):
+    """How the network is joined of copies of the one that was passed, if it is."""
+
+    def write(self, value: Any, entry: Entry) -> None:
+        if value is None:
+            return
+        from cftlearn.networks._joined import JoinedNetwork
+
+        if isinstance(value, JoinedNetwork):
+            entry.values[self.name] = value.describe()
+
+    def read(self, entry: Entry) -> None:
+        """Leave it to who reads the weights, which go into the network."""
 
 
 def _complete_fine_tuner(tuner: CategoryWiseFineTuner) -> None:
@@ -105,6 +122,7 @@ _PLANS: dict[type, _Plan] = {
     CFTClassifier: _Plan(
         learned=(
             Plain("head_"),
+            _Structure("module_", key=STRUCTURE),
             Shape("input_shape_", key="input_shape"),
             _Module("module", key="architecture"),
             _Nested("fine_tuner_"),

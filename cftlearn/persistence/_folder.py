@@ -1,8 +1,10 @@
 """Save fitted models without pickle: JSON, safetensors and a plain state dict."""
 
+import copy
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
@@ -24,12 +26,12 @@ from cftlearn.networks._architecture import LIBRARIES
 if TYPE_CHECKING:
     from torch import nn
 
-from cftlearn.persistence._estimators import describe, rebuild
+from cftlearn.persistence._estimators import STRUCTURE, describe, rebuild
 from cftlearn.persistence._fields import Arrays
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
-_FORMAT = 1
+_FORMAT, _PLAIN_FORMAT = 2, 1  # the older one has no joined networks
 _DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
 _MEMBERS = "members"  # of an ensemble: one folder per member, by number
 
@@ -99,10 +101,11 @@ def save_model(
     target = Path(path)
     check_target(target, overwrite=overwrite)
     arrays: Arrays = {}
+    described = describe(model, "", arrays)
     document = {
-        "format": _FORMAT,
+        "format": _FORMAT if STRUCTURE in described else _PLAIN_FORMAT,
         "cftlearn": version("cftlearn"),
-        "model": describe(model, "", arrays),
+        "model": described,
     }
     with replace_folder(target) as staged:
         text = json.dumps(document, indent=1, allow_nan=False)
@@ -289,7 +292,8 @@ def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
     from cftlearn.networks._making import copy_or_make
 
     bare = module.without_weights if isinstance(module, Architecture) else module
-    network = copy_or_make(bare, seed=0)
+    structure = _read_document(folder)["model"].get(STRUCTURE)
+    network = _structured(structure, partial(copy_or_make, bare, seed=0), folder)
     try:
         state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
@@ -297,13 +301,34 @@ def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(
-            "`module` must have the architecture of the saved network; "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from error
+        raise _unfit(error) from error
     model.module = module
     model.module_ = network.eval()
     model.device_ = "cpu"
+
+
+def _structured(
+    structure: dict[str, Any] | None, make: "Callable[[], nn.Module]", folder: Path
+) -> "nn.Module":
+    """Make the network, or join copies of it as the folder says."""
+    from cftlearn.networks._joined import rebuild_joined
+
+    if structure is None:
+        return make()
+    first = make()  # errors of the caller's module are not the folder's
+    try:
+        return rebuild_joined(structure, partial(copy.deepcopy, first))
+    except AttributeError as error:
+        raise _unfit(error) from error
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _unfit(error: Exception) -> ValueError:
+    return ValueError(
+        "`module` must have the architecture of the saved network; "
+        f"{str(error).splitlines()[-1].strip()}"
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> ModelFormatError:

@@ -126,3 +126,53 @@ def test_parameters_out_of_range_are_refused(rows, params, message):
     for method in (extractor.fit, extractor.transform):
         with pytest.raises(ValueError, match=message):
             method(rows)
+
+
+# ------------------------------------------------------------------ several layers
+@pytest.mark.parametrize("layer", [["maps.0", "pool"], ["hidden"], []], ids=str)
+def test_features_of_several_layers(X, layer):
+    network = seeded()
+    extractor = TorchFeatureExtractor(network, layer=layer, batch_size=5).fit(X)
+    Z = extractor.transform(X)
+    assert network.training
+    network.eval()
+    expected, outputs = [extract(network, X)], {}
+    for name in layer:
+        network.get_submodule(name).register_forward_hook(
+            lambda _, inputs, output, name=name: outputs.update({name: output.clone()})
+        )
+    network(torch.from_numpy(X))
+    for name in layer:
+        output = outputs[name].detach()
+        expected.append(output.flatten(2).mean(2) if output.ndim == 4 else output)
+    np.testing.assert_allclose(Z, np.concatenate(expected, axis=1), rtol=1e-5)
+    assert extractor.n_features_out_ == Z.shape[1]
+
+
+def test_layers_are_chosen(X):
+    listed = extract(seeded(), X, layer=["maps"])
+    np.testing.assert_array_equal(extract(seeded(), X, layer="auto"), listed)
+    assert listed.shape == (23, 9)
+
+
+def test_the_input_beside_the_output_of_a_network_without_a_head(rows):
+    network = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Identity())
+    Z = extract(network, rows, layer=["", "1"])
+    expected = extract(network, rows)
+    np.testing.assert_allclose(Z, np.column_stack([expected, expected, rows]), 1e-5)
+
+
+def test_the_file_of_other_layers_is_refused(X, tmp_path):
+    out = tmp_path / "Z.npy"
+    Z = extract(seeded(), X, layer=["maps"], out=out)
+    np.testing.assert_array_equal(extract(seeded(), X, layer=["maps"], out=out), Z)
+    with pytest.raises(ValueError, match="`out`"):
+        extract(seeded(), X, layer=["maps.0"], out=out)
+
+
+def test_lists_that_cannot_be_used(X):
+    with pytest.raises(ValueError, match=r"`layer` must name layers .* got 'top'"):
+        extract(seeded(), X, layer=["top"])
+    maps = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Identity())
+    with pytest.raises(ValueError, match=r"one vector per row .* Pool or flatten it"):
+        extract(maps, X, layer=["0"])

@@ -1,5 +1,6 @@
 """Fitted models as ONNX files."""
 
+import copy
 import json
 
 import numpy as np
@@ -9,8 +10,12 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn._inputs import ArrayInputs
+from cftlearn.feature_extraction._widening import scale_blocks, widen_network
 from cftlearn.images import ImageTransform
 from cftlearn.networks import export_onnx
+from cftlearn.networks._heads import head_weights
+from cftlearn.networks._joined import join_networks
 
 pytest.importorskip("onnxscript", reason="the onnx extra")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the onnx extra")
@@ -188,3 +193,24 @@ def test_a_folder_is_no_file(fitted, tmp_path):
         IsADirectoryError, match="`path` must be a file; got the folder"
     ):
         export_onnx(fitted, tmp_path)
+
+
+def test_joined_and_wide_networks(fitted, problem, tmp_path):
+    X = problem[0]
+    model = copy.copy(fitted)
+    row, head = ArrayInputs(X), fitted.head_
+    pairs = [
+        widen_network(net, head, ["2", "0"], row, "cpu")
+        for net in (fitted.module_, make_network())
+    ]
+    model.module_, model.head_ = join_networks(pairs)
+    scale_blocks(model.module_, row, batch_size=16, device="cpu")
+    model.coef_, model.intercept_ = head_weights(model.module_, model.head_)
+    path = export_onnx(model, tmp_path / "model.onnx", sigmoid=False)
+    with torch.inference_mode():
+        logits = [network.eval()(torch.from_numpy(X)) for network, _ in pairs]
+    expected = sum(logits).numpy() / 2
+    np.testing.assert_allclose(run(path, X[:7]), expected[:7], rtol=0, atol=1e-5)
+    onnx = pytest.importorskip("onnx", reason="the onnx extra")
+    names = [tensor.name for tensor in onnx.load(path).graph.initializer]
+    assert not any("network.6" in name for name in names)  # the heads of the parts

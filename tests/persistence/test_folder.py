@@ -1,5 +1,6 @@
 """Saving and loading: the same predictions, no pickle, nothing destroyed."""
 
+import copy
 import functools
 import importlib.util
 import json
@@ -26,8 +27,11 @@ from cftlearn import (
     load_model,
     save_model,
 )
+from cftlearn._inputs import ArrayInputs
 from cftlearn.exceptions import ModelFormatError
+from cftlearn.feature_extraction._widening import widen_network
 from cftlearn.images import ImageTransform
+from cftlearn.networks._joined import join_networks
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
 DATA = Path(__file__).parent.parent / "data"
@@ -118,6 +122,79 @@ def test_classifiers_with_a_network(
         with torch.no_grad():
             logits = loaded.to_torch()(torch.from_numpy(Z).float()).numpy()
         assert_allclose(logits, network_model.decision_function(Z), atol=1e-5)
+
+
+def join_copies(model, layers):
+    """Make a classifier's network one of two with other weights, both of them wide."""
+    shape = (2, *model.input_shape_)
+    row = ArrayInputs(np.ones(shape, dtype=np.float32))
+    networks = [copy.deepcopy(model.module_) for _ in range(2)]
+    nn.init.normal_(next(networks[1].parameters()))
+    pairs = [widen_network(net, model.head_, layers, row, "cpu") for net in networks]
+    model.module_, model.head_ = join_networks(pairs)
+    nn.init.normal_(model.module_.own_parts[0].scale)
+    tuner = model.fine_tuner_
+    rng = np.random.default_rng(0)
+    tuner.coef_ = rng.standard_normal(model.module_.head.weight.shape)
+    tuner.coef_init_ = model.coef_ = tuner.coef_
+    tuner.n_features_in_ = tuner.coef_.shape[1]
+    return model
+
+
+@pytest.mark.parametrize("layers", [[], "auto", ["0", ""]], ids=str)
+def test_classifiers_with_a_joined_network(
+    tmp_path, network_model, network_factory, partial_problem, layers
+):
+    Z = partial_problem[0]
+    model = join_copies(network_model, layers)
+    path = save_model(model, tmp_path / "model")
+    assert json.loads((path / "model.json").read_text())["format"] == 2
+    for module in (network_factory, network_factory()):
+        loaded = load_model(path, module=module)
+        assert_same_model(loaded, model, Z)
+        assert loaded.module is module
+        assert loaded.head_ == "head"
+        with torch.no_grad():
+            logits = loaded.to_torch()(torch.from_numpy(Z).float()).numpy()
+        assert_allclose(logits, model.decision_function(Z), atol=1e-5)
+    again = save_model(loaded, tmp_path / "again")
+    assert_same_model(load_model(again, module=network_factory), model, Z)
+
+
+def test_files_of_plain_networks_are_of_the_first_format(tmp_path, network_model):
+    path = save_model(network_model, tmp_path / "model")
+    document = json.loads((path / "model.json").read_text())
+    assert document["format"] == 1
+    assert "joined_network" not in document["model"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: d.clear(), "is damaged"),
+        (lambda d: d.update(parts=7), "is damaged"),
+        (lambda d: d["parts"][0].update(width="8"), "is damaged"),
+        (lambda d: d["parts"][0].update(layers=["0"]), "is damaged"),
+        (lambda d: d["parts"][0].update(head="fc"), "`module` must have the archi"),
+        (lambda d: d["parts"].pop(), "`module` must have the architecture"),
+    ],
+)
+def test_damaged_descriptions(
+    tmp_path, network_model, network_factory, damage, message
+):
+    path = save_model(join_copies(network_model, ["0"]), tmp_path / "model")
+    document = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    damage(document["model"]["joined_network"])
+    (path / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    error = ModelFormatError if "damaged" in message else ValueError
+    with pytest.raises(error, match=message):
+        load_model(path, module=network_factory)
+
+
+def test_a_joined_network_in_another_module(tmp_path, network_model):
+    path = save_model(join_copies(network_model, []), tmp_path / "model")
+    with pytest.raises(ValueError, match="`module` must have the architecture"):
+        load_model(path, module=nn.Linear(6, 3))
 
 
 def test_a_module_given_for_loading_stays_as_it_is(
@@ -577,8 +654,8 @@ def test_documents_that_make_no_sense(saved, network_factory, key, value):
 
 def test_newer_formats(saved, network_factory):
     document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    (saved / "model.json").write_text(json.dumps(document | {"format": 2}))
-    with pytest.raises(ModelFormatError, match=r"has format 2; .* Upgrade cftlearn"):
+    (saved / "model.json").write_text(json.dumps(document | {"format": 3}))
+    with pytest.raises(ModelFormatError, match=r"has format 3; .* Upgrade cftlearn"):
         load_model(saved, module=network_factory)
 
 
