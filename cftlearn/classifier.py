@@ -1,7 +1,7 @@
 """The whole method: train, refit every category, decide."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -26,11 +26,12 @@ from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one, fit_on_split
-from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
+from cftlearn.fine_tuning._two_networks import NetworkFeatures
 from cftlearn.labels._label_split import LabelSplit, split_labels
-from cftlearn.losses._registry import LOSSES
+from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import Objective, make_objective
+from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._trainer import check_trainer
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cftlearn.training._stage_one import StageOne
+    from cftlearn.training._trainings import TrainingSettings
 
 __all__ = ["CFTClassifier"]
 
@@ -71,8 +73,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     train : bool, default=True
         Train the network in stage one. False: it is trained already, and only stage
         two runs; ``fit`` then needs ``validation_data`` that the network never saw.
-    unknown : {"negative", "ignore"}, default="negative"
-        Whether unknown labels count as negatives in stage one, or are left out.
+    unknown : {"auto", "ignore", "negative", "weak_negative", "hill"}, default="auto"
+        What unknown labels are in stage one. ``"ignore"`` leaves them out,
+        ``"negative"`` takes them for negatives; a network can also be trained with
+        ``"weak_negative"`` (negatives of a small weight) and ``"hill"`` (negatives,
+        but those that the network is sure to be positive count little). ``"auto"``
+        estimates from held-out labels how much more often positives are known than
+        negatives, and trains with the likelihood of what stayed unknown [2]_. Where
+        both classes are known equally often, that is ``"ignore"``. For plain
+        features ``"auto"`` is ``"negative"``.
     loss : str or callable, default="bce"
         Loss of a network in stage one: one of :func:`cftlearn.losses.available`
         (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
@@ -83,6 +92,17 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Rows at a time, for training and for extracting features.
     learning_rate : float, default=0.002
         Peak of the schedule, by default one cycle of AdamW; above 0.
+    retrain : bool or "average", default="average"
+        Train the network a second time, on all known labels, after the held-out labels
+        have chosen. What they chose is then fitted on its features. ``"average"`` keeps
+        both networks and averages their logits, so that a prediction computes two
+        networks. True keeps the second one, False trains only once, without the
+        held-out labels. Not used without a ``module``, and with ``train=False``.
+    layers : list of str or "auto", default=None
+        Layers of the network whose outputs stand beside the features of the last one;
+        ``""`` is its input, which must then be a vector. ``"auto"`` takes the input
+        where it is a vector, and else some layers in the middle. None takes the last
+        features alone.
     input_transform : callable, default=None
         Converts one item of ``X`` to the network's input. Images need one, such as
         :class:`cftlearn.images.ImageTransform` or a transform of torchvision.
@@ -114,7 +134,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     Attributes
     ----------
     module_ : torch.nn.Module or None
-        The network as stage one left it; :meth:`to_torch` gives the refitted one.
+        The network as stage one left it, with ``retrain="average"`` both networks as
+        one that returns the mean of their logits; :meth:`to_torch` gives the refitted
+        one.
     head_ : str or None
         Name of its classification layer.
     fine_tuner_ : CategoryWiseFineTuner
@@ -137,7 +159,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     history_ : list of dict
         Stage one's epochs (``stage="train"``: ``epoch``, ``loss``,
         ``learning_rate`` and, from the labels held out, ``val_loss`` and
-        ``val_score``), then the fine-tuner's iterations (``stage="cft"``).
+        ``val_score``; with ``unknown="auto"`` also ``known_log_ratio``, the logarithm
+        of how much more often positives are known than negatives, and ``known_z``, its
+        distance from 0 in standard errors), those of the second training
+        (``stage="retrain"``), then the fine-tuner's iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -152,6 +177,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     ----------
     .. [1] Chong et al., "Category-Wise Fine-Tuning for Image Multi-label
        Classification with Partial Labels", ICONIP 2023; arXiv 2401.16991.
+    .. [2] Little and Rubin, "Statistical Analysis with Missing Data", Wiley: what is
+       known depends on the label, a selection model.
 
     Examples
     --------
@@ -171,11 +198,13 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "module": [callable, None],
         "head": [str, None],
         "train": ["boolean"],
-        "unknown": [StrOptions({"negative", "ignore"})],
+        "unknown": [StrOptions(TREATMENTS.keys())],
         "loss": [StrOptions(LOSSES.keys()), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "retrain": ["boolean", StrOptions({"average"})],
+        "layers": [list, tuple, StrOptions({"auto"}), None],
         "input_transform": [callable, None],
         "trainer": [NetworkTrainer, None],
         "fine_tuner": [CategoryWiseFineTuner, None],
@@ -194,11 +223,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         *,
         head: str | None = None,
         train: bool = True,
-        unknown: Literal["negative", "ignore"] = "negative",
+        unknown: Literal[
+            "auto", "ignore", "negative", "weak_negative", "hill"
+        ] = "auto",
         loss: "str | Callable[[Tensor, Tensor], Tensor]" = "bce",
         max_epochs: int = 20,
         batch_size: int = 128,
         learning_rate: float = 2e-3,
+        retrain: bool | Literal["average"] = "average",
+        layers: Sequence[str] | Literal["auto"] | None = None,
         input_transform: Callable[[Any], Any] | None = None,
         trainer: NetworkTrainer | None = None,
         fine_tuner: CategoryWiseFineTuner | None = None,
@@ -218,6 +251,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.retrain = retrain
+        self.layers = layers
         self.input_transform = input_transform
         self.trainer = trainer
         self.fine_tuner = fine_tuner
@@ -314,8 +349,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if tuner.cross_fit is not None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
+        seeds = category_seeds(int(split_seed), self.categories_)
         if validation_data is None:
-            seeds = category_seeds(int(split_seed), self.categories_)
             inputs_val = inputs
             split = split_labels(labels, self.validation_fraction, seeds)
         else:
@@ -324,25 +359,21 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             )
             split = LabelSplit(labels, held_out, inputs_val is inputs)
         if self.module is None:
-            Z, Z_val, epochs = inputs, inputs_val, []
             if tuner.coef_init is None:
-                targets = split.targets(self.unknown)
+                targets = split.targets(
+                    "ignore" if self.unknown == "ignore" else "negative"
+                )
                 initial = fit_initial_weights(inputs, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
-        else:
-            objective = make_objective(tuner.objective)
-            made = self._fit_network(
-                inputs, inputs_val, split, objective, int(network_seed)
-            )
-            tuner.set_params(coef_init=made.coef, intercept_init=made.intercept)
-            epochs = made.history
-            Z = self._features(inputs)
-            Z_val = Z if split.same_rows else self._features(inputs_val)
-            if not self.train and validation_data is None:
-                warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
-        fit_on_split(tuner, Z, Z_val, split)
+            fit_on_split(tuner, inputs, inputs_val, split)
+            return self._store(tuner, [])
+        if not self.train and validation_data is None:
+            warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
+        epochs = self._fit_network(
+            tuner, inputs, inputs_val, split, seeds, int(network_seed)
+        )
         return self._store(tuner, epochs)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
@@ -523,39 +554,99 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
     def _fit_network(
         self,
+        tuner: CategoryWiseFineTuner,
         inputs: Any,
         inputs_val: Any,
         split: LabelSplit,
-        objective: Objective,
+        seeds: NDArray[np.int64],
         seed: int,
-    ) -> "StageOne":
-        """Train the network on labels to fit; held-out labels only score epochs."""
-        from cftlearn.training._plan import HeldOut, make_plan
-        from cftlearn.training._stage_one import fit_network
+    ) -> list[dict[str, Any]]:
+        """Train the network, refit, and set ``module_``; return the epochs."""
+        from cftlearn.training._trainings import (
+            train_on_all_labels,
+            train_without_held_out,
+        )
 
-        targets = split.targets(self.unknown)
-        plan = make_plan(
-            self.trainer,
-            targets,
+        settings = self._training_settings()
+        first = train_without_held_out(
+            settings,
+            inputs,
+            inputs_val,
+            split,
+            make_objective(tuner.objective),
+            fraction=self.validation_fraction,
+            cell_seeds=seeds,
+            seed=seed,
+        )
+        features = self._network_features(first, inputs, inputs_val, split)
+        tuner.set_params(coef_init=first.coef, intercept_init=first.intercept)
+        epochs = [{"stage": "train", **row} for row in first.history]
+        if not (self.train and self.retrain):
+            fit_on_split(tuner, features.Z, features.Z_val, split)
+            self.module_, self.head_ = first.network, first.head
+            return epochs
+        # Another seed: two networks differ more, and their mean gains more.
+        other_seed = int(np.random.default_rng([seed, 1]).integers(2**31 - 1))
+        second = train_on_all_labels(
+            settings, first, inputs, inputs_val, split, seed=other_seed
+        )
+        epochs += [{"stage": "retrain", **row} for row in second.history]
+        others = self._network_features(second, inputs, inputs_val, split)
+        if self.retrain == "average":
+            self._fit_on_both(tuner, first, second, features, others, split)
+        else:
+            fit_on_split(tuner, features.Z, features.Z_val, split, others)
+            self.module_, self.head_ = second.network, second.head
+        return epochs
+
+    def _fit_on_both(
+        self,
+        tuner: CategoryWiseFineTuner,
+        first: "StageOne",
+        second: "StageOne",
+        features: NetworkFeatures,
+        others: NetworkFeatures,
+        split: LabelSplit,
+    ) -> None:
+        """Refit on the features of both networks, joined to one."""
+        from cftlearn.networks._joined import join_coef, join_networks
+
+        networks = [(made.network, made.head) for made in (first, second)]
+
+        def join(one: InitialWeights, other: InitialWeights) -> InitialWeights:
+            coef = join_coef(networks, [one.coef, other.coef])
+            return InitialWeights(coef, one.intercept + other.intercept)
+
+        fit_on_split(tuner, features.Z, features.Z_val, split, others, join=join)
+        self.module_, self.head_ = join_networks(networks)
+        self.module_.eval()
+
+    def _training_settings(self) -> "TrainingSettings":
+        from cftlearn.training._trainings import TrainingSettings
+
+        return TrainingSettings(
+            module=self.module,
+            head=self.head,
+            train=self.train,
+            unknown=self.unknown,
             loss=self.loss,
+            layers=self.layers,
+            trainer=self.trainer or NetworkTrainer(),
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            seed=seed,
             device=self.device,
             verbose=self.verbose,
         )
-        made = fit_network(
-            plan,
-            self.module,
-            inputs,
-            targets,
-            HeldOut(inputs_val, split.held_out.values, objective),
-            head=self.head,
-            train=self.train,
-        )
+
+    def _network_features(
+        self, made: "StageOne", inputs: Any, inputs_val: Any, split: LabelSplit
+    ) -> NetworkFeatures:
+        """Extract the features of a network for all rows."""
         self.module_, self.head_, self.device_ = made.network, made.head, made.device
-        return made
+        Z = self._features(inputs)
+        Z_val = Z if split.same_rows else self._features(inputs_val)
+        return NetworkFeatures(Z, Z_val, InitialWeights(made.coef, made.intercept))
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""
@@ -603,6 +694,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             )
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
-        self.history_ = [{"stage": "train", **row} for row in steps]
+        self.history_ = steps
         self.history_ += [{"stage": "cft", **row} for row in tuner.history_]
         return self

@@ -234,3 +234,44 @@ class ArrayInputs(Inputs):
             seed=seed,
             skipped=skipped,
         )
+
+
+def join_inputs(first: Inputs, second: Inputs) -> Inputs:
+    """Join rows of two inputs that have the same transform.
+
+    Parameters
+    ----------
+    first, second : Inputs
+        Arrays in memory are copied; anything else is read when it is needed.
+
+    Returns
+    -------
+    joined : Inputs
+        The rows of the second after those of the first.
+    """
+    names = {"name": first.name, "transform_name": first.transform_name}
+    arrays = [own.items for own in (first, second) if isinstance(own, ArrayInputs)]
+    if len(arrays) == 2 and not any(isinstance(each, np.memmap) for each in arrays):
+        items = np.concatenate(
+            [arrays[0][first.rows], arrays[1][second.rows]],
+        )
+        return ArrayInputs(items, first.transform, **names)
+    paths = None
+    if first.paths is not None and second.paths is not None:
+        paths = [own.paths[row] for own in (first, second) for row in own.rows]  # type: ignore[index]
+    return Inputs(_TwoParts(first, second), first.transform, paths=paths, **names)
+
+
+class _TwoParts:
+    """Items of two inputs, one after the other."""
+
+    def __init__(self, first: Inputs, second: Inputs) -> None:
+        self._parts = first, second
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __getitem__(self, row: int) -> Any:
+        first, second = self._parts
+        part, own = (first, row) if row < len(first) else (second, row - len(first))
+        return part.items[part.rows[own]]

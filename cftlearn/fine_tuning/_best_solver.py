@@ -62,7 +62,6 @@ class BestSolverRefit:
             self.refit,
         )
 
-
     def repeat(
         self,
         tasks: list[CategoryTask],

@@ -37,12 +37,18 @@ from cftlearn.fine_tuning._solver_names import (
     choose_workers,
     make_refit_method,
 )
+from cftlearn.fine_tuning._two_networks import (
+    NetworkFeatures,
+    average_with_head,
+    share_weights,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
 
+Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
 _LOGGER = logging.getLogger("cftlearn")
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
@@ -323,7 +329,7 @@ class CategoryWiseFineTuner(
         split: LabelSplit,
         seeds: NDArray[np.int64],
         unseen: UnseenLogits | None = None,
-    ) -> None:
+    ) -> list[CategoryResult]:
         """Refit every category, and store the results."""
         initial = self._initial_weights(features, split)
         self.coef_init_, self.intercept_init_ = initial
@@ -344,6 +350,31 @@ class CategoryWiseFineTuner(
         self.held_out_ = HeldOutScores.from_logits(
             split.held_out, [result.left_out for result in results]
         )
+        return results
+
+    def _repeat(
+        self,
+        method: RefitMethod,
+        results: list[CategoryResult],
+        second: NetworkFeatures,
+        split: LabelSplit,
+        seeds: NDArray[np.int64],
+    ) -> InitialWeights:
+        """Refit on the features of a second network what was chosen on the first."""
+        tasks = make_tasks(
+            second.Z, second.Z_val, split, second.initial, method.solvers, seeds
+        )
+        run = CategoryWorkers(
+            choose_workers(method.solvers, self.n_jobs),
+            self.verbose,
+            {},
+            busy_with_products=method.busy_with_products,
+        )
+        coef, intercept = (part.copy() for part in second.initial)
+        for j, own in enumerate(method.repeat(tasks, results, run)):
+            if own is not None:
+                coef[j], intercept[j] = own
+        return InitialWeights(coef, intercept)
 
     def _checkpoint_paths(
         self, method: RefitMethod, tasks: list[CategoryTask]
@@ -508,7 +539,12 @@ def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:
 
 
 def fit_on_split(
-    tuner: CategoryWiseFineTuner, Z: Any, Z_val: Any, split: LabelSplit
+    tuner: CategoryWiseFineTuner,
+    Z: Any,
+    Z_val: Any,
+    split: LabelSplit,
+    second: NetworkFeatures | None = None,
+    join: Join | None = None,
 ) -> None:
     """Fit a fine-tuner to labels that a classifier has held out already.
 
@@ -524,6 +560,12 @@ def fit_on_split(
         Features of the rows whose labels choose; not read if the rows are the same.
     split : LabelSplit
         Labels of these rows.
+    second : NetworkFeatures, default=None
+        A network that was trained on all labels. What is chosen on ``Z`` is then fitted
+        on its features as well.
+    join : callable, default=None
+        Arranges weights on the features of both networks, whose logits are to be added,
+        as weights on all of their features. None takes those of the second alone.
 
     Raises
     ------
@@ -537,5 +579,23 @@ def fit_on_split(
     tuner.classes_ = np.tile([0, 1], (len(tuner.categories_), 1))
     check_categories(features, len(tuner.categories_))
     features_val = features if split.same_rows else tuner._read_features(Z_val)
-    tuner._refit(method, features, features_val, split, tuner._category_seeds())
+    seeds = tuner._category_seeds()
+    results = tuner._refit(method, features, features_val, split, seeds)
+    if second is not None:
+        initial = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
+        first = NetworkFeatures(features, features_val, initial)
+        weights = average_with_head(
+            second, tuner._repeat(method, results, second, split, seeds)
+        )
+        tuner.coef_init_, tuner.intercept_init_ = second.initial
+        if join is not None:
+            own = InitialWeights(tuner.coef_, tuner.intercept_)
+            weights = join(*share_weights(first, own, second, weights, split))
+            halves = [
+                InitialWeights(each.coef / 2, each.intercept / 2)
+                for each in (initial, second.initial)
+            ]
+            tuner.coef_init_, tuner.intercept_init_ = join(*halves)
+        tuner.coef_, tuner.intercept_ = weights
+        tuner.n_features_in_ = tuner.coef_.shape[1]
     tuner._warn_skipped(stacklevel=3)

@@ -222,9 +222,7 @@ def _rates(
     return np.minimum(ratio * negative, _HIGHEST_RATE), negative
 
 
-def _auc(
-    higher: NDArray[np.floating], lower: NDArray[np.floating]
-) -> float:
+def _auc(higher: NDArray[np.floating], lower: NDArray[np.floating]) -> float:
     """Return how often scores of the first kind rank above those of the second."""
     ranks = rankdata(np.concatenate([higher, lower]))
     n = len(higher)

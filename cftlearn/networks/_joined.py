@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cftlearn.networks._blocks import (
@@ -133,6 +135,37 @@ def join_networks(
     return joined, HEAD
 
 
+def join_coef(
+    networks: Sequence[tuple[nn.Module, str]], coefs: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Arrange weights on the features of networks as the joined network needs them.
+
+    Parameters
+    ----------
+    networks : sequence of (nn.Module, str)
+        As in :func:`join_networks`.
+    coefs : sequence of ndarray of shape (n_categories, n_features)
+        Weights on the features of each network.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_categories, n_joined_features)
+        Weights by which the joined features have the sum of the logits.
+    """
+    parts: list[Any] = []
+    columns: list[NDArray[np.float64]] = []
+    for (module, head), coef in zip(networks, coefs, strict=True):
+        own_parts: list[Any] = [module]
+        blocks = [coef]
+        if isinstance(module, JoinedNetwork) and head == HEAD:
+            own_parts = list(module.own_parts)
+            ends = np.cumsum([sum(part.widths) for part in own_parts])
+            blocks = np.split(coef, ends[:-1], axis=1)
+        for part, block in zip(own_parts, blocks, strict=True):
+            _append(parts, columns, part, block)
+    return np.concatenate(columns, axis=1)
+
+
 def linear_head(
     kind: type[nn.Module], weight: Tensor, bias: Tensor
 ) -> nn.Linear | CategoryWiseLinear:
@@ -217,14 +250,13 @@ def _parts_of(module: nn.Module, head: str, width: int) -> list[Part]:
     return [part]
 
 
-def _append(
-    parts: list[Part], columns: list[Tensor], part: Part, weight: Tensor
-) -> None:
+def _append(parts: list[Any], columns: list[Any], part: Any, weight: Any) -> None:
     """Append a part with its weights; or, for a second input, add its weights."""
     for i, earlier in enumerate(parts):
         if isinstance(part, InputFeatures) and isinstance(earlier, InputFeatures):
             factor = part.scale.double().cpu() / earlier.scale.double().cpu()
-            columns[i] = columns[i] + weight * factor
+            is_tensor = isinstance(weight, Tensor)
+            columns[i] = columns[i] + weight * (factor if is_tensor else factor.numpy())
             return
     parts.append(part)
     columns.append(weight)

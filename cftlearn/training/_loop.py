@@ -1,7 +1,7 @@
 """Stage one: train a network on labels of which some are unknown."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,26 @@ from cftlearn.training._state import TrainingState, load_state, save_state, stat
 from cftlearn.training._validation import check_patience, evaluate, monitored_value
 
 
+class Trained(NamedTuple):
+    """What is left of a training, beside the network.
+
+    Attributes
+    ----------
+    history : list of dict, one per epoch
+        ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
+        with held-out labels also ``val_loss`` and, where a category has both classes,
+        ``val_score``; after an estimate of rates ``known_log_ratio`` and ``known_z``.
+    n_epochs : int
+        The epoch whose weights are kept.
+    rates : KnownRates or None
+        The last estimate of how often labels are known.
+    """
+
+    history: list[dict[str, Any]]
+    n_epochs: int
+    rates: KnownRates | None
+
+
 def train_network(
     network: nn.Module,
     inputs: Inputs,
@@ -29,7 +49,7 @@ def train_network(
     plan: TrainingPlan,
     held_out: HeldOut | None = None,
     probe: RateProbe | None = None,
-) -> tuple[list[dict[str, Any]], KnownRates | None]:
+) -> Trained:
     """Train a network in place, and leave it in evaluation mode.
 
     Parameters
@@ -50,12 +70,8 @@ def train_network(
 
     Returns
     -------
-    history : list of dict, one per epoch
-        ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
-        with ``held_out`` also ``val_loss`` and, where a category has both classes,
-        ``val_score``; after an estimate of rates ``known_log_ratio`` and ``known_z``.
-    rates : KnownRates or None
-        The last estimate.
+    trained : Trained
+        The history, and what a further training can use.
 
     Raises
     ------
@@ -99,7 +115,8 @@ def train_network(
             _finish_epoch(record, state, plan, held_out, probe, path)
             progress.set_postfix(_postfix(state.history[-1]))
     state.set_final_weights()
-    return state.history, state.rates
+    n_epochs = len(state.history) if state.best is None else state.best.epoch
+    return Trained(state.history, n_epochs, state.rates)
 
 
 def _state_path(

@@ -9,11 +9,11 @@ from torch import nn
 
 from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
-from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.labels._known_rates import KnownRates
 from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.networks._making import copy_or_make
-from cftlearn.training._loop import train_network
+from cftlearn.training._loop import Trained, train_network
 from cftlearn.training._plan import HeldOut, TrainingPlan
 from cftlearn.training._rate_probe import RateProbe
 
@@ -36,6 +36,8 @@ class StageOne:
         Weights of the classification layer.
     intercept : ndarray of shape (n_categories,)
         Its biases.
+    n_epochs : int
+        The epoch whose weights it has.
     rates : KnownRates or None
         How often labels of each class are known; None where it was not estimated.
     """
@@ -46,6 +48,7 @@ class StageOne:
     history: list[dict[str, Any]]
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    n_epochs: int = 0
     rates: KnownRates | None = None
 
 
@@ -102,8 +105,9 @@ def fit_network(
     # One row shows at once what would otherwise fail after hours of training: a layer
     # that is not the last step of the network.
     extract_features(network, name, inputs.take([0]), batch_size=1, device=plan.device)
-    history, rates = [], None
+    trained = Trained([], 0, None)
     if train:
-        history, rates = train_network(network, inputs, targets, plan, scored, probe)
+        trained = train_network(network, inputs, targets, plan, scored, probe)
+    history, n_epochs, rates = trained
     weights = head_weights(network, name)
-    return StageOne(network, name, plan.device, history, *weights, rates)
+    return StageOne(network, name, plan.device, history, *weights, n_epochs, rates)

@@ -1,0 +1,247 @@
+"""The trainings of one classifier: without the held-out labels, and again with all."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from cftlearn._inputs import Inputs
+from cftlearn._inputs._rows import join_inputs
+from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
+from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
+from cftlearn.losses._registry import TREATMENTS
+from cftlearn.metrics._objectives import Objective
+from cftlearn.networks._heads import head_weights
+from cftlearn.training import NetworkTrainer
+from cftlearn.training._plan import HeldOut, Loss, TrainingPlan, make_plan
+from cftlearn.training._rate_probe import RateProbe
+from cftlearn.training._stage_one import StageOne, fit_network
+
+# The folder of the second training's checkpoint, in that of the first.
+_SECOND = "second"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The parameters of a classifier that its trainings follow.
+
+    Attributes
+    ----------
+    module : nn.Module or callable
+        The network, or what makes it.
+    head : str or None
+        Name of its classification layer; None finds it.
+    train : bool
+        False takes the network as it is.
+    unknown : str
+        A name of :data:`cftlearn.losses._registry.TREATMENTS`.
+    loss : str or callable
+        A name of :func:`cftlearn.losses.available`, or a loss.
+    layers : sequence of str, "auto" or None
+        Layers whose output stands beside the features of the last one.
+    trainer : NetworkTrainer
+        The finer parameters.
+    max_epochs, batch_size : int
+        Passes over the data, and rows at a time.
+    learning_rate : float
+        Peak of the schedule.
+    device : str
+        ``"auto"``, or a torch device.
+    verbose : int
+        Above 0, shows progress bars.
+    """
+
+    module: Any
+    head: str | None
+    train: bool
+    unknown: str
+    loss: str | Loss
+    layers: Layers | None
+    trainer: NetworkTrainer
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    device: str
+    verbose: int
+
+    def plan(
+        self,
+        targets: TrainingTargets,
+        seed: int,
+        trainer: NetworkTrainer | None = None,
+        max_epochs: int | None = None,
+    ) -> TrainingPlan:
+        """Build the plan of one training."""
+        return make_plan(
+            self.trainer if trainer is None else trainer,
+            targets.values,
+            loss=self.loss,
+            unknown=self.unknown,
+            max_epochs=self.max_epochs if max_epochs is None else max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=self.device,
+            verbose=self.verbose,
+        )
+
+    def targets(
+        self, split: LabelSplit, left_out: NDArray[np.bool_] | None = None
+    ) -> TrainingTargets:
+        """Return what to train on; no unknown cell that is left out counts."""
+        negative = self.unknown == "negative"
+        values = split.targets("negative" if negative else "ignore")
+        if TREATMENTS[self.unknown] is None:
+            return TrainingTargets(values)
+        unknown = split.unknown_cells()
+        return TrainingTargets(
+            values, unknown if left_out is None else unknown & ~left_out
+        )
+
+
+def train_without_held_out(
+    settings: TrainingSettings,
+    inputs: Inputs,
+    inputs_val: Inputs,
+    split: LabelSplit,
+    objective: Objective,
+    *,
+    fraction: float,
+    cell_seeds: NDArray[np.integer],
+    seed: int,
+) -> StageOne:
+    """Train a network on labels to fit; held-out labels only score it.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        How.
+    inputs, inputs_val : Inputs
+        Rows to train on, and rows with held-out labels.
+    split : LabelSplit
+        Labels of these rows.
+    objective : Objective
+        What to score epochs by.
+    fraction : float
+        Share of the unknown cells to leave out as well, where the treatment of unknown
+        cells estimates rates by those that it has not seen.
+    cell_seeds : ndarray of shape (n_categories,), int
+        Seeds that choose them.
+    seed : int
+        Seed of the training.
+
+    Returns
+    -------
+    stage_one : StageOne
+        The network.
+
+    Raises
+    ------
+    TypeError, ValueError, NonFiniteLossError
+        As :func:`~cftlearn.training._stage_one.fit_network`.
+    """
+    held_out = HeldOut(inputs_val, split.held_out.values, objective)
+    left_out, probe = None, None
+    if settings.unknown == "auto" and settings.train:
+        left_out = sample_cells(split.unknown_cells(), fraction, cell_seeds)
+        totals = LabelTotals.of(split.all_of_rows().values)
+        probe = RateProbe(held_out, inputs, left_out, totals)
+    targets = settings.targets(split, left_out)
+    plan = settings.plan(targets, seed)
+    made = fit_network(
+        plan,
+        settings.module,
+        inputs,
+        targets,
+        held_out,
+        probe,
+        head=settings.head,
+        train=settings.train,
+    )
+    return _widened(made, settings, inputs)
+
+
+def train_on_all_labels(
+    settings: TrainingSettings,
+    first: StageOne,
+    inputs: Inputs,
+    inputs_val: Inputs,
+    split: LabelSplit,
+    *,
+    seed: int,
+) -> StageOne:
+    """Train the network again, on the held-out labels too.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        How.
+    first : StageOne
+        The first training, which says how many epochs to train for, and the rates at
+        which labels are known.
+    inputs, inputs_val, split
+        As in :func:`train_without_held_out`.
+    seed : int
+        Seed of the training.
+
+    Returns
+    -------
+    stage_one : StageOne
+        The network.
+
+    Raises
+    ------
+    TypeError, ValueError, NonFiniteLossError
+        As :func:`~cftlearn.training._stage_one.fit_network`.
+    """
+    everything = LabelSplit(
+        split.all_of_rows(), split.held_out.restricted_to(np.array(False)), True
+    )
+    targets = settings.targets(everything)
+    if not split.same_rows:
+        inputs = join_inputs(inputs, inputs_val)
+        others = LabelSplit(split.held_out, everything.held_out, False)
+        targets = _joined(targets, settings.targets(others))
+    trainer = clone(settings.trainer)
+    if trainer.checkpoint is not None:
+        trainer.set_params(checkpoint=Path(trainer.checkpoint) / _SECOND)
+    max_epochs = settings.max_epochs
+    if (
+        trainer.patience is not None
+    ):  # nothing is left to stop by: the best epoch is known
+        trainer.set_params(patience=None)
+        max_epochs = first.n_epochs
+    plan = settings.plan(targets, seed, trainer, max_epochs)
+    if plan.unknown_term is not None and first.rates is not None:
+        plan.unknown_term.set_rates(first.rates)
+    made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
+    return _widened(made, settings, inputs)
+
+
+def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
+    values = np.concatenate([first.values, second.values])
+    if first.unknown is None or second.unknown is None:
+        return TrainingTargets(values)
+    return TrainingTargets(values, np.concatenate([first.unknown, second.unknown]))
+
+
+def _widened(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
+    """Put features of other layers beside those of the last one, if asked."""
+    if settings.layers is None:
+        return made
+    network, head = widen_network(
+        made.network, made.head, settings.layers, inputs.take([0]), made.device
+    )
+    scale_blocks(
+        network,
+        inputs,
+        batch_size=settings.batch_size,
+        device=made.device,
+        num_workers=settings.trainer.num_workers,
+    )
+    coef, intercept = head_weights(network, head)
+    return replace(made, network=network, head=head, coef=coef, intercept=intercept)
