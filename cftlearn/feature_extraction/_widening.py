@@ -76,7 +76,12 @@ def widen_network(
     joined = JoinedNetwork(parts, linear_head(type(old), weight, old.bias.detach()))
     for new in parts:
         new.scale = new.scale.to(weight)
-    for module in (joined, joined.head, *parts):  # their inner modes are kept
+    for module in (
+        joined,
+        joined.parts,
+        joined.head,
+        *parts,
+    ):  # their inner modes are kept
         module.training = wide.training
     return joined, HEAD
 
