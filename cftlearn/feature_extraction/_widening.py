@@ -76,7 +76,8 @@ def widen_network(
     joined = JoinedNetwork(parts, linear_head(type(old), weight, old.bias.detach()))
     for new in parts:
         new.scale = new.scale.to(weight)
-    for module in (joined, joined.head, *parts):  # their inner modes are kept
+    # The copied network has its own modes.
+    for module in (joined, joined.parts, joined.head, *parts):
         module.training = wide.training
     return joined, HEAD
 

@@ -131,7 +131,8 @@ def join_networks(
         ),
     ).to(first.device)
     # Only of what is new: parts of a network may have modes of their own.
-    joined.training = joined.head.training = _is_training(networks[0][0])
+    for new in (joined, joined.parts, joined.head):
+        new.training = _is_training(networks[0][0])
     return joined, HEAD
 
 
