@@ -64,7 +64,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         The network, or a function or class that makes it. Its last ``nn.Linear``
         computes the output and is the classification layer. The network is copied;
         yours is not trained. None: ``X`` holds features, and stage one fits logistic
-        regressions.
+        regressions. Held-out labels choose their penalty, as for ``coef_init=None`` of
+        :class:`CategoryWiseFineTuner`.
     head : str, default=None
         Name of the classification layer (``"fc"``, ``"classifier.1"``). None takes
         the last ``nn.Linear`` of the network.
@@ -327,7 +328,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             Z, Z_val, epochs = inputs, inputs_val, []
             if tuner.coef_init is None:
                 targets = split.targets(self.unknown)
-                initial = fit_initial_weights(inputs, targets, n_jobs=tuner.n_jobs)
+                initial = fit_initial_weights(
+                    Z, targets, Z_val, split.held_out.values, n_jobs=tuner.n_jobs
+                )
                 tuner.set_params(
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )

@@ -26,9 +26,9 @@ from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
-from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
+from cftlearn.fine_tuning._category_task import CategoryTask, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
-from cftlearn.fine_tuning._cross_fit import cross_fit
+from cftlearn.fine_tuning._cross_fit import CrossFit, cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import CategoryResult
 from cftlearn.fine_tuning._solver_names import (
@@ -91,7 +91,10 @@ class CategoryWiseFineTuner(
         category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
         The initial weights, one vector per category. None fits logistic regressions
-        in Negative mode first, without the held-out labels.
+        in Negative mode first, without the held-out labels. These choose one of five
+        penalties for each category, by how weights rank them in this category and in
+        all others. Without a held-out label, the penalty is scikit-learn's ``C = 1 /
+        n_features`` on standardised features.
     intercept_init : array-like of shape (n_categories,), default=None
         Their biases; must be given if and only if ``coef_init`` is.
     validation_fraction : float, default=0.25
@@ -102,7 +105,8 @@ class CategoryWiseFineTuner(
     cross_fit : int, default=None
         Number of folds, 2 or more. The initial weights are fitted once without each
         fold of known labels, and once to all of them. Every known label then judges,
-        none is held out, and ``validation_fraction`` is not used. Only for
+        none is held out, and ``validation_fraction`` is not used. The penalty of the
+        weights that a fold judges is chosen by the other folds. Only for
         ``coef_init=None`` with ``solver="auto"`` and ``refit=True``.
     checkpoint : str or path, default=None
         A folder that stores every finished category. If a fit is killed, the same call
@@ -286,12 +290,12 @@ class CategoryWiseFineTuner(
         check_categories(features, len(self.categories_))
         seeds = self._category_seeds()
         features_val = features
-        unseen = None
+        crossed = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
-            unseen = cross_fit(
+            crossed = cross_fit(
                 features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
         elif validation_data is None:
@@ -301,7 +305,7 @@ class CategoryWiseFineTuner(
                 Z, features, labels, validation_data, self._read_features, "Z"
             )
             split = LabelSplit(labels, held_out, features_val is features)
-        self._refit(method, features, features_val, split, seeds, unseen)
+        self._refit(method, features, features_val, split, seeds, crossed)
         self._warn_skipped(stacklevel=2)
         return self
 
@@ -322,10 +326,13 @@ class CategoryWiseFineTuner(
         features_val: Any,
         split: LabelSplit,
         seeds: NDArray[np.int64],
-        unseen: UnseenLogits | None = None,
+        crossed: CrossFit | None = None,
     ) -> None:
         """Refit every category, and store the results."""
-        initial = self._initial_weights(features, split)
+        if crossed is None:
+            unseen, initial = None, self._initial_weights(features, features_val, split)
+        else:
+            unseen, initial = crossed
         self.coef_init_, self.intercept_init_ = initial
         if unseen is not None:  # every label judges; none is only fitted
             split = LabelSplit(split.held_out, split.fitted, same_rows=True)
@@ -434,7 +441,7 @@ class CategoryWiseFineTuner(
             return self._read_matrix(Z, "Z", reset=reset)
         return read_category_features(Z, self, reset=reset)
 
-    def _initial_weights(self, Z: Any, split: LabelSplit) -> InitialWeights:
+    def _initial_weights(self, Z: Any, Z_val: Any, split: LabelSplit) -> InitialWeights:
         """Check the initial weights, or fit Negative-mode ones to labels to fit."""
         if (self.coef_init is None) != (self.intercept_init is None):
             raise ValueError(
@@ -442,7 +449,9 @@ class CategoryWiseFineTuner(
                 f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
             )
         if self.coef_init is None:
-            return fit_initial_weights(Z, split.targets(), n_jobs=self.n_jobs)
+            return fit_initial_weights(
+                Z, split.targets(), Z_val, split.held_out.values, n_jobs=self.n_jobs
+            )
         coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(
             self.intercept_init,
