@@ -311,7 +311,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = self._make_fine_tuner(int(tuner_seed))
-        self.module_ = self.head_ = None
+        self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
@@ -345,7 +345,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             Z_val = Z if split.same_rows else self._features(inputs_val)
             if not self.train and validation_data is None:
                 warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
-        fit_on_split(tuner, Z, Z_val, split)
+        fit_on_split(tuner, Z, Z_val, split, initial)
         return self._store(tuner, epochs)
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:

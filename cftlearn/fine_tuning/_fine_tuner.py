@@ -26,9 +26,9 @@ from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
-from cftlearn.fine_tuning._category_task import CategoryTask, make_tasks
+from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
-from cftlearn.fine_tuning._cross_fit import CrossFit, cross_fit
+from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import CategoryResult
 from cftlearn.fine_tuning._solver_names import (
@@ -290,12 +290,12 @@ class CategoryWiseFineTuner(
         check_categories(features, len(self.categories_))
         seeds = self._category_seeds()
         features_val = features
-        crossed = None
+        initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
-            crossed = cross_fit(
+            unseen, initial = cross_fit(
                 features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
         elif validation_data is None:
@@ -305,7 +305,7 @@ class CategoryWiseFineTuner(
                 Z, features, labels, validation_data, self._read_features, "Z"
             )
             split = LabelSplit(labels, held_out, features_val is features)
-        self._refit(method, features, features_val, split, seeds, crossed)
+        self._refit(method, features, features_val, split, seeds, initial, unseen)
         self._warn_skipped(stacklevel=2)
         return self
 
@@ -326,14 +326,13 @@ class CategoryWiseFineTuner(
         features_val: Any,
         split: LabelSplit,
         seeds: NDArray[np.int64],
-        crossed: CrossFit | None = None,
+        initial: InitialWeights | None = None,
+        unseen: UnseenLogits | None = None,
     ) -> None:
         """Refit every category, and store the results."""
-        if crossed is None:
-            unseen, initial = None, self._initial_weights(features, features_val, split)
-        else:
-            unseen, initial = crossed
-        self.coef_init_, self.intercept_init_ = initial
+        if initial is None:
+            initial = self._initial_weights(features, features_val, split)
+        self.coef_init_, self.intercept_init_ = initial.coef, initial.intercept
         if unseen is not None:  # every label judges; none is only fitted
             split = LabelSplit(split.held_out, split.fitted, same_rows=True)
         tasks = make_tasks(
@@ -466,7 +465,7 @@ class CategoryWiseFineTuner(
                 f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
                 f"{intercept.shape}."
             )
-        return InitialWeights(coef.copy(), intercept.copy())
+        return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 
     def _check_seed(self) -> None:
         """Refuse a checkpoint of a fit that no later call could continue."""
@@ -517,7 +516,11 @@ def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:
 
 
 def fit_on_split(
-    tuner: CategoryWiseFineTuner, Z: Any, Z_val: Any, split: LabelSplit
+    tuner: CategoryWiseFineTuner,
+    Z: Any,
+    Z_val: Any,
+    split: LabelSplit,
+    initial: InitialWeights | None = None,
 ) -> None:
     """Fit a fine-tuner to labels that a classifier has held out already.
 
@@ -533,6 +536,8 @@ def fit_on_split(
         Features of the rows whose labels choose; not read if the rows are the same.
     split : LabelSplit
         Labels of these rows.
+    initial : InitialWeights, default=None
+        Regressions that the classifier has fitted. None takes ``coef_init``.
 
     Raises
     ------
@@ -546,5 +551,6 @@ def fit_on_split(
     tuner.classes_ = np.tile([0, 1], (len(tuner.categories_), 1))
     check_categories(features, len(tuner.categories_))
     features_val = features if split.same_rows else tuner._read_features(Z_val)
-    tuner._refit(method, features, features_val, split, tuner._category_seeds())
+    seeds = tuner._category_seeds()
+    tuner._refit(method, features, features_val, split, seeds, initial)
     tuner._warn_skipped(stacklevel=3)

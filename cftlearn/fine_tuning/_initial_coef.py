@@ -27,10 +27,14 @@ class InitialWeights(NamedTuple):
         One vector per category, in the scale of the features.
     intercept : ndarray of shape (n_categories,), float64
         Their biases.
+    fitted_here : bool
+        Whether they are regressions on these features and labels, and so know nothing
+        that refits do not. A network may have been trained elsewhere.
     """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    fitted_here: bool
 
 
 def fit_initial_weights(
@@ -126,5 +130,7 @@ def take_weights(paths: RegressionPaths, chosen: NDArray[np.intp]) -> InitialWei
     """
     categories = np.arange(len(chosen))
     return InitialWeights(
-        paths.coef[categories, chosen], paths.intercept[categories, chosen]
+        paths.coef[categories, chosen],
+        paths.intercept[categories, chosen],
+        fitted_here=True,
     )

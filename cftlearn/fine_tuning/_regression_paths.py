@@ -115,8 +115,9 @@ def _fit_category(
         found = BatchedLBFGS([problem]).minimise(
             [problem.weight], _start(problem, rows.space)
         )
-    found = found.astype(np.float64)
-    return rows.space.leave(found[:, 1:], found[:, 0])
+    # in their own precision: a copy of all axes would take longer than the fits
+    coef = (found[:, 1:] @ rows.space.axes.T).astype(np.float64) / rows.space.scale
+    return coef, found[:, 0].astype(np.float64) - coef @ rows.space.mean
 
 
 def _problem(

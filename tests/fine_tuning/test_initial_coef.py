@@ -87,7 +87,7 @@ def test_held_out_labels_choose_and_are_not_fitted(problem, rng):
     paths = fit_regression_paths(Z, targets, n_jobs=None)
     chosen = set()
     for _ in range(5):
-        coef, intercept = fit(Z, targets, rng.permutation(held_out))
+        coef, intercept, _ = fit(Z, targets, rng.permutation(held_out))
         for j in range(4):
             (place,) = np.flatnonzero((paths.coef[j] == coef[j]).all(axis=1))
             assert paths.intercept[j, place] == intercept[j]
@@ -106,17 +106,17 @@ def test_without_held_out_labels_the_penalty_is_the_usual_one(problem):
 def test_held_out_labels_may_be_of_other_rows(problem, rng):
     Z, targets, held_out = problem
     rows = rng.permutation(300)[:200]
-    coef, _ = fit(
+    coef, *_ = fit(
         Z, targets, np.where(np.isin(np.arange(300), rows)[:, None], held_out, np.nan)
     )
     other = Z[rows].astype(np.float64)
-    again, _ = fit_initial_weights(Z, targets, other, held_out[rows], n_jobs=None)
+    again, *_ = fit_initial_weights(Z, targets, other, held_out[rows], n_jobs=None)
     np.testing.assert_array_equal(again, coef)
 
 
 def test_neither_order_nor_workers_matter(problem):
     Z, targets, held_out = problem
-    coef, intercept = fit(Z, targets, held_out)
+    coef, intercept, _ = fit(Z, targets, held_out)
     order = np.array([2, 0, 3, 1])
     swapped = fit(Z, targets[:, order], held_out[:, order], n_jobs=2)
     np.testing.assert_array_equal(swapped.coef, coef[order])
@@ -129,14 +129,14 @@ def test_cells_left_out_do_not_count():
     targets = (rng.random((80, 2)) < 0.5).astype(float)
     hidden = targets.copy()
     hidden[60:, 0] = np.nan
-    coef, _ = fit(Z, hidden)
-    full, _ = fit(Z, targets)
+    coef, *_ = fit(Z, hidden)
+    full, *_ = fit(Z, targets)
     np.testing.assert_array_equal(coef[1], full[1])
     assert not np.allclose(coef[0], full[0])
 
 
 def test_category_of_one_class_gets_its_log_odds():
-    coef, intercept = fit(np.eye(4), np.zeros((4, 1)))
+    coef, intercept, _ = fit(np.eye(4), np.zeros((4, 1)))
     np.testing.assert_array_equal(coef, 0)
     assert intercept[0] == pytest.approx(np.log(0.5 / 4.5))
 
