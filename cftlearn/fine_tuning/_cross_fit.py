@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cftlearn.fine_tuning._category_task import UnseenLogits
 from cftlearn.fine_tuning._initial_coef import (
     InitialWeights,
-    check_in_memory,
+    in_memory,
     take_weights,
 )
 from cftlearn.fine_tuning._penalty_choice import (
@@ -77,7 +77,7 @@ def cross_fit(
     was taken for ranking them well. The penalty of the weights fitted to all labels is
     chosen by all folds.
     """
-    check_in_memory(Z)
+    Z = in_memory(Z)
     targets = split.targets()
     folds = deal_labels(split.fitted, n_folds, seeds)
     evidence, logits_by_fold = [], []

@@ -85,20 +85,24 @@ def fit_initial_weights(
     still are to judge them. All that they reveal to the weights is which of the five
     it is.
     """
-    check_in_memory(Z)
-    paths = fit_regression_paths(Z, targets, n_jobs=n_jobs)
+    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs)
     logits = path_logits(paths, Z_val, ~np.isnan(held_out))
     evidence = judge_penalties(paths, logits, held_out)
     return take_weights(paths, choose_penalties(evidence))
 
 
-def check_in_memory(Z: Any) -> None:
-    """Refuse stored features, to which no initial weights can be fitted.
+def in_memory(Z: Any) -> NDArray[np.floating[Any]]:
+    """Return features, but refuse stored ones, on which no weights can be fitted.
 
     Parameters
     ----------
     Z : ndarray, StoredFeatures or StoredCategoryFeatures
         Features.
+
+    Returns
+    -------
+    features : ndarray
+        ``Z`` itself.
 
     Raises
     ------
@@ -111,6 +115,8 @@ def check_in_memory(Z: Any) -> None:
             "in memory: no initial weights can be fitted on them. Pass the "
             "classification layer of the network that made the features."
         )
+    features: NDArray[np.floating[Any]] = Z
+    return features
 
 
 def take_weights(paths: RegressionPaths, chosen: NDArray[np.intp]) -> InitialWeights:

@@ -93,7 +93,7 @@ def judge_penalties(
     gains, labels = np.zeros((held_out.shape[1], len(SPREADS))), []
     for j, own in enumerate(logits):
         y = held_out[~np.isnan(held_out[:, j]), j] == 1.0
-        n_positive = np.count_nonzero(y)
+        n_positive = int(np.count_nonzero(y))
         labels.append(effective_labels(n_positive, len(y) - n_positive))
         if not paths.coef[j].any():  # a class was absent from the labels to fit
             labels[-1] = 0.0

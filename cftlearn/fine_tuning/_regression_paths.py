@@ -105,8 +105,8 @@ def _fit_category(
     used = ~np.isnan(target)
     n_used, n_positive = float(used.sum()), float(np.nansum(target))
     if n_positive in (0.0, n_used):
-        shared = isinstance(features, _Rows)
-        n_features = len(features.space.mean) if shared else features.shape[1]
+        own = features.space.axes.T if isinstance(features, _Rows) else features
+        n_features = own.shape[1]
         odds = (n_positive + 0.5) / (n_used - n_positive + 0.5)
         return np.zeros((len(SPREADS), n_features)), np.full(len(SPREADS), np.log(odds))
     with threadpool_limits(limits=1):  # the same sums whatever the number of workers
