@@ -125,6 +125,14 @@ def test_the_order_of_categories_does_not_matter(rng):
     assert_array_equal(swapped, expected[order])
 
 
+def test_rounding_of_sums_does_not_let_the_order_matter():
+    gains = np.zeros((4, N_SPREADS))
+    gains[:, 1] = [1e16, 1.0, -1e16, 0.0]  # sums to 0 or to 1, step by step
+    for order in ([0, 1, 2, 3], [0, 2, 1, 3], [1, 0, 2, 3]):
+        chosen = choose_penalties(PenaltyEvidence(gains[order], np.zeros(4)))
+        assert chosen[3] == 1
+
+
 def test_disjoint_labels_add_up(rng):
     parts = [
         PenaltyEvidence(rng.standard_normal((3, N_SPREADS)), rng.random(3))
