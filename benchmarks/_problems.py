@@ -116,7 +116,9 @@ def make_problem(
     targets = split.targets()
     if trunk == "raw":
         Z, Z_test = data.X, data.X_test
-        coef, intercept = fit_initial_weights(Z, targets, n_jobs=None)
+        coef, intercept, _ = fit_initial_weights(
+            Z, targets, Z, split.held_out.values, n_jobs=None
+        )
     else:
         Z, Z_test, coef, intercept = _train(trunk, data, targets, seed)
     problem = Problem(

@@ -66,7 +66,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         The network, or a function or class that makes it. Its last ``nn.Linear``
         computes the output and is the classification layer. The network is copied;
         yours is not trained. None: ``X`` holds features, and stage one fits logistic
-        regressions.
+        regressions. Held-out labels choose their penalty, as for ``coef_init=None`` of
+        :class:`CategoryWiseFineTuner`.
     head : str, default=None
         Name of the classification layer (``"fc"``, ``"classifier.1"``). None takes
         the last ``nn.Linear`` of the network.
@@ -345,7 +346,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = self._make_fine_tuner(int(tuner_seed))
-        self.module_ = self.head_ = None
+        self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
@@ -360,14 +361,18 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             split = LabelSplit(labels, held_out, inputs_val is inputs)
         if self.module is None:
             if tuner.coef_init is None:
-                targets = split.targets(
-                    "ignore" if self.unknown == "ignore" else "negative"
+                is_left_out = self.unknown == "ignore"
+                initial = fit_initial_weights(
+                    inputs,
+                    split.targets("ignore" if is_left_out else "negative"),
+                    inputs_val,
+                    split.held_out.values,
+                    n_jobs=tuner.n_jobs,
                 )
-                initial = fit_initial_weights(inputs, targets, n_jobs=tuner.n_jobs)
                 tuner.set_params(
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
-            fit_on_split(tuner, inputs, inputs_val, split)
+            fit_on_split(tuner, inputs, inputs_val, split, initial)
             return self._store(tuner, [])
         if not self.train and validation_data is None:
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
@@ -595,7 +600,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if self.retrain == "average":
             self._fit_on_both(tuner, first, second, features, others, split)
         else:
-            fit_on_split(tuner, features.Z, features.Z_val, split, others)
+            fit_on_split(tuner, features.Z, features.Z_val, split, second=others)
             self.module_, self.head_ = second.network, second.head
         return epochs
 
@@ -617,7 +622,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             coef = join_coef(networks, [one.coef, other.coef])
             return InitialWeights(coef, one.intercept + other.intercept)
 
-        fit_on_split(tuner, features.Z, features.Z_val, split, others, join=join)
+        fit_on_split(tuner, features.Z, features.Z_val, split, second=others, join=join)
         self.module_, self.head_ = join_networks(networks)
         self.module_.eval()
 

@@ -258,7 +258,11 @@ def join_inputs(first: Inputs, second: Inputs) -> Inputs:
         return ArrayInputs(items, first.transform, **names)
     paths = None
     if first.paths is not None and second.paths is not None:
-        paths = [own.paths[row] for own in (first, second) for row in own.rows]  # type: ignore[index]
+        paths = [
+            first.paths[int(row)] if own is first else second.paths[int(row)]
+            for own in (first, second)
+            for row in own.rows
+        ]
     return Inputs(_TwoParts(first, second), first.transform, paths=paths, **names)
 
 

@@ -252,7 +252,7 @@ def _repeat_category(
     intercept = np.concatenate([path.intercept for path in paths])
     space = task.spaces["standard"]
     initial_spread = float(space.spread(space.enter(task.coef)))
-    # Other initial weights may allow other candidates: weights count among what is left.
+    # Other initial weights may allow other candidates: what is left counts in full.
     weights = np.array(
         [weight_of.get(each, 0.0) for path in paths for each in path.candidates]
     )

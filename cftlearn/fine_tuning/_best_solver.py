@@ -96,7 +96,7 @@ class BestSolverRefit:
 def chosen_iterations(
     tasks: Sequence[CategoryTask], results: Sequence[CategoryResult]
 ) -> dict[str, tuple[str, int]]:
-    """Return solver and iterations of the categories that did not keep their weights."""
+    """Return solver and iterations of the categories that were refitted."""
     return {
         task.name: (result.report["solver"], result.report["n_iter"])
         for task, result in zip(tasks, results, strict=True)

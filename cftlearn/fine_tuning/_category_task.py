@@ -66,6 +66,9 @@ class CategoryTask:
         True if ``Z_val`` are the rows of ``Z``.
     coef, intercept : ndarray of shape (n_features,), float
         The initial weights.
+    fitted_here : bool
+        Whether these are a regression on ``Z`` and ``fitted``, see
+        :class:`~cftlearn.fine_tuning._initial_coef.InitialWeights`.
     feature_mean, feature_scale : ndarray of shape (n_features,)
         Moments of the features.
     seed : int
@@ -94,6 +97,7 @@ class CategoryTask:
     feature_scale: NDArray[np.float64]
     seed: int
     spaces: dict[SpaceName, FeatureSpace] = field(default_factory=dict)
+    fitted_here: bool = False
     unseen: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
     needed_spaces: tuple[SpaceName, ...] = ()
@@ -246,6 +250,7 @@ def make_tasks(
                 same_rows=split.same_rows,
                 coef=initial.coef[j],
                 intercept=float(initial.intercept[j]),
+                fitted_here=initial.fitted_here,
                 seed=int(seeds[j]),
                 unseen=None if unseen is None else unseen.logits[held_out.rows, j],
                 folds=None if unseen is None else unseen.folds[held_out.rows, j],

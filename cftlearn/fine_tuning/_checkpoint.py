@@ -62,7 +62,7 @@ def checkpoint_paths(
         If the folder holds categories of another fit.
     """
     first = categories[0]
-    initial = [(task.coef, task.intercept) for task in categories]
+    initial = [(task.coef, task.intercept, task.fitted_here) for task in categories]
     arrays = [(*task.fitted, *task.held_out, task.unseen) for task in categories]
     fit = {
         "version": version("cftlearn"),

@@ -97,7 +97,10 @@ class CategoryWiseFineTuner(
         category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
         The initial weights, one vector per category. None fits logistic regressions
-        in Negative mode first, without the held-out labels.
+        in Negative mode first, without the held-out labels. These choose one of five
+        penalties for each category, by how weights rank them in this category and in
+        all others. Without a held-out label, the penalty is scikit-learn's ``C = 1 /
+        n_features`` on standardised features.
     intercept_init : array-like of shape (n_categories,), default=None
         Their biases; must be given if and only if ``coef_init`` is.
     validation_fraction : float, default=0.25
@@ -108,7 +111,8 @@ class CategoryWiseFineTuner(
     cross_fit : int, default=None
         Number of folds, 2 or more. The initial weights are fitted once without each
         fold of known labels, and once to all of them. Every known label then judges,
-        none is held out, and ``validation_fraction`` is not used. Only for
+        none is held out, and ``validation_fraction`` is not used. The penalty of the
+        weights that a fold judges is chosen by the other folds. Only for
         ``coef_init=None`` with ``solver="auto"`` and ``refit=True``.
     checkpoint : str or path, default=None
         A folder that stores every finished category. If a fit is killed, the same call
@@ -292,12 +296,12 @@ class CategoryWiseFineTuner(
         check_categories(features, len(self.categories_))
         seeds = self._category_seeds()
         features_val = features
-        unseen = None
+        initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
-            unseen = cross_fit(
+            unseen, initial = cross_fit(
                 features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
         elif validation_data is None:
@@ -307,7 +311,7 @@ class CategoryWiseFineTuner(
                 Z, features, labels, validation_data, self._read_features, "Z"
             )
             split = LabelSplit(labels, held_out, features_val is features)
-        self._refit(method, features, features_val, split, seeds, unseen)
+        self._refit(method, features, features_val, split, seeds, initial, unseen)
         self._warn_skipped(stacklevel=2)
         return self
 
@@ -328,11 +332,13 @@ class CategoryWiseFineTuner(
         features_val: Any,
         split: LabelSplit,
         seeds: NDArray[np.int64],
+        initial: InitialWeights | None = None,
         unseen: UnseenLogits | None = None,
     ) -> list[CategoryResult]:
         """Refit every category, and store the results."""
-        initial = self._initial_weights(features, split)
-        self.coef_init_, self.intercept_init_ = initial
+        if initial is None:
+            initial = self._initial_weights(features, features_val, split)
+        self.coef_init_, self.intercept_init_ = initial.coef, initial.intercept
         if unseen is not None:  # every label judges; none is only fitted
             split = LabelSplit(split.held_out, split.fitted, same_rows=True)
         tasks = make_tasks(
@@ -370,7 +376,7 @@ class CategoryWiseFineTuner(
             {},
             busy_with_products=method.busy_with_products,
         )
-        coef, intercept = (part.copy() for part in second.initial)
+        coef, intercept = second.initial.coef.copy(), second.initial.intercept.copy()
         for j, own in enumerate(method.repeat(tasks, results, run)):
             if own is not None:
                 coef[j], intercept[j] = own
@@ -465,7 +471,7 @@ class CategoryWiseFineTuner(
             return self._read_matrix(Z, "Z", reset=reset)
         return read_category_features(Z, self, reset=reset)
 
-    def _initial_weights(self, Z: Any, split: LabelSplit) -> InitialWeights:
+    def _initial_weights(self, Z: Any, Z_val: Any, split: LabelSplit) -> InitialWeights:
         """Check the initial weights, or fit Negative-mode ones to labels to fit."""
         if (self.coef_init is None) != (self.intercept_init is None):
             raise ValueError(
@@ -473,7 +479,9 @@ class CategoryWiseFineTuner(
                 f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
             )
         if self.coef_init is None:
-            return fit_initial_weights(Z, split.targets(), n_jobs=self.n_jobs)
+            return fit_initial_weights(
+                Z, split.targets(), Z_val, split.held_out.values, n_jobs=self.n_jobs
+            )
         coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(
             self.intercept_init,
@@ -488,7 +496,7 @@ class CategoryWiseFineTuner(
                 f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
                 f"{intercept.shape}."
             )
-        return InitialWeights(coef.copy(), intercept.copy())
+        return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 
     def _check_seed(self) -> None:
         """Refuse a checkpoint of a fit that no later call could continue."""
@@ -543,6 +551,8 @@ def fit_on_split(
     Z: Any,
     Z_val: Any,
     split: LabelSplit,
+    initial: InitialWeights | None = None,
+    *,
     second: NetworkFeatures | None = None,
     join: Join | None = None,
 ) -> None:
@@ -560,6 +570,8 @@ def fit_on_split(
         Features of the rows whose labels choose; not read if the rows are the same.
     split : LabelSplit
         Labels of these rows.
+    initial : InitialWeights, default=None
+        Regressions that the classifier has fitted. None takes ``coef_init``.
     second : NetworkFeatures, default=None
         A network that was trained on all labels. What is chosen on ``Z`` is then fitted
         on its features as well.
@@ -580,22 +592,34 @@ def fit_on_split(
     check_categories(features, len(tuner.categories_))
     features_val = features if split.same_rows else tuner._read_features(Z_val)
     seeds = tuner._category_seeds()
-    results = tuner._refit(method, features, features_val, split, seeds)
+    results = tuner._refit(method, features, features_val, split, seeds, initial)
     if second is not None:
-        initial = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
-        first = NetworkFeatures(features, features_val, initial)
-        weights = average_with_head(
-            second, tuner._repeat(method, results, second, split, seeds)
-        )
-        tuner.coef_init_, tuner.intercept_init_ = second.initial
-        if join is not None:
-            own = InitialWeights(tuner.coef_, tuner.intercept_)
-            weights = join(*share_weights(first, own, second, weights, split))
-            halves = [
-                InitialWeights(each.coef / 2, each.intercept / 2)
-                for each in (initial, second.initial)
-            ]
-            tuner.coef_init_, tuner.intercept_init_ = join(*halves)
-        tuner.coef_, tuner.intercept_ = weights
-        tuner.n_features_in_ = tuner.coef_.shape[1]
+        again = tuner._repeat(method, results, second, split, seeds)
+        own = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
+        first = NetworkFeatures(features, features_val, own)
+        _take_second(tuner, first, second, again, split, join)
     tuner._warn_skipped(stacklevel=3)
+
+
+def _take_second(
+    tuner: CategoryWiseFineTuner,
+    first: NetworkFeatures,
+    second: NetworkFeatures,
+    refitted: InitialWeights,
+    split: LabelSplit,
+    join: Join | None,
+) -> None:
+    """Replace the weights by those of a second network, or of both."""
+    initial, weights = second.initial, average_with_head(second, refitted)
+    if join is not None:
+        own = InitialWeights(tuner.coef_, tuner.intercept_)
+        weights = join(*share_weights(first, own, second, weights, split))
+        initial = join(
+            *(
+                InitialWeights(each.coef / 2, each.intercept / 2)
+                for each in (first.initial, second.initial)
+            )
+        )
+    tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
+    tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
+    tuner.n_features_in_ = tuner.coef_.shape[1]

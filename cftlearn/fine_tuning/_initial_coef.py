@@ -3,16 +3,19 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
-from cftlearn._features._moments import feature_moments
-from cftlearn._features._per_category import StoredCategoryFeatures, features_of
+from cftlearn._features._per_category import StoredCategoryFeatures
 from cftlearn._features._stored import StoredFeatures
-
-_MAX_ITER = 300
+from cftlearn.fine_tuning._penalty_choice import (
+    choose_penalties,
+    judge_penalties,
+    path_logits,
+)
+from cftlearn.fine_tuning._regression_paths import (
+    RegressionPaths,
+    fit_regression_paths,
+)
 
 
 class InitialWeights(NamedTuple):
@@ -24,15 +27,21 @@ class InitialWeights(NamedTuple):
         One vector per category, in the scale of the features.
     intercept : ndarray of shape (n_categories,), float64
         Their biases.
+    fitted_here : bool
+        Whether they are regressions on these features and labels, and so know nothing
+        that refits do not. A network may have been trained elsewhere.
     """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    fitted_here: bool = False
 
 
 def fit_initial_weights(
     Z: NDArray[np.floating[Any]] | StoredFeatures | StoredCategoryFeatures,
     targets: NDArray[np.float64],
+    Z_val: NDArray[np.floating[Any]] | StoredFeatures | StoredCategoryFeatures,
+    held_out: NDArray[np.float64],
     *,
     n_jobs: int | None,
 ) -> InitialWeights:
@@ -46,6 +55,10 @@ def fit_initial_weights(
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for cells to leave out. Where one class is absent, the weights are
         zero and the bias is the smoothed log-odds of the positives' share.
+    Z_val : ndarray or stored features, of as many axes as ``Z``
+        Features of the rows of ``held_out``; ``Z`` itself if they are the same rows.
+    held_out : ndarray of shape (n_val_samples, n_categories)
+        1, 0, or NaN: labels that choose the penalty, and are not fitted.
     n_jobs : int or None
         Workers over categories.
 
@@ -58,6 +71,43 @@ def fit_initial_weights(
     ------
     ValueError
         If the features are stored.
+
+    Notes
+    -----
+    Five penalties are fitted. Each category takes the one that ranks held-out labels
+    best, of this category and of all, see
+    :func:`~cftlearn.fine_tuning._penalty_choice.choose_penalties`. Where held-out
+    labels of both classes are known in no category, the penalty is the one under which
+    logits have a standard deviation of 1 a priori: scikit-learn's ``C = 1 / d`` for
+    ``d`` standardised features.
+
+    The weights are not fitted again to the held-out labels after the choice, which
+    still are to judge them. All that they reveal to the weights is which of the five
+    it is.
+    """
+    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs)
+    logits = path_logits(paths, Z_val, ~np.isnan(held_out))
+    evidence = judge_penalties(paths, logits, held_out)
+    return take_weights(paths, choose_penalties(evidence))
+
+
+def in_memory(Z: Any) -> NDArray[np.floating[Any]]:
+    """Return features, but refuse stored ones, on which no weights can be fitted.
+
+    Parameters
+    ----------
+    Z : ndarray, StoredFeatures or StoredCategoryFeatures
+        Features.
+
+    Returns
+    -------
+    features : ndarray
+        ``Z`` itself.
+
+    Raises
+    ------
+    ValueError
+        If they are stored.
     """
     if isinstance(Z, (StoredFeatures, StoredCategoryFeatures)):
         raise ValueError(
@@ -65,35 +115,28 @@ def fit_initial_weights(
             "in memory: no initial weights can be fitted on them. Pass the "
             "classification layer of the network that made the features."
         )
-    shared = feature_moments(Z) if Z.ndim == 2 else None
-    matrices = [features_of(Z, j) for j in range(targets.shape[1])]
-    fits = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_category)(own, targets[:, j], *(shared or feature_moments(own)))
-        for j, own in enumerate(matrices)
-    )
+    features: NDArray[np.floating[Any]] = Z
+    return features
+
+
+def take_weights(paths: RegressionPaths, chosen: NDArray[np.intp]) -> InitialWeights:
+    """Take the fit of one penalty for each category.
+
+    Parameters
+    ----------
+    paths : RegressionPaths
+        All fits.
+    chosen : ndarray of shape (n_categories,), int
+        Which penalty.
+
+    Returns
+    -------
+    initial : InitialWeights
+        The fits.
+    """
+    categories = np.arange(len(chosen))
     return InitialWeights(
-        np.stack([coef for coef, _ in fits]), np.array([bias for _, bias in fits])
+        paths.coef[categories, chosen],
+        paths.intercept[categories, chosen],
+        fitted_here=True,
     )
-
-
-def _fit_category(
-    Z: NDArray[np.floating[Any]],
-    target: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    scale: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], float]:
-    used = ~np.isnan(target)
-    y = target[used]
-    n_positive = float(y.sum())
-    if n_positive in (0.0, float(len(y))):
-        odds = (n_positive + 0.5) / (len(y) - n_positive + 0.5)
-        return np.zeros(Z.shape[1]), float(np.log(odds))
-    # One copy of the rows, standardised in place: they may be most of the memory.
-    standard = np.empty((len(y), Z.shape[1]), dtype=Z.dtype)
-    np.take(Z, np.flatnonzero(used), axis=0, out=standard, mode="clip")
-    standard -= mean.astype(Z.dtype)
-    standard /= scale.astype(Z.dtype)
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
-        model = LogisticRegression(max_iter=_MAX_ITER, tol=1e-3).fit(standard, y)
-    coef = model.coef_[0].astype(np.float64) / scale
-    return coef, float(model.intercept_[0]) - float(coef @ mean)

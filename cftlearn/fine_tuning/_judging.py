@@ -35,7 +35,7 @@ class LabelCounts(NamedTuple):
         Positives against negatives, of the labels to fit.
     memory : float
         Positives that the initial weights were fitted to, against those that they
-        were not.
+        were not. 0 where the initial weights are regressions that were fitted here.
     """
 
     held_out: float
@@ -190,7 +190,11 @@ class _Judge:
             held_out=effective_labels(len(self.positives), len(self.negatives)),
             against_unknown=effective_labels(len(self.positives), len(self.unknown)),
             fitted=effective_labels(*map(len, self.fitted)),
-            memory=effective_labels(int(seen.sum()), len(self.positives)),
+            # A regression that was fitted here with a sound penalty memorised little,
+            # but not because it was trained on better labels elsewhere.
+            memory=0.0
+            if task.fitted_here
+            else effective_labels(int(seen.sum()), len(self.positives)),
         )
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:

@@ -55,7 +55,7 @@ class RefitMethod(Protocol):
         results: list[CategoryResult],
         run: CategoryWorkers,
     ) -> list[Weights | None]:
-        """Refit on features of another network what ``results`` chose, without a choice.
+        """Refit on features of another network, as ``results`` chose.
 
         None where the initial weights were kept.
         """

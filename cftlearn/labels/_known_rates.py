@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 # Of how many known labels a category's own separation counts half.
 _SEPARATION_NEEDS = 5.0
-# No estimate says that a positive is surely known: unknown cells always may be positive.
+# No estimate says that positives are always known: an unknown cell may be positive.
 _HIGHEST_RATE = 0.9
 _HIGHEST_LOG_RATIO = 8.0
 

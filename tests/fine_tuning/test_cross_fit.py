@@ -9,7 +9,14 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._cross_fit import cross_fit
-from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.fine_tuning._evidence import effective_labels
+from cftlearn.fine_tuning._penalty_choice import (
+    choose_penalties,
+    combine_evidence,
+    judge_penalties,
+    path_logits,
+)
+from cftlearn.fine_tuning._regression_paths import fit_regression_paths
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._label_split import LabelSplit, deal_labels
 from cftlearn.metrics import partial_roc_auc_score
@@ -34,21 +41,70 @@ def test_folds_share_known_labels_of_either_class_evenly(problem):
             assert (np.diff(own) != (own[1] - own[0])).any()
 
 
-def test_a_label_is_judged_by_rows_that_did_not_see_it(problem):
+@pytest.fixture(scope="module")
+def crossed(problem):
+    """What cross-fitting finds, its targets, and fits without each of three folds."""
     Z, y, _ = problem
     labels = check_partial_labels(y)
     nothing = labels.restricted_to(np.zeros_like(labels.known))
     split = LabelSplit(labels, nothing, same_rows=True)
-    logits, folds = cross_fit(Z, split, 3, SEEDS, n_jobs=None)
-    assert_array_equal(np.isnan(logits), ~labels.known)
-    for j in range(4):
-        for fold in range(3):
+    found = cross_fit(Z, split, 3, SEEDS, n_jobs=None)
+    targets = np.nan_to_num(y, nan=0.0)
+    paths = [
+        fit_regression_paths(
+            Z, np.where(found.unseen.folds == fold, np.nan, targets), n_jobs=None
+        )
+        for fold in range(3)
+    ]
+    return found, targets, paths
+
+
+def judge_fold(Z, crossed, fold):
+    """Judge the fits without one fold by its labels."""
+    found, targets, paths = crossed
+    own = found.unseen.folds == fold
+    logits = path_logits(paths[fold], Z, own)
+    return judge_penalties(paths[fold], logits, np.where(own, targets, np.nan))
+
+
+def test_a_label_is_judged_by_rows_that_did_not_see_it(problem, crossed):
+    Z, y, _ = problem
+    (logits, folds), _ = crossed[0]
+    assert_array_equal(np.isnan(logits), np.isnan(y))
+    for fold, paths in enumerate(crossed[2]):
+        others = [judge_fold(Z, crossed, k) for k in range(3) if k != fold]
+        chosen = choose_penalties(combine_evidence(others))
+        for j in range(4):
             own = folds[:, j] == fold
-            targets = np.nan_to_num(y[:, [j]], nan=0.0)
-            targets[own] = np.nan
-            coef, intercept = fit_initial_weights(Z, targets, n_jobs=None)
-            expected = Z[own] @ coef[0] + intercept[0]
-            assert_allclose(logits[own, j], expected, rtol=1e-6)
+            coef, bias = paths.coef[j, chosen[j]], paths.intercept[j, chosen[j]]
+            assert_allclose(logits[own, j], Z[own] @ coef + bias, rtol=1e-6)
+
+
+def test_a_fold_does_not_choose_the_penalty_that_it_judges(problem, monkeypatch):
+    Z, y, _ = problem
+    asked = []
+
+    def choose(evidence):
+        asked.append(evidence.labels)
+        return choose_penalties(evidence)
+
+    monkeypatch.setattr("cftlearn.fine_tuning._cross_fit.choose_penalties", choose)
+    labels = check_partial_labels(y)
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    split = LabelSplit(labels, nothing, same_rows=True)
+    folds = cross_fit(Z, split, 3, SEEDS, n_jobs=None).unseen.folds
+    by_fold = np.array(
+        [
+            [
+                effective_labels(*[np.sum(y[folds[:, j] == k, j] == c) for c in (1, 0)])
+                for j in range(4)
+            ]
+            for k in range(3)
+        ]
+    )
+    for fold in range(3):
+        assert_allclose(asked[fold], np.delete(by_fold, fold, axis=0).sum(axis=0))
+    assert_allclose(asked[3], by_fold.sum(axis=0))  # of the fit to all labels
 
 
 def test_the_report_has_scores_of_rows_that_did_not_see_the_labels(problem):
@@ -63,12 +119,27 @@ def test_the_report_has_scores_of_rows_that_did_not_see_the_labels(problem):
         assert line["score_before"] < roc_auc_score(y[known, j], seen)
 
 
-def test_rows_to_start_from_have_seen_all_labels(problem):
+def test_rows_to_start_from_have_seen_all_labels(problem, crossed):
+    Z, _, _ = problem
+    found, targets, _ = crossed
+    paths = fit_regression_paths(Z, targets, n_jobs=None)
+    parts = [judge_fold(Z, crossed, fold) for fold in range(3)]
+    chosen = choose_penalties(combine_evidence(parts))
+    places = np.arange(4)
+    assert_allclose(found.initial.coef, paths.coef[places, chosen])
+    assert_allclose(found.initial.intercept, paths.intercept[places, chosen])
+
+
+def test_the_tuner_starts_from_what_cross_fitting_found(problem):
     Z, y, _ = problem
     tuner = CategoryWiseFineTuner(cross_fit=4, random_state=0).fit(Z, y)
-    coef, intercept = fit_initial_weights(Z, np.nan_to_num(y, nan=0.0), n_jobs=None)
-    assert_allclose(tuner.coef_init_, coef)
-    assert_allclose(tuner.intercept_init_, intercept)
+    labels = check_partial_labels(y)
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    split = LabelSplit(labels, nothing, same_rows=True)
+    seeds = tuner._category_seeds()
+    _, initial = cross_fit(Z, split, 4, seeds, n_jobs=None)
+    assert_array_equal(tuner.coef_init_, initial.coef)
+    assert_array_equal(tuner.intercept_init_, initial.intercept)
 
 
 def test_no_candidate_starts_from_a_row_that_saw_its_judges(problem):

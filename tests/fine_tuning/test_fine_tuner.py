@@ -11,12 +11,12 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.fine_tuning._regression_paths import SPREADS, fit_regression_paths
 from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._label_split import split_labels
 from cftlearn.solvers import GeneticSolver, GradientSolver
@@ -141,30 +141,45 @@ def test_same_rows_with_the_same_cells_are_refused(problem):
         CategoryWiseFineTuner(QUICK).fit(Z, y, validation_data=(Z, y))
 
 
-def test_negative_mode_start_leaves_held_out_cells_out(problem):
-    """Flipping held-out labels must not move the rows that start the refit."""
+def test_held_out_labels_choose_the_initial_weights_and_are_not_fitted(problem):
+    """Flipped held-out labels may choose another penalty, and change nothing else."""
     Z, y, _ = problem
     labels = check_partial_labels(y)
-    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(4))
+    split = split_labels(labels, 0.25, np.arange(4))
+    held_out = split.held_out
     flipped = np.where(held_out.known, 1 - held_out.values, np.nan)
-    starts = [
-        CategoryWiseFineTuner(QUICK, random_state=0)
-        .fit(Z, fitted.values, validation_data=(Z, values))
-        .coef_init_
-        for values in (held_out.values, flipped)
-    ]
-    np.testing.assert_array_equal(*starts)
+    paths = fit_regression_paths(Z, split.targets(), n_jobs=None)
+    chosen = []
+    for values in (held_out.values, flipped):
+        tuner = CategoryWiseFineTuner(QUICK, random_state=0)
+        tuner.fit(Z, split.fitted.values, validation_data=(Z, values))
+        for j, coef in enumerate(tuner.coef_init_):
+            (place,) = np.flatnonzero((paths.coef[j] == coef).all(axis=1))
+            assert tuner.intercept_init_[j] == paths.intercept[j, place]
+            chosen.append(place)
+    assert chosen[:4] != chosen[4:]
 
 
-def test_negative_mode_start_is_scikit_learns_logistic_regression(problem):
+@pytest.mark.parametrize("unknown", ["negative", "ignore"])
+def test_initial_weights_are_scikit_learns_with_a_penalty_chosen(problem, unknown):
     Z, y, _ = problem
-    tuner = CategoryWiseFineTuner(QUICK, random_state=0)
-    tuner.fit(Z[:300], y[:300], validation_data=(Z[300:], y[300:]))
+    model = CFTClassifier(
+        unknown=unknown, fine_tuner=CategoryWiseFineTuner(QUICK), random_state=0
+    )
+    model.fit(Z[:300], y[:300], validation_data=(Z[300:], y[300:]))
+    tuner = model.fine_tuner_
     for j in range(4):
-        oracle = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8))
-        oracle.fit(Z[:300], np.nan_to_num(y[:300, j]))
-        logits = Z @ tuner.coef_init_[j] + tuner.intercept_init_[j]
-        np.testing.assert_allclose(logits, oracle.decision_function(Z), atol=0.05)
+        target = y[:300, j] if unknown == "ignore" else np.nan_to_num(y[:300, j])
+        used = ~np.isnan(target)
+        scaler = StandardScaler().fit(Z[:300])
+        distances = []
+        for spread in SPREADS:
+            oracle = LogisticRegression(C=spread**2 / Z.shape[1], tol=1e-8)
+            oracle.fit(scaler.transform(Z[:300][used]), target[used])
+            expected = oracle.decision_function(scaler.transform(Z))
+            logits = Z @ tuner.coef_init_[j] + tuner.intercept_init_[j]
+            distances.append(np.abs(logits - expected).max())
+        assert min(distances) < 0.05
 
 
 # The choice

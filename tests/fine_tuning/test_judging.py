@@ -166,6 +166,19 @@ def test_the_initial_weights_are_judged_alike(task):
     assert initial.memory == pytest.approx(memory)
 
 
+@pytest.mark.parametrize("crossed", [False, True])
+def test_what_regressions_memorised_that_were_fitted_here_says_nothing(task, crossed):
+    if crossed:
+        folds = np.arange(32) % 2
+        task = replace(task, unseen=np.linspace(-1, 1, 32), folds=folds)
+    judged = judge(replace(task, fitted_here=True))
+    other = judge(task)
+    assert judged.labels == other.labels._replace(memory=0.0)
+    assert other.labels.memory > 0.0
+    assert np.isnan(judged.initial.memory)
+    assert judged.initial.held_out == other.initial.held_out
+
+
 def test_initial_weights_that_saw_held_out_labels_are_judged_by_others(task, rng):
     unseen = rng.normal(size=32)
     folds = rng.integers(0, 2, 32)
