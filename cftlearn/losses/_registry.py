@@ -110,7 +110,9 @@ def make_loss(
     return made
 
 
-def make_unknown_term(name: str, weight: float | None = None) -> "UnknownTerm | None":
+def make_unknown_term(
+    name: str, weight: float | None = None, n_unknown_per_known: float = 1.0
+) -> "UnknownTerm | None":
     """Build what unknown labels add to the loss.
 
     Parameters
@@ -120,6 +122,8 @@ def make_unknown_term(name: str, weight: float | None = None) -> "UnknownTerm | 
     weight : float, default=None
         How much all unknown cells count together, where all known ones count 1; 0 or
         more. None takes the treatment's own weight.
+    n_unknown_per_known : float, default=1.0
+        How many unknown cells there are for a known one.
 
     Returns
     -------
@@ -129,7 +133,7 @@ def make_unknown_term(name: str, weight: float | None = None) -> "UnknownTerm | 
     target = TREATMENTS[name]
     if target is None:
         return None
-    term: UnknownTerm = _import(target)(weight)
+    term: UnknownTerm = _import(target)(weight, n_unknown_per_known)
     return term
 
 

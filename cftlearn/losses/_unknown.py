@@ -23,6 +23,8 @@ class UnknownTerm:
     weight : float, default=None
         How much all unknown cells count together, where all known ones count 1. None
         takes the treatment's own.
+    n_unknown_per_known : float, default=1.0
+        How many unknown cells there are for a known one.
 
     Attributes
     ----------
@@ -30,11 +32,17 @@ class UnknownTerm:
         Whether :meth:`set_rates` changes the term, so that a training estimates rates.
     """
 
-    default_weight: ClassVar[float]
     estimates_rates: ClassVar[bool] = False
 
-    def __init__(self, weight: float | None = None) -> None:
-        self.weight = self.default_weight if weight is None else weight
+    def __init__(
+        self, weight: float | None = None, n_unknown_per_known: float = 1.0
+    ) -> None:
+        own = self.own_weight(n_unknown_per_known)
+        self.weight = own if weight is None else weight
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return how much unknown cells count together, unless a user says it."""
+        return 0.5
 
     @property
     def is_active(self) -> bool:
@@ -70,8 +78,6 @@ class UnknownTerm:
 class WeakNegativeTerm(UnknownTerm):
     """Unknown cells are negatives of a smaller weight."""
 
-    default_weight = 0.5
-
     def cell_losses(self, logits: Tensor) -> Tensor:
         """Compute binary cross-entropy with the label 0."""
         return softplus(logits)
@@ -87,8 +93,6 @@ class HillTerm(UnknownTerm):
     both sides; see Zhang et al., "Simple and Robust Loss Design for Multi-Label
     Learning with Missing Labels", arXiv 2112.07368, equation 6.
     """
-
-    default_weight = 0.5
 
     def cell_losses(self, logits: Tensor) -> Tensor:
         """Compute the Hill loss."""
@@ -111,14 +115,24 @@ class SelectionTerm(UnknownTerm):
     known more often, it pushes :math:`p` down, but never further than the share of
     positives among unknown cells; with :math:`\rho_0 = 0` and :math:`\rho_1 = 1` it
     would be the loss of a negative.
+
+    In the likelihood every cell counts 1. A network that fits its known labels closely
+    should hear less of the unknown ones, the more there are. So with :math:`r` unknown
+    cells for a known one, unknown cells count :math:`\sqrt r / 2` together: the
+    geometric mean of as much as all known ones, and of :math:`r` times as much, halved.
     """
 
-    default_weight = 1.0
     estimates_rates = True
 
-    def __init__(self, weight: float | None = None) -> None:
-        super().__init__(weight)
+    def __init__(
+        self, weight: float | None = None, n_unknown_per_known: float = 1.0
+    ) -> None:
+        super().__init__(weight, n_unknown_per_known)
         self._log_unknown: tuple[Tensor, Tensor] | None = None
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return half of the square root."""
+        return 0.5 * n_unknown_per_known**0.5
 
     @property
     def is_active(self) -> bool:

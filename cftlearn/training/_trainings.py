@@ -78,7 +78,7 @@ class TrainingSettings:
         """Build the plan of one training."""
         return make_plan(
             self.trainer if trainer is None else trainer,
-            targets.values,
+            targets,
             loss=self.loss,
             unknown=self.unknown,
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
