@@ -64,8 +64,10 @@ class LabelTotals(NamedTuple):
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
         """Count labels of which NaN are unknown."""
-        positive = np.sum(values == 1.0, axis=0, dtype=np.float64)
-        negative = np.sum(values == 0.0, axis=0, dtype=np.float64)
+        positive, negative = (
+            np.count_nonzero(values == kind, axis=0).astype(np.float64)
+            for kind in (1.0, 0.0)
+        )
         return cls(len(values), positive, negative)
 
 
