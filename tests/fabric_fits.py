@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from cftlearn._inputs import read_inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
@@ -61,10 +62,11 @@ def train(fabric, X, y, *layers, held_out=None, loss="bce", batch_size=16, **fin
         processes=processes,
     )
     network = make_network(*layers)
-    history = train_network(network, read_inputs(X), y, plan, held_out)
+    targets = TrainingTargets(y)
+    trained = train_network(network, read_inputs(X), targets, plan, held_out)
     return {
         "network": copy.deepcopy(network).state_dict(),
-        "history": history,
+        "history": trained.history,
         "class": type(network).__name__,
     }
 

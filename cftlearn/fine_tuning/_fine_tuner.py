@@ -620,6 +620,9 @@ def _take_second(
                 for each in (first.initial, second.initial)
             )
         )
+    for j, line in enumerate(tuner.report_):
+        if line["status"] == "skipped":  # nothing was fitted that could be averaged
+            weights.coef[j], weights.intercept[j] = initial.coef[j], initial.intercept[j]
     tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
     tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
     tuner.n_features_in_ = tuner.coef_.shape[1]

@@ -1,5 +1,6 @@
 """How often positives and negatives become known: estimated, where labels can tell."""
 
+import math
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -64,8 +65,10 @@ class LabelTotals(NamedTuple):
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
         """Count labels of which NaN are unknown."""
-        positive = np.sum(values == 1.0, axis=0, dtype=np.float64)
-        negative = np.sum(values == 0.0, axis=0, dtype=np.float64)
+        positive, negative = (
+            np.count_nonzero(values == one_class, axis=0).astype(np.float64)
+            for one_class in (1.0, 0.0)
+        )
         return cls(len(values), positive, negative)
 
 
@@ -154,7 +157,8 @@ def _pooled_ratio(cells: list[ScoredCells], totals: LabelTotals) -> tuple[float,
     if variance == 0.0:
         return 0.0, float("nan")
     observed = float(weight @ excess)
-    z = observed / np.sqrt(variance)
+    # A plain number: states and histories with it are read without running code.
+    z = observed / math.sqrt(variance)
     if z <= 1.0:
         return 0.0, z
     share = np.array([each.y.mean() for each in own])
