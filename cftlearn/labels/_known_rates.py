@@ -66,10 +66,14 @@ class LabelTotals(NamedTuple):
     def of(cls, values: NDArray[np.float64]) -> Self:
         """Count labels of which NaN are unknown."""
         positive, negative = (
-            np.count_nonzero(values == one_class, axis=0).astype(np.float64)
-            for one_class in (1.0, 0.0)
+            np.count_nonzero(values == kind, axis=0).astype(np.float64)
+            for kind in (1.0, 0.0)
         )
         return cls(len(values), positive, negative)
+
+    def unknown_share(self, log_ratio: float) -> NDArray[np.float64]:
+        """Return the share of positives among unknown labels, if rates differ so."""
+        return _unknown_share(log_ratio, self)
 
 
 class ScoredCells(NamedTuple):

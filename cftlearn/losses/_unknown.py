@@ -8,7 +8,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    logsigmoid,
+    softplus,
+)
 
 from cftlearn.labels._known_rates import KnownRates
 
@@ -23,6 +27,8 @@ class UnknownTerm:
     weight : float, default=None
         How much all unknown cells count together, where all known ones count 1. None
         takes the treatment's own.
+    n_unknown_per_known : float, default=1.0
+        How many unknown cells there are for a known one.
 
     Attributes
     ----------
@@ -30,11 +36,17 @@ class UnknownTerm:
         Whether :meth:`set_rates` changes the term, so that a training estimates rates.
     """
 
-    default_weight: ClassVar[float]
     estimates_rates: ClassVar[bool] = False
 
-    def __init__(self, weight: float | None = None) -> None:
-        self.weight = self.default_weight if weight is None else weight
+    def __init__(
+        self, weight: float | None = None, n_unknown_per_known: float = 1.0
+    ) -> None:
+        own = self.own_weight(n_unknown_per_known)
+        self.weight = own if weight is None else weight
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return how much unknown cells count together, unless a user says it."""
+        return 0.5
 
     @property
     def is_active(self) -> bool:
@@ -44,7 +56,9 @@ class UnknownTerm:
     def set_rates(self, rates: KnownRates) -> None:
         """Take the rates at which labels are known; most terms do without."""
 
-    def __call__(self, logits: Tensor, unknown: Tensor) -> Tensor:
+    def __call__(
+        self, logits: Tensor, unknown: Tensor, soft: Tensor | None = None
+    ) -> Tensor:
         """Compute the weighted mean over unknown cells.
 
         Parameters
@@ -53,16 +67,18 @@ class UnknownTerm:
             Raw scores.
         unknown : Tensor of shape (n_rows, n_categories), bool
             The cells that count.
+        soft : Tensor of shape (n_rows, n_categories), default=None
+            Probabilities of these cells; anything elsewhere.
 
         Returns
         -------
         loss : Tensor, scalar
             0 where there is no unknown cell.
         """
-        losses = torch.where(unknown, self.cell_losses(logits), 0.0)
+        losses = torch.where(unknown, self.cell_losses(logits, soft), 0.0)
         return self.weight * losses.sum() / unknown.sum().clamp(min=1)
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute the loss of every cell, as if its label were unknown."""
         raise NotImplementedError
 
@@ -70,9 +86,7 @@ class UnknownTerm:
 class WeakNegativeTerm(UnknownTerm):
     """Unknown cells are negatives of a smaller weight."""
 
-    default_weight = 0.5
-
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute binary cross-entropy with the label 0."""
         return softplus(logits)
 
@@ -88,9 +102,7 @@ class HillTerm(UnknownTerm):
     Learning with Missing Labels", arXiv 2112.07368, equation 6.
     """
 
-    default_weight = 0.5
-
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute the Hill loss."""
         p = torch.sigmoid(logits)
         return (_HILL_LAMBDA - p) * p**2
@@ -111,14 +123,24 @@ class SelectionTerm(UnknownTerm):
     known more often, it pushes :math:`p` down, but never further than the share of
     positives among unknown cells; with :math:`\rho_0 = 0` and :math:`\rho_1 = 1` it
     would be the loss of a negative.
+
+    In the likelihood every cell counts 1. A network that fits its known labels closely
+    should hear less of the unknown ones, the more there are. So with :math:`r` unknown
+    cells for a known one, unknown cells count :math:`\sqrt r / 2` together: the
+    geometric mean of as much as all known ones, and of :math:`r` times as much, halved.
     """
 
-    default_weight = 1.0
     estimates_rates = True
 
-    def __init__(self, weight: float | None = None) -> None:
-        super().__init__(weight)
+    def __init__(
+        self, weight: float | None = None, n_unknown_per_known: float = 1.0
+    ) -> None:
+        super().__init__(weight, n_unknown_per_known)
         self._log_unknown: tuple[Tensor, Tensor] | None = None
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return half of the square root."""
+        return 0.5 * n_unknown_per_known**0.5
 
     @property
     def is_active(self) -> bool:
@@ -133,11 +155,37 @@ class SelectionTerm(UnknownTerm):
             negative = torch.from_numpy(rates.negative).neg().log1p().float()
             self._log_unknown = positive, negative
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute minus the log-likelihood of staying unknown."""
         if self._log_unknown is None:
             return torch.zeros_like(logits)
         positive, negative = (each.to(logits) for each in self._log_unknown)
         return negative - torch.logaddexp(
             logsigmoid(logits) + positive, logsigmoid(-logits) + negative
+        )
+
+
+class SoftTargetTerm(UnknownTerm):
+    """Unknown cells have probabilities as targets, which a refit has estimated.
+
+    Together they count as much as the known ones.
+    """
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return 1."""
+        return 1.0
+
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+        """Compute binary cross-entropy with the probabilities.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        if soft is None:
+            raise ValueError("`soft` must hold the probabilities of unknown labels.")
+        # NaN where a label is known, which must not reach the gradient of other cells.
+        return binary_cross_entropy_with_logits(
+            logits, torch.nan_to_num(soft), reduction="none"
         )

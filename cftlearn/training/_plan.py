@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cftlearn._inputs import Inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
 from cftlearn.losses._registry import make_unknown_term
 from cftlearn.losses._unknown import UnknownTerm
@@ -65,7 +66,7 @@ class TrainingPlan:
 
 def make_plan(
     trainer: NetworkTrainer | None,
-    targets: NDArray[np.float64],
+    targets: TrainingTargets,
     *,
     loss: str | Loss,
     unknown: str = "ignore",
@@ -82,8 +83,8 @@ def make_plan(
     ----------
     trainer : NetworkTrainer or None
         The finer parameters; None takes the defaults.
-    targets : ndarray of shape (n_samples, n_categories)
-        1, 0, or NaN for cells to leave out; ``pos_weight="balanced"`` counts them.
+    targets : TrainingTargets
+        Labels, which ``pos_weight="balanced"`` counts, and unknown cells.
     loss : str or callable
         A name of :func:`cftlearn.losses.available`, or a loss.
     unknown : str, default="ignore"
@@ -101,7 +102,7 @@ def make_plan(
     trainer = trainer or NetworkTrainer()
     processes = processes_of(trainer.fabric)
     device = processes.resolve_device(device)
-    weights = positive_weights(trainer.pos_weight, targets)
+    weights = positive_weights(trainer.pos_weight, targets.values)
     options = {} if weights is None else {"pos_weight": weights.to(device)}
     return TrainingPlan(
         loss=make_loss(loss, **options),
@@ -111,10 +112,20 @@ def make_plan(
         seed=seed,
         device=device,
         verbose=verbose,
-        unknown_term=make_unknown_term(unknown, trainer.unknown_weight),
+        unknown_term=_unknown_term(unknown, trainer, targets),
         trainer=trainer,
         processes=processes,
     )
+
+
+def _unknown_term(
+    name: str, trainer: NetworkTrainer, targets: TrainingTargets
+) -> UnknownTerm | None:
+    if targets.unknown is None:
+        return make_unknown_term(name, trainer.unknown_weight)
+    n_known = int((~np.isnan(targets.values)).sum())
+    ratio = int(targets.unknown.sum()) / max(n_known, 1)
+    return make_unknown_term(name, trainer.unknown_weight, ratio)
 
 
 class HeldOut(NamedTuple):

@@ -73,7 +73,8 @@ class NetworkTrainer(BaseEstimator):
         How much all unknown labels of a step count together in the loss, where all
         known ones count 1; 0 or more. It is for the treatments that add unknown labels
         to the loss: ``unknown="auto"``, ``"weak_negative"`` and ``"hill"``. None takes
-        1 for ``"auto"``, and 0.5 for the others.
+        0.5; for ``"auto"`` half of the square root of how many labels are unknown for
+        a known one.
     validate : bool, default=True
         After every epoch, score the network on the labels held out of stage one. This
         costs a forward pass over their rows.
