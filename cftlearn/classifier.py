@@ -27,7 +27,7 @@ from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one, fit_on_split
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
-from cftlearn.fine_tuning._two_networks import NetworkFeatures
+from cftlearn.fine_tuning._two_networks import NetworkFeatures, joiner_of
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
@@ -614,14 +614,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         split: LabelSplit,
     ) -> None:
         """Refit on the features of both networks, joined to one."""
-        from cftlearn.networks._joined import join_coef, join_networks
+        from cftlearn.networks._joined import join_networks
 
         networks = [(made.network, made.head) for made in (first, second)]
-
-        def join(one: InitialWeights, other: InitialWeights) -> InitialWeights:
-            coef = join_coef(networks, [one.coef, other.coef])
-            return InitialWeights(coef, one.intercept + other.intercept)
-
+        join = joiner_of(networks)
         fit_on_split(tuner, features.Z, features.Z_val, split, second=others, join=join)
         self.module_, self.head_ = join_networks(networks)
         self.module_.eval()

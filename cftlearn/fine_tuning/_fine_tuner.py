@@ -38,6 +38,7 @@ from cftlearn.fine_tuning._solver_names import (
     make_refit_method,
 )
 from cftlearn.fine_tuning._two_networks import (
+    Join,
     NetworkFeatures,
     average_with_head,
     share_weights,
@@ -48,7 +49,6 @@ from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
 
-Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
 _LOGGER = logging.getLogger("cftlearn")
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
