@@ -331,7 +331,10 @@ def test_early_stopping_in_a_fit(make_model, paths, pictures):
     model.set_params(trainer__patience=2).fit(paths, pictures[1])
     stage_one = [line for line in model.history_ if line["stage"] == "train"]
     scores = [line["val_score"] for line in stage_one]
-    assert len(scores) == int(np.argmax(scores)) + 3 < 50
+    best = int(np.argmax(scores)) + 1
+    assert len(scores) == best + 2 < 50
+    again = [line for line in model.history_ if line["stage"] == "retrain"]
+    assert len(again) == best, "no label is left to stop the second training by"
 
 
 # --------------------------------------------------------------------------- reading

@@ -221,6 +221,19 @@ def test_training_stops_early_and_continues(folder, tmp_path):
 
 @pytest.mark.slow
 @needs_fabric
+def test_processes_agree_on_rates(folder, tmp_path):
+    scenario = fabric_fits.positives_known_more_often
+    first, second, alone = results(folder, scenario, tmp_path)
+    for made in (first, second, alone):
+        ratios = [row.get("known_log_ratio") for row in made["history"]]
+        assert ratios[0] > 0.5, "the term is active from the second epoch on"
+        assert ratios[3] > 0.5
+        assert ratios[1:3] + ratios[4:] == 6 * [None]
+    torch.testing.assert_close(first["proba"], second["proba"], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@needs_fabric
 def test_cft_follows_in_every_process(folder, tmp_path):
     first, second, alone = results(folder, fabric_fits.a_whole_fit, tmp_path)
     assert torch.equal(first["proba"], second["proba"])

@@ -20,6 +20,7 @@ from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
+from cftlearn.losses._unknown import WeakNegativeTerm
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import TrainingPlan
@@ -80,6 +81,29 @@ def test_a_batch_without_known_labels_is_not_even_read(problem, module):
     assert np.isfinite(history[0]["loss"])
     assert all(torch.isfinite(value).all() for value in trained.parameters())
     assert history[0]["learning_rate"] == pytest.approx(1e-2 / 25 / 1e4, rel=0.2)
+
+
+def test_a_loss_does_not_meet_batches_of_unknown_labels_alone(problem, module):
+    """Their rows are read for what unknown labels add; a mean of nothing is NaN."""
+    X, y = problem
+    y[::2] = np.nan
+
+    def strict(logits, targets):
+        known = ~torch.isnan(targets)
+        n_known.append(int(known.sum()))
+        return binary_cross_entropy_with_logits(logits[known], targets[known])
+
+    n_known = []
+    plan = replace(PLAN, batch_size=1, max_epochs=1, loss=strict)
+    plan = replace(plan, unknown_term=WeakNegativeTerm())
+    targets = TrainingTargets(y, np.isnan(y))
+    trained = train_network(module, read_inputs(X), targets, plan)
+    assert len(n_known) == (~np.isnan(y)).any(axis=1).sum()
+    assert min(n_known) > 0
+    assert np.isfinite(trained.history[0]["loss"])
+    X[0] = np.nan  # and what they compute is checked
+    with pytest.raises(NonFiniteLossError, match=r"\(rows 0\)"):
+        train_network(module, read_inputs(X), targets, plan)
 
 
 def test_gradients_are_clipped(problem, module):
