@@ -1,7 +1,6 @@
 """Weights on the features of two networks, of which the second saw all labels."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,11 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.labels._label_split import LabelSplit
 from cftlearn.solvers._intercept import likeliest_intercept
 
-if TYPE_CHECKING:
-    from torch import nn
-
 # Three models count alike: the refits on both networks, and the classification layer of
 # the second one, which saw all labels.
 _SECOND_SHARE = 2 / 3
 # Logits that vary less, beside the largest of them, are constant but for rounding.
 _CONSTANT = 1e-9
-
-# Arranges weights on the features of two networks, whose logits are to be added, as
-# weights on all of their features.
-Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
 
 
 class NetworkFeatures(NamedTuple):
@@ -50,23 +42,6 @@ class NetworkFeatures(NamedTuple):
         no_bias = np.zeros(len(weights.coef))
         parts = [self.Z] if self.Z_val is self.Z else [self.Z, self.Z_val]
         return np.concatenate([compute(Z, weights.coef, no_bias) for Z in parts])
-
-
-def joiner_of(networks: "Sequence[tuple[nn.Module, str]]") -> Join:
-    """Return what arranges weights for the network that joins two.
-
-    Parameters
-    ----------
-    networks : sequence of (nn.Module, str)
-        As in :func:`cftlearn.networks._joined.join_networks`.
-    """
-    from cftlearn.networks._joined import join_coef
-
-    def join(one: InitialWeights, other: InitialWeights) -> InitialWeights:
-        coef = join_coef(networks, [one.coef, other.coef])
-        return InitialWeights(coef, one.intercept + other.intercept)
-
-    return join
 
 
 def average_with_head(
