@@ -14,7 +14,8 @@ from cftlearn.solvers._intercept import likeliest_intercept
 # Three models count alike: the refits on both networks, and the classification layer of
 # the second one, which saw all labels.
 _SECOND_SHARE = 2 / 3
-_TINY = np.finfo(float).tiny
+# Logits that vary less, beside the largest of them, are constant but for rounding.
+_CONSTANT = 1e-9
 
 
 class NetworkFeatures(NamedTuple):
@@ -64,9 +65,7 @@ def average_with_head(
         Their mean at equal spread of the logits, with the spread of ``refitted``.
     """
     head = network.initial
-    logits = network.logits(refitted), network.logits(head)
-    spread, head_spread = (np.maximum(each.std(axis=0), _TINY) for each in logits)
-    factor = spread / head_spread
+    factor = _spread_ratio(network.logits(refitted), network.logits(head))
     return InitialWeights(
         (refitted.coef + factor[:, None] * head.coef) / 2,
         (refitted.intercept + factor * head.intercept) / 2,
@@ -98,11 +97,8 @@ def share_weights(
         logits.
     """
     logits = first.logits(first_weights), second.logits(second_weights)
-    spread, other_spread = (np.maximum(each.std(axis=0), _TINY) for each in logits)
-    shares = (
-        np.full(len(spread), 1 - _SECOND_SHARE),
-        _SECOND_SHARE * spread / other_spread,
-    )
+    ratio = _spread_ratio(*logits)
+    shares = np.full(len(ratio), 1 - _SECOND_SHARE), _SECOND_SHARE * ratio
     parts = [
         InitialWeights(share[:, None] * own.coef, share * own.intercept)
         for share, own in zip(shares, (first_weights, second_weights), strict=True)
@@ -117,3 +113,14 @@ def share_weights(
             parts[0].intercept[j] = likeliest_intercept(joined[~np.isnan(own), j], y)
             parts[1].intercept[j] = 0.0
     return parts[0], parts[1]
+
+
+def _spread_ratio(
+    logits: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what makes other logits spread as widely; 1 where either are constant."""
+    spread, other_spread = logits.std(axis=0), others.std(axis=0)
+    varies = (spread > _CONSTANT * np.abs(logits).max(axis=0)) & (
+        other_spread > _CONSTANT * np.abs(others).max(axis=0)
+    )
+    return np.divide(spread, other_spread, out=np.ones_like(spread), where=varies)

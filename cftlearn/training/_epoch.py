@@ -263,7 +263,8 @@ def _batch_loss(
         )
     # Sums and logarithms of the loss need the digits of single precision.
     logits = logits.float() if plan.trainer.amp else logits
-    loss = plan.loss(logits, labels)
+    # A loss need not expect a batch without a known label; NaN stays NaN here.
+    loss = plan.loss(logits, labels) if batch.fraction else 0.0 * logits.sum()
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "

@@ -30,7 +30,8 @@ class Trained(NamedTuple):
     history : list of dict, one per epoch
         ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
         with held-out labels also ``val_loss`` and, where a category has both classes,
-        ``val_score``; after an estimate of rates ``known_log_ratio`` and ``known_z``.
+        ``val_score``; after an estimate of rates ``known_log_ratio`` and, where labels
+        can tell, ``known_z``.
     n_epochs : int
         The epoch whose weights are kept.
     rates : KnownRates or None
@@ -194,7 +195,9 @@ def _finish_epoch(
     if probe is not None and probe.is_due(record["epoch"], plan.max_epochs):
         rates = probe.estimate(state.evaluated, plan, record["epoch"])
         state.rates = processes.broadcast(rates)
-        record |= {"known_log_ratio": rates.log_ratio, "known_z": rates.z}
+        record["known_log_ratio"] = rates.log_ratio
+        if not np.isnan(rates.z):
+            record["known_z"] = rates.z
         _set_rates(plan, state.rates)
     # Devices may round differently, and all processes must stop after the same epoch.
     record = processes.broadcast(record)

@@ -67,7 +67,7 @@ def test_what_is_accepted(name, values):
         ("train.amp", "yes", "true or false"),
         ("train.amp", 1, "true or false"),
         ("train.loss", "bcee", "'asl', 'bce'"),
-        ("train.unknown", "ignored", "'ignore', 'negative'"),
+        ("train.unknown", "ignored", "'auto', .*'ignore', 'negative', .*"),
         ("train.pos_weight", "auto", "'balanced' or a list"),
         ("train.checkpoint", 3, "text"),
         ("train.threshold", "high", r"a float in the range \[0.0, 1.0\] or a list"),
