@@ -15,7 +15,7 @@ from cftlearn.labels._known_rates import (
 
 
 def simulate(rng, n=4000, ratio=1.0, *, known=0.1, n_categories=5, strength=1.5):
-    """Return scored cells and totals, where positives are known ``ratio`` times as often.
+    """Return scored cells and totals; positives are known ``ratio`` times as often.
 
     A quarter of the known cells, and of the unknown ones, are scored.
     """
@@ -43,6 +43,7 @@ def assert_valid(rates, n_categories):
         assert values.dtype == np.float64
         assert np.all((values >= 0) & (values < 1))
     assert np.all(rates.positive >= rates.negative)
+    assert type(rates.log_ratio) is type(rates.z) is float  # what checkpoints can hold
     assert np.isfinite(rates.log_ratio)
     assert rates.log_ratio >= 0
     assert not np.isinf(rates.z)
