@@ -11,6 +11,7 @@ from sklearn.base import clone
 from cftlearn._inputs import Inputs
 from cftlearn._inputs._rows import join_inputs
 from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
+from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
 from cftlearn.losses._registry import TREATMENTS
@@ -198,21 +199,17 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    everything = LabelSplit(
-        split.all_of_rows(), split.held_out.restricted_to(np.array(False)), True
-    )
-    targets = settings.targets(everything)
+    targets = settings.targets(_nothing_held_out(split.all_of_rows()))
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
-        others = LabelSplit(split.held_out, everything.held_out, False)
-        targets = _joined(targets, settings.targets(others))
+        others = settings.targets(_nothing_held_out(split.held_out))
+        targets = _joined(targets, others)
     trainer = clone(settings.trainer)
     if trainer.checkpoint is not None:
         trainer.set_params(checkpoint=Path(trainer.checkpoint) / _SECOND)
     max_epochs = settings.max_epochs
-    if (
-        trainer.patience is not None
-    ):  # nothing is left to stop by: the best epoch is known
+    if trainer.patience is not None:
+        # Nothing is left to stop by, but the best epoch is known.
         trainer.set_params(patience=None)
         max_epochs = first.n_epochs
     plan = settings.plan(targets, seed, trainer, max_epochs)
@@ -220,6 +217,11 @@ def train_on_all_labels(
         plan.unknown_term.set_rates(first.rates)
     made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
     return _widened(made, settings, inputs)
+
+
+def _nothing_held_out(labels: PartialLabels) -> LabelSplit:
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    return LabelSplit(labels, nothing, same_rows=True)
 
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
