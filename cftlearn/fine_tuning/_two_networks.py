@@ -14,7 +14,6 @@ from cftlearn.solvers._intercept import likeliest_intercept
 # Three models count alike: the refits on both networks, and the classification layer of
 # the second one, which saw all labels.
 _SECOND_SHARE = 2 / 3
-_TINY = np.finfo(float).tiny
 
 
 class NetworkFeatures(NamedTuple):
@@ -61,12 +60,10 @@ def average_with_head(
     Returns
     -------
     average : InitialWeights
-        Their mean at equal spread of the logits, with the spread of ``refitted``.
+        Their mean at equal spread of the logits, that of ``refitted``.
     """
     head = network.initial
-    logits = network.logits(refitted), network.logits(head)
-    spread, head_spread = (np.maximum(each.std(axis=0), _TINY) for each in logits)
-    factor = spread / head_spread
+    factor = _scale_between(network.logits(refitted), network.logits(head))
     return InitialWeights(
         (refitted.coef + factor[:, None] * head.coef) / 2,
         (refitted.intercept + factor * head.intercept) / 2,
@@ -94,15 +91,11 @@ def share_weights(
     Returns
     -------
     first_part, second_part : InitialWeights
-        Their logits add up to the average, which has the spread of the first network's
-        logits.
+        Their logits add up to the average, at the spread of the first network's logits.
     """
     logits = first.logits(first_weights), second.logits(second_weights)
-    spread, other_spread = (np.maximum(each.std(axis=0), _TINY) for each in logits)
-    shares = (
-        np.full(len(spread), 1 - _SECOND_SHARE),
-        _SECOND_SHARE * spread / other_spread,
-    )
+    factor = _scale_between(*logits)
+    shares = np.full(len(factor), 1 - _SECOND_SHARE), _SECOND_SHARE * factor
     parts = [
         InitialWeights(share[:, None] * own.coef, share * own.intercept)
         for share, own in zip(shares, (first_weights, second_weights), strict=True)
@@ -117,3 +110,17 @@ def share_weights(
             parts[0].intercept[j] = likeliest_intercept(joined[~np.isnan(own), j], y)
             parts[1].intercept[j] = 0.0
     return parts[0], parts[1]
+
+
+def _scale_between(
+    logits: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the factors that give the other logits the spread of these.
+
+    Logits that do not vary, as those of a network whose units are all dead, have no
+    scale to change: their factor is 1.
+    """
+    spread, other_spread = (each.std(axis=0) for each in (logits, others))
+    rounding = np.finfo(np.float32).eps * np.abs(others).max(axis=0)
+    varies = other_spread > rounding
+    return np.divide(spread, other_spread, out=np.ones_like(spread), where=varies)
