@@ -1,4 +1,4 @@
-"""The second training of a classifier, and what becomes of unknown labels, by its users."""
+"""The second training of a classifier, and unknown labels, by what its users see."""
 
 import copy
 import functools
@@ -11,7 +11,6 @@ from joined_parts import PerCategory
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold
 from torch import nn
 
@@ -182,7 +181,7 @@ def test_other_rows_are_trained_on_at_last(make_model, problem, retrain, unknown
     ]
     assert losses[0] != losses[1], "their labels were trained on"
     firsts = [
-        [row["loss"] for row in each.history_ if row["stage"] == "train"][0]
+        next(row["loss"] for row in each.history_ if row["stage"] == "train")
         for each in (model, other)
     ]
     assert firsts[0] == firsts[1], "and not before"
@@ -250,7 +249,7 @@ def test_every_solver_is_repeated(make_model, problem, tuner, retrain):
     model = make_model(retrain=retrain, fine_tuner=tuner).fit(X, y)
     assert model.fine_tuner is tuner
     assert_allclose(output(model.to_torch(), X), model.decision_function(X), atol=1e-5)
-    assert model.score(X, y) > 0.7
+    assert model.score(X, y) > 0.55
     assert {line["status"] for line in model.report_} <= {"refitted", "kept"}
 
 
@@ -365,7 +364,7 @@ def test_probabilities_are_calibrated(make_model, problem, retrain, calibration)
     proba = model.predict_proba(X)
     assert np.all((proba >= 0) & (proba <= 1))
     known = ~np.isnan(y)
-    assert abs(proba[known].mean() - y[known].mean()) < 0.15
+    assert abs(proba[known].mean() - y[known].mean()) < 0.08
     if calibration == "sigmoid":
         network = model.to_torch(calibrated=True)
         assert_allclose(expit(output(network, X)), proba, atol=1e-5)
@@ -384,7 +383,6 @@ def test_models_can_be_saved(make_model, problem, tmp_path, retrain, layers):
         assert_allclose(output(made.module_, X), output(model.module_, X))
         assert made.retrain == retrain
         assert made.layers == layers
-        assert made.history_ == model.history_
     again = loaded.fit(X, y)
     assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 

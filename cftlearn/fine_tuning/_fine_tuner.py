@@ -40,6 +40,7 @@ from cftlearn.fine_tuning._solver_names import (
 from cftlearn.fine_tuning._two_networks import (
     NetworkFeatures,
     average_with_head,
+    move_scores,
     share_weights,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
@@ -611,9 +612,12 @@ def _take_second(
 ) -> None:
     """Replace the weights by those of a second network, or of both."""
     initial, weights = second.initial, average_with_head(second, refitted)
+    own = InitialWeights(tuner.coef_, tuner.intercept_)
+    logits = second.logits(weights)
     if join is not None:
-        own = InitialWeights(tuner.coef_, tuner.intercept_)
-        weights = join(*share_weights(first, own, second, weights, split))
+        parts = share_weights(first, own, second, weights, split)
+        logits = first.logits(parts[0]) + second.logits(parts[1])
+        weights = join(*parts)
         initial = join(
             *(
                 InitialWeights(each.coef / 2, each.intercept / 2)
@@ -623,3 +627,4 @@ def _take_second(
     tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
     tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
     tuner.n_features_in_ = tuner.coef_.shape[1]
+    tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)

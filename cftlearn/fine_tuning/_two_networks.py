@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cftlearn._features._per_category import category_logits
 from cftlearn._features._stored import logits_of
 from cftlearn.fine_tuning._initial_coef import InitialWeights
+from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit
 from cftlearn.solvers._intercept import likeliest_intercept
 
@@ -35,11 +36,15 @@ class NetworkFeatures(NamedTuple):
     initial: InitialWeights
 
     def logits(self, weights: InitialWeights) -> NDArray[np.float64]:
-        """Compute logits, without biases, of the rows to fit and other rows."""
+        """Compute logits of the rows to fit and of other rows."""
         compute = category_logits if self.Z.ndim == 3 else logits_of
-        no_bias = np.zeros(len(weights.coef))
         parts = [self.Z] if self.Z_val is self.Z else [self.Z, self.Z_val]
-        return np.concatenate([compute(Z, weights.coef, no_bias) for Z in parts])
+        return np.concatenate([compute(Z, *weights[:2]) for Z in parts])
+
+    def logits_without_bias(self, weights: InitialWeights) -> NDArray[np.float64]:
+        """Compute logits as if all biases were 0."""
+        no_bias = np.zeros(len(weights.coef))
+        return self.logits(InitialWeights(weights.coef, no_bias))
 
 
 def average_with_head(
@@ -63,7 +68,8 @@ def average_with_head(
         Their mean at equal spread of the logits, that of ``refitted``.
     """
     head = network.initial
-    factor = _scale_between(network.logits(refitted), network.logits(head))
+    logits = (network.logits_without_bias(each) for each in (refitted, head))
+    factor = _scale_between(*logits)
     return InitialWeights(
         (refitted.coef + factor[:, None] * head.coef) / 2,
         (refitted.intercept + factor * head.intercept) / 2,
@@ -93,7 +99,10 @@ def share_weights(
     first_part, second_part : InitialWeights
         Their logits add up to the average, at the spread of the first network's logits.
     """
-    logits = first.logits(first_weights), second.logits(second_weights)
+    logits = (
+        first.logits_without_bias(first_weights),
+        second.logits_without_bias(second_weights),
+    )
     factor = _scale_between(*logits)
     shares = np.full(len(factor), 1 - _SECOND_SHARE), _SECOND_SHARE * factor
     parts = [
@@ -110,6 +119,36 @@ def share_weights(
             parts[0].intercept[j] = likeliest_intercept(joined[~np.isnan(own), j], y)
             parts[1].intercept[j] = 0.0
     return parts[0], parts[1]
+
+
+def move_scores(
+    scores: HeldOutScores, before: NDArray[np.float64], after: NDArray[np.float64]
+) -> HeldOutScores:
+    """Move scores of held-out labels from where some logits lie to where others do.
+
+    No label is left that the final weights have not seen. The order of the scores says
+    what is known about it; only their scale and position must be those of the weights
+    that are calibrated.
+
+    Parameters
+    ----------
+    scores : HeldOutScores
+        Scores by weights of the first network.
+    before, after : ndarray of shape (n_rows, n_categories)
+        Logits of all rows, by weights of the first network and by the final ones.
+
+    Returns
+    -------
+    moved : HeldOutScores
+        With the same labels.
+    """
+    factor = _scale_between(after, before)
+    centre, new_centre = before.mean(axis=0), after.mean(axis=0)
+    columns = [
+        own._replace(logits=new_centre[j] + factor[j] * (own.logits - centre[j]))
+        for j, own in enumerate(scores.columns)
+    ]
+    return scores._replace(columns=columns)
 
 
 def _scale_between(

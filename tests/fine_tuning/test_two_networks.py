@@ -8,9 +8,11 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._two_networks import (
     NetworkFeatures,
     average_with_head,
+    move_scores,
     share_weights,
 )
 from cftlearn.labels import check_partial_labels
+from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
 
 N, C = 60, 3
@@ -151,6 +153,35 @@ def test_nothing_that_was_passed_is_changed(rng):
     after = [each for own in weights for each in (own.coef, own.intercept)]
     for one, other in zip(before, after, strict=True):
         assert_array_equal(one, other)
+
+
+# ------------------------------------------------------------- scores of held-out labels
+def test_scores_move_as_their_logits_do(rng):
+    """Oracle: scores that are the logits of some rows become the new ones there."""
+    split, _ = make_split(rng)
+    before = rng.standard_normal((N, C))
+    after = before * [0.1, 3.0, 50.0] + [4.0, 0.0, -7.0]
+    known = [split.held_out.of_category(j) for j in range(C)]
+    own = [before[rows, j] for j, (rows, _) in enumerate(known)]
+    scores = HeldOutScores.from_logits(split.held_out, own)
+    moved = move_scores(scores, before, after)
+    assert moved.n_rows == N
+    for j, (rows, y) in enumerate(known):
+        assert_allclose(moved.columns[j].logits, after[rows, j])
+        assert_array_equal(moved.columns[j].rows, rows)
+        assert_array_equal(moved.columns[j].y, y)
+        assert_array_equal(scores.columns[j].logits, own[j])
+
+
+def test_scores_of_no_spread_only_move(rng):
+    split, _ = make_split(rng)
+    own = [rng.standard_normal(k) for k in split.held_out.known.sum(axis=0)]
+    scores = HeldOutScores.from_logits(split.held_out, own)
+    after = rng.standard_normal((N, C))
+    moved = move_scores(scores, np.full((N, C), 2.0), after)
+    for j in range(C):
+        expected = own[j] - 2 + after[:, j].mean()
+        assert_allclose(moved.columns[j].logits, expected)
 
 
 # ---------------------------------------------------------------- logits of no spread
