@@ -125,8 +125,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         and the like. None takes its defaults.
     calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
         How to calibrate probabilities. The calibration is fitted on held-out labels
-        and on scores by weights that did not see them. None takes the logistic
-        function.
+        and on scores by weights that did not see them; after a second training, these
+        are moved to the scale of the final weights. None takes the logistic function.
     threshold : float or array-like of shape (n_categories,), default=0.5
         Probability in [0, 1] from which :meth:`predict` says positive.
     validation_fraction : float, default=0.25
@@ -616,8 +616,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     def _check_fine_tuner(
         self, tuner: CategoryWiseFineTuner, has_validation_data: bool
     ) -> None:
-        """Raise where parameters of the two stages contradict each other."""
+        """Raise where parameters contradict each other."""
         has_module = self.module is not None
+        needs_module = self.unknown != "auto" and TREATMENTS[self.unknown] is not None
+        if needs_module and not has_module:
+            raise ValueError(
+                "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; "
+                f"got unknown={self.unknown!r} without a `module`. Pass a `module`, or "
+                "another treatment."
+            )
         has_initial = tuner.coef_init is not None
         if has_initial and has_module:
             raise ValueError(

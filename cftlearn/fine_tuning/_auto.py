@@ -262,6 +262,8 @@ def _repeat_category(
         [weight_of.get(each, 0.0) for path in paths for each in path.candidates]
     )
     total = float(weights.sum()) + recipe.initial
+    if total == 0.0:
+        return Weights(task.coef, task.intercept)
     fits = UnitFits(coef, intercept, spread, initial_spread)
     return _average(task, fits, weights / total, recipe.initial / total)
 
