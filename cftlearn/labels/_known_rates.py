@@ -70,6 +70,10 @@ class LabelTotals(NamedTuple):
         )
         return cls(len(values), positive, negative)
 
+    def unknown_share(self, log_ratio: float) -> NDArray[np.float64]:
+        """Return the share of positives among unknown labels, if rates differ so."""
+        return _unknown_share(log_ratio, self)
+
 
 class ScoredCells(NamedTuple):
     """Cells of one category that a network was not trained on, and its scores of them.

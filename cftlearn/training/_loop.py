@@ -88,10 +88,7 @@ def train_network(
     network.to(plan.device).train()
     n_steps = plan.n_steps(len(inputs))
     state = _initial_state(network, plan, n_steps)
-    tensors = Targets(
-        torch.from_numpy(targets.values).float(),
-        None if targets.unknown is None else torch.from_numpy(targets.unknown),
-    )
+    tensors = Targets.of(targets)
     progress = tqdm(
         total=plan.max_epochs * n_steps,
         desc="training the network",
@@ -104,7 +101,7 @@ def train_network(
             load_state(path, state)
         processes.check_same(
             n_rows=len(inputs),
-            labels=digest(targets.values, targets.unknown),
+            labels=digest(*targets),
             random_state=plan.seed,
             epochs=len(state.history),
         )
@@ -142,7 +139,7 @@ def _state_path(
                 device=plan.device,
                 processes=(plan.processes.size, plan.processes.precision),
                 inputs=inputs,
-                labels=(targets.values, targets.unknown),
+                labels=tuple(targets),
                 unknown_term=plan.unknown_term,
                 validation=()
                 if held_out is None
