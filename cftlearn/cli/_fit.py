@@ -118,6 +118,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "both networks, true the second one; false trains only once",
     )
     parser.add_argument(
+        "--rounds",
+        dest="train.rounds",
+        type=_arguments.count,
+        metavar="N",
+        help="trainings before the last one; from the second on, probabilities of "
+        "unknown labels by the refits before are targets, 1 by default",
+    )
+    parser.add_argument(
         "--layers",
         dest="train.layers",
         type=_arguments.layers,

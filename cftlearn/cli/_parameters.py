@@ -19,6 +19,7 @@ CLASSIFIER_PARAMETERS = (  # in section [train]; other settings make the others
     "batch_size",
     "learning_rate",
     "retrain",
+    "rounds",
     "layers",
     "threshold",
     "validation_fraction",
