@@ -86,7 +86,7 @@ def draw(train, y, scores, known, *, one_column) -> plt.Figure:
     titles = (
         f"1  Of the labels, {known:.0%} are known",
         "2  To call the rest 0 is often wrong",
-        "3  CFT learns what unknown labels say",
+        "3  What three trainings make of it",
     )
     for part, title in zip(parts, titles, strict=True):
         part.suptitle(title, weight="bold", fontsize=11, x=0.02, ha="left")
@@ -147,7 +147,9 @@ def draw_scores(axes, scores) -> None:
     order = np.argsort(scores[CFT])
     place = np.arange(len(order))
     values = np.array([ap[order] for ap in scores.values()])
-    axes.hlines(place, values.min(axis=0), values.max(axis=0), color="#dddddd", lw=2)
+    axes.hlines(
+        place, values.min(axis=0), values.max(axis=0), color="#dddddd", lw=2, zorder=0
+    )
     styles = ((ORANGE, "s"), (GREY, "o"), (BLUE, "D"))
     for (name, ap), own, (colour, marker) in zip(
         scores.items(), values, styles, strict=True
@@ -161,9 +163,9 @@ def draw_scores(axes, scores) -> None:
         bbox_to_anchor=(-0.25, 1.0),
         ncols=3,
         frameon=False,
-        columnspacing=1,
+        columnspacing=0.8,
         handletextpad=0.2,
-        title="mean over digits, unknown labels as:",
+        title="unknown labels as (mean over digits)",
         alignment="left",
     )
     axes.spines[["top", "right"]].set_visible(False)

@@ -13,8 +13,8 @@ shows what a network learns in seconds, not what a ResNet-18 can do.
 # %%
 # The network
 # -----------
-# One label in five is known. This training treats the others as negative, as many do. It
-# saves a state dict, which is all that the rest of this program uses.
+# One label in five is known. This training treats the others as negative, as many do.
+# It saves a state dict, which is all that the rest of this program uses.
 
 import json
 import tempfile

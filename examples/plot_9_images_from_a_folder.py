@@ -65,10 +65,10 @@ y = pd.DataFrame(table.labels(), columns=table.categories)
 # %%
 # Train and refit
 # ---------------
-# ``fit`` trains the network, refits every category, and trains again on all labels. The
-# last training has no held-out labels, so it cannot be scored; ``history_`` says what the
-# first one estimated. ``ImageTransform`` turns an image into the input of the network, in
-# training and in prediction.
+# ``fit`` trains the network, refits every category, and trains again on all labels.
+# ``history_`` says what the first training estimated of unknown labels.
+# ``ImageTransform`` turns an image into the input of the network, in training and in
+# prediction.
 
 
 def make_network():

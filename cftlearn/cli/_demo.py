@@ -388,7 +388,9 @@ def _write(
     order = np.argsort(results[_CFT].ap)
     places = np.arange(len(order))
     values = np.array([result.ap[order] for result in results.values()])
-    axes.hlines(places, values.min(axis=0), values.max(axis=0), color="#DDDDDD", lw=2)
+    axes.hlines(
+        places, values.min(axis=0), values.max(axis=0), color="#DDDDDD", lw=2, zorder=0
+    )
     for (name, result), ap in zip(results.items(), values, strict=True):
         marker, color = _STYLES[name]
         label = f"{_TITLES[name][1]}: mean {result.ap.mean():.3f}"
