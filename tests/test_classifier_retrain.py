@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 from torch import nn
 
-import cftlearn.training._trainings as trainings
+import cftlearn.classifier._network_fit as trainings
 from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_model
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.images import ImageTransform
