@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,14 +23,11 @@ from cftlearn.calibration._calibrator import (
     start_calibrator,
 )
 from cftlearn.calibration._thresholds import check_threshold
+from cftlearn.classifier._preparation import prepare_fine_tuner
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._fine_tuner import (
-    check_before_stage_one,
-    fit_on_split,
-    warn_skipped,
-    with_initial_weights,
-)
+from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
+from cftlearn.fine_tuning._fine_tuner import warn_skipped
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.losses._registry import LOSSES, TREATMENTS
@@ -360,7 +357,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             self.calibrator_ = start_calibrator(self.calibration, n_categories)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
-        tuner = self._make_fine_tuner(int(tuner_seed), validation_data is not None)
+        tuner = prepare_fine_tuner(
+            self, int(tuner_seed), has_validation_data=validation_data is not None
+        )
         self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None and self.module is None:
             tuner.fit(inputs, labels, validation_data=validation_data)
@@ -596,63 +595,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         calibrator = self.calibrator_ if calibrated else None
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_head_weights(network, head, *rows).eval()
-
-    def _make_fine_tuner(
-        self, seed: int, has_validation_data: bool
-    ) -> CategoryWiseFineTuner:
-        """Copy the fine-tuner, and set what it does not set itself."""
-        tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        self._check_fine_tuner(tuner, has_validation_data)
-        if self.random_state is None or tuner.random_state is not None:
-            check_before_stage_one(tuner)
-        asks_for_cpu = self.device == "cpu"
-        return tuner.set_params(
-            random_state=seed if tuner.random_state is None else tuner.random_state,
-            n_jobs=self.n_jobs if tuner.n_jobs is None else tuner.n_jobs,
-            # The CPU is asked for in both stages; "auto" would take a GPU for one.
-            device="cpu" if asks_for_cpu and tuner.device == "auto" else tuner.device,
-            verbose=max(tuner.verbose, self.verbose),
-        )
-
-    def _check_fine_tuner(
-        self, tuner: CategoryWiseFineTuner, has_validation_data: bool
-    ) -> None:
-        """Raise where parameters contradict each other."""
-        has_module = self.module is not None
-        needs_module = self.unknown != "auto" and TREATMENTS[self.unknown] is not None
-        if needs_module and not has_module:
-            raise ValueError(
-                "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; "
-                f"got unknown={self.unknown!r} without a `module`. Pass a `module`, or "
-                "another treatment."
-            )
-        has_initial = tuner.coef_init is not None
-        if has_initial and has_module:
-            raise ValueError(
-                "The initial weights come from the network; `fine_tuner` must not set "
-                "`coef_init` where there is a `module`."
-            )
-        if not (has_module or self.train or has_initial):
-            raise ValueError(
-                "`train=False` without a `module` needs initial weights. Pass "
-                "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
-            )
-        if tuner.cross_fit is None:
-            return
-        is_auto = tuner.solver == "auto" and tuner.refit
-        for rule, is_kept in (
-            ("unknown other than 'ignore'", has_module or self.unknown != "ignore"),
-            ("train=True", self.train or not has_module),
-            ("rounds=1", self.rounds == 1),
-            ("solver='auto' and refit=True", is_auto),
-            ("validation_data=None", not has_validation_data),
-        ):
-            if not is_kept:
-                raise ValueError(
-                    f"`fine_tuner` must have cross_fit=None without {rule}: every "
-                    "known label of `y` judges a network, or regressions, that did "
-                    f"not see it; got cross_fit={tuner.cross_fit}."
-                )
 
     def _fit_network(
         self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int

@@ -1,0 +1,99 @@
+"""The fine-tuner of a classifier, checked before stage one costs hours."""
+
+from typing import TYPE_CHECKING
+
+from sklearn.base import clone
+
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.fine_tuning._fine_tuner import check_before_stage_one
+from cftlearn.losses._registry import TREATMENTS
+
+if TYPE_CHECKING:
+    from cftlearn.classifier._classifier import CFTClassifier
+
+
+def prepare_fine_tuner(
+    classifier: "CFTClassifier", seed: int, *, has_validation_data: bool
+) -> CategoryWiseFineTuner:
+    """Copy the fine-tuner of a classifier, and set what it does not set itself.
+
+    Parameters
+    ----------
+    classifier : CFTClassifier
+        Before its fit.
+    seed : int
+        Seed of a fine-tuner without ``random_state``.
+    has_validation_data : bool
+        Whether the fit gets any.
+
+    Returns
+    -------
+    tuner : CategoryWiseFineTuner
+        Not fitted.
+
+    Raises
+    ------
+    ValueError
+        If parameters of the two stages contradict each other, or ``checkpoint`` is set
+        without a seed.
+    """
+    tuner = clone(classifier.fine_tuner or CategoryWiseFineTuner())
+    _check_stages(classifier, tuner)
+    if tuner.cross_fit is not None:
+        _check_cross_fit(classifier, tuner, has_validation_data)
+    if classifier.random_state is None or tuner.random_state is not None:
+        check_before_stage_one(tuner)
+    n_jobs, random_state = tuner.n_jobs, tuner.random_state
+    asks_for_cpu = classifier.device == "cpu"
+    return tuner.set_params(
+        random_state=seed if random_state is None else random_state,
+        n_jobs=classifier.n_jobs if n_jobs is None else n_jobs,
+        # The CPU is asked for in both stages; "auto" would take a GPU for one.
+        device="cpu" if asks_for_cpu and tuner.device == "auto" else tuner.device,
+        verbose=max(tuner.verbose, classifier.verbose),
+    )
+
+
+def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> None:
+    has_module = classifier.module is not None
+    unknown = classifier.unknown
+    needs_module = unknown != "auto" and TREATMENTS[unknown] is not None
+    if needs_module and not has_module:
+        raise ValueError(
+            "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; got "
+            f"unknown={unknown!r} without a `module`. Pass a `module`, or another "
+            "treatment."
+        )
+    has_initial = tuner.coef_init is not None
+    if has_initial and has_module:
+        raise ValueError(
+            "The initial weights come from the network; `fine_tuner` must not set "
+            "`coef_init` where there is a `module`."
+        )
+    if not (has_module or classifier.train or has_initial):
+        raise ValueError(
+            "`train=False` without a `module` needs initial weights. Pass "
+            "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
+        )
+
+
+def _check_cross_fit(
+    classifier: "CFTClassifier",
+    tuner: CategoryWiseFineTuner,
+    has_validation_data: bool,
+) -> None:
+    has_module = classifier.module is not None
+    is_auto = tuner.solver == "auto" and tuner.refit
+    for rule, is_kept in (
+        ("unknown other than 'ignore'", has_module or classifier.unknown != "ignore"),
+        ("train=True", classifier.train or not has_module),
+        ("rounds=1", classifier.rounds == 1),
+        ("solver='auto' and refit=True", is_auto),
+        ("validation_data=None", not has_validation_data),
+    ):
+        if not is_kept:
+            raise ValueError(
+                f"`fine_tuner` must have cross_fit=None without {rule}: every known "
+                "label of `y` judges a network, or regressions, that did not see it; "
+                f"got cross_fit={tuner.cross_fit}."
+            )
