@@ -1,5 +1,6 @@
 """How often positives and negatives become known: estimated, where labels can tell."""
 
+import math
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -160,7 +161,8 @@ def _pooled_ratio(cells: list[ScoredCells], totals: LabelTotals) -> tuple[float,
     if variance == 0.0:
         return 0.0, float("nan")
     observed = float(weight @ excess)
-    z = observed / np.sqrt(variance)
+    # A plain number: states and histories with it are read without running code.
+    z = observed / math.sqrt(variance)
     if z <= 1.0:
         return 0.0, z
     share = np.array([each.y.mean() for each in own])

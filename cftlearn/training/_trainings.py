@@ -11,6 +11,7 @@ from sklearn.base import clone
 from cftlearn._inputs import Inputs
 from cftlearn._inputs._rows import join_inputs
 from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
+from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
 from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
@@ -223,22 +224,18 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    everything = LabelSplit(
-        split.all_of_rows(), split.held_out.restricted_to(np.array(False)), True
-    )
-    targets = settings.targets(everything, soft=soft)
+    targets = settings.targets(_all_fitted(split.all_of_rows()), soft=soft)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
-        others = LabelSplit(split.held_out, everything.held_out, False)
         no_soft = None
         if soft is not None:  # rows that only choose have no such targets
-            no_soft = np.full(others.fitted.values.shape, np.nan, dtype=np.float32)
-        targets = _joined(targets, settings.targets(others, soft=no_soft))
+            no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
+        others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
+        targets = _joined(targets, others)
     trainer = _in_folder(settings.trainer, _SECOND)
     max_epochs = settings.max_epochs
-    if (
-        trainer.patience is not None
-    ):  # nothing is left to stop by: the best epoch is known
+    if trainer.patience is not None:
+        # No label is left to stop by, and the best epoch is known.
         trainer = clone(trainer).set_params(patience=None)
         max_epochs = first.n_epochs
     plan = settings.plan(targets, seed, trainer, max_epochs)
@@ -246,6 +243,11 @@ def train_on_all_labels(
         plan.unknown_term.set_rates(first.rates)
     made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
     return _widened(made, settings, inputs)
+
+
+def _all_fitted(labels: PartialLabels) -> LabelSplit:
+    """Hold nothing out."""
+    return LabelSplit(labels, labels.restricted_to(np.array(False)), same_rows=True)
 
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
