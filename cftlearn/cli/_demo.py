@@ -27,7 +27,9 @@ DESCRIPTION = (
 EXAMPLES = """\
 examples:
   cftlearn demo --known 0.2 --output demo-output
-  cftlearn demo --scheme report_like      (positives are known more often)
+  cftlearn demo --scheme report_like
+
+report_like: positives are known more often than negatives.
 """
 _SCHEMES = ("uniform", "report_like")
 _CFT = "cft"

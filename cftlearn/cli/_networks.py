@@ -136,9 +136,11 @@ def saved_network(settings: NetworkSettings) -> CFTClassifier | None:
 
 def _saved_folder(name: str | None) -> Path | None:
     """Return the folder of a saved model, if a name is one."""
+    if name is None or not Path(name).is_dir():
+        return None  # without the import of torch, which takes seconds
     from cftlearn.persistence._folder import is_saved_model
 
-    return Path(name) if name is not None and is_saved_model(name) else None
+    return Path(name) if is_saved_model(name) else None
 
 
 def _saved_classifier(folder: Path) -> CFTClassifier:

@@ -17,7 +17,7 @@ from cftlearn.cli._commands import COMMANDS, make_parser
     [
         ([], "the following arguments are required: COMMAND"),
         (["train"], "invalid choice: 'train'"),
-        (["fit", "--unknown"], "unrecognized arguments: --unknown"),
+        (["fit", "--unheard"], "unrecognized arguments: --unheard"),
         (["fit", "--where", "a"], "--where: must be COLUMN=VALUE; got a"),
         (["fit", "--size", "0"], "--size: must be a whole number, 1 or more; got 0"),
         (["fit", "--learning-rate", "0"], "must be a number above 0; got 0"),
