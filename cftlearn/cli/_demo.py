@@ -195,6 +195,7 @@ def _fit_all(
         model = CFTClassifier(
             make_demo_network if is_first else models["auto"].module_,
             train=is_first,
+            retrain=False,  # on labels by which later refits are chosen
             fine_tuner=CategoryWiseFineTuner(solver, objective=_OBJECTIVE),
             **settings,
         )

@@ -650,7 +650,8 @@ class Choice:
         tuner = self.tuner
         for j, line in enumerate(tuner.report_):
             if line["status"] == "skipped":  # nothing was fitted that could be averaged
-                weights.coef[j], weights.intercept[j] = (each[j] for each in initial)
+                weights.coef[j] = initial.coef[j]
+                weights.intercept[j] = initial.intercept[j]
         tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
         tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
         tuner.n_features_in_ = tuner.coef_.shape[1]
