@@ -278,4 +278,6 @@ class _TwoParts:
     def __getitem__(self, row: int) -> Any:
         first, second = self._parts
         part, own = (first, row) if row < len(first) else (second, row - len(first))
-        return part.items[part.rows[own]]
+        item = part.items[part.rows[own]]
+        # A row of a memory map is a view that torch cannot take: it is read-only.
+        return item.copy() if isinstance(item, np.memmap) else item

@@ -101,7 +101,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         have chosen. What they chose is then fitted on its features. ``"average"`` keeps
         both networks and averages their logits, so that a prediction computes two
         networks. True keeps the second one, False trains only once, without the
-        held-out labels. Not used without a ``module``, and with ``train=False``.
+        held-out labels. Not used without a ``module``, and with ``train=False``. With
+        a fine-tuner of ``cross_fit=k``, ``k`` networks judge, and the last one, which
+        is trained on all labels, is kept.
     rounds : int, default=1
         With 2 or more, probabilities of unknown labels, by the refit of one round, are
         targets of a new training in the next one, as heavy as the known labels
@@ -123,8 +125,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         and the like. None takes its defaults.
     calibration : {"sigmoid", "isotonic"} or CategoryCalibrator, default=None
         How to calibrate probabilities. The calibration is fitted on held-out labels
-        and on scores by weights that did not see them. None takes the logistic
-        function.
+        and on scores by weights that did not see them; after a second training, these
+        are moved to the scale of the final weights. None takes the logistic function.
     threshold : float or array-like of shape (n_categories,), default=0.5
         Probability in [0, 1] from which :meth:`predict` says positive.
     validation_fraction : float, default=0.25
@@ -357,13 +359,17 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             self.calibrator_ = start_calibrator(self.calibration, n_categories)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
-        tuner = self._make_fine_tuner(int(tuner_seed))
+        tuner = self._make_fine_tuner(int(tuner_seed), validation_data is not None)
         self.module_ = self.head_ = initial = None
-        if tuner.cross_fit is not None:
+        if tuner.cross_fit is not None and self.module is None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
-        if validation_data is None:
+        if tuner.cross_fit is not None:
+            inputs_val = inputs
+            nothing = labels.restricted_to(np.zeros_like(labels.known))
+            split = LabelSplit(labels, nothing, same_rows=True)
+        elif validation_data is None:
             inputs_val = inputs
             split = split_labels(labels, self.validation_fraction, seeds)
         else:
@@ -590,10 +596,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_head_weights(network, head, *rows).eval()
 
-    def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
+    def _make_fine_tuner(
+        self, seed: int, has_validation_data: bool
+    ) -> CategoryWiseFineTuner:
         """Copy the fine-tuner, and set what it does not set itself."""
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        self._check_fine_tuner(tuner)
+        self._check_fine_tuner(tuner, has_validation_data)
         if self.random_state is None or tuner.random_state is not None:
             check_before_stage_one(tuner)
         asks_for_cpu = self.device == "cpu"
@@ -605,9 +613,18 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             verbose=max(tuner.verbose, self.verbose),
         )
 
-    def _check_fine_tuner(self, tuner: CategoryWiseFineTuner) -> None:
-        """Raise where parameters of the two stages contradict each other."""
+    def _check_fine_tuner(
+        self, tuner: CategoryWiseFineTuner, has_validation_data: bool
+    ) -> None:
+        """Raise where parameters contradict each other."""
         has_module = self.module is not None
+        needs_module = self.unknown != "auto" and TREATMENTS[self.unknown] is not None
+        if needs_module and not has_module:
+            raise ValueError(
+                "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; "
+                f"got unknown={self.unknown!r} without a `module`. Pass a `module`, or "
+                "another treatment."
+            )
         has_initial = tuner.coef_init is not None
         if has_initial and has_module:
             raise ValueError(
@@ -619,11 +636,22 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 "`train=False` without a `module` needs initial weights. Pass "
                 "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
             )
-        if tuner.cross_fit and (has_module or self.unknown == "ignore"):
-            raise ValueError(
-                "`fine_tuner` must have cross_fit=None with a `module`, and with "
-                f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
-            )
+        if tuner.cross_fit is None:
+            return
+        is_auto = tuner.solver == "auto" and tuner.refit
+        for rule, is_kept in (
+            ("unknown other than 'ignore'", has_module or self.unknown != "ignore"),
+            ("train=True", self.train or not has_module),
+            ("rounds=1", self.rounds == 1),
+            ("solver='auto' and refit=True", is_auto),
+            ("validation_data=None", not has_validation_data),
+        ):
+            if not is_kept:
+                raise ValueError(
+                    f"`fine_tuner` must have cross_fit=None without {rule}: every "
+                    "known label of `y` judges a network, or regressions, that did "
+                    f"not see it; got cross_fit={tuner.cross_fit}."
+                )
 
     def _fit_network(
         self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int

@@ -12,11 +12,12 @@ from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import Choice, fit_on_split
+from cftlearn.fine_tuning._fold_choices import combine_choices
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._soft_targets import mean_held_out_auc, soft_targets
 from cftlearn.fine_tuning._two_networks import NetworkFeatures
 from cftlearn.labels._known_rates import LabelTotals
-from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._label_split import LabelSplit, deal_labels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.networks._joined import join_coef, join_networks
 from cftlearn.training._stage_one import StageOne
@@ -113,6 +114,8 @@ class NetworkFit:
         tuner : CategoryWiseFineTuner
             Fitted, with weights on the features of this network.
         """
+        if self.tuner.cross_fit is not None:
+            return self._cross_fit(self.tuner.cross_fit)
         best = self._round(1)
         while best.number < self.rounds and self.settings.train:
             further = self._round(best.number + 1, best)
@@ -130,43 +133,93 @@ class NetworkFit:
     def _round(self, number: int, before: Round | None = None) -> Round:
         """Train without held-out labels, and refit."""
         soft = None if before is None else self._soft_targets(before)
-        made = train_without_held_out(
+        folder = "" if before is None else f"round {number}"
+        made = self._train(self.rows.split, self._seed(number), soft, folder)
+        if before is not None:
+            made = replace(made, rates=before.made.rates)
+        extra = {"round": number} if number > 1 else {}
+        self._record("train", made, extra)
+        features, choice = self._choose(made, self.rows.split)
+        return Round(number, made, features, choice)
+
+    def _cross_fit(
+        self, n_folds: int
+    ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
+        """Let every known label judge, on a network that did not see it.
+
+        The last network is trained on all labels, and follows the mean of the choices.
+        """
+        labels = self.rows.split.all_of_rows()
+        folds = deal_labels(labels, n_folds, self.rows.cell_seeds)
+        choices = []
+        for fold in range(n_folds):
+            split = LabelSplit(
+                labels.restricted_to(folds != fold),
+                labels.restricted_to(folds == fold),
+                same_rows=True,
+            )
+            seed = self._seed(1 if fold == 0 else fold + 1)
+            made = self._train(split, seed, None, f"fold {fold}")
+            self._record("train", made, {"fold": fold})
+            choices.append(self._choose(made, split)[1])
+            if fold == 0:
+                first = made
+        choice = combine_choices(choices)
+        made = self._train_on_all(first, None)
+        self._record("retrain", made, {})
+        choice.take(self._features(made))
+        return made.network, made.head, made.device, choice.tuner
+
+    def _train(
+        self,
+        split: LabelSplit,
+        seed: int,
+        soft: NDArray[np.float32] | None,
+        folder: str,
+    ) -> StageOne:
+        return train_without_held_out(
             self.settings,
             self.rows.inputs,
             self.rows.inputs_val,
-            self.rows.split,
+            split,
             make_objective(self.tuner.objective),
             fraction=self.validation_fraction,
             cell_seeds=self.rows.cell_seeds,
-            seed=self._seed(number),
+            seed=seed,
             soft=soft,
-            folder="" if before is None else f"round {number}",
+            folder=folder,
         )
-        if before is not None:
-            made = replace(made, rates=before.made.rates)
-        self._record("train", number, made)
-        features = self._features(made)
-        tuner = clone(self.tuner).set_params(
-            coef_init=made.coef, intercept_init=made.intercept
-        )
-        choice = fit_on_split(tuner, features.Z, features.Z_val, self.rows.split)
-        return Round(number, made, features, choice)
 
-    def _train_again(
-        self, best: Round
-    ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
-        """Train on all labels, and fit what was chosen on the new features."""
-        soft = self._soft_targets(best, honest=False) if best.number > 1 else None
-        again = train_on_all_labels(
+    def _train_on_all(
+        self, first: StageOne, soft: NDArray[np.float32] | None
+    ) -> StageOne:
+        return train_on_all_labels(
             self.settings,
-            best.made,
+            first,
             self.rows.inputs,
             self.rows.inputs_val,
             self.rows.split,
             seed=self._seed(0),
             soft=soft,
         )
-        self._record("retrain", best.number, again)
+
+    def _choose(
+        self, made: StageOne, split: LabelSplit
+    ) -> tuple[NetworkFeatures, Choice]:
+        """Refit on the features of a network."""
+        features = self._features(made)
+        tuner = clone(self.tuner).set_params(
+            coef_init=made.coef, intercept_init=made.intercept, cross_fit=None
+        )
+        return features, fit_on_split(tuner, features.Z, features.Z_val, split)
+
+    def _train_again(
+        self, best: Round
+    ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
+        """Train on all labels, and fit what was chosen on the new features."""
+        soft = self._soft_targets(best, honest=False) if best.number > 1 else None
+        again = self._train_on_all(best.made, soft)
+        self._record("retrain", again, {})
         features = self._features(again)
         choice = best.choice
         if self.retrain != "average":
@@ -215,8 +268,7 @@ class NetworkFit:
             num_workers=self.settings.trainer.num_workers,
         )
 
-    def _record(self, stage: str, number: int, made: StageOne) -> None:
-        extra = {"round": number} if number > 1 else {}
+    def _record(self, stage: str, made: StageOne, extra: dict[str, int]) -> None:
         self.history += [{"stage": stage, **extra, **row} for row in made.history]
 
     def _seed(self, number: int) -> int:

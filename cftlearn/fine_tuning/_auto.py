@@ -106,8 +106,13 @@ class AutoRefit:
         evidence = [evidence_of(own, all_candidates) for own in judged]
         verdicts = weigh(evidence, log_prior)
         return {
-            task.name: self._result(task, own, verdict, all_candidates, len(tasks))
-            for task, own, verdict in zip(tasks, judged, verdicts, strict=True)
+            task.name: replace(
+                self._result(task, own, verdict, all_candidates, len(tasks)),
+                evidence=(all_candidates, each),
+            )
+            for task, own, verdict, each in zip(
+                tasks, judged, verdicts, evidence, strict=True
+            )
         }
 
     def _result(
@@ -257,6 +262,8 @@ def _repeat_category(
         [weight_of.get(each, 0.0) for path in paths for each in path.candidates]
     )
     total = float(weights.sum()) + recipe.initial
+    if total == 0.0:
+        return Weights(task.coef, task.intercept)
     fits = UnitFits(coef, intercept, spread, initial_spread)
     return _average(task, fits, weights / total, recipe.initial / total)
 

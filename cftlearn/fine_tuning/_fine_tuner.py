@@ -42,6 +42,7 @@ from cftlearn.fine_tuning._solver_names import (
 from cftlearn.fine_tuning._two_networks import (
     NetworkFeatures,
     average_with_head,
+    move_scores,
     share_weights,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
@@ -634,24 +635,25 @@ class Choice:
             added, as weights on all of their features. None takes those of the second
             alone.
         """
-        initial = second.initial
+        tuner, first = self.tuner, self.features
+        own, initial = self.weights, second.initial
         weights = average_with_head(second, self._repeat(second, self.split))
+        logits = second.logits(weights)
         if join is not None:
-            first = self.features
-            weights = join(
-                *share_weights(first, self.weights, second, weights, self.split)
-            )
+            parts = share_weights(first, own, second, weights, self.split)
+            logits = first.logits(parts[0]) + second.logits(parts[1])
+            weights = join(*parts)
             initial = join(
                 *(
                     InitialWeights(each.coef / 2, each.intercept / 2)
                     for each in (first.initial, second.initial)
                 )
             )
-        tuner = self.tuner
         for j, line in enumerate(tuner.report_):
-            if line["status"] == "skipped":  # nothing was fitted that could be averaged
+            if line["status"] == "skipped":  # there is nothing to average with
                 weights.coef[j] = initial.coef[j]
                 weights.intercept[j] = initial.intercept[j]
+        tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
         tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
         tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
         tuner.n_features_in_ = tuner.coef_.shape[1]

@@ -8,14 +8,13 @@ from numpy.typing import NDArray
 from cftlearn._features._per_category import category_logits
 from cftlearn._features._stored import logits_of
 from cftlearn.fine_tuning._initial_coef import InitialWeights
+from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit
 from cftlearn.solvers._intercept import likeliest_intercept
 
 # Three models count alike: the refits on both networks, and the classification layer of
 # the second one, which saw all labels.
 _SECOND_SHARE = 2 / 3
-# Logits that vary less, beside the largest of them, are constant but for rounding.
-_CONSTANT = 1e-9
 
 
 class NetworkFeatures(NamedTuple):
@@ -37,11 +36,15 @@ class NetworkFeatures(NamedTuple):
     initial: InitialWeights
 
     def logits(self, weights: InitialWeights) -> NDArray[np.float64]:
-        """Compute logits, without biases, of the rows to fit and other rows."""
+        """Compute logits of the rows to fit and of other rows."""
         compute = category_logits if self.Z.ndim == 3 else logits_of
-        no_bias = np.zeros(len(weights.coef))
         parts = [self.Z] if self.Z_val is self.Z else [self.Z, self.Z_val]
-        return np.concatenate([compute(Z, weights.coef, no_bias) for Z in parts])
+        return np.concatenate([compute(Z, *weights[:2]) for Z in parts])
+
+    def logits_without_bias(self, weights: InitialWeights) -> NDArray[np.float64]:
+        """Compute logits as if all biases were 0."""
+        no_bias = np.zeros(len(weights.coef))
+        return self.logits(InitialWeights(weights.coef, no_bias))
 
 
 def average_with_head(
@@ -49,8 +52,7 @@ def average_with_head(
 ) -> InitialWeights:
     """Average refitted weights with those of the classification layer.
 
-    Of a network that saw all labels, no label can tell which of the two are better, and
-    their mean was better than either on every set that was tried.
+    Of a network that saw all labels, no label can tell which of the two are better.
 
     Parameters
     ----------
@@ -62,10 +64,11 @@ def average_with_head(
     Returns
     -------
     average : InitialWeights
-        Their mean at equal spread of the logits, with the spread of ``refitted``.
+        Their mean at equal spread of the logits, that of ``refitted``.
     """
     head = network.initial
-    factor = _spread_ratio(network.logits(refitted), network.logits(head))
+    logits = (network.logits_without_bias(each) for each in (refitted, head))
+    factor = _scale_between(*logits)
     return InitialWeights(
         (refitted.coef + factor[:, None] * head.coef) / 2,
         (refitted.intercept + factor * head.intercept) / 2,
@@ -93,12 +96,14 @@ def share_weights(
     Returns
     -------
     first_part, second_part : InitialWeights
-        Their logits add up to the average, which has the spread of the first network's
-        logits.
+        Their logits add up to the average, at the spread of the first network's logits.
     """
-    logits = first.logits(first_weights), second.logits(second_weights)
-    ratio = _spread_ratio(*logits)
-    shares = np.full(len(ratio), 1 - _SECOND_SHARE), _SECOND_SHARE * ratio
+    logits = (
+        first.logits_without_bias(first_weights),
+        second.logits_without_bias(second_weights),
+    )
+    factor = _scale_between(*logits)
+    shares = np.full(len(factor), 1 - _SECOND_SHARE), _SECOND_SHARE * factor
     parts = [
         InitialWeights(share[:, None] * own.coef, share * own.intercept)
         for share, own in zip(shares, (first_weights, second_weights), strict=True)
@@ -115,12 +120,45 @@ def share_weights(
     return parts[0], parts[1]
 
 
-def _spread_ratio(
+def move_scores(
+    scores: HeldOutScores, before: NDArray[np.float64], after: NDArray[np.float64]
+) -> HeldOutScores:
+    """Move scores of held-out labels from where some logits lie to where others do.
+
+    No label is left that the final weights have not seen. The order of the scores says
+    what is known about it; only their scale and position must be those of the weights
+    that are calibrated.
+
+    Parameters
+    ----------
+    scores : HeldOutScores
+        Scores by weights of the first network.
+    before, after : ndarray of shape (n_rows, n_categories)
+        Logits of all rows, by weights of the first network and by the final ones.
+
+    Returns
+    -------
+    moved : HeldOutScores
+        With the same labels.
+    """
+    factor = _scale_between(after, before)
+    centre, new_centre = before.mean(axis=0), after.mean(axis=0)
+    columns = [
+        own._replace(logits=new_centre[j] + factor[j] * (own.logits - centre[j]))
+        for j, own in enumerate(scores.columns)
+    ]
+    return scores._replace(columns=columns)
+
+
+def _scale_between(
     logits: NDArray[np.float64], others: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what makes other logits spread as widely; 1 where either are constant."""
-    spread, other_spread = logits.std(axis=0), others.std(axis=0)
-    varies = (spread > _CONSTANT * np.abs(logits).max(axis=0)) & (
-        other_spread > _CONSTANT * np.abs(others).max(axis=0)
-    )
+    """Return the factors that give the other logits the spread of these.
+
+    Logits that do not vary, as those of a network whose units are all dead, have no
+    scale to change: their factor is 1.
+    """
+    spread, other_spread = (each.std(axis=0) for each in (logits, others))
+    rounding = np.finfo(np.float32).eps * np.abs(others).max(axis=0)
+    varies = other_spread > rounding
     return np.divide(spread, other_spread, out=np.ones_like(spread), where=varies)

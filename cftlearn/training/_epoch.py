@@ -263,17 +263,23 @@ def _batch_loss(
         )
     # Sums and logarithms of the loss need the digits of single precision.
     logits = logits.float() if plan.trainer.amp else logits
-    # A loss need not expect a batch without a known label; NaN stays NaN here.
-    loss = plan.loss(logits, labels) if batch.fraction else 0.0 * logits.sum()
+    if targets.unknown is None or plan.unknown_term is None:
+        return _known_loss(logits, labels, plan) * batch.fraction
+    term = plan.unknown_term(logits, targets.unknown, targets.soft)
+    loss = term * batch.unknown_fraction
+    # The mean of a loss of one's own may be NaN where there is no label.
+    if batch.fraction:
+        loss = _known_loss(logits, labels, plan) * batch.fraction + loss
+    return loss
+
+
+def _known_loss(logits: Tensor, labels: Tensor, plan: TrainingPlan) -> Tensor:
+    loss = plan.loss(logits, labels)
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "
             f"{_shape_or_type(loss)}."
         )
-    loss = loss * batch.fraction
-    if targets.unknown is not None and plan.unknown_term is not None:
-        term = plan.unknown_term(logits, targets.unknown, targets.soft)
-        loss = loss + term * batch.unknown_fraction
     return loss
 
 

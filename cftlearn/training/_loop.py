@@ -113,6 +113,10 @@ def train_network(
             _finish_epoch(record, state, plan, held_out, probe, path)
             progress.set_postfix(_postfix(state.history[-1]))
     state.set_final_weights()
+    if probe is not None and len(state.history) < plan.max_epochs:
+        # Stopped early: no epoch was due for the estimate that ends a training.
+        last = state.history[-1]
+        last |= _estimate_rates(state.network, state, plan, probe, last["epoch"])
     n_epochs = len(state.history) if state.best is None else state.best.epoch
     return Trained(state.history, n_epochs, state.rates)
 
@@ -193,11 +197,8 @@ def _finish_epoch(
     if held_out is not None:
         record |= evaluate(state.evaluated, held_out, plan, record["epoch"])
     if probe is not None and probe.is_due(record["epoch"], plan.max_epochs):
-        rates = probe.estimate(state.evaluated, plan, record["epoch"])
-        state.rates = processes.broadcast(rates)
-        record["known_log_ratio"] = rates.log_ratio
-        if not np.isnan(rates.z):
-            record["known_z"] = rates.z
+        epoch = record["epoch"]
+        record |= _estimate_rates(state.evaluated, state, plan, probe, epoch)
         _set_rates(plan, state.rates)
     # Devices may round differently, and all processes must stop after the same epoch.
     record = processes.broadcast(record)
@@ -207,6 +208,19 @@ def _finish_epoch(
     with processes.failing_together():
         if processes.is_first:
             save_state(path, state)
+
+
+def _estimate_rates(
+    network: nn.Module,
+    state: TrainingState,
+    plan: TrainingPlan,
+    probe: RateProbe,
+    epoch: int,
+) -> dict[str, Any]:
+    """Put an estimate by a network into the state; return its part of the record."""
+    rates = probe.estimate(network, plan, epoch)
+    state.rates = plan.processes.broadcast(rates)
+    return {"known_log_ratio": state.rates.log_ratio, "known_z": state.rates.z}
 
 
 def _set_rates(plan: TrainingPlan, rates: KnownRates | None) -> None:
