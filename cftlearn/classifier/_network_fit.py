@@ -11,7 +11,8 @@ from torch import nn
 from cftlearn._inputs import Inputs
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._fine_tuner import Choice, fit_on_split
+from cftlearn.fine_tuning._choice import Choice
+from cftlearn.fine_tuning._fine_tuner import fit_on_split
 from cftlearn.fine_tuning._fold_choices import combine_choices
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._soft_targets import mean_held_out_auc, soft_targets

@@ -4,7 +4,6 @@ import copy
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -30,6 +29,7 @@ from cftlearn.base import PartialLabelMixin
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
+from cftlearn.fine_tuning._choice import Choice
 from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import CategoryResult
@@ -39,12 +39,7 @@ from cftlearn.fine_tuning._solver_names import (
     choose_workers,
     make_refit_method,
 )
-from cftlearn.fine_tuning._two_networks import (
-    NetworkFeatures,
-    average_with_head,
-    move_scores,
-    share_weights,
-)
+from cftlearn.fine_tuning._two_networks import NetworkFeatures
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
@@ -531,7 +526,7 @@ def fit_on_split(
     Z_val: Any,
     split: LabelSplit,
     initial: InitialWeights | None = None,
-) -> "Choice":
+) -> Choice:
     """Fit a fine-tuner to labels that a classifier has held out already.
 
     The split must be made before stage one, which may not see the held-out labels.
@@ -578,101 +573,3 @@ def with_initial_weights(tuner: CategoryWiseFineTuner) -> CategoryWiseFineTuner:
     before = copy.copy(tuner)
     before.coef_, before.intercept_ = tuner.coef_init_, tuner.intercept_init_
     return before
-
-
-Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What held-out labels chose on the features of one network.
-
-    Attributes
-    ----------
-    tuner : CategoryWiseFineTuner
-        Fitted.
-    method : RefitMethod
-        How it refits.
-    results : list of CategoryResult
-        What was chosen.
-    features : NetworkFeatures
-        What it was chosen on.
-    split : LabelSplit
-        The labels.
-    seeds : ndarray of shape (n_categories,), int
-        Seeds of the categories.
-    """
-
-    tuner: CategoryWiseFineTuner
-    method: RefitMethod
-    results: list[CategoryResult]
-    features: NetworkFeatures
-    split: LabelSplit
-    seeds: NDArray[np.int64]
-
-    @property
-    def weights(self) -> InitialWeights:
-        """The weights of the fine-tuner."""
-        return InitialWeights(self.tuner.coef_, self.tuner.intercept_)
-
-    def weights_without_held_out(self) -> InitialWeights:
-        """Fit what was chosen to the labels to fit alone."""
-        fitted = self.split.fitted
-        nothing = fitted.restricted_to(np.zeros_like(fitted.known))
-        return self._repeat(self.features, LabelSplit(fitted, nothing, True))
-
-    def take(self, second: NetworkFeatures, join: Join | None = None) -> None:
-        """Fit what was chosen on the features of a network that saw all labels.
-
-        The fine-tuner takes the new weights.
-
-        Parameters
-        ----------
-        second : NetworkFeatures
-            That network.
-        join : callable, default=None
-            Arranges weights on the features of both networks, whose logits are to be
-            added, as weights on all of their features. None takes those of the second
-            alone.
-        """
-        tuner, first = self.tuner, self.features
-        own, initial = self.weights, second.initial
-        weights = average_with_head(second, self._repeat(second, self.split))
-        logits = second.logits(weights)
-        if join is not None:
-            parts = share_weights(first, own, second, weights, self.split)
-            logits = first.logits(parts[0]) + second.logits(parts[1])
-            weights = join(*parts)
-            initial = join(
-                *(
-                    InitialWeights(each.coef / 2, each.intercept / 2)
-                    for each in (first.initial, second.initial)
-                )
-            )
-        for j, line in enumerate(tuner.report_):
-            if line["status"] == "skipped":  # there is nothing to average with
-                weights.coef[j] = initial.coef[j]
-                weights.intercept[j] = initial.intercept[j]
-        tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
-        tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
-        tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
-        tuner.n_features_in_ = tuner.coef_.shape[1]
-
-    def _repeat(self, network: NetworkFeatures, split: LabelSplit) -> InitialWeights:
-        """Refit on the features of a network what was chosen."""
-        Z, Z_val, initial = network
-        solvers = self.method.solvers
-        tasks = make_tasks(
-            Z, Z if split.same_rows else Z_val, split, initial, solvers, self.seeds
-        )
-        run = CategoryWorkers(
-            choose_workers(solvers, self.tuner.n_jobs),
-            self.tuner.verbose,
-            {},
-            busy_with_products=self.method.busy_with_products,
-        )
-        coef, intercept = initial.coef.copy(), initial.intercept.copy()
-        for j, own in enumerate(self.method.repeat(tasks, self.results, run)):
-            if own is not None:
-                coef[j], intercept[j] = own
-        return InitialWeights(coef, intercept)

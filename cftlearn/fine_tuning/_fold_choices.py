@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.fine_tuning._choice import Choice
 from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
-from cftlearn.fine_tuning._fine_tuner import Choice
 from cftlearn.fine_tuning._report import CategoryResult, Recipe
 from cftlearn.labels._held_out_scores import HeldOutColumn, HeldOutScores
 from cftlearn.solvers._candidates import Candidate
