@@ -56,11 +56,12 @@ _SEEN_LABELS = (
 class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimator):
     """Learn categories from partially known labels by category-wise fine-tuning.
 
-    Stage one trains a network, or plain logistic regressions on features. Unknown
-    labels count as negatives there. Stage two takes each category's weights in the
+    Stage one trains a network, or plain logistic regressions on features; ``unknown``
+    says what unknown labels are there. Stage two takes each category's weights in the
     classification layer, and refits them on extracted features with only the known
     labels of the category. Labels that neither stage has seen decide whether the
-    refit replaces the initial weights [1]_.
+    refit replaces the initial weights [1]_. Then the network is trained again, on all
+    known labels.
 
     Parameters
     ----------

@@ -133,6 +133,20 @@ def test_arguments_override_a_configuration(beside_photos):
     assert model.input_transform.size == 9
 
 
+def test_how_to_train_can_be_said(photo_arguments, tmp_path):
+    folder = str(tmp_path / "model")
+    argv = ["fit", *photo_arguments, "--max-epochs", "1", "--quiet", "--output", folder]
+    argv += ["--overwrite", "--unknown", "negative", "--rounds", "2", "--retrain"]
+    features = {}
+    for options in (["false"], ["true", "--layers", "1"], ["average", "--layers", "1"]):
+        assert main([*argv, *options]) == 0
+        model = load_without_network(tmp_path / "model")
+        assert (model.unknown, model.rounds) == ("negative", 2)
+        features[str(model.retrain)] = model.coef_.shape[1]
+    assert model.layers == ["1"]
+    assert features == {"False": 16, "True": 16 + 4, "average": 2 * (16 + 4)}
+
+
 def test_quiet_says_nothing(photo_arguments, tmp_path, capsys):
     options = ["--max-epochs", "1", "-q", "--output", str(tmp_path / "model")]
     assert main(["fit", *photo_arguments, *options]) == 0
