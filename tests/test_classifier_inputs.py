@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from cftlearn import CFTClassifier, load_model, save_model
+from cftlearn.classifier import _network_fit
 from cftlearn.exceptions import ImageFileError, NonFiniteLossError
 from cftlearn.images import ImageTransform
 from cftlearn.metrics import partial_roc_auc_scorer
@@ -214,16 +215,16 @@ def test_validation_data_of_the_same_images(
 ):
     """Are known to be the same: no label is negative, and features are read once."""
     passes = []
-    extract = CFTClassifier._features
+    extract = _network_fit.extract_features
 
-    def count(fitted, inputs):
+    def count(network, head, inputs, **options):
         passes.append(len(inputs))
-        return extract(fitted, inputs)
+        return extract(network, head, inputs, **options)
 
     y, y_val = split(pictures[1])
     expected = make_model(input_transform=None)
     expected.fit(arrays, y, validation_data=(arrays.copy(), y_val))
-    monkeypatch.setattr(CFTClassifier, "_features", count)
+    monkeypatch.setattr(_network_fit, "extract_features", count)
     model = make_model().fit(paths, y, validation_data=(again(paths), y_val))
     assert passes == 2 * [N_ROWS], "once per network"
     assert_array_equal(model.coef_, expected.coef_)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cftlearn.classifier._network_fit import Rows
-    from cftlearn.training._trainings import TrainingSettings
 
 __all__ = ["CFTClassifier"]
 
@@ -601,9 +600,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     ) -> tuple[CategoryWiseFineTuner, list[dict[str, Any]]]:
         """Train and refit; set ``module_``, and return the fine-tuner and epochs."""
         from cftlearn.classifier._network_fit import NetworkFit
+        from cftlearn.training._trainings import TrainingSettings
 
         fit = NetworkFit(
-            self._training_settings(),
+            TrainingSettings.of(self),
             tuner,
             rows,
             self.validation_fraction,
@@ -613,24 +613,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         )
         self.module_, self.head_, self.device_, tuner = fit.run()
         return tuner, fit.history
-
-    def _training_settings(self) -> "TrainingSettings":
-        from cftlearn.training._trainings import TrainingSettings
-
-        return TrainingSettings(
-            module=self.module,
-            head=self.head,
-            train=self.train,
-            unknown=self.unknown,
-            loss=self.loss,
-            layers=self.layers,
-            trainer=self.trainer or NetworkTrainer(),
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            device=self.device,
-            verbose=self.verbose,
-        )
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""

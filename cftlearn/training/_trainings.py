@@ -1,8 +1,8 @@
 """The trainings of one classifier: without the held-out labels, and again with all."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,12 @@ class TrainingSettings:
     learning_rate: float
     device: str
     verbose: int
+
+    @classmethod
+    def of(cls, classifier: Any) -> Self:
+        """Take the parameters that a classifier has by the same names."""
+        own = {each.name: getattr(classifier, each.name) for each in fields(cls)}
+        return cls(**own | {"trainer": own["trainer"] or NetworkTrainer()})
 
     def plan(
         self,
