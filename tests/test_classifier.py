@@ -28,6 +28,7 @@ from cftlearn.exceptions import (
     SeenLabelsWarning,
     UndefinedCategoryWarning,
 )
+from cftlearn.losses._registry import TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.solvers import GeneticSolver, GradientSolver
 
@@ -774,9 +775,12 @@ def test_a_single_positive_is_not_enough(make_model, partial_problem):
 
 
 @pytest.mark.parametrize(
-    "unknown", ["auto", "negative", "ignore", "weak_negative", "hill"]
+    ("network", "unknown"),
+    [
+        *((False, unknown) for unknown in ("auto", "negative", "ignore")),
+        *((True, unknown) for unknown in TREATMENTS),
+    ],
 )
-@pytest.mark.parametrize("network", [False, True], ids=["features", "network"])
 def test_nothing_known_at_all(make_model, partial_problem, unknown, network):
     Z, y, _ = partial_problem
     model = make_model(SmallNetwork if network else None, unknown=unknown)

@@ -78,7 +78,7 @@ class UnknownTerm:
         losses = torch.where(unknown, self.cell_losses(logits, soft), 0.0)
         return self.weight * losses.sum() / unknown.sum().clamp(min=1)
 
-    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None = None) -> Tensor:
         """Compute the loss of every cell, as if its label were unknown."""
         raise NotImplementedError
 
@@ -86,7 +86,7 @@ class UnknownTerm:
 class WeakNegativeTerm(UnknownTerm):
     """Unknown cells are negatives of a smaller weight."""
 
-    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None = None) -> Tensor:
         """Compute binary cross-entropy with the label 0."""
         return softplus(logits)
 
@@ -102,7 +102,7 @@ class HillTerm(UnknownTerm):
     Learning with Missing Labels", arXiv 2112.07368, equation 6.
     """
 
-    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None = None) -> Tensor:
         """Compute the Hill loss."""
         p = torch.sigmoid(logits)
         return (_HILL_LAMBDA - p) * p**2
@@ -155,7 +155,7 @@ class SelectionTerm(UnknownTerm):
             negative = torch.from_numpy(rates.negative).neg().log1p().float()
             self._log_unknown = positive, negative
 
-    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None = None) -> Tensor:
         """Compute minus the log-likelihood of staying unknown."""
         if self._log_unknown is None:
             return torch.zeros_like(logits)
@@ -175,7 +175,7 @@ class SoftTargetTerm(UnknownTerm):
         """Return 1."""
         return 1.0
 
-    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None = None) -> Tensor:
         """Compute binary cross-entropy with the probabilities.
 
         Raises

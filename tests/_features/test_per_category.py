@@ -88,8 +88,15 @@ def test_every_row_is_fitted_on_its_own_features(own_problem):
 
 
 @pytest.mark.parametrize("tuner", [TUNERS[0], TUNERS[2]])
-def test_one_category_is_what_its_matrix_alone_gives(own_problem, tuner):
-    """The candidates of a category know nothing of the others' features."""
+def test_one_category_is_what_its_matrix_alone_gives(own_problem, tuner, monkeypatch):
+    """The candidates of a category know nothing of the others' features.
+
+    Only the penalty of initial weights is chosen with the others, so it is fixed here.
+    """
+    monkeypatch.setattr(
+        "cftlearn.fine_tuning._initial_coef.choose_penalties",
+        lambda evidence: np.full(len(evidence.gains), 2),
+    )
     Z, y, _ = own_problem
     whole = clone(tuner).fit(Z, y)
     other = Z.copy()
@@ -267,15 +274,25 @@ class Attention(nn.Module):
         return self.rows(torch.einsum("npc,npd->ncd", weights, parts))
 
 
-@pytest.mark.parametrize("train", [True, False])
-def test_a_network_with_rows_per_category(own_problem, tmp_path, train):
+@pytest.mark.parametrize(
+    ("train", "retrain", "n_features"),
+    [(True, "average", 2 * 6), (True, False, 6), (False, "average", 6)],
+)
+def test_a_network_with_rows_per_category(
+    own_problem, tmp_path, train, retrain, n_features
+):
     X, y, _ = own_problem
     X = X.astype(np.float32)
     model = CFTClassifier(
-        Attention(), head="rows", train=train, max_epochs=3, random_state=0
+        Attention(),
+        head="rows",
+        train=train,
+        retrain=retrain,
+        max_epochs=3,
+        random_state=0,
     )
     model.fit(X[:100], y[:100], validation_data=(X[100:], y[100:]))
-    assert model.coef_.shape == (N_CATEGORIES, 6)
+    assert model.coef_.shape == (N_CATEGORIES, n_features)
     with torch.inference_mode():
         logits = model.to_torch()(torch.from_numpy(X)).numpy()
     np.testing.assert_allclose(logits, model.decision_function(X), atol=1e-4)

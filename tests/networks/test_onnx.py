@@ -1,6 +1,5 @@
 """Fitted models as ONNX files."""
 
-import copy
 import json
 
 import numpy as np
@@ -195,9 +194,10 @@ def test_a_folder_is_no_file(fitted, tmp_path):
         export_onnx(fitted, tmp_path)
 
 
-def test_joined_and_wide_networks(fitted, problem, tmp_path):
-    X = problem[0]
-    model = copy.copy(fitted)
+def test_joined_and_wide_networks(problem, tmp_path):
+    X, y = problem
+    fitted = CFTClassifier(make_network, max_epochs=1, retrain=False, random_state=0)
+    model = fitted.fit(X, y)
     row, head = ArrayInputs(X), fitted.head_
     pairs = [
         widen_network(net, head, ["2", "0"], row, "cpu")
