@@ -26,7 +26,7 @@ from cftlearn.datasets import load_digit_panels
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels, hide_labels
-from cftlearn.labels._label_split import split_labels
+from cftlearn.labels._label_split import TrainingTargets, split_labels
 from cftlearn.losses import make_loss
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._stage_one import fit_network
@@ -241,7 +241,7 @@ def _train(
         device="cpu",
     )
     inputs = read_inputs(X)
-    trained = fit_network(plan, make_network, inputs, targets)
+    trained = fit_network(plan, make_network, inputs, TrainingTargets(targets))
     Z, Z_test = (
         extract_features(trained.network, trained.head, x, batch_size=512, device="cpu")
         for x in (inputs, read_inputs(X_test))

@@ -13,8 +13,8 @@ shows what a network learns in seconds, not what a ResNet-18 can do.
 # %%
 # The network
 # -----------
-# One label in five is known. As usual, training treats the others as negative. It saves
-# a state dict, which is all that the rest of this program uses.
+# One label in five is known. This training treats the others as negative, as many do.
+# It saves a state dict, which is all that the rest of this program uses.
 
 import json
 import tempfile
@@ -39,6 +39,8 @@ y = hide_labels(panels.target, known=0.2, random_state=0)
 
 elsewhere = CFTClassifier(
     Architecture("torchvision:resnet18", n_outputs=10),
+    unknown="negative",
+    retrain=False,
     max_epochs=4,
     learning_rate=3e-3,
     random_state=0,

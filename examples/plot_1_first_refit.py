@@ -3,7 +3,7 @@ A first refit
 =============
 
 The categories are six yes-or-no properties of scanned digits. One label in twenty is
-known. The usual training treats the others as negative. Category-wise fine-tuning
+known. A usual training treats the others as negative. Category-wise fine-tuning
 refits every category on its known labels.
 """
 

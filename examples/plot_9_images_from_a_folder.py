@@ -63,8 +63,10 @@ paths = [str(folder / "photos" / name) for name in table.paths]
 y = pd.DataFrame(table.labels(), columns=table.categories)
 
 # %%
-# Both stages
-# -----------
+# Train and refit
+# ---------------
+# ``fit`` trains the network, refits every category, and trains again on all labels.
+# ``history_`` says what the first training estimated of unknown labels.
 # ``ImageTransform`` turns an image into the input of the network, in training and in
 # prediction.
 
@@ -91,6 +93,9 @@ model = CFTClassifier(
 model.fit(paths, y)
 report = pd.DataFrame(model.report_).set_index("category")
 print(report[["n_positive", "n_negative", "status", "weight"]].round(2))
+estimates = [row for row in model.history_ if "known_log_ratio" in row]
+ratio = np.exp(estimates[-1]["known_log_ratio"])
+print(f"positives are known {ratio:.1f} times as often as negatives")
 
 # %%
 # A table of predictions

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from cftlearn._inputs import read_inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
@@ -61,10 +62,11 @@ def train(fabric, X, y, *layers, held_out=None, loss="bce", batch_size=16, **fin
         processes=processes,
     )
     network = make_network(*layers)
-    history = train_network(network, read_inputs(X), y, plan, held_out)
+    targets = TrainingTargets(y)
+    trained = train_network(network, read_inputs(X), targets, plan, held_out)
     return {
         "network": copy.deepcopy(network).state_dict(),
-        "history": history,
+        "history": trained.history,
         "class": type(network).__name__,
     }
 
@@ -164,28 +166,51 @@ def add_noise(row):
     return row + torch.randn(N_INPUTS).numpy()
 
 
-def a_whole_fit(fabric, folder):
-    from cftlearn import CategoryWiseFineTuner, CFTClassifier, save_model
+def make_model(fabric, **params):
+    from cftlearn import CategoryWiseFineTuner, CFTClassifier
     from cftlearn.solvers import GradientSolver
 
-    X, y = make_problem()
-    model = CFTClassifier(
+    options = {"max_epochs": 2, "learning_rate": 2e-3} | params
+    return CFTClassifier(
         make_network(),
         trainer=NetworkTrainer(fabric=fabric),
         fine_tuner=CategoryWiseFineTuner(GradientSolver(max_epochs=20)),
-        max_epochs=2,
         batch_size=16,
         random_state=0,
         device="cpu",
-    ).fit(X, y)
-    if fabric is None or fabric.is_global_zero:
-        save_model(model, folder / "model")
+        **options,
+    )
+
+
+def result_of(model, X):
+    """Return what a fit of two networks ended with."""
+    (kind,) = {type(part.network).__name__ for part in model.module_.parts}
     return {
         "network": model.module_.state_dict(),
-        "history": [row for row in model.history_ if row["stage"] == "train"],
+        "history": [row for row in model.history_ if row["stage"] != "cft"],
         "proba": torch.from_numpy(model.predict_proba(X)),
-        "class": type(model.module_).__name__,
+        "class": kind,
     }
+
+
+def a_whole_fit(fabric, folder):
+    from cftlearn import save_model
+
+    X, y = make_problem()
+    model = make_model(fabric).fit(X, y)
+    if fabric is None or fabric.is_global_zero:
+        save_model(model, folder / "model")
+    return result_of(model, X)
+
+
+def positives_known_more_often(fabric, folder):
+    """What unknown labels add to the loss depends on rates that are estimated."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((400, N_INPUTS)).astype(np.float32)
+    y = (X[:, :N_CATEGORIES] > 0).astype(np.float64)
+    y[rng.random(y.shape) > np.where(y == 1.0, 0.7, 0.1)] = np.nan
+    model = make_model(fabric, max_epochs=4, learning_rate=0.05).fit(X, y)
+    return result_of(model, X)
 
 
 # ----------------------------------------------------------------- errors of one
@@ -268,6 +293,7 @@ LIKE_ONE = (
     bfloat16_of_ours,
     resumed,
     a_whole_fit,
+    positives_known_more_often,
 )
 AGREED = (noise_and_norms, noise_resumed)
 ERRORS = (

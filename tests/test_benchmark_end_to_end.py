@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 from cftlearn import CFTClassifier
 from cftlearn._inputs import read_inputs
 from cftlearn.labels import hide_labels
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
 from cftlearn.training._plan import make_plan
 from cftlearn.training._stage_one import fit_network
@@ -85,7 +86,8 @@ def line(summary):
 @pytest.mark.parametrize("unknown", ["ignore", "negative"])
 def test_loop_trains_the_network_that_stage_one_trains(loops, problem, unknown):
     problem.y[:298] = np.nan  # of three batches one has nothing known
-    targets = problem.y if unknown == "ignore" else np.nan_to_num(problem.y)
+    values = problem.y if unknown == "ignore" else np.nan_to_num(problem.y)
+    targets = TrainingTargets(values)
     plan = make_plan(
         None,
         targets,
@@ -228,9 +230,7 @@ def test_ours_is_the_classifier_and_the_output_of_its_first_stage(methods, probl
         random_state=5,
     ).fit(problem.X, problem.y)
     np.testing.assert_array_equal(after, model.decision_function(problem.X_test))
-    Z = model.module_[:2](torch.from_numpy(problem.X_test)).detach().numpy()
-    tuner = model.fine_tuner_
-    expected = Z @ tuner.coef_init_.T + tuner.intercept_init_
+    expected = model.module_(torch.from_numpy(problem.X_test)).detach().numpy()
     np.testing.assert_allclose(before, expected, atol=1e-5)
 
 

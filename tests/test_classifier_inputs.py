@@ -212,7 +212,7 @@ def split(y):
 def test_validation_data_of_the_same_images(
     make_model, monkeypatch, paths, arrays, pictures, again
 ):
-    """Are known to be the same, so no label is negative and no feature read twice."""
+    """Are known to be the same: no label is negative, and features are read once."""
     passes = []
     extract = CFTClassifier._features
 
@@ -225,7 +225,7 @@ def test_validation_data_of_the_same_images(
     expected.fit(arrays, y, validation_data=(arrays.copy(), y_val))
     monkeypatch.setattr(CFTClassifier, "_features", count)
     model = make_model().fit(paths, y, validation_data=(again(paths), y_val))
-    assert passes == [N_ROWS]
+    assert passes == 2 * [N_ROWS], "once per network"
     assert_array_equal(model.coef_, expected.coef_)
     with pytest.raises(ValueError, match="must hold other known labels than `y`"):
         make_model().fit(paths, y, validation_data=(again(paths), pictures[1]))
@@ -331,19 +331,30 @@ def test_early_stopping_in_a_fit(make_model, paths, pictures):
     model.set_params(trainer__patience=2).fit(paths, pictures[1])
     stage_one = [line for line in model.history_ if line["stage"] == "train"]
     scores = [line["val_score"] for line in stage_one]
-    assert len(scores) == int(np.argmax(scores)) + 3 < 50
+    best = int(np.argmax(scores)) + 1
+    assert len(scores) == best + 2 < 50
+    again = [line for line in model.history_ if line["stage"] == "retrain"]
+    assert len(again) == best, "no label is left to stop the second training by"
 
 
 # --------------------------------------------------------------------------- reading
-def test_every_row_is_read_as_often_as_is_needed(make_model, arrays, pictures):
-    """The trial of one row, two epochs and their scores, and the features, once."""
+@pytest.mark.parametrize(("retrain", "n_trainings"), [(False, 1), ("average", 2)])
+def test_every_row_is_read_as_often_as_is_needed(
+    make_model, arrays, pictures, retrain, n_trainings
+):
+    """The trial of one row, two epochs, and the features; scores of the first epochs.
+
+    Estimating rates would read rows again.
+    """
     data = Pictures(arrays)
-    model = make_model(input_transform=None).fit(data, pictures[1])
+    model = make_model(input_transform=None, unknown="negative", retrain=retrain)
+    model.fit(data, pictures[1])
     scored = len(
         np.flatnonzero(~np.isnan(pictures[1]).all(axis=1))
     )  # at most: the rows with a label held out
     n_read = len(data.read)
-    assert 1 + 3 * N_ROWS < n_read <= 1 + 3 * N_ROWS + 2 * scored
+    least = n_trainings * (1 + 3 * N_ROWS)
+    assert least < n_read <= least + 2 * scored
     data.read.clear()
     model.predict(data)
     assert data.read == list(range(N_ROWS))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cftlearn._inputs import read_inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
@@ -59,14 +60,16 @@ def train(module, X, y, held_out=None, *, plan=PLAN, **finer):
     """Train a copy; return it and its history."""
     plan = replace(plan, trainer=NetworkTrainer(**finer))
     module = copy.deepcopy(module)
-    return module, train_network(module, read_inputs(X), y, plan, held_out)
+    trained = train_network(module, read_inputs(X), TrainingTargets(y), plan, held_out)
+    return module, trained.history
 
 
 def train_by_plan(module, X, y, **changes):
     """Train a copy by a plan with changes; return it and its history."""
     module = copy.deepcopy(module)
-    history = train_network(module, read_inputs(X), y, replace(PLAN, **changes))
-    return module, history
+    plan = replace(PLAN, **changes)
+    trained = train_network(module, read_inputs(X), TrainingTargets(y), plan)
+    return module, trained.history
 
 
 def same_weights(one, other):

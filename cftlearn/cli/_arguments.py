@@ -72,6 +72,19 @@ def threshold(text: str) -> float | str:
     return text if text == "model" else value
 
 
+def retraining(text: str) -> bool | str:
+    """Read ``average``, ``true`` or ``false``."""
+    values: dict[str, bool | str] = {"average": "average", "true": True, "false": False}
+    if text not in values:
+        raise argparse.ArgumentTypeError(f"must be average, true or false; got {text}")
+    return values[text]
+
+
+def layers(text: str) -> list[str] | str:
+    """Read ``auto``, or names of layers with commas between them."""
+    return text if text == "auto" else text.split(",")
+
+
 def column_and_value(text: str) -> tuple[str, str]:
     """Read ``column=value``."""
     column, equals, value = text.partition("=")

@@ -21,8 +21,8 @@ COMMANDS = {
 }
 
 _DESCRIPTION = (
-    "Multi-label learning from partially known labels: train a network with unknown "
-    "labels assumed negative, refit every category on its known labels, predict, and "
+    "Multi-label learning from partially known labels: train a network with labels of "
+    "which most may be unknown, refit every category on its known labels, predict, and "
     "evaluate with intervals."
 )
 _EPILOG = """\

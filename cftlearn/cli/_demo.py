@@ -1,6 +1,7 @@
-"""``cftlearn demo``: the whole method, from hidden labels to a saved model."""
+"""``cftlearn demo``: the whole method beside plain training loops, on real digits."""
 
 import argparse
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,40 +15,55 @@ from cftlearn._dependencies import import_optional
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli import _arguments
 from cftlearn.datasets import load_digit_panels
-from cftlearn.displays import CategoryScoreDisplay, FitnessCurveDisplay
-from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.labels import hide_labels, label_summary
-from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
+from cftlearn.metrics import partial_average_precision_score
 
 DESCRIPTION = (
     "Paste scikit-learn's scanned digits into panels, and hide most labels of 'which "
-    "digits appear?'. Train a small network with the hidden labels assumed negative, "
-    "refit every category by CFT, and compare both on fully labelled test panels."
+    "digits appear?'. Train one small network in three ways: by a plain loop that "
+    "leaves unknown labels out, by the same loop with unknown labels as negatives, and "
+    "by CFTClassifier with its defaults. Compare them on fully labelled test panels."
 )
 EXAMPLES = """\
-example:
+examples:
   cftlearn demo --known 0.2 --output demo-output
+  cftlearn demo --scheme report_like      (positives are known more often)
 """
-_OBJECTIVE = "average_precision"
-_TITLES = {  # by solver; the first one also trains the network and is saved
-    "auto": "the default",
-    "ga": "genetic algorithm on AP",
-    "bce": "gradient descent on BCE",
+_SCHEMES = ("uniform", "report_like")
+_CFT = "cft"
+_TITLES = {  # by name in what run_demo returns: column of the table, legend
+    "masked": ("masked", "loop, unknown labels left out"),
+    "masked_twice": ("two masked", "mean of two such loops"),
+    "negative": ("negatives", "loop, unknown labels as negatives"),
+    _CFT: ("CFT", "CFTClassifier, defaults"),
+}
+_STYLES = {
+    "masked": ("o", "#999999"),
+    "masked_twice": ("^", "#666666"),
+    "negative": ("s", "#D55E00"),
+    _CFT: ("D", "#0072B2"),
 }
 
 
 @dataclass(frozen=True)
-class _Scores:
-    """AUC and AP per category on the test panels."""
+class _Result:
+    """What one way of training came to.
 
-    auc: NDArray[np.float64]
+    Attributes
+    ----------
+    ap : ndarray of shape (n_categories,)
+        Average precision on the test panels.
+    seconds : float
+        What training took.
+    """
+
     ap: NDArray[np.float64]
+    seconds: float
 
     @classmethod
-    def of(cls, logits: NDArray[np.float64], target: NDArray[np.float64]) -> "_Scores":
-        auc = partial_roc_auc_score(target, logits, average=None)
-        ap = partial_average_precision_score(target, logits, average=None)
-        return cls(auc, ap)
+    def of(cls, logits: NDArray[np.float64], test: Bunch, seconds: float) -> "_Result":
+        ap = partial_average_precision_score(test.target, logits, average=None)
+        return cls(ap, seconds)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fraction of the labels that stay known (default: %(default)s)",
     )
     parser.add_argument(
+        "--scheme",
+        choices=_SCHEMES,
+        default="uniform",
+        help="how labels are hidden: all alike, or as in reports, which mention "
+        "positives more often (default: %(default)s)",
+    )
+    parser.add_argument(
         "--seed",
         type=_arguments.seed,
         default=0,
@@ -68,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-epochs",
         type=_arguments.count,
         default=20,
-        help="epochs to train the network (default: %(default)s)",
+        help="epochs of every training (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
@@ -88,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     run_demo(
         known=arguments.known,
+        scheme=arguments.scheme,
         seed=arguments.seed,
         max_epochs=arguments.max_epochs,
         output=arguments.output,
@@ -116,60 +140,59 @@ def make_demo_network() -> Any:
 
 
 def run_demo(
-    *, known: float, seed: int, max_epochs: int, output: Path, n_jobs: int
+    *,
+    known: float,
+    seed: int,
+    max_epochs: int,
+    output: Path,
+    n_jobs: int,
+    scheme: str = "uniform",
 ) -> dict[str, float]:
     """Run the demo and print what it does.
 
     Parameters
     ----------
     known : float
-        Fraction of the training and validation labels that stay known, in (0, 1].
+        Fraction of the training labels that stay known, in (0, 1].
     seed : int
-        Seed of panels, hidden labels, network and refits.
+        Seed of panels, hidden labels, networks and refits.
     max_epochs : int
-        Epochs of stage one.
+        Epochs of every training.
     output : Path
         Folder for ``demo.png`` and ``model``.
     n_jobs : int
         Workers over categories.
+    scheme : {"uniform", "report_like"}, default="uniform"
+        How labels are hidden, as in :func:`cftlearn.labels.hide_labels`.
 
     Returns
     -------
     mean_ap : dict of str to float
-        Mean average precision on the test panels ``"before"`` CFT, and after CFT by
-        ``"auto"``, by ``"ga"`` and by ``"bce"``.
+        Mean average precision on the test panels of the loop that leaves unknown
+        labels out (``"masked"``), of the mean of two such loops (``"masked_twice"``),
+        of the loop that takes unknown labels for negatives (``"negative"``), and of
+        ``CFTClassifier`` (``"cft"``).
     """
     plt = import_optional("matplotlib", feature="The demo's figure", extra="plots")
     plt.use("Agg")
     output.mkdir(parents=True, exist_ok=True)  # fail now if it cannot be made
     started = time.perf_counter()
-    panels = {
-        subset: load_digit_panels(subset, random_state=seed)
-        for subset in ("train", "validation", "test")
-    }
-    y = hide_labels(panels["train"].target, known=known, random_state=seed)
-    y_val = hide_labels(panels["validation"].target, known=known, random_state=seed + 1)
-    _print_task(panels, y, y_val, known, seed)
-    settings = {
-        "max_epochs": max_epochs,
-        "n_jobs": n_jobs,
-        "random_state": seed,
-        "verbose": 1,
-    }
-    models = _fit_all(panels, y, y_val, known, settings)
-    test = panels["test"]
-    before = _Scores.of(_trained_logits(models["auto"], test.images), test.target)
-    after = {
-        name: _Scores.of(model.decision_function(test.images), test.target)
-        for name, model in models.items()
-    }
-    for name, model in models.items():
-        print(
-            f"\nCFT by {_TITLES[name]}, scores on {len(test.target)} fully labelled "
-            "test panels"
-        )
-        _print_table(model, before, after[name])
-    figure, folder = _write(models, before, after["auto"], output)
+    train, test = (
+        load_digit_panels(subset, random_state=seed) for subset in ("train", "test")
+    )
+    y = hide_labels(train.target, known=known, scheme=scheme, random_state=seed)  # type: ignore[arg-type]
+    _print_task(train, test, y, seed)
+    model = CFTClassifier(
+        make_demo_network,
+        max_epochs=max_epochs,
+        n_jobs=n_jobs,
+        random_state=seed,
+        verbose=1,
+    )
+    cft = _fit(model, train.images, y, test, known)
+    results = {**_run_loops(train.images, y, test, model, seed), _CFT: cft}
+    _print_table(model, results)
+    figure, folder = _write(model, results, output)
     print(
         f"\nfigure  {figure}\nmodel   {folder}; to load it:\n"
         "        from cftlearn import load_model\n"
@@ -177,118 +200,205 @@ def run_demo(
         f"        model = load_model({str(folder)!r}, module=make_demo_network)\n"
         f"done in {time.perf_counter() - started:.0f} s"
     )
-    scores = {"before": before, **after}
-    return {name: float(item.ap.mean()) for name, item in scores.items()}
+    return {name: float(result.ap.mean()) for name, result in results.items()}
 
 
-def _fit_all(
-    panels: dict[str, Bunch],
+def train_plainly(
+    images: NDArray[np.float32],
     y: NDArray[np.float64],
-    y_val: NDArray[np.float64],
-    known: float,
-    settings: dict[str, Any],
-) -> dict[str, CFTClassifier]:
-    """Train the network once, and refit it by every solver."""
-    models: dict[str, CFTClassifier] = {}
-    for solver in _TITLES:
-        is_first = not models
-        model = CFTClassifier(
-            make_demo_network if is_first else models["auto"].module_,
-            train=is_first,
-            fine_tuner=CategoryWiseFineTuner(solver, objective=_OBJECTIVE),
-            **settings,
-        )
-        validation_data = panels["validation"].images, y_val
-        model.fit(panels["train"].images, y, validation_data=validation_data)
-        if all(line["status"] == "skipped" for line in model.report_):
-            raise ValueError(
-                "no category has the known labels that a refit needs; got known="
-                f"{known:g}. Keep more labels known: pass a higher --known."
+    *,
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> Any:
+    """Train the demo's network by a usual loop that leaves NaN out of the loss.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, 1, height, width)
+        Panels.
+    y : ndarray of shape (n_samples, n_categories)
+        1, 0, or NaN to leave out.
+    max_epochs, batch_size : int
+        Passes over the panels, and panels at a time.
+    learning_rate : float
+        Peak of the schedule.
+    seed : int
+        Seed of weights and batches.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        Trained, in evaluation mode.
+    """
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    from cftlearn._devices import resolve_device
+
+    device = resolve_device("auto")
+    torch.manual_seed(seed)
+    network = make_demo_network().to(device)
+    inputs = torch.from_numpy(images).to(device)
+    targets = torch.from_numpy(y).float().to(device)
+    n_steps = -(-len(inputs) // batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=max_epochs * n_steps
+    )
+    for _ in range(max_epochs):
+        for rows in torch.randperm(len(inputs)).to(device).tensor_split(n_steps):
+            known = ~targets[rows].isnan()
+            total = binary_cross_entropy_with_logits(
+                network(inputs[rows])[known], targets[rows][known], reduction="sum"
             )
-        models[solver] = model
-    return models
+            optimizer.zero_grad()
+            (total / known.sum().clamp(min=1)).backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
 
 
-def _trained_logits(
-    model: CFTClassifier, images: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return the logits of the network after stage one."""
+def _run_loops(
+    images: NDArray[np.float32],
+    y: NDArray[np.float64],
+    test: Bunch,
+    model: CFTClassifier,
+    seed: int,
+) -> dict[str, _Result]:
+    """Train by the loops, with the settings of the model, and score."""
     import torch
 
-    with torch.inference_mode():
-        network = model.module_.to("cpu").eval()
-        return network(torch.from_numpy(images)).double().numpy()
+    def run(targets: NDArray[np.float64], seed: int) -> tuple[Any, float]:
+        started = time.perf_counter()
+        network = train_plainly(
+            images,
+            targets,
+            max_epochs=model.max_epochs,
+            batch_size=model.batch_size,
+            learning_rate=model.learning_rate,
+            seed=seed,
+        )
+        seconds = time.perf_counter() - started
+        with torch.inference_mode():
+            logits = network.cpu()(torch.from_numpy(test.images)).double().numpy()
+        return logits, seconds
+
+    (first, seconds), (second, more) = run(y, seed), run(y, seed + 1)
+    negative, seconds_negative = run(np.nan_to_num(y), seed)
+    return {
+        "masked": _Result.of(first, test, seconds),
+        "masked_twice": _Result.of((first + second) / 2, test, seconds + more),
+        "negative": _Result.of(negative, test, seconds_negative),
+    }
 
 
-def _print_task(
-    panels: dict[str, Bunch],
+def _fit(
+    model: CFTClassifier,
+    images: NDArray[np.float32],
     y: NDArray[np.float64],
-    y_val: NDArray[np.float64],
+    test: Bunch,
     known: float,
-    seed: int,
-) -> None:
+) -> _Result:
+    """Fit the model and score it."""
+    started = time.perf_counter()
+    model.fit(images, y)
+    seconds = time.perf_counter() - started
+    if all(line["status"] == "skipped" for line in model.report_):
+        raise ValueError(
+            "no category has the known labels that a refit needs; got known="
+            f"{known:g}. Keep more labels known: pass a higher --known."
+        )
+    return _Result.of(model.decision_function(test.images), test, seconds)
+
+
+def _print_task(train: Bunch, test: Bunch, y: NDArray[np.float64], seed: int) -> None:
     """Print the task, the sizes of its data and how many labels are known."""
-    sizes = {subset: len(bunch.target) for subset, bunch in panels.items()}
-    counts = label_summary(np.concatenate([y, y_val]))
+    counts = label_summary(y)
     positives = sum(line["n_positive"] for line in counts)
     negatives = sum(line["n_negative"] for line in counts)
     print(
         "Digit panels: three scanned digits side by side under noise; ten categories, "
         "'does this digit appear?'\n"
-        f"{sizes['train']} training, {sizes['validation']} validation and "
-        f"{sizes['test']} test panels from different scans; seed {seed}\n"
-        f"{known:.0%} of the training and validation labels stay known: {positives} "
-        f"positive, {negatives} negative\n"
-        "Stage one assumes that every unknown label is negative. The validation labels "
-        "only choose the refits."
+        f"{len(train.target)} training panels, {len(test.target)} test panels from "
+        f"other scans; seed {seed}\n"
+        f"{(positives + negatives) / y.size:.0%} of the training labels stay known: "
+        f"{positives} positive, {negatives} negative\n"
+        "The same network is trained by a plain loop that leaves unknown labels out "
+        "('masked'),\nby this loop with unknown labels as negatives, and by "
+        "CFTClassifier with its defaults.\nCFTClassifier trains two networks; so the "
+        "mean of two masked loops is shown, too."
     )
 
 
-def _print_table(model: CFTClassifier, before: _Scores, after: _Scores) -> None:
-    """Print the scores of every category before and after CFT, and the means."""
+def _print_table(model: CFTClassifier, results: dict[str, _Result]) -> None:
+    """Print the scores of every category, their means, and what was estimated."""
+    columns = [title for title, _ in _TITLES.values()]
     print(
-        f"{'digit':>5} {'known +/-':>10} {'AUC before':>11} {'after':>6} "
-        f"{'AP before':>10} {'after':>6} {'solver':>8} {'iter':>5} {'s':>5}  outcome"
+        f"\nAverage precision on fully labelled test panels\n"
+        f"{'digit':>7} {'known +/-':>10} "
+        + " ".join(f"{title:>10}" for title in columns)
     )
     for j, line in enumerate(model.report_):
         counts = f"{line['n_positive']}/{line['n_negative']}"
-        solver = line["solver"] or "-"
-        print(
-            f"{line['category']:>5} {counts:>10} "
-            f"{before.auc[j]:>11.3f} {after.auc[j]:>6.3f} "
-            f"{before.ap[j]:>10.3f} {after.ap[j]:>6.3f} "
-            f"{solver:>8} {line['n_iter']:>5} {line['seconds']:>5.1f}  "
-            f"{line['status']}: {line['reason']}"
+        scores = (result.ap[j] for result in results.values())
+        _print_line(line["category"], counts, [f"{score:.3f}" for score in scores])
+    means = [f"{result.ap.mean():.3f}" for result in results.values()]
+    _print_line("mean", "", means)
+    _print_line("seconds", "", [f"{each.seconds:.0f}" for each in results.values()])
+    gains = [
+        f"{results[_CFT].ap.mean() - result.ap.mean():+.3f} ({_TITLES[name][0]})"
+        for name, result in results.items()
+        if name != _CFT
+    ]
+    print(f"mean AP of CFT beside that of the loops: {', '.join(gains)}")
+    print(_estimate(model))
+
+
+def _print_line(name: str, counts: str, values: list[str]) -> None:
+    print(f"{name:>7} {counts:>10} " + " ".join(f"{value:>10}" for value in values))
+
+
+def _estimate(model: CFTClassifier) -> str:
+    """Return in words what held-out labels say of unknown ones."""
+    estimates = [row for row in model.history_ if "known_log_ratio" in row]
+    log_ratio = estimates[-1]["known_log_ratio"] if estimates else 0.0
+    if log_ratio == 0.0:
+        return (
+            "CFT estimated that positives are known as often as negatives, so it left "
+            "unknown\nlabels out, too."
         )
-    gain = after.ap.mean() - before.ap.mean()
-    seconds = sum(line["seconds"] for line in model.report_)
-    print(
-        f"{'mean':>5} {'':>10} {before.auc.mean():>11.3f} {after.auc.mean():>6.3f} "
-        f"{before.ap.mean():>10.3f} {after.ap.mean():>6.3f} {'':>8} {'':>5} "
-        f"{seconds:>5.1f}  mean AP {gain:+.3f}"
+    return (
+        f"CFT estimated that positives are known {math.exp(log_ratio):.1f} times as "
+        "often as\nnegatives, so unknown labels counted as somewhat negative."
     )
 
 
 def _write(
-    models: dict[str, CFTClassifier], before: _Scores, after: _Scores, output: Path
+    model: CFTClassifier, results: dict[str, _Result], output: Path
 ) -> tuple[Path, Path]:
     """Write the figure and the model; return their paths."""
     from cftlearn.persistence import save_model
 
-    model = models["auto"]
     plt = import_optional(
         "matplotlib.pyplot", feature="The demo's figure", extra="plots"
     )
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    CategoryScoreDisplay(
-        [f"digit {name}" for name in model.categories_],
-        before.ap,
-        after.ap,
-        "average precision on test panels",
-    ).plot(left)
-    left.set_title("Before and after CFT")
-    FitnessCurveDisplay.from_estimator(models["ga"], ax=right)
-    right.set_title("The genetic algorithm, one thin line per category")
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    order = np.argsort(results[_CFT].ap)
+    places = np.arange(len(order))
+    values = np.array([result.ap[order] for result in results.values()])
+    axes.hlines(
+        places, values.min(axis=0), values.max(axis=0), color="#DDDDDD", lw=2, zorder=0
+    )
+    for (name, result), ap in zip(results.items(), values, strict=True):
+        marker, color = _STYLES[name]
+        label = f"{_TITLES[name][1]}: mean {result.ap.mean():.3f}"
+        axes.plot(ap, places, marker, color=color, label=label)
+    axes.set_yticks(places, [f"digit {model.categories_[j]}" for j in order])
+    axes.set(xlabel="average precision on fully labelled test panels")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper left", frameon=False)
     path = output / "demo.png"
     figure.savefig(path, dpi=120)
     plt.close(figure)

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from cftlearn.classifier import CFTClassifier
 from cftlearn.cli import _arguments
 from cftlearn.cli._configuration import read_settings
 from cftlearn.cli._fit_data import (
@@ -29,10 +30,10 @@ from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 
 DESCRIPTION = (
-    "Train a network on images, with unknown labels assumed negative. Hold some known "
-    "labels out, and refit every category on its known labels (CFT). Print what that "
-    "did, and save the model. With --features there is no network to train: logistic "
-    "regressions on the features take its place."
+    "Train a network on images of which only some labels are known. Hold some of these "
+    "out, refit every category on its known labels (CFT), and train the network again "
+    "on all of them. Print what that did, and save the model. With --features there is "
+    "no network to train: logistic regressions on the features take its place."
 )
 EXAMPLES = """\
 examples:
@@ -65,6 +66,8 @@ a configuration (TOML, YAML or JSON; paths in it start from its folder):
 
   [train]                       # of CFTClassifier and NetworkTrainer
   max_epochs = 20
+  unknown = "auto"
+  retrain = "average"           # or true, false
   ema_decay = 0.999
   augment = ["torchvision.transforms.v2:RandomHorizontalFlip",
              {name = "torchvision.transforms.v2:RandAugment", num_ops = 2}]
@@ -97,6 +100,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="highest learning rate; the default, 2e-3, is too high for pretrained "
         "weights",
+    )
+    parser.add_argument(
+        "--unknown",
+        dest="train.unknown",
+        metavar="MODE",
+        help="what unknown labels are in training: "
+        f"{', '.join(words_of(CFTClassifier, 'unknown'))}; auto, the default, learns "
+        "from held-out labels how much more often positives are known",
+    )
+    parser.add_argument(
+        "--retrain",
+        dest="train.retrain",
+        type=_arguments.retraining,
+        metavar="HOW",
+        help="train a second time, on all labels: average (default) saves the mean of "
+        "both networks, true the second one; false trains only once",
+    )
+    parser.add_argument(
+        "--rounds",
+        dest="train.rounds",
+        type=_arguments.count,
+        metavar="N",
+        help="trainings before the last one; from the second on, probabilities of "
+        "unknown labels by the refits before are targets, 1 by default",
+    )
+    parser.add_argument(
+        "--layers",
+        dest="train.layers",
+        type=_arguments.layers,
+        metavar="LAYERS",
+        help="layers whose outputs stand beside the last features: auto, or names with "
+        "commas between them",
     )
 
 

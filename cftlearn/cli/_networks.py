@@ -1,6 +1,7 @@
 """The network and the image transform that settings describe."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,7 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
         )
     path = Path(name)
     if ":" in name and not path.exists():
-        architecture = Architecture(
-            name,
-            n_outputs=n_outputs,
-            weights=settings.weights,
-            options=settings.options,
-        )
-        return Network(architecture, settings.head, architecture)
+        return _named_architecture(name, settings, n_outputs)
     if settings.weights is not None or settings.options is not None:
         raise SettingsError(
             f"{name} has weights of its own; leave `weights` and `options` out."
@@ -84,6 +79,26 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
             "does not exist."
         )
     return _read_from_path(path, settings.head)
+
+
+def _named_architecture(
+    name: str, settings: NetworkSettings, n_outputs: int
+) -> Network:
+    """Describe a network by its name; read it if its weights are a saved model."""
+    from cftlearn.persistence import load_model
+
+    describe = partial(
+        Architecture, name, n_outputs=n_outputs, options=settings.options
+    )
+    folder = _saved_folder(settings.weights)
+    if folder is None:
+        architecture = describe(weights=settings.weights)
+        return Network(architecture, settings.head, architecture)
+    head = settings.head or _saved_classifier(folder).head_
+    architecture = describe()
+    # It may be two networks in one, whose weights are not those of the architecture.
+    model: Any = load_model(folder, module=architecture)
+    return Network(model.to_torch(), head, architecture)
 
 
 def _read_from_path(path: Path, head: str | None) -> Network:
@@ -103,7 +118,7 @@ def _read_from_path(path: Path, head: str | None) -> Network:
 
 
 def saved_network(settings: NetworkSettings) -> CFTClassifier | None:
-    """Load the saved model that settings name as a network, without its network.
+    """Load the saved model that settings name as a network, but do not build it.
 
     Returns
     -------
@@ -115,13 +130,15 @@ def saved_network(settings: NetworkSettings) -> CFTClassifier | None:
     SettingsError
         If that model has no network.
     """
-    if settings.name is None or not Path(settings.name).is_dir():
-        return None
+    folder = _saved_folder(settings.name) or _saved_folder(settings.weights)
+    return None if folder is None else _saved_classifier(folder)
+
+
+def _saved_folder(name: str | None) -> Path | None:
+    """Return the folder of a saved model, if a name is one."""
     from cftlearn.persistence._folder import is_saved_model
 
-    if not is_saved_model(settings.name):
-        return None
-    return _saved_classifier(Path(settings.name))
+    return Path(name) if name is not None and is_saved_model(name) else None
 
 
 def _saved_classifier(folder: Path) -> CFTClassifier:
@@ -137,8 +154,7 @@ def _check_can_be_built(folder: Path, saved: CFTClassifier) -> None:
     if needs_code(saved):
         raise SettingsError(
             f"{folder} has only the weights of a network that your own code makes; "
-            f"name the code, --network {own_name(saved)} --weights "
-            f"{folder / 'network.pt'}."
+            f"name the code, --network {own_name(saved)} --weights {folder}."
         )
 
 

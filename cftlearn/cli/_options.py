@@ -92,8 +92,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         dest="network.weights",
         metavar="WEIGHTS",
         help=(
-            "DEFAULT, other weights that the library can download, or the file of a "
-            "state dict; random weights by default"
+            "DEFAULT, other weights that the library can download, the file of a state "
+            "dict, or a saved model; random weights by default"
         ),
     )
     parser.add_argument(

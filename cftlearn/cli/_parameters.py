@@ -18,6 +18,9 @@ CLASSIFIER_PARAMETERS = (  # in section [train]; other settings make the others
     "max_epochs",
     "batch_size",
     "learning_rate",
+    "retrain",
+    "rounds",
+    "layers",
     "threshold",
     "validation_fraction",
 )
@@ -30,12 +33,14 @@ _NOT_IN_FILES = {
     "n_jobs",
     "verbose",
 }
+_NAMES = "names"  # a list of any text, unlike the words of `list`
 # What a file can hold beside words and numbers. A rule leaves other constraints out,
 # such as classes and callables.
 _IN_WORDS: dict[Any, str] = {
     "boolean": "true or false",
     "array-like": "a list",
     list: "a list of these",
+    _NAMES: "a list of names",
     str: "text",
 }
 
@@ -56,6 +61,7 @@ PARAMETERS: dict[str, Constraints] = {
         f"train.{name}": CFTClassifier._parameter_constraints[name]
         for name in CLASSIFIER_PARAMETERS
     },
+    "train.layers": [StrOptions({"auto"}), _NAMES],
     **_in_files("train", NetworkTrainer._parameter_constraints),
     "train.augment": [],
     **_in_files("refit", CategoryWiseFineTuner._parameter_constraints),
@@ -104,6 +110,10 @@ def _is_accepted(value: Any, constraints: Constraints) -> bool:
         return "boolean" in constraints
     if isinstance(value, list) and list in constraints:
         return all(item in _words(constraints) for item in value)
+    if _NAMES in constraints:
+        if isinstance(value, list):
+            return all(isinstance(item, str) for item in value)
+        constraints = [item for item in constraints if item is not _NAMES]
     return any(make_constraint(item).is_satisfied_by(value) for item in constraints)
 
 

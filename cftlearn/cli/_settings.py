@@ -169,7 +169,7 @@ class NetworkSettings:
         ``"torchvision:..."``, ``"timm:..."``, ``"package.module:callable"``, the
         path of an exported network, or a folder written by ``save_model``.
     weights : str or None
-        Weights that the library knows, or the path of a state dict.
+        Weights that the library knows, or the path of a state dict or a saved model.
     head : str or None
         Name of the classification layer.
     options : dict or None

@@ -106,8 +106,13 @@ class AutoRefit:
         evidence = [evidence_of(own, all_candidates) for own in judged]
         verdicts = weigh(evidence, log_prior)
         return {
-            task.name: self._result(task, own, verdict, all_candidates, len(tasks))
-            for task, own, verdict in zip(tasks, judged, verdicts, strict=True)
+            task.name: replace(
+                self._result(task, own, verdict, all_candidates, len(tasks)),
+                evidence=(all_candidates, each),
+            )
+            for task, own, verdict, each in zip(
+                tasks, judged, verdicts, evidence, strict=True
+            )
         }
 
     def _result(

@@ -1,8 +1,10 @@
 """Category-wise fine-tuning of initial weights on features."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -49,7 +51,6 @@ from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
 
-Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
 _LOGGER = logging.getLogger("cftlearn")
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
@@ -313,7 +314,7 @@ class CategoryWiseFineTuner(
             )
             split = LabelSplit(labels, held_out, features_val is features)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
-        self._warn_skipped(stacklevel=2)
+        warn_skipped(self, stacklevel=2)
         return self
 
     def _method(self) -> RefitMethod:
@@ -358,30 +359,6 @@ class CategoryWiseFineTuner(
             split.held_out, [result.left_out for result in results]
         )
         return results
-
-    def _repeat(
-        self,
-        method: RefitMethod,
-        results: list[CategoryResult],
-        second: NetworkFeatures,
-        split: LabelSplit,
-        seeds: NDArray[np.int64],
-    ) -> InitialWeights:
-        """Refit on the features of a second network what was chosen on the first."""
-        tasks = make_tasks(
-            second.Z, second.Z_val, split, second.initial, method.solvers, seeds
-        )
-        run = CategoryWorkers(
-            choose_workers(method.solvers, self.n_jobs),
-            self.verbose,
-            {},
-            busy_with_products=method.busy_with_products,
-        )
-        coef, intercept = second.initial.coef.copy(), second.initial.intercept.copy()
-        for j, own in enumerate(method.repeat(tasks, results, run)):
-            if own is not None:
-                coef[j], intercept[j] = own
-        return InitialWeights(coef, intercept)
 
     def _checkpoint_paths(
         self, method: RefitMethod, tasks: list[CategoryTask]
@@ -518,22 +495,23 @@ class CategoryWiseFineTuner(
         self.report_ = [result.report for result in results]
         self.history_ = [record for result in results for record in result.history]
 
-    def _warn_skipped(self, stacklevel: int) -> None:
-        """Warn, in the name of a caller so many calls up, of skipped categories."""
-        skipped = [line for line in self.report_ if line["status"] == "skipped"]
-        if not skipped:
-            return
-        named = [f"{line['category']!r} ({line['reason']})" for line in skipped]
-        shown = list_some(named, 10, separator="; ")
-        one = len(skipped) == 1
-        subject = "category lacks" if one else "categories lack"
-        kept = "keeps its" if one else "keep their"
-        warnings.warn(
-            f"{len(skipped)} {subject} known labels and {kept} initial weights: "
-            f"{shown}. {_NEEDS[self.solver == 'auto']}",
-            UndefinedCategoryWarning,
-            stacklevel=stacklevel + 1,
-        )
+
+def warn_skipped(tuner: CategoryWiseFineTuner, stacklevel: int) -> None:
+    """Warn, in the name of a caller so many calls up, of skipped categories."""
+    skipped = [line for line in tuner.report_ if line["status"] == "skipped"]
+    if not skipped:
+        return
+    named = [f"{line['category']!r} ({line['reason']})" for line in skipped]
+    shown = list_some(named, 10, separator="; ")
+    one = len(skipped) == 1
+    subject = "category lacks" if one else "categories lack"
+    kept = "keeps its" if one else "keep their"
+    warnings.warn(
+        f"{len(skipped)} {subject} known labels and {kept} initial weights: "
+        f"{shown}. {_NEEDS[tuner.solver == 'auto']}",
+        UndefinedCategoryWarning,
+        stacklevel=stacklevel + 1,
+    )
 
 
 def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:
@@ -553,10 +531,7 @@ def fit_on_split(
     Z_val: Any,
     split: LabelSplit,
     initial: InitialWeights | None = None,
-    *,
-    second: NetworkFeatures | None = None,
-    join: Join | None = None,
-) -> None:
+) -> "Choice":
     """Fit a fine-tuner to labels that a classifier has held out already.
 
     The split must be made before stage one, which may not see the held-out labels.
@@ -573,12 +548,11 @@ def fit_on_split(
         Labels of these rows.
     initial : InitialWeights, default=None
         Regressions that the classifier has fitted. None takes ``coef_init``.
-    second : NetworkFeatures, default=None
-        A network that was trained on all labels. What is chosen on ``Z`` is then fitted
-        on its features as well.
-    join : callable, default=None
-        Arranges weights on the features of both networks, whose logits are to be added,
-        as weights on all of their features. None takes those of the second alone.
+
+    Returns
+    -------
+    choice : Choice
+        What was chosen, to be fitted on other features too.
 
     Raises
     ------
@@ -594,37 +568,111 @@ def fit_on_split(
     features_val = features if split.same_rows else tuner._read_features(Z_val)
     seeds = tuner._category_seeds()
     results = tuner._refit(method, features, features_val, split, seeds, initial)
-    if second is not None:
-        again = tuner._repeat(method, results, second, split, seeds)
-        own = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
-        first = NetworkFeatures(features, features_val, own)
-        _take_second(tuner, first, second, again, split, join)
-    tuner._warn_skipped(stacklevel=3)
+    own = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
+    first = NetworkFeatures(features, features_val, own)
+    return Choice(tuner, method, results, first, split, seeds)
 
 
-def _take_second(
-    tuner: CategoryWiseFineTuner,
-    first: NetworkFeatures,
-    second: NetworkFeatures,
-    refitted: InitialWeights,
-    split: LabelSplit,
-    join: Join | None,
-) -> None:
-    """Replace the weights by those of a second network, or of both."""
-    initial, weights = second.initial, average_with_head(second, refitted)
-    own = InitialWeights(tuner.coef_, tuner.intercept_)
-    logits = second.logits(weights)
-    if join is not None:
-        parts = share_weights(first, own, second, weights, split)
-        logits = first.logits(parts[0]) + second.logits(parts[1])
-        weights = join(*parts)
-        initial = join(
-            *(
-                InitialWeights(each.coef / 2, each.intercept / 2)
-                for each in (first.initial, second.initial)
+def with_initial_weights(tuner: CategoryWiseFineTuner) -> CategoryWiseFineTuner:
+    """Return a copy of a fitted fine-tuner that has its initial weights."""
+    before = copy.copy(tuner)
+    before.coef_, before.intercept_ = tuner.coef_init_, tuner.intercept_init_
+    return before
+
+
+Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What held-out labels chose on the features of one network.
+
+    Attributes
+    ----------
+    tuner : CategoryWiseFineTuner
+        Fitted.
+    method : RefitMethod
+        How it refits.
+    results : list of CategoryResult
+        What was chosen.
+    features : NetworkFeatures
+        What it was chosen on.
+    split : LabelSplit
+        The labels.
+    seeds : ndarray of shape (n_categories,), int
+        Seeds of the categories.
+    """
+
+    tuner: CategoryWiseFineTuner
+    method: RefitMethod
+    results: list[CategoryResult]
+    features: NetworkFeatures
+    split: LabelSplit
+    seeds: NDArray[np.int64]
+
+    @property
+    def weights(self) -> InitialWeights:
+        """The weights of the fine-tuner."""
+        return InitialWeights(self.tuner.coef_, self.tuner.intercept_)
+
+    def weights_without_held_out(self) -> InitialWeights:
+        """Fit what was chosen to the labels to fit alone."""
+        fitted = self.split.fitted
+        nothing = fitted.restricted_to(np.zeros_like(fitted.known))
+        return self._repeat(self.features, LabelSplit(fitted, nothing, True))
+
+    def take(self, second: NetworkFeatures, join: Join | None = None) -> None:
+        """Fit what was chosen on the features of a network that saw all labels.
+
+        The fine-tuner takes the new weights.
+
+        Parameters
+        ----------
+        second : NetworkFeatures
+            That network.
+        join : callable, default=None
+            Arranges weights on the features of both networks, whose logits are to be
+            added, as weights on all of their features. None takes those of the second
+            alone.
+        """
+        tuner, first = self.tuner, self.features
+        own, initial = self.weights, second.initial
+        weights = average_with_head(second, self._repeat(second, self.split))
+        logits = second.logits(weights)
+        if join is not None:
+            parts = share_weights(first, own, second, weights, self.split)
+            logits = first.logits(parts[0]) + second.logits(parts[1])
+            weights = join(*parts)
+            initial = join(
+                *(
+                    InitialWeights(each.coef / 2, each.intercept / 2)
+                    for each in (first.initial, second.initial)
+                )
             )
+        for j, line in enumerate(tuner.report_):
+            if line["status"] == "skipped":  # there is nothing to average with
+                weights.coef[j] = initial.coef[j]
+                weights.intercept[j] = initial.intercept[j]
+        tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
+        tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
+        tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
+        tuner.n_features_in_ = tuner.coef_.shape[1]
+
+    def _repeat(self, network: NetworkFeatures, split: LabelSplit) -> InitialWeights:
+        """Refit on the features of a network what was chosen."""
+        Z, Z_val, initial = network
+        solvers = self.method.solvers
+        tasks = make_tasks(
+            Z, Z if split.same_rows else Z_val, split, initial, solvers, self.seeds
         )
-    tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
-    tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
-    tuner.n_features_in_ = tuner.coef_.shape[1]
-    tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
+        run = CategoryWorkers(
+            choose_workers(solvers, self.tuner.n_jobs),
+            self.tuner.verbose,
+            {},
+            busy_with_products=self.method.busy_with_products,
+        )
+        coef, intercept = initial.coef.copy(), initial.intercept.copy()
+        for j, own in enumerate(self.method.repeat(tasks, self.results, run)):
+            if own is not None:
+                coef[j], intercept[j] = own
+        return InitialWeights(coef, intercept)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._evidence import Evidence
 from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
 
@@ -50,6 +51,8 @@ class CategoryResult:
     recipe : Recipe or None
         How ``"auto"`` made the weights; None if it kept the initial ones, and of any
         other solver.
+    evidence : tuple of (list of Candidate, Evidence), or None
+        What ``"auto"`` decided by, over these candidates; not in a checkpoint.
     """
 
     coef: NDArray[np.float64]
@@ -58,6 +61,7 @@ class CategoryResult:
     history: list[dict[str, Any]]
     left_out: NDArray[np.float64]
     recipe: Recipe | None = None
+    evidence: tuple[list[Candidate], Evidence] | None = None
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Split it into arrays and plain values, for a checkpoint."""

@@ -52,8 +52,7 @@ def average_with_head(
 ) -> InitialWeights:
     """Average refitted weights with those of the classification layer.
 
-    Of a network that saw all labels, no label can tell which of the two are better, and
-    their mean was better than either on every set that was tried.
+    Of a network that saw all labels, no label can tell which of the two are better.
 
     Parameters
     ----------

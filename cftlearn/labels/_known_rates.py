@@ -65,9 +65,15 @@ class LabelTotals(NamedTuple):
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Self:
         """Count labels of which NaN are unknown."""
-        positive = np.sum(values == 1.0, axis=0, dtype=np.float64)
-        negative = np.sum(values == 0.0, axis=0, dtype=np.float64)
+        positive, negative = (
+            np.count_nonzero(values == kind, axis=0).astype(np.float64)
+            for kind in (1.0, 0.0)
+        )
         return cls(len(values), positive, negative)
+
+    def unknown_share(self, log_ratio: float) -> NDArray[np.float64]:
+        """Return the share of positives among unknown labels, if rates differ so."""
+        return _unknown_share(log_ratio, self)
 
 
 class ScoredCells(NamedTuple):
@@ -155,6 +161,7 @@ def _pooled_ratio(cells: list[ScoredCells], totals: LabelTotals) -> tuple[float,
     if variance == 0.0:
         return 0.0, float("nan")
     observed = float(weight @ excess)
+    # A plain number: states and histories with it are read without running code.
     z = observed / math.sqrt(variance)
     if z <= 1.0:
         return 0.0, z

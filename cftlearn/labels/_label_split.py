@@ -19,10 +19,14 @@ class TrainingTargets(NamedTuple):
         1, 0, or NaN for cells that are no known label.
     unknown : ndarray of shape (n_samples, n_categories), bool, or None
         Cells that a treatment of unknown labels adds to the loss; None without one.
+    soft : ndarray of shape (n_samples, n_categories), float32, or None
+        Probabilities that their labels are positive; None where the treatment does
+        without.
     """
 
     values: NDArray[np.float64]
     unknown: NDArray[np.bool_] | None = None
+    soft: NDArray[np.float32] | None = None
 
 
 class LabelSplit(NamedTuple):

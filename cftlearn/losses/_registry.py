@@ -17,6 +17,8 @@ LOSSES = {
     "bce": "cftlearn.losses._partial:PartialBCEWithLogitsLoss",
 }
 
+# The treatment of a further round; users ask for it by `rounds`.
+SOFT_TARGETS = "soft_targets"
 # What becomes of unknown labels in stage one, by the name that `unknown` takes; None
 # where nothing is added to the loss of known labels.
 TREATMENTS = {
@@ -26,6 +28,8 @@ TREATMENTS = {
     "negative": None,  # their targets are 0
     "weak_negative": "cftlearn.losses._unknown:WeakNegativeTerm",
 }
+
+_FURTHER = {SOFT_TARGETS: "cftlearn.losses._unknown:SoftTargetTerm"}
 
 
 def available() -> list[str]:
@@ -118,7 +122,7 @@ def make_unknown_term(
     Parameters
     ----------
     name : str
-        A key of ``TREATMENTS``.
+        A key of ``TREATMENTS``, or ``SOFT_TARGETS``.
     weight : float, default=None
         How much all unknown cells count together, where all known ones count 1; 0 or
         more. None takes the treatment's own weight.
@@ -130,7 +134,7 @@ def make_unknown_term(
     term : UnknownTerm or None
         None where they add nothing.
     """
-    target = TREATMENTS[name]
+    target = (TREATMENTS | _FURTHER)[name]
     if target is None:
         return None
     term: UnknownTerm = _import(target)(weight, n_unknown_per_known)

@@ -8,7 +8,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    logsigmoid,
+    softplus,
+)
 
 from cftlearn.labels._known_rates import KnownRates
 
@@ -52,7 +56,9 @@ class UnknownTerm:
     def set_rates(self, rates: KnownRates) -> None:
         """Take the rates at which labels are known; most terms do without."""
 
-    def __call__(self, logits: Tensor, unknown: Tensor) -> Tensor:
+    def __call__(
+        self, logits: Tensor, unknown: Tensor, soft: Tensor | None = None
+    ) -> Tensor:
         """Compute the weighted mean over unknown cells.
 
         Parameters
@@ -61,16 +67,18 @@ class UnknownTerm:
             Raw scores.
         unknown : Tensor of shape (n_rows, n_categories), bool
             The cells that count.
+        soft : Tensor of shape (n_rows, n_categories), default=None
+            Probabilities of these cells; anything elsewhere.
 
         Returns
         -------
         loss : Tensor, scalar
             0 where there is no unknown cell.
         """
-        losses = torch.where(unknown, self.cell_losses(logits), 0.0)
+        losses = torch.where(unknown, self.cell_losses(logits, soft), 0.0)
         return self.weight * losses.sum() / unknown.sum().clamp(min=1)
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute the loss of every cell, as if its label were unknown."""
         raise NotImplementedError
 
@@ -78,7 +86,7 @@ class UnknownTerm:
 class WeakNegativeTerm(UnknownTerm):
     """Unknown cells are negatives of a smaller weight."""
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute binary cross-entropy with the label 0."""
         return softplus(logits)
 
@@ -94,7 +102,7 @@ class HillTerm(UnknownTerm):
     Learning with Missing Labels", arXiv 2112.07368, equation 6.
     """
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute the Hill loss."""
         p = torch.sigmoid(logits)
         return (_HILL_LAMBDA - p) * p**2
@@ -147,11 +155,37 @@ class SelectionTerm(UnknownTerm):
             negative = torch.from_numpy(rates.negative).neg().log1p().float()
             self._log_unknown = positive, negative
 
-    def cell_losses(self, logits: Tensor) -> Tensor:
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
         """Compute minus the log-likelihood of staying unknown."""
         if self._log_unknown is None:
             return torch.zeros_like(logits)
         positive, negative = (each.to(logits) for each in self._log_unknown)
         return negative - torch.logaddexp(
             logsigmoid(logits) + positive, logsigmoid(-logits) + negative
+        )
+
+
+class SoftTargetTerm(UnknownTerm):
+    """Unknown cells have probabilities as targets, which a refit has estimated.
+
+    Together they count as much as the known ones.
+    """
+
+    def own_weight(self, n_unknown_per_known: float) -> float:
+        """Return 1."""
+        return 1.0
+
+    def cell_losses(self, logits: Tensor, soft: Tensor | None) -> Tensor:
+        """Compute binary cross-entropy with the probabilities.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        if soft is None:
+            raise ValueError("`soft` must hold the probabilities of unknown labels.")
+        # NaN where a label is known, which must not reach the gradient of other cells.
+        return binary_cross_entropy_with_logits(
+            logits, torch.nan_to_num(soft), reduction="none"
         )

@@ -186,7 +186,10 @@ def linear_head(
     head : nn.Module
         The layer.
     """
-    head = kind(weight.shape[1], weight.shape[0]).to(weight)
+    # Without memory of its own a layer draws no initial weights: the generator stays.
+    with torch.device("meta"):
+        head = kind(weight.shape[1], weight.shape[0])
+    head = head.to_empty(device=weight.device).to(weight)
     with torch.no_grad():
         head.weight.copy_(weight)  # type: ignore[operator]
         head.bias.copy_(bias)  # type: ignore[operator]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.training._distributed import mixed_seed
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._state import TrainingState
@@ -51,15 +52,29 @@ class Targets(NamedTuple):
         1, 0, or NaN for cells that are no known label.
     unknown : Tensor of shape (n_samples, n_categories), bool, or None
         Cells that the plan's term for unknown labels counts; None without one.
+    soft : Tensor of shape (n_samples, n_categories), or None
+        Probabilities of these cells, where the term needs them.
     """
 
     labels: Tensor
     unknown: Tensor | None = None
+    soft: Tensor | None = None
+
+    @classmethod
+    def of(cls, targets: TrainingTargets) -> "Targets":
+        """Convert arrays to tensors."""
+        values, *others = targets
+        return cls(
+            torch.from_numpy(values).float(),
+            *(None if each is None else torch.from_numpy(each) for each in others),
+        )
 
     def of_rows(self, rows: NDArray[np.intp], device: str) -> "Targets":
         """Return the targets of some rows, on a device."""
-        unknown = None if self.unknown is None else self.unknown[rows].to(device)
-        return Targets(self.labels[rows].to(device), unknown)
+        unknown, soft = (
+            None if each is None else each[rows].to(device) for each in self[1:]
+        )
+        return Targets(self.labels[rows].to(device), unknown, soft)
 
 
 def train_epoch(
@@ -250,7 +265,8 @@ def _batch_loss(
     logits = logits.float() if plan.trainer.amp else logits
     if targets.unknown is None or plan.unknown_term is None:
         return _known_loss(logits, labels, plan) * batch.fraction
-    loss = plan.unknown_term(logits, targets.unknown) * batch.unknown_fraction
+    term = plan.unknown_term(logits, targets.unknown, targets.soft)
+    loss = term * batch.unknown_fraction
     # The mean of a loss of one's own may be NaN where there is no label.
     if batch.fraction:
         loss = _known_loss(logits, labels, plan) * batch.fraction + loss

@@ -30,7 +30,8 @@ class Trained(NamedTuple):
     history : list of dict, one per epoch
         ``epoch``, mean ``loss`` of its steps, and ``learning_rate`` of the last one;
         with held-out labels also ``val_loss`` and, where a category has both classes,
-        ``val_score``; after an estimate of rates ``known_log_ratio`` and ``known_z``.
+        ``val_score``; after an estimate of rates ``known_log_ratio`` and, where labels
+        can tell, ``known_z``.
     n_epochs : int
         The epoch whose weights are kept.
     rates : KnownRates or None
@@ -88,10 +89,7 @@ def train_network(
     network.to(plan.device).train()
     n_steps = plan.n_steps(len(inputs))
     state = _initial_state(network, plan, n_steps)
-    tensors = Targets(
-        torch.from_numpy(targets.values).float(),
-        None if targets.unknown is None else torch.from_numpy(targets.unknown),
-    )
+    tensors = Targets.of(targets)
     progress = tqdm(
         total=plan.max_epochs * n_steps,
         desc="training the network",
@@ -104,7 +102,7 @@ def train_network(
             load_state(path, state)
         processes.check_same(
             n_rows=len(inputs),
-            labels=digest(targets.values, targets.unknown),
+            labels=digest(*targets),
             random_state=plan.seed,
             epochs=len(state.history),
         )
@@ -146,7 +144,7 @@ def _state_path(
                 device=plan.device,
                 processes=(plan.processes.size, plan.processes.precision),
                 inputs=inputs,
-                labels=(targets.values, targets.unknown),
+                labels=tuple(targets),
                 unknown_term=plan.unknown_term,
                 validation=()
                 if held_out is None

@@ -123,9 +123,8 @@ def _unknown_term(
 ) -> UnknownTerm | None:
     if targets.unknown is None:
         return make_unknown_term(name, trainer.unknown_weight)
-    n_known = np.count_nonzero(~np.isnan(targets.values))
-    n_unknown = np.count_nonzero(targets.unknown)
-    ratio = n_unknown / max(n_known, 1)
+    n_known = int((~np.isnan(targets.values)).sum())
+    ratio = int(targets.unknown.sum()) / max(n_known, 1)
     return make_unknown_term(name, trainer.unknown_weight, ratio)
 
 

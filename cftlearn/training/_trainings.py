@@ -14,7 +14,7 @@ from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_ne
 from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
-from cftlearn.losses._registry import TREATMENTS
+from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import head_weights
 from cftlearn.training import NetworkTrainer
@@ -81,7 +81,7 @@ class TrainingSettings:
             self.trainer if trainer is None else trainer,
             targets,
             loss=self.loss,
-            unknown=self.unknown,
+            unknown=self.unknown if targets.soft is None else SOFT_TARGETS,
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -91,17 +91,33 @@ class TrainingSettings:
         )
 
     def targets(
-        self, split: LabelSplit, left_out: NDArray[np.bool_] | None = None
+        self,
+        split: LabelSplit,
+        left_out: NDArray[np.bool_] | None = None,
+        soft: NDArray[np.float32] | None = None,
     ) -> TrainingTargets:
-        """Return what to train on; no unknown cell that is left out counts."""
+        """Return what to train on.
+
+        Parameters
+        ----------
+        split : LabelSplit
+            The labels.
+        left_out : ndarray of shape (n_samples, n_categories), bool, default=None
+            Unknown cells that do not count.
+        soft : ndarray of shape (n_samples, n_categories), float32, default=None
+            Probabilities of unknown cells, in place of their treatment.
+        """
+        if soft is not None:
+            unknown = split.unknown_cells() & ~np.isnan(soft)
+            return TrainingTargets(split.targets("ignore"), unknown, soft)
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
         if TREATMENTS[self.unknown] is None:
             return TrainingTargets(values)
         unknown = split.unknown_cells()
-        return TrainingTargets(
-            values, unknown if left_out is None else unknown & ~left_out
-        )
+        if left_out is not None:
+            unknown &= ~left_out
+        return TrainingTargets(values, unknown)
 
 
 def train_without_held_out(
@@ -114,6 +130,8 @@ def train_without_held_out(
     fraction: float,
     cell_seeds: NDArray[np.integer],
     seed: int,
+    soft: NDArray[np.float32] | None = None,
+    folder: str = "",
 ) -> StageOne:
     """Train a network on labels to fit; held-out labels only score it.
 
@@ -134,6 +152,10 @@ def train_without_held_out(
         Seeds that choose them.
     seed : int
         Seed of the training.
+    soft : ndarray of shape (n_samples, n_categories), float32, default=None
+        Probabilities of unknown cells, as targets.
+    folder : str, default=""
+        The folder of this training, in that of the trainer's checkpoint.
 
     Returns
     -------
@@ -147,12 +169,12 @@ def train_without_held_out(
     """
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
-    if settings.unknown == "auto" and settings.train:
+    if settings.unknown == "auto" and settings.train and soft is None:
         left_out = sample_cells(split.unknown_cells(), fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
-    targets = settings.targets(split, left_out)
-    plan = settings.plan(targets, seed)
+    targets = settings.targets(split, left_out, soft)
+    plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
     made = fit_network(
         plan,
         settings.module,
@@ -174,6 +196,7 @@ def train_on_all_labels(
     split: LabelSplit,
     *,
     seed: int,
+    soft: NDArray[np.float32] | None = None,
 ) -> StageOne:
     """Train the network again, on the held-out labels too.
 
@@ -188,6 +211,8 @@ def train_on_all_labels(
         As in :func:`train_without_held_out`.
     seed : int
         Seed of the training.
+    soft : ndarray of shape (n_samples, n_categories), float32, default=None
+        Probabilities of unknown cells of ``inputs``, as targets.
 
     Returns
     -------
@@ -199,18 +224,19 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    targets = settings.targets(_nothing_held_out(split.all_of_rows()))
+    targets = settings.targets(_all_fitted(split.all_of_rows()), soft=soft)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
-        others = settings.targets(_nothing_held_out(split.held_out))
+        no_soft = None
+        if soft is not None:  # rows that only choose have no such targets
+            no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
+        others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
         targets = _joined(targets, others)
-    trainer = clone(settings.trainer)
-    if trainer.checkpoint is not None:
-        trainer.set_params(checkpoint=Path(trainer.checkpoint) / _SECOND)
+    trainer = _in_folder(settings.trainer, _SECOND)
     max_epochs = settings.max_epochs
     if trainer.patience is not None:
-        # Nothing is left to stop by, but the best epoch is known.
-        trainer.set_params(patience=None)
+        # No label is left to stop by, and the best epoch is known.
+        trainer = clone(trainer).set_params(patience=None)
         max_epochs = first.n_epochs
     plan = settings.plan(targets, seed, trainer, max_epochs)
     if plan.unknown_term is not None and first.rates is not None:
@@ -219,16 +245,25 @@ def train_on_all_labels(
     return _widened(made, settings, inputs)
 
 
-def _nothing_held_out(labels: PartialLabels) -> LabelSplit:
-    nothing = labels.restricted_to(np.zeros_like(labels.known))
-    return LabelSplit(labels, nothing, same_rows=True)
+def _all_fitted(labels: PartialLabels) -> LabelSplit:
+    """Hold nothing out."""
+    return LabelSplit(labels, labels.restricted_to(np.array(False)), same_rows=True)
 
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
-    values = np.concatenate([first.values, second.values])
-    if first.unknown is None or second.unknown is None:
-        return TrainingTargets(values)
-    return TrainingTargets(values, np.concatenate([first.unknown, second.unknown]))
+    """Join targets of the same kind."""
+    unknown, soft = (
+        None if one is None else np.concatenate([one, other])
+        for one, other in zip(first[1:], second[1:], strict=True)
+    )
+    return TrainingTargets(np.concatenate([first.values, second.values]), unknown, soft)
+
+
+def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
+    """Return a trainer whose checkpoint is a folder in that of another one."""
+    if not folder or trainer.checkpoint is None:
+        return trainer
+    return clone(trainer).set_params(checkpoint=Path(trainer.checkpoint) / folder)
 
 
 def _widened(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:

@@ -248,6 +248,8 @@ class Recipe:
 
         model = CFTClassifier(
             make_module,
+            unknown="negative",  # as published, and one network to refit
+            retrain=False,
             max_epochs=self.arguments.max_epochs,
             batch_size=self.arguments.batch_size,
             fine_tuner=tuner,

@@ -25,6 +25,12 @@ from cftlearn.cli import _arguments
         ("threshold", "model", "model"),
         ("column_and_value", "split=a=b", ("split", "a=b")),
         ("column_and_value", "split=", ("split", "")),
+        ("retraining", "average", "average"),
+        ("retraining", "true", True),
+        ("retraining", "false", False),
+        ("layers", "auto", "auto"),
+        ("layers", "layer3", ["layer3"]),
+        ("layers", "layer2,layer3", ["layer2", "layer3"]),
     ],
 )
 def test_what_is_read(name, text, value):
@@ -48,6 +54,7 @@ def test_what_is_read(name, text, value):
         ("positive_number", ["0", "-1", "inf", "x"], "a number above 0"),
         ("threshold", ["-0.1", "1.1", "own"], r"a probability in \[0, 1\], or 'model'"),
         ("column_and_value", ["a", "=a", ""], "COLUMN=VALUE"),
+        ("retraining", ["yes", "True", "mean", ""], "average, true or false"),
     ],
 )
 def test_what_is_refused(name, texts, rule):

@@ -3,13 +3,16 @@
 import contextlib
 import importlib
 import io
+import re
 
+import numpy as np
 import pytest
+import torch
 from sklearn.utils import Bunch
 
 from cftlearn import load_model
 from cftlearn.cli import _demo, main
-from cftlearn.cli._demo import make_demo_network, run_demo
+from cftlearn.cli._demo import make_demo_network, run_demo, train_plainly
 from cftlearn.datasets import _digit_panels, load_digit_panels
 
 SIZES = {"train": 150, "validation": 80, "test": 60}
@@ -70,27 +73,27 @@ def test_help_names_every_option(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["demo", "--help"])
     shown = capsys.readouterr().out
-    for option in ("--known", "--seed", "--max-epochs", "--output", "--n-jobs"):
+    options = ("--known", "--scheme", "--seed", "--max-epochs", "--output", "--n-jobs")
+    for option in options:
         assert option in shown
     assert "(default: 0.1)" in shown
 
 
 # ------------------------------------------------------------------------ the demo
-def test_the_demo_prints_a_table_per_refit(demo):
+def test_the_demo_prints_a_line_per_digit(demo):
     status, printed, _, _ = demo
     assert status == 0
-    assert "150 training, 80 validation and 60 test panels" in printed
-    assert "50% of the training and validation labels stay known" in printed
-    tables = printed.split("\nCFT by ")[1:]
-    assert len(tables) == 3
-    for table, solver in zip(tables, ("proximal", "ga", "bce"), strict=True):
-        lines = table.splitlines()[2:13]
-        assert [line.split()[0] for line in lines] == [*"0123456789", "mean"]
-        for line in lines[:10]:
-            outcome = line.split()[9]
-            assert outcome in ("refitted:", "kept:")
-            assert (line.split()[6] == solver) is (outcome == "refitted:")
-        assert "mean AP " in lines[10]
+    assert "150 training panels, 60 test panels" in printed
+    assert re.search(r"\n(49|5[01])% of the training labels stay known", printed)
+    lines = [line.split() for line in printed.splitlines() if line.startswith("      ")]
+    table = [words for words in lines if words[0].isdigit()]
+    assert [words[0] for words in table] == list("0123456789")
+    for _, counts, *scores in table:
+        positives, negatives = map(int, counts.split("/"))
+        assert 60 < positives + negatives < 90  # half of 150
+        assert len(scores) == 4
+        assert all(0.0 < float(score) <= 1.0 for score in scores)
+    assert "CFT estimated that positives are known " in printed
 
 
 def test_the_demo_writes_a_figure_and_a_model(demo):
@@ -103,36 +106,75 @@ def test_the_demo_writes_a_figure_and_a_model(demo):
     assert f"load_model({str(folder / 'model')!r}, module=make_demo_net" in printed
 
 
-def test_the_demo_gives_the_means_of_its_tables(demo):
+def test_the_demo_gives_the_means_of_its_table(demo):
     _, printed, _, scores = demo
-    assert set(scores) == {"before", "auto", "ga", "bce"}
-    means = [words.split() for words in printed.splitlines() if "  mean AP" in words]
-    for words, name in zip(means, ("auto", "ga", "bce"), strict=True):
-        shown = [float(words[3]), float(words[4])]
-        assert shown == pytest.approx([scores["before"], scores[name]], abs=6e-4)
-
-
-def test_the_network_is_trained_once(monkeypatch):
-    made = []
-
-    class Recorder:
-        module_ = "the trained network"
-        report_ = ({"status": "refitted"},)
-
-        def __init__(self, module, **parameters):
-            made.append((module, parameters["train"], parameters["fine_tuner"].solver))
-
-        def fit(self, X, y, *, validation_data):
-            assert (X, y, validation_data) == ("images", "y", ("others", "y_val"))
-
-    monkeypatch.setattr(_demo, "CFTClassifier", Recorder)
-    panels = {"train": Bunch(images="images"), "validation": Bunch(images="others")}
-    assert list(_demo._fit_all(panels, "y", "y_val", 0.1, {})) == ["auto", "ga", "bce"]
-    assert made == [
-        (make_demo_network, True, "auto"),
-        ("the trained network", False, "ga"),
-        ("the trained network", False, "bce"),
+    assert list(scores) == ["masked", "masked_twice", "negative", "cft"]
+    lines = [line.split() for line in printed.splitlines()]
+    digits = [
+        line[2:] for line in lines if line and line[0].isdigit() and len(line) == 6
     ]
+    (means,) = (line[1:] for line in lines if line[:1] == ["mean"] and len(line) == 5)
+    expected = np.array(digits, dtype=float).mean(axis=0)
+    assert [float(mean) for mean in means] == pytest.approx(expected, abs=1.5e-3)
+    assert list(scores.values()) == pytest.approx(expected, abs=6e-4)
+    gain = scores["cft"] - scores["negative"]
+    assert f"{gain:+.3f} (negatives)" in printed
+
+
+@pytest.mark.parametrize(
+    ("log_ratios", "words"),
+    [
+        ([], "known as often as negatives"),
+        ([1.0, 0.0], "known as often as negatives"),
+        ([0.0, np.log(4.0)], "known 4.0 times as often"),
+    ],
+)
+def test_the_demo_says_what_was_estimated_last(log_ratios, words):
+    history = [{"stage": "train"}, {"stage": "cft"}]
+    history[1:1] = [{"known_log_ratio": value} for value in log_ratios]
+    text = _demo._estimate(Bunch(history_=history))
+    assert words in " ".join(text.split())
+
+
+def test_the_loop_leaves_unknown_labels_out():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(30, 1, 8, 24)).astype(np.float32)
+    y = np.full((30, 10), np.nan)
+    y[:12, 3], y[20:, 4] = 1.0, 0.0
+    settings = {"max_epochs": 20, "batch_size": 10, "learning_rate": 5e-3, "seed": 0}
+    trained = train_plainly(images, y, **settings).cpu()
+    torch.manual_seed(0)
+    before = make_demo_network()[-1].weight.detach()
+    decay = (trained[-1].weight.detach() / before).numpy()
+    others = np.delete(decay, [3, 4], axis=0)
+    assert np.ptp(others) < 1e-4  # they have weight decay alone, and no gradient
+    assert np.ptp(decay[[3, 4]], axis=1).min() > 0.01
+    logits = trained(torch.from_numpy(images)).detach().numpy()
+    assert logits[:12, 3].min() > 1.0
+    assert logits[20:, 4].max() < -1.0
+
+
+def test_the_loop_goes_on_after_a_batch_without_labels():
+    images = np.zeros((6, 1, 8, 24), dtype=np.float32)
+    y = np.full((6, 10), np.nan)
+    y[0, 0] = 1.0  # two of three batches have none
+    network = train_plainly(
+        images, y, max_epochs=2, batch_size=2, learning_rate=1e-3, seed=0
+    )
+    assert all(torch.isfinite(weights).all() for weights in network.parameters())
+
+
+def test_labels_can_be_hidden_as_in_reports(few_panels, tmp_path, monkeypatch):
+    schemes = []
+
+    def stop(y, *, scheme, **_):
+        schemes.append(scheme)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(_demo, "hide_labels", stop)
+    for options in ([], ["--scheme", "report_like"]):
+        assert main([*QUICK, "--output", str(tmp_path), *options]) == 1
+    assert schemes == ["uniform", "report_like"]
 
 
 # -------------------------------------------------------------------------- errors

@@ -111,7 +111,9 @@ def test_other_weights_are_refused(photos, tmp_path, capsys):
     # the saved model's own transform was taken
     images = [read_image(path) for path in stored.paths]
     logits = stored.Z @ stored.coef.T + stored.intercept
-    np.testing.assert_allclose(logits, model.decision_function(images), atol=1e-2)
+    # The untrained network's features hardly vary, so the weights are large, and the
+    # biases are rounded to single precision.
+    np.testing.assert_allclose(logits, model.decision_function(images), atol=5e-2)
     assert main([*fit, "--seed", "1"]) == 0
     capsys.readouterr()
     assert extract(photos, features, network=options) == 1

@@ -91,7 +91,7 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
         rows.append(model.coef_)
     np.testing.assert_array_equal(*rows)
     assert model.categories_.tolist() == ["blue", "red"]
-    assert model.coef_.shape == (2, 12)
+    assert model.coef_.shape == (2, 2 * 12), "features of two networks"
     assert (model.random_state, model.batch_size, model.max_epochs) == (3, 16, 1)
     assert model.fine_tuner.objective == "average_precision"
     assert model.trainer.augment is None  # it is no text
@@ -131,6 +131,20 @@ def test_arguments_override_a_configuration(beside_photos):
     assert (model.random_state, model.batch_size, model.max_epochs) == (4, 8, 2)
     assert (model.learning_rate, model.trainer.num_workers) == (1e-3, 0)
     assert model.input_transform.size == 9
+
+
+def test_how_to_train_can_be_said(photo_arguments, tmp_path):
+    folder = str(tmp_path / "model")
+    argv = ["fit", *photo_arguments, "--max-epochs", "1", "--quiet", "--output", folder]
+    argv += ["--overwrite", "--unknown", "negative", "--rounds", "2", "--retrain"]
+    features = {}
+    for options in (["false"], ["true", "--layers", "1"], ["average", "--layers", "1"]):
+        assert main([*argv, *options]) == 0
+        model = load_without_network(tmp_path / "model")
+        assert (model.unknown, model.rounds) == ("negative", 2)
+        features[str(model.retrain)] = model.coef_.shape[1]
+    assert model.layers == ["1"]
+    assert features == {"False": 16, "True": 16 + 4, "average": 2 * (16 + 4)}
 
 
 def test_quiet_says_nothing(photo_arguments, tmp_path, capsys):
@@ -296,7 +310,7 @@ def test_refit_of_an_exported_network(exported, photos, tmp_path, capsys):
     options = ["--network", str(path), "--size", "8", "--output", str(tmp_path / "m")]
     assert main(["refit", *data, *VALIDATED, *options]) == 0
     model = load_without_network(tmp_path / "m")
-    expected = network[-1].weight.detach().numpy()
+    expected = network.head.weight.detach().numpy()
     np.testing.assert_allclose(model.fine_tuner_.coef_init_, expected, rtol=1e-6)
     capsys.readouterr()
     argv = ["predict", str(tmp_path / "m"), str(photos / "images" / "00.png")]
@@ -343,16 +357,18 @@ def test_refit_of_a_saved_model_whose_code_is_the_users(
     data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
     argv = ["refit", *data, *VALIDATED, "--output", str(tmp_path / "m"), "--network"]
     said = error_of([*argv, str(photo_model)], capsys)
-    code = ["cli_parts:make_network", "--weights", str(photo_model / "network.pt")]
-    assert " ".join(code) in said
-    assert main([*argv, *code, "--size", "8"]) == 0
+    code = ["cli_parts:make_network", "--weights", str(photo_model)]
+    assert said.endswith(" ".join(code) + ".\n")
+    assert main([*argv, *code]) == 0
     err = capsys.readouterr().err
     assert err.count("warning: ") == 1
     assert "Name other labels with --validation FILE" in err
     first, second = (load_without_network(m) for m in (photo_model, tmp_path / "m"))
-    np.testing.assert_allclose(
-        second.fine_tuner_.coef_init_, first.fine_tuner_.coef_init_, rtol=1e-6
-    )
+    np.testing.assert_allclose(second.fine_tuner_.coef_init_, first.coef_, rtol=1e-6)
+    assert second.input_transform == first.input_transform
+    again = load_model(tmp_path / "m", module=first.module)
+    images = str(photos / "images")
+    assert again.predict_proba(images).shape == (60, 3)
 
 
 @pytest.mark.usefixtures("_no_training")

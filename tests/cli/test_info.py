@@ -16,8 +16,8 @@ def test_a_model_whose_code_is_not_there(photo_model, monkeypatch, capsys):
     assert "module = Architecture(name='cli_parts:make_network', n_outputs=3" in out
     assert " = None" not in out
     assert "input_transform = ImageTransform(size=8," in out
-    assert "classification layer: '4'" in out
-    assert "3 categories, 16 features" in out
+    assert "classification layer: 'head'" in out
+    assert "3 categories, 32 features" in out
     assert [line.split()[0] for line in out.splitlines()[-4:]] == [
         "red",
         "green",

@@ -53,8 +53,8 @@ def model(make_model, partial_problem):
 
 @pytest.fixture
 def network_model(make_model, network_factory, partial_problem):
-    """Return a fitted classifier with a network."""
-    return make_model(network_factory).fit(*partial_problem[:2])
+    """Return a fitted classifier with a single network."""
+    return make_model(network_factory, retrain=False).fit(*partial_problem[:2])
 
 
 def assert_same_model(loaded, model, X):
@@ -108,10 +108,12 @@ def test_classifiers_of_features(tmp_path, partial_problem, solver):
     assert_array_equal(clone(loaded).fit(Z, y).coef_, model.coef_)
 
 
+@pytest.mark.parametrize("retrain", [False, True, "average"])
 def test_classifiers_with_a_network(
-    tmp_path, network_model, network_factory, partial_problem
+    tmp_path, make_model, network_factory, partial_problem, retrain
 ):
-    Z = partial_problem[0]
+    Z, y, _ = partial_problem
+    network_model = make_model(network_factory, retrain=retrain).fit(Z, y)
     path = save_model(network_model, tmp_path / "model")
     for module in (network_factory, network_factory()):
         loaded = load_model(path, module=module)

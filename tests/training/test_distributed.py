@@ -48,17 +48,21 @@ def test_parts_count_every_known_label_once(rng, size, n_rows):
     n_known = rng.integers(0, 3, n_rows)
     n_known[-1] = 2
     known_of = dict(zip(rows.tolist(), n_known.tolist(), strict=True))
-    counted, seen = 0.0, []
+    counted, seen = 0, []
     for rank in range(size):
         processes = FabricProcesses(FakeFabric(size=size))
         processes.rank = rank
-        own, count = processes.own_rows(rows, n_known)
-        assert any(known_of[row] for row in own.tolist()), "no loss expects no label"
-        if count:
-            assert count == size * sum(known_of[row] for row in own.tolist())
+        own, factor = processes.own_rows(rows, n_known)
+        n_own = sum(known_of[row] for row in own.tolist())
+        assert n_own, "no loss expects no label"
+        assert factor in (0, size), "the mean over processes is that of the batch"
+        if factor:
             seen += own.tolist()
-        counted += count
-    assert counted / size == n_known.sum() == OneProcess().own_rows(rows, n_known)[1]
+        counted += factor * n_own
+    assert counted == size * n_known.sum()
+    alone, factor = OneProcess().own_rows(rows, n_known)
+    assert_array_equal(alone, rows)
+    assert factor == 1
     assert len(seen) == len(set(seen))
     assert {row for row in known_of if known_of[row]} <= set(seen)
 
@@ -213,6 +217,19 @@ def test_training_stops_early_and_continues(folder, tmp_path):
     assert made["history"][:1] == made["first"]
     files = sorted(path.name for path in (folder / "files" / "kept").iterdir())
     assert files == ["fit.json", "training.pt"]
+
+
+@pytest.mark.slow
+@needs_fabric
+def test_processes_agree_on_rates(folder, tmp_path):
+    scenario = fabric_fits.positives_known_more_often
+    first, second, alone = results(folder, scenario, tmp_path)
+    for made in (first, second, alone):
+        ratios = [row.get("known_log_ratio") for row in made["history"]]
+        assert ratios[0] > 0.5, "the term is active from the second epoch on"
+        assert ratios[3] > 0.5
+        assert ratios[1:3] + ratios[4:] == 6 * [None]
+    torch.testing.assert_close(first["proba"], second["proba"], rtol=0, atol=0)
 
 
 @pytest.mark.slow

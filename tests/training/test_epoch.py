@@ -18,7 +18,9 @@ from training_parts import (
 
 from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
+from cftlearn.losses._unknown import WeakNegativeTerm
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import TrainingPlan
@@ -29,7 +31,8 @@ def test_every_row_is_seen_once_an_epoch(problem, network_factory):
     seen = []
     module = network_factory()
     module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
-    train_network(module, read_inputs(X), y, replace(PLAN, max_epochs=2))
+    plan = replace(PLAN, max_epochs=2)
+    train_network(module, read_inputs(X), TrainingTargets(y), plan)
     assert max(len(batch) for batch in seen) <= 32
     for epoch in (seen[:4], seen[4:]):
         rows = np.concatenate(epoch)
@@ -80,6 +83,29 @@ def test_a_batch_without_known_labels_is_not_even_read(problem, module):
     assert history[0]["learning_rate"] == pytest.approx(1e-2 / 25 / 1e4, rel=0.2)
 
 
+def test_a_loss_does_not_meet_batches_of_unknown_labels_alone(problem, module):
+    """Their rows are read for what unknown labels add; a mean of nothing is NaN."""
+    X, y = problem
+    y[::2] = np.nan
+
+    def strict(logits, targets):
+        known = ~torch.isnan(targets)
+        n_known.append(int(known.sum()))
+        return binary_cross_entropy_with_logits(logits[known], targets[known])
+
+    n_known = []
+    plan = replace(PLAN, batch_size=1, max_epochs=1, loss=strict)
+    plan = replace(plan, unknown_term=WeakNegativeTerm())
+    targets = TrainingTargets(y, np.isnan(y))
+    trained = train_network(module, read_inputs(X), targets, plan)
+    assert len(n_known) == (~np.isnan(y)).any(axis=1).sum()
+    assert min(n_known) > 0
+    assert np.isfinite(trained.history[0]["loss"])
+    X[0] = np.nan  # and what they compute is checked
+    with pytest.raises(NonFiniteLossError, match=r"\(rows 0\)"):
+        train_network(module, read_inputs(X), targets, plan)
+
+
 def test_gradients_are_clipped(problem, module):
     norms = []
 
@@ -105,7 +131,7 @@ def test_only_training_rows_are_augmented(problem, module, held_out):
         lambda layer, inputs: seen.append((layer.training, inputs[0].clone()))
     )
     plan = replace(PLAN, max_epochs=2, trainer=NetworkTrainer(augment=lambda x: x + 5))
-    train_network(module, read_inputs(X), y, plan, held_out)
+    train_network(module, read_inputs(X), TrainingTargets(y), plan, held_out)
     trained_on = torch.cat([rows for training, rows in seen if training])
     scored_on = torch.cat([rows for training, rows in seen if not training])
     shifted = np.sort(np.tile(X + 5, (2, 1)), axis=0)
@@ -133,7 +159,8 @@ def test_epochs_are_augmented_differently(problem, module):
     module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
     plan = replace(PLAN, max_epochs=2, batch_size=1000)
     plan = replace(plan, trainer=NetworkTrainer(augment=add_noise))
-    train_network(module, read_inputs(np.zeros_like(X)), y, plan)
+    zeros = np.zeros_like(X)
+    train_network(module, read_inputs(zeros), TrainingTargets(y), plan)
     assert len(np.unique(np.concatenate(seen))) > 1000
 
 
@@ -192,7 +219,7 @@ def test_a_loss_that_is_not_finite_names_files(module, problem, tmp_path):
     inputs = read_inputs(paths, spoil)
     message = r"\(rows 3 \('.*röntgen 3\.png'\)\)\. Lower"
     with pytest.raises(NonFiniteLossError, match=message):
-        train_network(module, inputs, np.ones((6, 3)), PLAN)
+        train_network(module, inputs, TrainingTargets(np.ones((6, 3))), PLAN)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_batch_and_rows(problem, module):
@@ -247,5 +274,8 @@ def test_loss_must_be_a_scalar_tensor(loss, got):
     match = rf"`loss` must return a scalar tensor, .* got {got}"
     with pytest.raises(TypeError, match=match):
         train_network(
-            nn.Linear(2, 3), read_inputs(np.ones((8, 2))), np.ones((8, 3)), plan
+            nn.Linear(2, 3),
+            read_inputs(np.ones((8, 2))),
+            TrainingTargets(np.ones((8, 3))),
+            plan,
         )

@@ -17,6 +17,7 @@ from training_parts import (
 )
 
 from cftlearn._inputs import read_inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
@@ -180,7 +181,7 @@ def test_the_average_is_that_of_a_loop(problem, normed):
         PLAN,
         trainer=NetworkTrainer(optimizer=lambda g, lr: Spy(g, lr=lr), ema_decay=decay),
     )
-    train_network(trained, read_inputs(problem[0]), problem[1], plan)
+    train_network(trained, read_inputs(problem[0]), TrainingTargets(problem[1]), plan)
     mean = {name: value.double() for name, value in seen[0].items()}
     for t, weights in enumerate(seen[1:], 1):
         share = min(decay, (1 + t) / (10 + t))

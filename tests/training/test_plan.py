@@ -6,6 +6,7 @@ import torch
 from training_parts import FakeFabric
 
 from cftlearn._inputs import read_inputs
+from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import PartialBCEWithLogitsLoss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
@@ -17,7 +18,7 @@ TARGETS = np.array([[1.0, 0.0], [0.0, np.nan], [0.0, 1.0], [0.0, 1.0]])
 def plan_of(trainer, loss="bce", device="cpu"):
     return make_plan(
         trainer,
-        TARGETS,
+        TrainingTargets(TARGETS),
         loss=loss,
         max_epochs=2,
         batch_size=8,

@@ -90,7 +90,14 @@ def noisy_network():
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_a_killed_fit_ends_the_same_bit_for_bit(tmp_path, quick_tuner):
+@pytest.mark.parametrize(
+    ("n_saved", "stopped"),
+    [(2, "."), (7, "second")],
+    ids=["first training", "second training"],
+)
+def test_a_killed_fit_ends_the_same_bit_for_bit(
+    tmp_path, quick_tuner, n_saved, stopped
+):
     code = """
         import os, signal, sys
         import torch
@@ -104,7 +111,7 @@ def test_a_killed_fit_ends_the_same_bit_for_bit(tmp_path, quick_tuner):
         save_state, saved = _loop.save_state, []
 
         def until_killed(path, state):
-            if len(saved) == 2:
+            if len(saved) == int(sys.argv[2]):
                 os.kill(os.getpid(), signal.SIGKILL)
             saved.append(path)
             save_state(path, state)
@@ -120,10 +127,10 @@ def test_a_killed_fit_ends_the_same_bit_for_bit(tmp_path, quick_tuner):
         ).fit(X, y)
     """
     folder = tmp_path / "kept"
-    command = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(folder), str(n_saved)]
     killed = subprocess.run(command, timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL
-    state = torch.load(folder / "training.pt", weights_only=True)
+    state = torch.load(folder / stopped / "training.pt", weights_only=True)
     assert [record["epoch"] for record in state["history"]] == [1, 2]
 
     X, y = make_partial_multilabel(150, known=0.4, random_state=0)[:2]

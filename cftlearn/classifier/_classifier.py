@@ -25,20 +25,23 @@ from cftlearn.calibration._calibrator import (
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._fine_tuner import check_before_stage_one, fit_on_split
-from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
-from cftlearn.fine_tuning._two_networks import NetworkFeatures
+from cftlearn.fine_tuning._fine_tuner import (
+    check_before_stage_one,
+    fit_on_split,
+    warn_skipped,
+    with_initial_weights,
+)
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._trainer import check_trainer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from cftlearn.training._stage_one import StageOne
+    from cftlearn.classifier._network_fit import Rows
     from cftlearn.training._trainings import TrainingSettings
 
 __all__ = ["CFTClassifier"]
@@ -54,11 +57,12 @@ _SEEN_LABELS = (
 class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimator):
     """Learn categories from partially known labels by category-wise fine-tuning.
 
-    Stage one trains a network, or plain logistic regressions on features. Unknown
-    labels count as negatives there. Stage two takes each category's weights in the
+    Stage one trains a network, or plain logistic regressions on features; ``unknown``
+    says what unknown labels are there. Stage two takes each category's weights in the
     classification layer, and refits them on extracted features with only the known
     labels of the category. Labels that neither stage has seen decide whether the
-    refit replaces the initial weights [1]_.
+    refit replaces the initial weights [1]_. Then the network is trained again, on all
+    known labels.
 
     Parameters
     ----------
@@ -98,7 +102,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         have chosen. What they chose is then fitted on its features. ``"average"`` keeps
         both networks and averages their logits, so that a prediction computes two
         networks. True keeps the second one, False trains only once, without the
-        held-out labels. Not used without a ``module``, and with ``train=False``.
+        held-out labels. Not used without a ``module``, and with ``train=False``. With
+        a fine-tuner of ``cross_fit=k``, ``k`` networks judge, and the last one, which
+        is trained on all labels, is kept.
+    rounds : int, default=1
+        With 2 or more, probabilities of unknown labels, by the refit of one round, are
+        targets of a new training in the next one, as heavy as the known labels
+        together. It ends when held-out labels are ranked no better than in the round
+        before. Every round costs a training.
     layers : list of str or "auto", default=None
         Layers of the network whose outputs stand beside the features of the last one;
         ``""`` is its input, which must then be a vector. ``"auto"`` takes the input
@@ -163,7 +174,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         ``val_score``; with ``unknown="auto"`` also ``known_log_ratio``, the logarithm
         of how much more often positives are known than negatives, and ``known_z``, its
         distance from 0 in standard errors), those of the second training
-        (``stage="retrain"``), then the fine-tuner's iterations (``stage="cft"``).
+        (``stage="retrain"``), what further rounds gained in held-out ROC AUC
+        (``stage="round"``), then the fine-tuner's iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -205,6 +217,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "retrain": ["boolean", StrOptions({"average"})],
+        "rounds": [Interval(Integral, 1, None, closed="left")],
         "layers": [list, tuple, StrOptions({"auto"}), None],
         "input_transform": [callable, None],
         "trainer": [NetworkTrainer, None],
@@ -232,6 +245,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         batch_size: int = 128,
         learning_rate: float = 2e-3,
         retrain: bool | Literal["average"] = "average",
+        rounds: int = 1,
         layers: Sequence[str] | Literal["auto"] | None = None,
         input_transform: Callable[[Any], Any] | None = None,
         trainer: NetworkTrainer | None = None,
@@ -253,6 +267,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.retrain = retrain
+        self.rounds = rounds
         self.layers = layers
         self.input_transform = input_transform
         self.trainer = trainer
@@ -345,13 +360,17 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             self.calibrator_ = start_calibrator(self.calibration, n_categories)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
-        tuner = self._make_fine_tuner(int(tuner_seed))
+        tuner = self._make_fine_tuner(int(tuner_seed), validation_data is not None)
         self.module_ = self.head_ = initial = None
-        if tuner.cross_fit is not None:
+        if tuner.cross_fit is not None and self.module is None:
             tuner.fit(inputs, labels, validation_data=validation_data)
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
-        if validation_data is None:
+        if tuner.cross_fit is not None:
+            inputs_val = inputs
+            nothing = labels.restricted_to(np.zeros_like(labels.known))
+            split = LabelSplit(labels, nothing, same_rows=True)
+        elif validation_data is None:
             inputs_val = inputs
             split = split_labels(labels, self.validation_fraction, seeds)
         else:
@@ -373,21 +392,29 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
             fit_on_split(tuner, inputs, inputs_val, split, initial)
+            warn_skipped(tuner, stacklevel=2)
             return self._store(tuner, [])
         if not self.train and validation_data is None:
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
-        epochs = self._fit_network(
-            tuner, inputs, inputs_val, split, seeds, int(network_seed)
-        )
+        from cftlearn.classifier._network_fit import Rows
+
+        rows = Rows(inputs, inputs_val, split, seeds)
+        tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
+        warn_skipped(tuner, stacklevel=2)
         return self._store(tuner, epochs)
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(
+        self, X: Any, *, initial: bool = False
+    ) -> NDArray[np.float64]:
         """Compute the logits of every category.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...), paths, folder, images or Dataset
             Inputs, as in ``fit``.
+        initial : bool, default=False
+            Return the logits before the refit: those of the network as it was trained,
+            or of the initial logistic regressions.
 
         Returns
         -------
@@ -403,7 +430,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``X`` does not fit the inputs of ``fit``.
         """
         check_is_fitted(self)
-        parts = [self.fine_tuner_.transform(Z) for Z in self._feature_parts(X)]
+        tuner = with_initial_weights(self.fine_tuner_) if initial else self.fine_tuner_
+        parts = [tuner.transform(Z) for Z in self._feature_parts(X)]
         logits = np.concatenate(parts)
         return logits.ravel() if self._is_binary() else logits
 
@@ -486,6 +514,53 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         labels = self._read_more_targets(logits, y, ("X", "y"))
         return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))
 
+    @classmethod
+    def published(
+        cls,
+        module: "nn.Module | Callable[[], nn.Module]",
+        *,
+        objective: Literal["roc_auc", "average_precision"] = "roc_auc",
+        **parameters: Any,
+    ) -> Self:
+        """Return the classifier with the published recipe.
+
+        Stage one trains in Negative mode, once. Stage two is the genetic algorithm with
+        the published parameters [1]_; its best weights on held-out labels are kept as
+        they are.
+
+        Parameters
+        ----------
+        module : torch.nn.Module or callable
+            The network.
+        objective : {"roc_auc", "average_precision"}, default="roc_auc"
+            What the genetic algorithm maximises: in the paper ROC AUC for CheXpert,
+            and average precision for MS-COCO.
+        **parameters : object
+            Other parameters of the classifier.
+
+        Returns
+        -------
+        classifier : CFTClassifier
+            Not fitted. ``fit`` needs ``validation_data`` to follow the paper, which
+            chooses on a validation set.
+
+        Examples
+        --------
+        >>> from torch import nn
+        >>> from cftlearn import CFTClassifier
+        >>> model = CFTClassifier.published(nn.Linear(20, 5), max_epochs=10)
+        >>> model.unknown, model.retrain, model.fine_tuner.solver.population_size
+        ('negative', False, 50)
+
+        """
+        from cftlearn.solvers import GeneticSolver
+
+        tuner = CategoryWiseFineTuner(
+            GeneticSolver.published(), objective=objective, refit=False
+        )
+        recipe = {"unknown": "negative", "retrain": False, "fine_tuner": tuner}
+        return cls(module, **{**recipe, **parameters})
+
     def to_torch(self, *, calibrated: bool = False) -> "nn.Module":
         """Return the network with the refitted weights in its classification layer.
 
@@ -522,10 +597,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_head_weights(network, head, *rows).eval()
 
-    def _make_fine_tuner(self, seed: int) -> CategoryWiseFineTuner:
+    def _make_fine_tuner(
+        self, seed: int, has_validation_data: bool
+    ) -> CategoryWiseFineTuner:
         """Copy the fine-tuner, and set what it does not set itself."""
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        self._check_fine_tuner(tuner)
+        self._check_fine_tuner(tuner, has_validation_data)
         if self.random_state is None or tuner.random_state is not None:
             check_before_stage_one(tuner)
         asks_for_cpu = self.device == "cpu"
@@ -537,7 +614,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             verbose=max(tuner.verbose, self.verbose),
         )
 
-    def _check_fine_tuner(self, tuner: CategoryWiseFineTuner) -> None:
+    def _check_fine_tuner(
+        self, tuner: CategoryWiseFineTuner, has_validation_data: bool
+    ) -> None:
         """Raise where parameters contradict each other."""
         has_module = self.module is not None
         needs_module = self.unknown != "auto" and TREATMENTS[self.unknown] is not None
@@ -558,80 +637,40 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 "`train=False` without a `module` needs initial weights. Pass "
                 "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
             )
-        if tuner.cross_fit and (has_module or self.unknown == "ignore"):
-            raise ValueError(
-                "`fine_tuner` must have cross_fit=None with a `module`, and with "
-                f"unknown='ignore'; got cross_fit={tuner.cross_fit}."
-            )
+        if tuner.cross_fit is None:
+            return
+        is_auto = tuner.solver == "auto" and tuner.refit
+        for rule, is_kept in (
+            ("unknown other than 'ignore'", has_module or self.unknown != "ignore"),
+            ("train=True", self.train or not has_module),
+            ("rounds=1", self.rounds == 1),
+            ("solver='auto' and refit=True", is_auto),
+            ("validation_data=None", not has_validation_data),
+        ):
+            if not is_kept:
+                raise ValueError(
+                    f"`fine_tuner` must have cross_fit=None without {rule}: every "
+                    "known label of `y` judges a network, or regressions, that did "
+                    f"not see it; got cross_fit={tuner.cross_fit}."
+                )
 
     def _fit_network(
-        self,
-        tuner: CategoryWiseFineTuner,
-        inputs: Any,
-        inputs_val: Any,
-        split: LabelSplit,
-        seeds: NDArray[np.int64],
-        seed: int,
-    ) -> list[dict[str, Any]]:
-        """Train the network, refit, and set ``module_``; return the epochs."""
-        from cftlearn.training._trainings import (
-            train_on_all_labels,
-            train_without_held_out,
+        self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int
+    ) -> tuple[CategoryWiseFineTuner, list[dict[str, Any]]]:
+        """Train and refit; set ``module_``, and return the fine-tuner and epochs."""
+        from cftlearn.classifier._network_fit import NetworkFit
+
+        fit = NetworkFit(
+            self._training_settings(),
+            tuner,
+            rows,
+            self.validation_fraction,
+            self.retrain,
+            self.rounds,
+            seed,
         )
-
-        settings = self._training_settings()
-        first = train_without_held_out(
-            settings,
-            inputs,
-            inputs_val,
-            split,
-            make_objective(tuner.objective),
-            fraction=self.validation_fraction,
-            cell_seeds=seeds,
-            seed=seed,
-        )
-        features = self._network_features(first, inputs, inputs_val, split)
-        tuner.set_params(coef_init=first.coef, intercept_init=first.intercept)
-        epochs = [{"stage": "train", **row} for row in first.history]
-        if not (self.train and self.retrain):
-            fit_on_split(tuner, features.Z, features.Z_val, split)
-            self.module_, self.head_ = first.network, first.head
-            return epochs
-        # Another seed: two networks differ more, and their mean gains more.
-        other_seed = int(np.random.default_rng([seed, 1]).integers(2**31 - 1))
-        second = train_on_all_labels(
-            settings, first, inputs, inputs_val, split, seed=other_seed
-        )
-        epochs += [{"stage": "retrain", **row} for row in second.history]
-        others = self._network_features(second, inputs, inputs_val, split)
-        if self.retrain == "average":
-            self._fit_on_both(tuner, first, second, features, others, split)
-        else:
-            fit_on_split(tuner, features.Z, features.Z_val, split, second=others)
-            self.module_, self.head_ = second.network, second.head
-        return epochs
-
-    def _fit_on_both(
-        self,
-        tuner: CategoryWiseFineTuner,
-        first: "StageOne",
-        second: "StageOne",
-        features: NetworkFeatures,
-        others: NetworkFeatures,
-        split: LabelSplit,
-    ) -> None:
-        """Refit on the features of both networks, joined to one."""
-        from cftlearn.networks._joined import join_coef, join_networks
-
-        networks = [(made.network, made.head) for made in (first, second)]
-
-        def join(one: InitialWeights, other: InitialWeights) -> InitialWeights:
-            coef = join_coef(networks, [one.coef, other.coef])
-            return InitialWeights(coef, one.intercept + other.intercept)
-
-        fit_on_split(tuner, features.Z, features.Z_val, split, second=others, join=join)
-        self.module_, self.head_ = join_networks(networks)
-        self.module_.eval()
+        self.module_, self.head_, self.device_, tuner = fit.run()
+        return tuner, fit.history
 
     def _training_settings(self) -> "TrainingSettings":
         from cftlearn.training._trainings import TrainingSettings
@@ -650,15 +689,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             device=self.device,
             verbose=self.verbose,
         )
-
-    def _network_features(
-        self, made: "StageOne", inputs: Any, inputs_val: Any, split: LabelSplit
-    ) -> NetworkFeatures:
-        """Extract the features of a network for all rows."""
-        self.module_, self.head_, self.device_ = made.network, made.head, made.device
-        Z = self._features(inputs)
-        Z_val = Z if split.same_rows else self._features(inputs_val)
-        return NetworkFeatures(Z, Z_val, InitialWeights(made.coef, made.intercept))
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""

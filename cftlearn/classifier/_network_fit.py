@@ -1,0 +1,279 @@
+"""A network trained, refitted, and trained again: the order of the steps."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from torch import nn
+
+from cftlearn._inputs import Inputs
+from cftlearn.feature_extraction._in_memory import extract_features
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.fine_tuning._fine_tuner import Choice, fit_on_split
+from cftlearn.fine_tuning._fold_choices import combine_choices
+from cftlearn.fine_tuning._initial_coef import InitialWeights
+from cftlearn.fine_tuning._soft_targets import mean_held_out_auc, soft_targets
+from cftlearn.fine_tuning._two_networks import NetworkFeatures
+from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._label_split import LabelSplit, deal_labels
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.networks._joined import join_coef, join_networks
+from cftlearn.training._stage_one import StageOne
+from cftlearn.training._trainings import (
+    TrainingSettings,
+    train_on_all_labels,
+    train_without_held_out,
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a classifier is fitted to.
+
+    Attributes
+    ----------
+    inputs, inputs_val : Inputs
+        Rows to train on, and rows with held-out labels; the same object if they are
+        the same rows.
+    split : LabelSplit
+        Their labels.
+    cell_seeds : ndarray of shape (n_categories,), int
+        One seed per category.
+    """
+
+    inputs: Inputs
+    inputs_val: Inputs
+    split: LabelSplit
+    cell_seeds: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Round:
+    """A network that saw no held-out label, and what these chose on its features."""
+
+    number: int
+    made: StageOne
+    features: NetworkFeatures
+    choice: Choice
+
+    @property
+    def held_out_auc(self) -> float:
+        """How well the refit ranks labels that it did not see."""
+        return mean_held_out_auc(self.choice.tuner.held_out_)
+
+
+@dataclass
+class NetworkFit:
+    """The fit of a classifier with a network.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        How to train.
+    tuner : CategoryWiseFineTuner
+        How to refit; it is cloned.
+    rows : Rows
+        Inputs and labels.
+    validation_fraction : float
+        Share of unknown cells that estimate rates.
+    retrain : bool or "average"
+        As in :class:`cftlearn.CFTClassifier`.
+    rounds : int
+        As there.
+    seed : int
+        Seed of all trainings.
+
+    Attributes
+    ----------
+    history : list of dict
+        Epochs of all trainings, and what rounds gained.
+    """
+
+    settings: TrainingSettings
+    tuner: CategoryWiseFineTuner
+    rows: Rows
+    validation_fraction: float
+    retrain: bool | Literal["average"]
+    rounds: int
+    seed: int
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
+        """Train and refit.
+
+        Returns
+        -------
+        network : nn.Module
+            The network, or two as one.
+        head : str
+            Name of its classification layer.
+        device : str
+            Where torch computes.
+        tuner : CategoryWiseFineTuner
+            Fitted, with weights on the features of this network.
+        """
+        if self.tuner.cross_fit is not None:
+            return self._cross_fit(self.tuner.cross_fit)
+        best = self._round(1)
+        while best.number < self.rounds and self.settings.train:
+            further = self._round(best.number + 1, best)
+            gain = further.held_out_auc - best.held_out_auc
+            number = further.number
+            self.history.append({"stage": "round", "round": number, "gain": gain})
+            if not gain > 0:
+                break
+            best = further
+        made, tuner = best.made, best.choice.tuner
+        if not (self.retrain and self.settings.train):
+            return made.network, made.head, made.device, tuner
+        return self._train_again(best)
+
+    def _round(self, number: int, before: Round | None = None) -> Round:
+        """Train without held-out labels, and refit."""
+        soft = None if before is None else self._soft_targets(before)
+        folder = "" if before is None else f"round {number}"
+        made = self._train(self.rows.split, self._seed(number), soft, folder)
+        if before is not None:
+            made = replace(made, rates=before.made.rates)
+        extra = {"round": number} if number > 1 else {}
+        self._record("train", made, extra)
+        features, choice = self._choose(made, self.rows.split)
+        return Round(number, made, features, choice)
+
+    def _cross_fit(
+        self, n_folds: int
+    ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
+        """Let every known label judge, on a network that did not see it.
+
+        The last network is trained on all labels, and follows the mean of the choices.
+        """
+        labels = self.rows.split.all_of_rows()
+        folds = deal_labels(labels, n_folds, self.rows.cell_seeds)
+        choices = []
+        for fold in range(n_folds):
+            split = LabelSplit(
+                labels.restricted_to(folds != fold),
+                labels.restricted_to(folds == fold),
+                same_rows=True,
+            )
+            seed = self._seed(1 if fold == 0 else fold + 1)
+            made = self._train(split, seed, None, f"fold {fold}")
+            self._record("train", made, {"fold": fold})
+            choices.append(self._choose(made, split)[1])
+            if fold == 0:
+                first = made
+        choice = combine_choices(choices)
+        made = self._train_on_all(first, None)
+        self._record("retrain", made, {})
+        choice.take(self._features(made))
+        return made.network, made.head, made.device, choice.tuner
+
+    def _train(
+        self,
+        split: LabelSplit,
+        seed: int,
+        soft: NDArray[np.float32] | None,
+        folder: str,
+    ) -> StageOne:
+        return train_without_held_out(
+            self.settings,
+            self.rows.inputs,
+            self.rows.inputs_val,
+            split,
+            make_objective(self.tuner.objective),
+            fraction=self.validation_fraction,
+            cell_seeds=self.rows.cell_seeds,
+            seed=seed,
+            soft=soft,
+            folder=folder,
+        )
+
+    def _train_on_all(
+        self, first: StageOne, soft: NDArray[np.float32] | None
+    ) -> StageOne:
+        return train_on_all_labels(
+            self.settings,
+            first,
+            self.rows.inputs,
+            self.rows.inputs_val,
+            self.rows.split,
+            seed=self._seed(0),
+            soft=soft,
+        )
+
+    def _choose(
+        self, made: StageOne, split: LabelSplit
+    ) -> tuple[NetworkFeatures, Choice]:
+        """Refit on the features of a network."""
+        features = self._features(made)
+        tuner = clone(self.tuner).set_params(
+            coef_init=made.coef, intercept_init=made.intercept, cross_fit=None
+        )
+        return features, fit_on_split(tuner, features.Z, features.Z_val, split)
+
+    def _train_again(
+        self, best: Round
+    ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
+        """Train on all labels, and fit what was chosen on the new features."""
+        soft = self._soft_targets(best, honest=False) if best.number > 1 else None
+        again = self._train_on_all(best.made, soft)
+        self._record("retrain", again, {})
+        features = self._features(again)
+        choice = best.choice
+        if self.retrain != "average":
+            choice.take(features)
+            return again.network, again.head, again.device, choice.tuner
+        networks = [(made.network, made.head) for made in (best.made, again)]
+
+        def join(one: InitialWeights, other: InitialWeights) -> InitialWeights:
+            coef = join_coef(networks, [one.coef, other.coef])
+            return InitialWeights(coef, one.intercept + other.intercept)
+
+        choice.take(features, join)
+        network, head = join_networks(networks)
+        return network.eval(), head, again.device, choice.tuner
+
+    def _soft_targets(self, of: Round, *, honest: bool = True) -> NDArray[np.float32]:
+        """Compute probabilities of unknown labels.
+
+        Honest ones come from fits without the held-out labels: else these would reach
+        the network that they are to judge.
+        """
+        split = self.rows.split
+        weights = of.choice.weights_without_held_out() if honest else of.choice.weights
+        n_rows = len(self.rows.inputs)
+        logits = of.features.logits(weights)[:n_rows]
+        totals = LabelTotals.of(split.all_of_rows().values)
+        rates = of.made.rates
+        share = totals.unknown_share(0.0 if rates is None else rates.log_ratio)
+        held_out = of.choice.tuner.held_out_
+        return soft_targets(logits, split.unknown_cells(), share, held_out)
+
+    def _features(self, made: StageOne) -> NetworkFeatures:
+        """Extract the features of a network for all rows."""
+        rows = self.rows
+        Z = self._features_of(made, rows.inputs)
+        Z_val = Z if rows.split.same_rows else self._features_of(made, rows.inputs_val)
+        return NetworkFeatures(Z, Z_val, InitialWeights(made.coef, made.intercept))
+
+    def _features_of(self, made: StageOne, inputs: Inputs) -> NDArray[np.float32]:
+        return extract_features(
+            made.network,
+            made.head,
+            inputs,
+            batch_size=self.settings.batch_size,
+            device=made.device,
+            num_workers=self.settings.trainer.num_workers,
+        )
+
+    def _record(self, stage: str, made: StageOne, extra: dict[str, int]) -> None:
+        self.history += [{"stage": stage, **extra, **row} for row in made.history]
+
+    def _seed(self, number: int) -> int:
+        """Return another seed for every training: networks then differ more."""
+        if number == 1:
+            return self.seed
+        rng = np.random.default_rng([self.seed, 1, number])
+        return int(rng.integers(2**31 - 1))
