@@ -23,15 +23,16 @@ from cftlearn.calibration._calibrator import (
     start_calibrator,
 )
 from cftlearn.calibration._thresholds import check_threshold
+from cftlearn.classifier._checks import check_together
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import (
     check_before_stage_one,
     fit_on_split,
-    warn_skipped,
     with_initial_weights,
 )
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.fine_tuning._report import warn_skipped
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
@@ -392,7 +393,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
             fit_on_split(tuner, inputs, inputs_val, split, initial)
-            warn_skipped(tuner, stacklevel=2)
+            warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
             return self._store(tuner, [])
         if not self.train and validation_data is None:
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
@@ -400,7 +401,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
         rows = Rows(inputs, inputs_val, split, seeds)
         tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
-        warn_skipped(tuner, stacklevel=2)
+        warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
         return self._store(tuner, epochs)
 
     def decision_function(
@@ -602,7 +603,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     ) -> CategoryWiseFineTuner:
         """Copy the fine-tuner, and set what it does not set itself."""
         tuner = clone(self.fine_tuner or CategoryWiseFineTuner())
-        self._check_fine_tuner(tuner, has_validation_data)
+        check_together(self, tuner, has_validation_data)
         if self.random_state is None or tuner.random_state is not None:
             check_before_stage_one(tuner)
         asks_for_cpu = self.device == "cpu"
@@ -613,46 +614,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             device="cpu" if asks_for_cpu and tuner.device == "auto" else tuner.device,
             verbose=max(tuner.verbose, self.verbose),
         )
-
-    def _check_fine_tuner(
-        self, tuner: CategoryWiseFineTuner, has_validation_data: bool
-    ) -> None:
-        """Raise where parameters contradict each other."""
-        has_module = self.module is not None
-        needs_module = self.unknown != "auto" and TREATMENTS[self.unknown] is not None
-        if needs_module and not has_module:
-            raise ValueError(
-                "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; "
-                f"got unknown={self.unknown!r} without a `module`. Pass a `module`, or "
-                "another treatment."
-            )
-        has_initial = tuner.coef_init is not None
-        if has_initial and has_module:
-            raise ValueError(
-                "The initial weights come from the network; `fine_tuner` must not set "
-                "`coef_init` where there is a `module`."
-            )
-        if not (has_module or self.train or has_initial):
-            raise ValueError(
-                "`train=False` without a `module` needs initial weights. Pass "
-                "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
-            )
-        if tuner.cross_fit is None:
-            return
-        is_auto = tuner.solver == "auto" and tuner.refit
-        for rule, is_kept in (
-            ("unknown other than 'ignore'", has_module or self.unknown != "ignore"),
-            ("train=True", self.train or not has_module),
-            ("rounds=1", self.rounds == 1),
-            ("solver='auto' and refit=True", is_auto),
-            ("validation_data=None", not has_validation_data),
-        ):
-            if not is_kept:
-                raise ValueError(
-                    f"`fine_tuner` must have cross_fit=None without {rule}: every "
-                    "known label of `y` judges a network, or regressions, that did "
-                    f"not see it; got cross_fit={tuner.cross_fit}."
-                )
 
     def _fit_network(
         self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int
