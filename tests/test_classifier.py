@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-import cftlearn.classifier
+import cftlearn.classifier._classifier
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.exceptions import (
     NonFiniteLossError,
@@ -401,7 +401,7 @@ def test_rows_to_start_from_must_be_clear(make_model, partial_problem):
 def spy_hold_out(monkeypatch):
     """Record what is held out, and flip its values if asked."""
     seen = {"flip": False}
-    real = cftlearn.classifier.split_labels
+    real = cftlearn.classifier._classifier.split_labels
 
     def spy(*args):
         split = real(*args)
@@ -411,7 +411,7 @@ def spy_hold_out(monkeypatch):
         seen["fitted"], seen["held_out"] = split.fitted, held_out
         return split._replace(held_out=held_out)
 
-    monkeypatch.setattr(cftlearn.classifier, "split_labels", spy)
+    monkeypatch.setattr(cftlearn.classifier._classifier, "split_labels", spy)
     return seen
 
 
