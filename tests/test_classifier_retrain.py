@@ -29,7 +29,7 @@ def make_model(quick_tuner, network_factory):
     """Return a classifier that fits in a few milliseconds."""
     return functools.partial(
         CFTClassifier,
-        network_factory(),
+        module=network_factory(),
         fine_tuner=quick_tuner,
         max_epochs=3,
         learning_rate=0.01,
@@ -108,16 +108,26 @@ def test_to_torch_is_the_decision_function(make_model, problem, retrain, layers)
     assert model.score(X, y) > 0.7
 
 
-def test_the_logits_are_a_third_and_two_thirds(make_model, problem, monkeypatch):
+@pytest.mark.parametrize("layers", [None, ["0", ""]])
+def test_the_logits_are_a_third_and_two_thirds(make_model, problem, layers):
     """Oracle: the refits of either network alone, at equal spread."""
     X, y = problem
-    first_alone = make_model(retrain=False).fit(X, y)
-    second_alone = make_model(retrain=True).fit(X, y)
-    logits = make_model().fit(X, y).decision_function(X)
+    first_alone = make_model(retrain=False, layers=layers).fit(X, y)
+    second_alone = make_model(retrain=True, layers=layers).fit(X, y)
+    logits = make_model(layers=layers).fit(X, y).decision_function(X)
     own, other = (each.decision_function(X) for each in (first_alone, second_alone))
     expected = own / 3 + 2 / 3 * other * own.std(axis=0) / other.std(axis=0)
     expected -= expected.mean(axis=0)
     assert_allclose(logits - logits.mean(axis=0), expected, atol=1e-4)
+
+
+def test_both_networks_start_from_weights_of_their_own(
+    make_model, problem, network_factory, monkeypatch
+):
+    kept = spy_on_trainings(monkeypatch)
+    make_model(module=network_factory, learning_rate=1e-9).fit(*problem)
+    first, second = (network[0].weight for network, _ in kept)
+    assert (first - second).abs().max() > 0.1
 
 
 def test_one_training_is_a_part_of_two(make_model, problem):

@@ -27,8 +27,8 @@ from cftlearn.classifier._preparation import prepare_fine_tuner
 from cftlearn.exceptions import SeenLabelsWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
-from cftlearn.fine_tuning._fine_tuner import warn_skipped
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.fine_tuning._report import warn_skipped
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
@@ -390,7 +390,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
             fit_on_split(tuner, inputs, inputs_val, split, initial)
-            warn_skipped(tuner, stacklevel=2)
+            warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
             return self._store(tuner, [])
         if not self.train and validation_data is None:
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
@@ -398,7 +398,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
 
         rows = Rows(inputs, inputs_val, split, seeds)
         tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
-        warn_skipped(tuner, stacklevel=2)
+        warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
         return self._store(tuner, epochs)
 
     def decision_function(

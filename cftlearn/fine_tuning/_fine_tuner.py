@@ -1,7 +1,6 @@
 """Category-wise fine-tuning of initial weights on features."""
 
 import logging
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
@@ -25,12 +24,11 @@ from cftlearn._features._stored import logits_of
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin
-from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
-from cftlearn.fine_tuning._report import CategoryResult
+from cftlearn.fine_tuning._report import CategoryResult, warn_skipped
 from cftlearn.fine_tuning._solver_names import (
     SOLVER_NAMES,
     RefitMethod,
@@ -44,11 +42,6 @@ from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
 
 _LOGGER = logging.getLogger("cftlearn")
-_NEEDS = {  # of a refit, by whether the solver is "auto"
-    True: "A refit needs a known positive, and a known negative or unknown labels.",
-    False: "A refit needs at least two known positives and two known negatives, or "
-    "validation_data that holds both classes.",
-}
 
 
 class CategoryWiseFineTuner(
@@ -306,7 +299,7 @@ class CategoryWiseFineTuner(
             )
             split = LabelSplit(labels, held_out, features_val is features)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
-        warn_skipped(self, stacklevel=2)
+        warn_skipped(self.report_, self.solver, stacklevel=2)
         return self
 
     def _method(self) -> RefitMethod:
@@ -486,24 +479,6 @@ class CategoryWiseFineTuner(
             line["n_unknown"] = n_cells - line["n_positive"] - line["n_negative"]
         self.report_ = [result.report for result in results]
         self.history_ = [record for result in results for record in result.history]
-
-
-def warn_skipped(tuner: CategoryWiseFineTuner, stacklevel: int) -> None:
-    """Warn, in the name of a caller so many calls up, of skipped categories."""
-    skipped = [line for line in tuner.report_ if line["status"] == "skipped"]
-    if not skipped:
-        return
-    named = [f"{line['category']!r} ({line['reason']})" for line in skipped]
-    shown = list_some(named, 10, separator="; ")
-    one = len(skipped) == 1
-    subject = "category lacks" if one else "categories lack"
-    kept = "keeps its" if one else "keep their"
-    warnings.warn(
-        f"{len(skipped)} {subject} known labels and {kept} initial weights: "
-        f"{shown}. {_NEEDS[tuner.solver == 'auto']}",
-        UndefinedCategoryWarning,
-        stacklevel=stacklevel + 1,
-    )
 
 
 def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:

@@ -1,15 +1,23 @@
 """What the refit of one category answers, and its line of the report."""
 
+import warnings
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence
 from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
+
+_NEEDS = {  # of a refit, by whether the solver is "auto"
+    True: "A refit needs a known positive, and a known negative or unknown labels.",
+    False: "A refit needs at least two known positives and two known negatives, or "
+    "validation_data that holds both classes.",
+}
 
 
 class Recipe(NamedTuple):
@@ -160,3 +168,32 @@ def skipped(task: CategoryTask, reason: str) -> CategoryResult:
 def initial_fit(task: CategoryTask) -> RowFit:
     """Return the initial weights as a fit of no iteration."""
     return RowFit(task.coef, task.intercept, 0, 0, "n_iter")
+
+
+def warn_skipped(report: list[dict[str, Any]], solver: Any, stacklevel: int) -> None:
+    """Warn of skipped categories.
+
+    Parameters
+    ----------
+    report : list of dict
+        Lines of all categories.
+    solver : object
+        The parameter of the fine-tuner.
+    stacklevel : int
+        In whose name: a caller so many calls up.
+    """
+    skipped_lines = [line for line in report if line["status"] == "skipped"]
+    if not skipped_lines:
+        return
+    named = [f"{line['category']!r} ({line['reason']})" for line in skipped_lines]
+    shown = list_some(named, 10, separator="; ")
+    one = len(skipped_lines) == 1
+    subject = "category lacks" if one else "categories lack"
+    kept = "keeps its" if one else "keep their"
+    is_auto = isinstance(solver, str) and solver == "auto"
+    warnings.warn(
+        f"{len(skipped_lines)} {subject} known labels and {kept} initial weights: "
+        f"{shown}. {_NEEDS[is_auto]}",
+        UndefinedCategoryWarning,
+        stacklevel=stacklevel + 1,
+    )

@@ -155,7 +155,7 @@ def test_nothing_that_was_passed_is_changed(rng):
         assert_array_equal(one, other)
 
 
-# ------------------------------------------------------------ scores of held-out labels
+# -------------------------------------------------------- scores of held-out labels
 def test_scores_move_as_their_logits_do(rng):
     """Oracle: scores that are the logits of some rows become the new ones there."""
     split, _ = make_split(rng)

@@ -108,8 +108,10 @@ def test_held_out_cells_selected_otherwise(rng):
     assert rates.log_ratio == pytest.approx(np.log(ratio), rel=0.25)
 
 
-def test_what_held_out_labels_explain_is_no_ratio(rng):
+@pytest.mark.parametrize("seed", range(8))
+def test_what_held_out_labels_explain_is_no_ratio(seed):
     """Positive-heavy held-out labels of rows that were chosen for it."""
+    rng = np.random.default_rng(seed)
     cells, totals = simulate(rng, 4000, known=0.4)
     chosen = []
     for own in cells:
@@ -117,7 +119,7 @@ def test_what_held_out_labels_explain_is_no_ratio(rng):
         chosen.append(ScoredCells(own.known[kept], own.y[kept], own.unknown))
     rates = estimate_known_rates(chosen, totals)
     assert rates.z > 3
-    assert rates.log_ratio < 0.2
+    assert rates.log_ratio < 0.5
 
 
 def test_a_larger_ratio_gives_a_larger_estimate(rng):

@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cftlearn.labels._known_rates import KnownRates
 from cftlearn.losses._registry import LOSSES, TREATMENTS, make_unknown_term
-from cftlearn.losses._unknown import HillTerm, SelectionTerm, WeakNegativeTerm
+from cftlearn.losses._unknown import (
+    HillTerm,
+    SelectionTerm,
+    SoftTargetTerm,
+    WeakNegativeTerm,
+)
 
 TERMS = [WeakNegativeTerm, HillTerm, SelectionTerm]
 RATES = KnownRates(
@@ -44,7 +49,7 @@ def expected_losses(kind, logits):
 def gradient_of(term, logits, unknown=None):
     tensor = torch.tensor(logits, requires_grad=True)
     if unknown is None:
-        term.cell_losses(tensor).sum().backward()
+        term.cell_losses(tensor, None).sum().backward()
     else:
         term(tensor, torch.from_numpy(unknown)).backward()
     return tensor.grad.numpy()
@@ -53,7 +58,7 @@ def gradient_of(term, logits, unknown=None):
 # ------------------------------------------------------------------------ formulas
 @pytest.mark.parametrize("kind", TERMS)
 def test_losses_follow_their_formulas(kind, logits):
-    losses = make(kind).cell_losses(torch.from_numpy(logits)).numpy()
+    losses = make(kind).cell_losses(torch.from_numpy(logits), None).numpy()
     assert_allclose(losses, expected_losses(kind, logits), rtol=1e-5, atol=1e-7)
 
 
@@ -91,7 +96,7 @@ def test_extreme_logits_stay_finite(kind, dtype):
     extreme = [-1e4, -100.0, -20.0, 0.0, 20.0, 100.0, 1e4]
     logits = torch.tensor(extreme, dtype=dtype)[:, None].repeat(1, 3)
     logits.requires_grad_()
-    losses = make(kind).cell_losses(logits)
+    losses = make(kind).cell_losses(logits, None)
     losses.sum().backward()
     assert losses.dtype == dtype
     assert torch.isfinite(losses).all()
@@ -118,14 +123,14 @@ def test_equal_rates_leave_unknown_cells_out(logits, unknown):
         value = term(torch.from_numpy(logits), torch.from_numpy(unknown))
         assert float(value) == 0
     # A category of equal rates beside others has no loss either.
-    losses = make(SelectionTerm).cell_losses(torch.from_numpy(logits))
+    losses = make(SelectionTerm).cell_losses(torch.from_numpy(logits), None)
     assert_allclose(losses[:, 2].numpy(), 0, atol=1e-7)
 
 
 def test_a_new_term_says_nothing_until_it_has_rates(logits):
     term = SelectionTerm()
     assert not term.is_active
-    assert_array_equal(term.cell_losses(torch.from_numpy(logits)).numpy(), 0)
+    assert_array_equal(term.cell_losses(torch.from_numpy(logits), None).numpy(), 0)
     term.set_rates(RATES)
     assert term.is_active
 
@@ -135,7 +140,7 @@ def test_where_positives_are_always_known_unknown_cells_are_negatives(logits):
     rates = KnownRates(np.full(3, one), np.zeros(3), 30.0, 9.0)
     term = SelectionTerm(1.0)
     term.set_rates(rates)
-    losses = term.cell_losses(torch.from_numpy(logits)).numpy()
+    losses = term.cell_losses(torch.from_numpy(logits), None).numpy()
     expected = expected_losses(WeakNegativeTerm, logits)
     assert_allclose(losses, expected, rtol=1e-6)
 
@@ -160,10 +165,35 @@ def test_the_likelihood_is_largest_at_the_share_of_positives():
     assert slope(share - 0.1) < 0 < slope(share + 0.1)
 
 
+# --------------------------------------------------------------------- probabilities
+def test_probabilities_are_targets(rng, logits, unknown):
+    """Oracle: cross-entropy by hand; what stands at other cells does not matter."""
+    soft = np.where(unknown, rng.random(logits.shape), np.nan)
+    term = SoftTargetTerm(0.3)
+    tensor = torch.tensor(logits, requires_grad=True)
+    value = term(tensor, torch.from_numpy(unknown), torch.from_numpy(soft))
+    value.backward()
+    p = 1 / (1 + np.exp(-logits))
+    losses = -soft * np.log(p) - (1 - soft) * np.log(1 - p)
+    assert float(value.detach()) == pytest.approx(0.3 * losses[unknown].mean())
+    expected = np.where(unknown, 0.3 * (p - soft) / unknown.sum(), 0.0)
+    assert_allclose(tensor.grad.numpy(), expected, atol=1e-12)
+
+
+def test_probabilities_must_be_there(logits, unknown):
+    with pytest.raises(ValueError, match="`soft` must hold the probabilities"):
+        SoftTargetTerm()(torch.from_numpy(logits), torch.from_numpy(unknown))
+
+
 # --------------------------------------------------------------------------- weights
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [(WeakNegativeTerm, 0.5), (HillTerm, 0.5), (SelectionTerm, 0.5 * np.sqrt(9.0))],
+    [
+        (WeakNegativeTerm, 0.5),
+        (HillTerm, 0.5),
+        (SelectionTerm, 0.5 * np.sqrt(9.0)),
+        (SoftTargetTerm, 1.0),
+    ],
 )
 def test_a_weight_replaces_the_own_weight(kind, expected):
     assert kind(None, 9.0).weight == pytest.approx(expected)
