@@ -220,7 +220,9 @@ def _estimate_rates(
     """Put an estimate by a network into the state; return its part of the record."""
     rates = probe.estimate(network, plan, epoch)
     state.rates = plan.processes.broadcast(rates)
-    return {"known_log_ratio": state.rates.log_ratio, "known_z": state.rates.z}
+    record = {"known_log_ratio": state.rates.log_ratio, "known_z": state.rates.z}
+    # NaN, where no label can tell, would make equal histories unequal.
+    return {name: value for name, value in record.items() if not np.isnan(value)}
 
 
 def _set_rates(plan: TrainingPlan, rates: KnownRates | None) -> None:
