@@ -1,6 +1,7 @@
 """A network trained, refitted, and trained again: the order of the steps."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -139,7 +140,7 @@ class NetworkFit:
             made = replace(made, rates=before.made.rates)
         extra = {"round": number} if number > 1 else {}
         self._record("train", made, extra)
-        features, choice = self._choose(made, self.rows.split)
+        features, choice = self._choose(made, self.rows.split, folder)
         return Round(number, made, features, choice)
 
     def _cross_fit(
@@ -161,7 +162,7 @@ class NetworkFit:
             seed = self._seed(1 if fold == 0 else fold + 1)
             made = self._train(split, seed, None, f"fold {fold}")
             self._record("train", made, {"fold": fold})
-            choices.append(self._choose(made, split)[1])
+            choices.append(self._choose(made, split, f"fold {fold}")[1])
             if fold == 0:
                 first = made
         choice = combine_choices(choices)
@@ -204,13 +205,15 @@ class NetworkFit:
         )
 
     def _choose(
-        self, made: StageOne, split: LabelSplit
+        self, made: StageOne, split: LabelSplit, folder: str
     ) -> tuple[NetworkFeatures, Choice]:
         """Refit on the features of a network."""
         features = self._features(made)
         tuner = clone(self.tuner).set_params(
             coef_init=made.coef, intercept_init=made.intercept, cross_fit=None
         )
+        if tuner.checkpoint is not None and folder:  # a folder is for one fit
+            tuner.set_params(checkpoint=Path(tuner.checkpoint) / folder)
         return features, fit_on_split(tuner, features.Z, features.Z_val, split)
 
     def _train_again(
