@@ -171,19 +171,7 @@ class AutoRefit:
     ) -> list[Weights | None]:
         """Average the same candidates, with the same weights, on other features.
 
-        Parameters
-        ----------
-        tasks : list of CategoryTask
-            The same labels, with features and initial weights of another network.
-        results : list of CategoryResult
-            Of the first features.
-        run : CategoryWorkers
-            Fits the candidates of every category.
-
-        Returns
-        -------
-        weights : list of Weights or None
-            None where the initial weights were kept.
+        See :class:`~cftlearn.fine_tuning._solver_names.RefitMethod`.
         """
         recipes = {
             task.name: result.recipe

@@ -154,19 +154,7 @@ class BatchedRefit:
     ) -> list[Weights | None]:
         """Fit the chosen categories again, on other features.
 
-        Parameters
-        ----------
-        tasks : list of CategoryTask
-            The same labels, with features and initial weights of another network.
-        results : list of CategoryResult
-            Of the first features: what was chosen, after how many iterations.
-        run : CategoryWorkers
-            Shows progress.
-
-        Returns
-        -------
-        weights : list of Weights or None
-            None where the initial weights were kept.
+        See :class:`~cftlearn.fine_tuning._solver_names.RefitMethod`.
         """
         chosen = chosen_iterations(tasks, results)
         made: dict[str, Weights] = {}

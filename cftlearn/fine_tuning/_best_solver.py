@@ -70,19 +70,7 @@ class BestSolverRefit:
     ) -> list[Weights | None]:
         """Fit the chosen solvers again, on other features.
 
-        Parameters
-        ----------
-        tasks : list of CategoryTask
-            The same labels, with features and initial weights of another network.
-        results : list of CategoryResult
-            Of the first features: which solver was chosen, after how many iterations.
-        run : CategoryWorkers
-            Fits the categories.
-
-        Returns
-        -------
-        weights : list of Weights or None
-            None where the initial weights were kept.
+        See :class:`~cftlearn.fine_tuning._solver_names.RefitMethod`.
         """
         chosen = chosen_iterations(tasks, results)
         repeated = [task for task in tasks if task.name in chosen]

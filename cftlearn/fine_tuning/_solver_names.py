@@ -55,9 +55,21 @@ class RefitMethod(Protocol):
         results: list[CategoryResult],
         run: CategoryWorkers,
     ) -> list[Weights | None]:
-        """Refit on features of another network, as ``results`` chose.
+        """Refit on features of another network, as was chosen before.
 
-        None where the initial weights were kept.
+        Parameters
+        ----------
+        tasks : list of CategoryTask
+            The same labels, with features and initial weights of that network.
+        results : list of CategoryResult
+            Of the first features: what was chosen there.
+        run : CategoryWorkers
+            Fits the categories, and shows progress.
+
+        Returns
+        -------
+        weights : list of Weights or None
+            In the order of ``tasks``; None where the initial weights were kept.
         """
 
 
