@@ -165,12 +165,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     report_ : list of dict, one per category
         See :class:`CategoryWiseFineTuner`.
     history_ : list of dict
-        Stage one's epochs (``stage="train"``: ``epoch``, ``loss``,
-        ``learning_rate`` and, from the labels held out, ``val_loss`` and
-        ``val_score``; with ``unknown="auto"`` also ``known_log_ratio``, the logarithm
-        of how much more often positives are known than negatives, and, where labels can
-        tell, ``known_z``, its distance from 0 in standard errors), those of the second training
-        (``stage="retrain"``), what further rounds gained in held-out ROC AUC
+        Stage one's epochs (``stage="train"``: ``epoch``, ``loss``, ``learning_rate``
+        and, from the labels held out, ``val_loss`` and ``val_score``; with
+        ``unknown="auto"`` also ``known_log_ratio``, the logarithm of how much more
+        often positives are known than negatives, and, where labels can tell,
+        ``known_z``, its distance from 0 in standard errors), those of the second
+        training (``stage="retrain"``), what further rounds gained in held-out ROC AUC
         (``stage="round"``), then the fine-tuner's iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
