@@ -71,8 +71,8 @@ def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> 
         )
     if classifier.rounds > 1 and not (has_module and classifier.train):
         raise ValueError(
-            "`rounds` above 1 needs a `module` and train=True, since every round trains "
-            f"a network; got rounds={classifier.rounds}. Pass rounds=1."
+            "`rounds` above 1 needs a `module` and train=True, since every round "
+            f"trains a network; got rounds={classifier.rounds}. Pass rounds=1."
         )
     has_initial = tuner.coef_init is not None
     if has_initial and has_module:
