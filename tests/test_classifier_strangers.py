@@ -5,11 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.datasets import make_partial_multilabel
-from cftlearn.exceptions import UndefinedCategoryWarning
+from cftlearn.exceptions import NonFiniteLossError, UndefinedCategoryWarning
 from cftlearn.training import NetworkTrainer
 
 X, Y, _ = make_partial_multilabel(120, known=0.4, random_state=0)
@@ -91,3 +92,25 @@ def test_what_fails_in_training_alone_is_explained(model, message):
 def test_what_would_have_no_effect_is_refused(model, message):
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y)
+
+
+@pytest.mark.parametrize("has_earlier_fit", [False, True])
+def test_after_a_fit_that_failed_a_classifier_is_not_fitted(has_earlier_fit):
+    model = classifier()
+    if has_earlier_fit:
+        model.fit(X, Y)
+    model.set_params(loss=lambda logits, targets: logits.sum() * np.nan)
+    with pytest.raises(NonFiniteLossError):
+        model.fit(X, Y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    model.set_params(loss="bce").fit(X, Y)
+    np.testing.assert_array_equal(model.coef_, classifier().fit(X, Y).coef_)
+
+
+def test_labels_of_other_rows_do_not_end_an_earlier_fit():
+    model = classifier().fit(X, Y)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="one row per sample"):
+        model.fit(X, Y[:-1])
+    np.testing.assert_array_equal(model.predict_proba(X), before)

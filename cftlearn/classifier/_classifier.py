@@ -360,6 +360,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         tuner = prepare_fine_tuner(
             self, int(tuner_seed), has_validation_data=validation_data is not None
         )
+        self.__dict__.pop("coef_", None)  # an earlier fit ends here, if this one fails
         self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None and self.module is None:
             with warnings.catch_warnings():  # it would name this line, not the user's
@@ -598,6 +599,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         calibrator = self.calibrator_ if calibrated else None
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_head_weights(network, head, *rows).eval()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Check whether ``fit`` came to its end; a part of it sets other attributes."""
+        return hasattr(self, "coef_")
 
     def _fit_network(
         self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int
