@@ -200,9 +200,8 @@ def run_fitting(arguments: argparse.Namespace, *, train: bool) -> int:
         settings, train=train, overwrite=arguments.overwrite, quiet=arguments.quiet
     )
     if not arguments.quiet:
-        example = settings.data.features or "IMAGE"
-        code = _network_option(folder)
-        print(f"saved in {folder}; try: cftlearn predict {folder} {example}{code}")
+        example = settings.data.features or f"IMAGE{_network_option(folder)}"
+        print(f"saved in {folder}; try: cftlearn predict {folder} {example}")
     return 0
 
 
