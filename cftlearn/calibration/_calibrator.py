@@ -180,7 +180,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             KnownScores(scores[rows, j], values[rows, j] == 1.0)
             for j, rows in enumerate(known.T)
         ]
-        return self._fit_columns(columns, names)
+        self._fit_columns(columns, names)
+        _warn_of_missing_classes(self.report_, stacklevel=2)
+        return self
 
     def transform(self, X: ArrayLike) -> Floats:
         """Compute probabilities.
@@ -274,7 +276,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
 
     def _fit_columns(
         self, columns: Sequence[KnownScores], categories: NDArray[Any]
-    ) -> Self:
+    ) -> None:
         """Calibrate categories whose known labels lie apart from each other's."""
         self.categories_ = categories
         self.n_features_in_ = len(columns)
@@ -297,8 +299,6 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         self.report_ = [
             self._report(j, column, maps.get(j)) for j, column in enumerate(columns)
         ]
-        _warn_of_missing_classes(self.report_)
-        return self
 
     def _fit_maps(
         self, columns: Sequence[KnownScores]
@@ -350,7 +350,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         return "sigmoid", f"{len(column.y)} known labels"
 
 
-def _warn_of_missing_classes(report: list[dict[str, Any]]) -> None:
+def _warn_of_missing_classes(report: list[dict[str, Any]], stacklevel: int) -> None:
     left = [
         f"{record['category']!r} ({record['reason']})"
         for record in report
@@ -364,7 +364,7 @@ def _warn_of_missing_classes(report: list[dict[str, Any]]) -> None:
         f"{list_some(left, 10, separator='; ')}. Calibration needs a known positive "
         "and a known negative that the scores have not seen.",
         UndefinedCategoryWarning,
-        stacklevel=4,
+        stacklevel=stacklevel + 1,
     )
 
 
@@ -410,6 +410,8 @@ def calibrate(
     held_out: HeldOutScores,
     categories: NDArray[Any],
     classes: NDArray[Any],
+    *,
+    stacklevel: int,
 ) -> None:
     """Fit a calibrator to labels that were held out of the refits.
 
@@ -423,6 +425,8 @@ def calibrate(
         Names of the categories.
     classes : ndarray of shape (n_categories, 2) or (2,)
         Classes of the categories, or of a 1-D target.
+    stacklevel : int
+        In whose name to warn: a caller so many calls up.
 
     Warns
     -----
@@ -433,6 +437,7 @@ def calibrate(
         return
     columns = [KnownScores(column.logits, column.y) for column in held_out.columns]
     calibrator._fit_columns(columns, categories)
+    _warn_of_missing_classes(calibrator.report_, stacklevel + 1)
     calibrator.classes_ = classes
 
 

@@ -24,7 +24,7 @@ from cftlearn.calibration._calibrator import (
 )
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier._preparation import prepare_fine_tuner
-from cftlearn.exceptions import SeenLabelsWarning
+from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
@@ -105,12 +105,13 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         With 2 or more, probabilities of unknown labels, by the refit of one round, are
         targets of a new training in the next one, as heavy as the known labels
         together. It ends when held-out labels are ranked no better than in the round
-        before. Every round costs a training.
+        before. Every round costs a training, so it needs a ``module`` and
+        ``train=True``.
     layers : list of str or "auto", default=None
         Layers of the network whose outputs stand beside the features of the last one;
         ``""`` is its input, which must then be a vector. ``"auto"`` takes the input
         where it is a vector, and else some layers in the middle. None takes the last
-        features alone.
+        features alone, and is the only choice without a ``module``.
     input_transform : callable, default=None
         Converts one item of ``X`` to the network's input. Images need one, such as
         :class:`cftlearn.images.ImageTransform` or a transform of torchvision.
@@ -359,9 +360,13 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         tuner = prepare_fine_tuner(
             self, int(tuner_seed), has_validation_data=validation_data is not None
         )
+        self.__dict__.pop("coef_", None)  # an earlier fit ends here, if this one fails
         self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None and self.module is None:
-            tuner.fit(inputs, labels, validation_data=validation_data)
+            with warnings.catch_warnings():  # it would name this line, not the user's
+                warnings.simplefilter("ignore", UndefinedCategoryWarning)
+                tuner.fit(inputs, labels, validation_data=validation_data)
+            warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
         if tuner.cross_fit is not None:
@@ -595,6 +600,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
         return with_head_weights(network, head, *rows).eval()
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Check whether ``fit`` came to its end; a part of it sets other attributes."""
+        return hasattr(self, "coef_")
+
     def _fit_network(
         self, tuner: CategoryWiseFineTuner, rows: "Rows", seed: int
     ) -> tuple[CategoryWiseFineTuner, list[dict[str, Any]]]:
@@ -656,7 +665,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         self.fine_tuner_ = tuner
         if self.calibrator_ is not None:
             calibrate(
-                self.calibrator_, tuner.held_out_, tuner.categories_, tuner.classes_
+                self.calibrator_,
+                tuner.held_out_,
+                tuner.categories_,
+                tuner.classes_,
+                stacklevel=3,  # the caller of `fit`
             )
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_

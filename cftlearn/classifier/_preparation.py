@@ -64,6 +64,16 @@ def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> 
             f"unknown={unknown!r} without a `module`. Pass a `module`, or another "
             "treatment."
         )
+    if classifier.layers is not None and not has_module:
+        raise ValueError(
+            "`layers` needs a `module`, of which they are layers; got "
+            f"layers={classifier.layers!r} without one. Pass layers=None."
+        )
+    if classifier.rounds > 1 and not (has_module and classifier.train):
+        raise ValueError(
+            "`rounds` above 1 needs a `module` and train=True, since every round "
+            f"trains a network; got rounds={classifier.rounds}. Pass rounds=1."
+        )
     has_initial = tuner.coef_init is not None
     if has_initial and has_module:
         raise ValueError(

@@ -16,7 +16,7 @@ from cftlearn.cli._fit_data import (
     read_start,
 )
 from cftlearn.cli._model import make_model
-from cftlearn.cli._networks import read_network
+from cftlearn.cli._networks import needs_code, own_name, read_network
 from cftlearn.cli._options import (
     add_labels,
     add_network,
@@ -200,9 +200,17 @@ def run_fitting(arguments: argparse.Namespace, *, train: bool) -> int:
         settings, train=train, overwrite=arguments.overwrite, quiet=arguments.quiet
     )
     if not arguments.quiet:
-        example = settings.data.features or "IMAGE"
+        example = settings.data.features or f"IMAGE{_network_option(folder)}"
         print(f"saved in {folder}; try: cftlearn predict {folder} {example}")
     return 0
+
+
+def _network_option(folder: Path) -> str:
+    """Return the option that ``predict`` needs for a network of the user's code."""
+    from cftlearn.persistence._folder import load_without_network
+
+    saved = load_without_network(folder)
+    return f" --network {own_name(saved)}" if needs_code(saved) else ""
 
 
 def fit_and_save(

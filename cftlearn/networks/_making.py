@@ -1,4 +1,4 @@
-"""Copy a network, or call what makes one."""
+"""Copy a network, or what a callable makes."""
 
 import copy
 from typing import Any
@@ -14,14 +14,15 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
     Parameters
     ----------
     module : nn.Module or callable
-        A module, which is copied, or a class or function that makes one.
+        A module, or a class or function that makes one. What it makes is copied, too:
+        it may return the same module every time.
     seed : int
         Seed of torch's generator while the callable runs.
 
     Returns
     -------
     network : nn.Module
-        The copy, or the new network.
+        The copy.
 
     Raises
     ------
@@ -48,4 +49,4 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
             "A callable `module` must return a torch.nn.Module; got "
             f"{type(made).__name__}."
         )
-    return made
+    return copy.deepcopy(made)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
-from cftlearn.exceptions import NonFiniteLossError
+from cftlearn.exceptions import NonFiniteLossError, first_line
 from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.training._distributed import mixed_seed
 from cftlearn.training._plan import TrainingPlan
@@ -109,8 +109,8 @@ def train_epoch(
     NonFiniteLossError
         If a loss is NaN or infinite.
     TypeError, ValueError
-        If the network's output has another shape than the labels, or the loss is not
-        a scalar tensor.
+        If the network fails on a batch, its output has another shape than the
+        labels, or the loss is not a scalar tensor with a gradient.
     """
     term = plan.unknown_term
     if term is None or not term.is_active:
@@ -253,8 +253,7 @@ def _batch_loss(
 
     What the network and the loss return is checked.
     """
-    with autocast(plan.device, enabled=plan.trainer.amp):
-        logits = network(X)
+    logits = _outputs(network, X, plan)
     labels = targets.labels
     if not isinstance(logits, Tensor) or logits.shape != labels.shape:
         raise ValueError(
@@ -273,12 +272,41 @@ def _batch_loss(
     return loss
 
 
+def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:
+    """Run the network; describe the batch if it fails in training mode alone.
+
+    That it accepts the first row in evaluation mode was checked before.
+    """
+    try:
+        with autocast(plan.device, enabled=plan.trainer.amp):
+            return network(X)
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(
+            f"The network needs more memory than there is on {plan.device} to train on "
+            f"{len(X)} rows. Lower `batch_size`. ({first_line(error)})"
+        ) from error
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            "`module` must accept batches of rows in training mode; it failed on one "
+            f"of shape {tuple(X.shape)} and type {X.dtype}: "
+            f"{first_line(error).rstrip('.')}. Batch norm cannot train on one row: "
+            "raise `batch_size`. And `augment` must return the shape and type that the "
+            "network takes."
+        ) from error
+
+
 def _known_loss(logits: Tensor, labels: Tensor, plan: TrainingPlan) -> Tensor:
     loss = plan.loss(logits, labels)
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "
             f"{_shape_or_type(loss)}."
+        )
+    if logits.requires_grad and not loss.requires_grad:
+        raise ValueError(
+            "`loss` must have a gradient with respect to its logits; what it returned "
+            "does not depend on them. Compute it by operations of torch, without "
+            "detach() and no_grad()."
         )
     return loss
 

@@ -295,7 +295,7 @@ def test_a_classifier_is_calibrated_by_its_held_out_labels(calibration):
     model, X, _ = fitted_classifier(chosen)
     held_out = model.fine_tuner_.held_out_
     expected = CategoryCalibrator(calibration, min_isotonic=5)
-    calibrate(expected, held_out, model.categories_, model.classes_)
+    calibrate(expected, held_out, model.categories_, model.classes_, stacklevel=1)
     logits = model.decision_function(X)
     expected.classes_ = model.classes_
     np.testing.assert_array_equal(model.predict_proba(X), expected.transform(logits))

@@ -101,7 +101,8 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     assert "30 rows, 2 categories;" in out
     assert "choose the refits: 10 other rows" in out  # whole groups of two
     assert out.count("\nblue ") == out.count("\nred ") == 2
-    assert out.endswith(f"try: cftlearn predict {beside_photos / 'model'} IMAGE\n")
+    command = f"cftlearn predict {beside_photos / 'model'} IMAGE"
+    assert out.endswith(f"try: {command} --network cli_parts:make_network\n")
     assert err == ""
     argv = ["predict", str(beside_photos / "model"), str(beside_photos / "images")]
     assert main([*argv, "--network", "cli_parts:make_network"]) == 0  # options too
