@@ -183,14 +183,19 @@ class AutoRefit:
         Returns
         -------
         weights : list of Weights or None
-            None where the initial weights were kept.
+            None where the initial weights were kept, and where these labels, which may
+            be fewer than those that chose, cannot be fitted.
         """
         recipes = {
             task.name: result.recipe
             for task, result in zip(tasks, results, strict=True)
             if result.recipe is not None
         }
-        repeated = [task for task in tasks if task.name in recipes]
+        repeated = [
+            task
+            for task in tasks
+            if task.name in recipes and not missing_labels(task, refit=True)
+        ]
         made = run(_repeat_category, Weights, repeated, self.objective, recipes)
         by_name = {task.name: own for task, own in zip(repeated, made, strict=True)}
         return [by_name.get(task.name) for task in tasks]
