@@ -34,15 +34,15 @@ def prepare_fine_tuner(
     Raises
     ------
     ValueError
-        If parameters of the two stages contradict each other, or ``checkpoint`` is set
-        without a seed.
+        If a parameter of the fine-tuner is out of its range, those of the two stages
+        contradict each other, or ``checkpoint`` is set without a seed.
     """
     tuner = clone(classifier.fine_tuner or CategoryWiseFineTuner())
+    gets_seed = classifier.random_state is not None and tuner.random_state is None
+    check_before_stage_one(tuner, has_seed=gets_seed)
     _check_stages(classifier, tuner)
     if tuner.cross_fit is not None:
         _check_cross_fit(classifier, tuner, has_validation_data)
-    if classifier.random_state is None or tuner.random_state is not None:
-        check_before_stage_one(tuner)
     n_jobs, random_state = tuner.n_jobs, tuner.random_state
     asks_for_cpu = classifier.device == "cpu"
     return tuner.set_params(

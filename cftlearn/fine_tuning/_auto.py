@@ -171,14 +171,19 @@ class AutoRefit:
     ) -> list[Weights | None]:
         """Average the same candidates, with the same weights, on other features.
 
-        See :class:`~cftlearn.fine_tuning._solver_names.RefitMethod`.
+        See :class:`~cftlearn.fine_tuning._solver_names.RefitMethod`. The labels may be
+        fewer than those that chose, and not allow a fit.
         """
         recipes = {
             task.name: result.recipe
             for task, result in zip(tasks, results, strict=True)
             if result.recipe is not None
         }
-        repeated = [task for task in tasks if task.name in recipes]
+        repeated = [
+            task
+            for task in tasks
+            if task.name in recipes and not missing_labels(task, refit=True)
+        ]
         made = run(_repeat_category, Weights, repeated, self.objective, recipes)
         by_name = {task.name: own for task, own in zip(repeated, made, strict=True)}
         return [by_name.get(task.name) for task in tasks]

@@ -481,12 +481,22 @@ class CategoryWiseFineTuner(
         self.history_ = [record for result in results for record in result.history]
 
 
-def check_before_stage_one(tuner: CategoryWiseFineTuner) -> None:
+def check_before_stage_one(tuner: CategoryWiseFineTuner, *, has_seed: bool) -> None:
     """Raise now what a fine-tuner would raise only after hours of training.
+
+    Parameters
+    ----------
+    tuner : CategoryWiseFineTuner
+        Not fitted.
+    has_seed : bool
+        Whether it will get a seed where it has none.
 
     Raises
     ------
     ValueError
-        If ``checkpoint`` is set without a seed.
+        If a parameter is out of its range, or ``checkpoint`` is set without a seed.
     """
-    tuner._check_seed()
+    tuner._validate_params()
+    tuner._method()
+    if not has_seed:
+        tuner._check_seed()

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from cftlearn.fine_tuning._choice import Choice
 from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
 from cftlearn.fine_tuning._report import CategoryResult, Recipe
+from cftlearn.fine_tuning._two_networks import move_scores
 from cftlearn.labels._held_out_scores import HeldOutColumn, HeldOutScores
+from cftlearn.metrics._objectives import Objective, make_objective
 from cftlearn.solvers._candidates import Candidate
 
 Floats = NDArray[np.float64]
@@ -38,9 +40,12 @@ def combine_choices(choices: list[Choice]) -> Choice:
         [choice.results[j] for choice in choices] for j in range(len(first.results))
     ]
     verdicts = _verdicts(by_category)
+    objective = make_objective(first.tuner.objective)
     results = [
-        _combined(folds, *own) for folds, own in zip(by_category, verdicts, strict=True)
+        _combined(folds, *own, objective)
+        for folds, own in zip(by_category, verdicts, strict=True)
     ]
+    scores = _on_one_scale(choices)
     tuner = copy.copy(first.tuner)
     tuner.report_ = [result.report for result in results]
     tuner.history_ = [
@@ -50,10 +55,7 @@ def combine_choices(choices: list[Choice]) -> Choice:
     ]
     tuner.held_out_ = HeldOutScores(
         first.tuner.held_out_.n_rows,
-        [
-            _joined([choice.tuner.held_out_.columns[j] for choice in choices])
-            for j in range(len(results))
-        ],
+        [_joined([own.columns[j] for own in scores]) for j in range(len(results))],
     )
     return replace(first, tuner=tuner, results=results)
 
@@ -123,17 +125,26 @@ def _pooled(
 
 
 def _combined(
-    folds: list[CategoryResult], candidates: list[Candidate], verdict: Verdict | None
+    folds: list[CategoryResult],
+    candidates: list[Candidate],
+    verdict: Verdict | None,
+    objective: Objective,
 ) -> CategoryResult:
     """Return the recipe of one category; initial weights are kept if they prevail."""
     judged = [own for own in folds if own.report["status"] != "skipped"]
     if not judged:
-        return folds[0]
+        n_held_out = sum(own.report["n_held_out"] for own in folds)
+        return replace(folds[0], report=folds[0].report | {"n_held_out": n_held_out})
     initial = 1.0 if verdict is None else verdict.initial
     recipe = None
     if verdict is not None and initial < _MAJORITY:
         recipe = Recipe(candidates, verdict.candidates, initial)
     line = _line(judged, recipe is None, initial)
+    falls = line["score_after"] <= line["score_before"]
+    if recipe is not None and not objective.is_ranking and falls:
+        # A ranking has chosen; what the user asks for must not fall by it.
+        recipe, line = None, _line(judged, True, initial)
+        line["reason"] = f"held-out {objective.name} did not rise; {line['reason']}"
     return replace(judged[0], report=line, history=[], recipe=recipe)
 
 
@@ -152,7 +163,7 @@ def _line(
         return float(np.average(values[defined], weights=counts[defined]))
 
     before = mean("score_before")
-    verb = "would weigh only" if is_kept else "weigh"
+    verb = "would weigh only" if initial >= _MAJORITY else "weigh"
     return lines[0] | {
         "n_held_out": int(counts.sum()),
         "status": "kept" if is_kept else "refitted",
@@ -165,6 +176,19 @@ def _line(
         "reason": f"refits {verb} {1 - initial:.2f}, by {len(lines)} networks that "
         "each saw the labels of other folds",
     }
+
+
+def _on_one_scale(choices: list[Choice]) -> list[HeldOutScores]:
+    """Move the scores of every fold to where those of the first lie.
+
+    Networks differ in the spread of their logits, most where one fold kept the initial
+    weights and another did not; calibration reads all scores as those of one.
+    """
+    logits = [choice.features.logits(choice.weights) for choice in choices]
+    return [
+        move_scores(choice.tuner.held_out_, own, logits[0])
+        for choice, own in zip(choices, logits, strict=True)
+    ]
 
 
 def _joined(columns: list[HeldOutColumn]) -> HeldOutColumn:

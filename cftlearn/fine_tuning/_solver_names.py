@@ -69,7 +69,8 @@ class RefitMethod(Protocol):
         Returns
         -------
         weights : list of Weights or None
-            In the order of ``tasks``; None where the initial weights were kept.
+            In the order of ``tasks``; None where the initial weights were kept, or
+            these labels cannot be fitted.
         """
 
 
