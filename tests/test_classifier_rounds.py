@@ -179,23 +179,6 @@ def test_networks_of_all_rounds_start_elsewhere(
             assert (own - other).abs().max() > 0.1
 
 
-def test_one_round_where_nothing_is_trained(make_model, problem, quick_tuner):
-    X, y = problem
-    split = (X[:80], y[:80]), {"validation_data": (X[80:], y[80:])}
-    one, two = (
-        make_model(train=False, rounds=rounds).fit(*split[0], **split[1])
-        for rounds in (1, 3)
-    )
-    assert_same_fit(one, two)
-    assert one.history_ == two.history_
-    one, two = (
-        CFTClassifier(fine_tuner=quick_tuner, rounds=rounds, random_state=0).fit(X, y)
-        for rounds in (1, 3)
-    )
-    assert_array_equal(one.coef_, two.coef_)
-    assert not rounds_of(two)
-
-
 # ------------------------------------------------------------------------ soft targets
 @pytest.mark.parametrize("solver", ["quick", "auto"])
 def test_targets_come_from_fits_without_held_out_labels(
