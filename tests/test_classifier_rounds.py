@@ -179,6 +179,18 @@ def test_networks_of_all_rounds_start_elsewhere(
             assert (own - other).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("changes", [{"train": False}, {"module": None}])
+def test_rounds_need_a_training(make_model, problem, monkeypatch, changes):
+    trained = spy(monkeypatch, stage_one, "fit_network")
+    X, y = problem
+    rule = (
+        "`rounds` above 1 needs a `module` and train=True.*got rounds=3. Pass rounds=1"
+    )
+    with pytest.raises(ValueError, match=rule):
+        make_model(rounds=3, **changes).fit(X, y, validation_data=(X, y))
+    assert not trained
+
+
 # ------------------------------------------------------------------------ soft targets
 @pytest.mark.parametrize("solver", ["quick", "auto"])
 def test_targets_come_from_fits_without_held_out_labels(
