@@ -528,7 +528,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         """Return the classifier with the published recipe.
 
         Stage one trains in Negative mode, once. Stage two is the genetic algorithm with
-        the published parameters [1]_; its best weights on held-out labels are kept as
+        the published parameters; its best weights on held-out labels are kept as
         they are.
 
         Parameters
