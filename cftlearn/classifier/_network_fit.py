@@ -148,7 +148,8 @@ class NetworkFit:
     ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
         """Let every known label judge, on a network that did not see it.
 
-        The last network is trained on all labels, and follows the mean of the choices.
+        The last network is trained on all labels. On its features is fitted what the
+        evidence of all folds together supports.
         """
         labels = self.rows.split.all_of_rows()
         folds = deal_labels(labels, n_folds, self.rows.cell_seeds)

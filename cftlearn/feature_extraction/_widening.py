@@ -51,6 +51,8 @@ def widen_network(
 
     Raises
     ------
+    TypeError
+        If a name is not a string.
     ValueError
         If a layer does not exist, does not run once, or does not end before the
         classification layer; if its output is no tensor with one row per row; if the
@@ -187,6 +189,12 @@ def _named_layers(
         )
     names = list(layers)
     for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"`{parameter}` must hold names of layers; got {name!r} of type "
+                f"{type(name).__name__}. Pass names, as network.named_modules() lists "
+                "them."
+            )
         if names.count(name) > 1:
             raise ValueError(
                 f"`{parameter}` must name every layer once; got {name!r} "

@@ -16,8 +16,10 @@ from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
 from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
 from cftlearn.metrics._objectives import Objective
-from cftlearn.networks._heads import head_weights
+from cftlearn.networks._heads import find_head, head_weights
+from cftlearn.networks._making import copy_or_make
 from cftlearn.training import NetworkTrainer
+from cftlearn.training._distributed import processes_of
 from cftlearn.training._plan import HeldOut, Loss, TrainingPlan, make_plan
 from cftlearn.training._rate_probe import RateProbe
 from cftlearn.training._stage_one import StageOne, fit_network
@@ -173,6 +175,7 @@ def train_without_held_out(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
+    _check_layers(settings, inputs, split.fitted.values.shape[1], seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
     if settings.unknown == "auto" and settings.train and soft is None:
@@ -270,6 +273,18 @@ def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
     if not folder or trainer.checkpoint is None:
         return trainer
     return clone(trainer).set_params(checkpoint=Path(trainer.checkpoint) / folder)
+
+
+def _check_layers(
+    settings: TrainingSettings, inputs: Inputs, n_categories: int, seed: int
+) -> None:
+    """Raise now what widening the network would raise only after hours of training."""
+    if settings.layers is None:
+        return
+    network = copy_or_make(settings.module, seed)
+    head = find_head(network, settings.head, n_categories)
+    device = processes_of(settings.trainer.fabric).resolve_device(settings.device)
+    widen_network(network, head, settings.layers, inputs.take([0]), device)
 
 
 def _widened(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
