@@ -1,7 +1,8 @@
 """What estimators share: tags and both forms of ``y``; and the protocol of solvers."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,27 @@ __all__ = [
     "RowFit",
     "UnknownRows",
 ]
+
+
+@contextmanager
+def unchanged_by_errors(estimator: Any) -> Iterator[None]:
+    """Give an estimator its attributes back if a block fails or is interrupted.
+
+    An earlier fit then is as it was, and no half of the new one is left.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What the block sets attributes of. Objects that it has already are not copied,
+        so the block must replace them, and not change them.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:  # an interrupt as well: it is raised again
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class PartialLabelMixin:
@@ -213,5 +235,5 @@ def _warn_column_vector(y: object, labels: PartialLabels) -> None:
         "table with one category, so predictions have shape (n_samples, 1). Pass "
         "y.ravel() for an ordinary binary problem, or a DataFrame to name it.",
         DataConversionWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -95,15 +95,21 @@ def test_what_would_have_no_effect_is_refused(model, message):
 
 
 @pytest.mark.parametrize("has_earlier_fit", [False, True])
-def test_after_a_fit_that_failed_a_classifier_is_not_fitted(has_earlier_fit):
+def test_a_fit_that_failed_changes_nothing(has_earlier_fit):
     model = classifier()
     if has_earlier_fit:
         model.fit(X, Y)
+        before = model.predict_proba(X)
     model.set_params(loss=lambda logits, targets: logits.sum() * np.nan)
+    attributes = dict(vars(model))
     with pytest.raises(NonFiniteLossError):
         model.fit(X, Y)
-    with pytest.raises(NotFittedError):
-        model.predict(X)
+    assert vars(model) == attributes
+    if has_earlier_fit:
+        np.testing.assert_array_equal(model.predict_proba(X), before)
+    else:
+        with pytest.raises(NotFittedError):
+            model.predict(X)
     model.set_params(loss="bce").fit(X, Y)
     np.testing.assert_array_equal(model.coef_, classifier().fit(X, Y).coef_)
 
@@ -114,3 +120,23 @@ def test_labels_of_other_rows_do_not_end_an_earlier_fit():
     with pytest.raises(ValueError, match="one row per sample"):
         model.fit(X, Y[:-1])
     np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "message"),
+    [
+        (["nope"], ValueError, "must name layers of the network; got 'nope'"),
+        ([1], TypeError, "must hold names of layers; got 1 of type int"),
+    ],
+    ids=str,
+)
+def test_layers_are_checked_before_anything_is_trained(layers, error, message):
+    trained = []
+
+    def loss(logits, targets):
+        trained.append(len(logits))
+        return logits.sum() * 0.0
+
+    with pytest.raises(error, match=message):
+        classifier(layers=layers, loss=loss).fit(X, Y)
+    assert not trained

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
-from cftlearn.base import PartialLabelMixin
+from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.calibration._maps import (
     IDENTITY,
     AffineMap,
@@ -161,6 +161,10 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             Once, naming the categories that lack a known positive or a known negative
             and were left as they are.
         """
+        with unchanged_by_errors(self):
+            return self._fit(X, y)
+
+    def _fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         self._validate_params()
         scores = validate_data(self, X, dtype=np.float64)
         labels = self._read_targets(scores, y)
@@ -181,7 +185,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             for j, rows in enumerate(known.T)
         ]
         self._fit_columns(columns, names)
-        _warn_of_missing_classes(self.report_, stacklevel=2)
+        _warn_of_missing_classes(self.report_, stacklevel=3)
         return self
 
     def transform(self, X: ArrayLike) -> Floats:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin
+from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.calibration._calibrator import (
     calibrate,
@@ -345,6 +345,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         SeenLabelsWarning
             If ``train=False`` and there is no ``validation_data``.
         """
+        with unchanged_by_errors(self):
+            return self._fit(X, y, validation_data)
+
+    def _fit(
+        self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
+    ) -> Self:
         self._validate_params()
         if self.trainer is not None:
             check_trainer(self.trainer, self.random_state)
@@ -360,13 +366,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         tuner = prepare_fine_tuner(
             self, int(tuner_seed), has_validation_data=validation_data is not None
         )
-        self.__dict__.pop("coef_", None)  # an earlier fit ends here, if this one fails
         self.module_ = self.head_ = initial = None
         if tuner.cross_fit is not None and self.module is None:
             with warnings.catch_warnings():  # it would name this line, not the user's
                 warnings.simplefilter("ignore", UndefinedCategoryWarning)
                 tuner.fit(inputs, labels, validation_data=validation_data)
-            warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
+            warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
         if tuner.cross_fit is not None:
@@ -395,15 +400,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                     coef_init=initial.coef, intercept_init=initial.intercept
                 )
             fit_on_split(tuner, inputs, inputs_val, split, initial)
-            warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
+            warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
             return self._store(tuner, [])
         if not self.train and validation_data is None:
-            warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
+            warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=3)
         from cftlearn.classifier._network_fit import Rows
 
         rows = Rows(inputs, inputs_val, split, seeds)
         tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
-        warn_skipped(tuner.report_, tuner.solver, stacklevel=2)
+        warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
         return self._store(tuner, epochs)
 
     def decision_function(
@@ -669,7 +674,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 tuner.held_out_,
                 tuner.categories_,
                 tuner.classes_,
-                stacklevel=3,  # the caller of `fit`
+                stacklevel=4,  # the caller of `fit`
             )
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_

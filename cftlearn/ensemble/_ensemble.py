@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._dependencies import BaseComposition, Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin
+from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
@@ -268,6 +268,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             Once, naming the categories that held-out labels could not judge; there
             all members weigh the same.
         """
+        with unchanged_by_errors(self):
+            return self._fit(X, y, validation_data)
+
+    def _fit(
+        self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
+    ) -> Self:
         self._validate_params()
         X, y = as_table(X), as_table(y)
         labels = self._read_targets(X, y)
@@ -470,7 +476,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             choices = choose_members(
                 held, self._to_average(logits), how, self.objective
             )
-            warn_unjudged(held, choices, stacklevel=3)
+            warn_unjudged(held, choices, stacklevel=4)
         else:
             status = "alike" if self.weights is None else "given"
             shape = len(self.estimators_), len(self.categories_)

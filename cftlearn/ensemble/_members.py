@@ -1,5 +1,6 @@
 """The members of an ensemble: checked, fitted, compared, and asked for scores."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import StrOptions, validate_params
@@ -168,7 +170,10 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
         for name in sorted(params)
         if name.split("__")[-1] == "random_state" and params[name] is None
     ]
-    return fitted.set_params(**dict.fromkeys(unset, seed)).fit(X, y)
+    fitted.set_params(**dict.fromkeys(unset, seed))
+    with warnings.catch_warnings():  # the ensemble has warned, at the user's line
+        warnings.simplefilter("ignore", DataConversionWarning)
+        return fitted.fit(X, y)
 
 
 def check_same_categories(

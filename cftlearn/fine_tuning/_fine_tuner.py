@@ -23,7 +23,7 @@ from cftlearn._features._per_category import (
 from cftlearn._features._stored import logits_of
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin
+from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
@@ -275,6 +275,15 @@ class CategoryWiseFineTuner(
         WorkerLostWarning
             If a process ended before its category, which another one then refits.
         """
+        with unchanged_by_errors(self):
+            return self._fit(Z, y, validation_data)
+
+    def _fit(
+        self,
+        Z: ArrayLike,
+        y: ArrayLike,
+        validation_data: tuple[ArrayLike, ArrayLike] | None,
+    ) -> Self:
         self._validate_params()
         self._check_seed()
         method = self._method()
@@ -299,7 +308,7 @@ class CategoryWiseFineTuner(
             )
             split = LabelSplit(labels, held_out, features_val is features)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
-        warn_skipped(self.report_, self.solver, stacklevel=2)
+        warn_skipped(self.report_, self.solver, stacklevel=3)
         return self
 
     def _method(self) -> RefitMethod:

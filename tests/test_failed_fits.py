@@ -1,0 +1,69 @@
+"""What a fit that fails, or is interrupted, leaves behind: nothing."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
+from cftlearn.base import unchanged_by_errors
+from cftlearn.calibration import CategoryCalibrator
+from cftlearn.datasets import make_partial_multilabel
+
+X, Y, _ = make_partial_multilabel(80, known=0.7, random_state=0)
+
+
+def estimators():
+    return {
+        "classifier": CFTClassifier(random_state=0),
+        "fine-tuner": CategoryWiseFineTuner(random_state=0),
+        "ensemble": CFTEnsemble([("one", CFTClassifier(random_state=0))]),
+        "calibrator": CategoryCalibrator(),
+    }
+
+
+# The last thing that each fit does.
+LAST_STEPS = {
+    "classifier": "cftlearn.classifier._classifier.warn_skipped",
+    "fine-tuner": "cftlearn.fine_tuning._fine_tuner.warn_skipped",
+    "ensemble": "cftlearn.ensemble._ensemble.CFTEnsemble._weigh",
+    "calibrator": "cftlearn.calibration._calibrator._warn_of_missing_classes",
+}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("has_earlier_fit", [False, True])
+@pytest.mark.parametrize("name", LAST_STEPS)
+def test_nothing_changes(name, has_earlier_fit, error, monkeypatch):
+    estimator = estimators()[name]
+    inputs = X[:, : Y.shape[1]] if name == "calibrator" else X
+    if has_earlier_fit:
+        estimator.fit(inputs, Y)
+    before = dict(vars(estimator))
+
+    def fail(*_, **__):
+        raise error("in the last step")
+
+    monkeypatch.setattr(LAST_STEPS[name], fail)
+    with pytest.raises(error, match="in the last step"):
+        estimator.fit(inputs[:60], Y[:60])
+    after = vars(estimator)
+    assert after.keys() == before.keys()
+    assert all(after[key] is before[key] for key in before)
+
+
+def test_without_an_error_what_was_set_stays():
+    estimator = CategoryCalibrator()
+    with unchanged_by_errors(estimator):
+        estimator.mark_ = np.ones(1)
+    assert estimator.mark_ == 1
+
+
+@pytest.mark.parametrize("name", LAST_STEPS)
+def test_a_warning_of_labels_names_the_line_that_called_fit(name):
+    estimator = estimators()[name]
+    y = np.arange(80)[:, None] % 2.0
+    inputs = X[:, :1] if name == "calibrator" else X
+    with pytest.warns(DataConversionWarning, match="column-vector") as caught:
+        estimator.fit(inputs, y)
+    lines = [each for each in caught if each.category is DataConversionWarning]
+    assert {each.filename for each in lines} == {__file__}
