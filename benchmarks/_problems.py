@@ -5,9 +5,12 @@ of everything before it, the rows of a trained head, and fully labelled test row
 nothing but the final score sees.
 """
 
+import argparse
+import contextlib
 import csv
 import functools
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from torch import nn
 from cftlearn._inputs import read_inputs
 from cftlearn._seeding import category_seeds
 from cftlearn.cli._demo import make_demo_network
-from cftlearn.datasets import load_digit_panels
+from cftlearn.datasets import load_digit_panels, make_partial_multilabel
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.labels import check_partial_labels, hide_labels
@@ -256,3 +259,33 @@ def make_mlp(n_inputs: int, n_outputs: int) -> nn.Module:
         nn.ReLU(),
         nn.Linear(HIDDEN_UNITS, n_outputs),
     )
+
+
+def present_sources(arguments: argparse.Namespace) -> list[str]:
+    """Skip sources whose data are absent, and read what workers would all make."""
+    present = []
+    for name in arguments.sources:
+        slow = name == "panels" or (name == "nih1000" and arguments.cache is None)
+        try:
+            if not slow:
+                if arguments.cache is not None:
+                    arguments.cache.mkdir(parents=True, exist_ok=True)
+                load_source(name, 0, folder=arguments.data, cache=arguments.cache)
+        except AbsentDataError as error:
+            print(f"skipped   {name}: {error}")
+        else:
+            present.append(name)
+    return present
+
+
+@contextlib.contextmanager
+def data_folder(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Return the folder of data; the short run makes its own."""
+    if not arguments.short:
+        yield arguments.data
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        X, _, Y = make_partial_multilabel(600, n_categories=4, random_state=0)
+        is_test = np.arange(len(X)) % 2 == 0
+        np.savez(Path(folder) / "synthetic.npz", X=X, Y=Y, is_test=is_test)
+        yield Path(folder)

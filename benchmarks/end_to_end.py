@@ -38,12 +38,9 @@ it, so a run may be stopped at any time, or extended by seeds, sources or method
 """
 
 import argparse
-import contextlib
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,13 +60,18 @@ from _end_to_end_methods import (
 from _end_to_end_summary import Cell, Line, pack_ap, print_summary
 from _loops import EPOCHS, Problem, make_problem
 from _machine import describe_machine
-from _problems import DATA_FOLDER, TABLES, AbsentDataError, load_source
+from _problems import (
+    DATA_FOLDER,
+    TABLES,
+    AbsentDataError,
+    data_folder,
+    present_sources,
+)
 from _tables import append_csv, read_csv
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.metrics import partial_average_precision_score, partial_roc_auc_score
 
@@ -273,23 +275,6 @@ def present_methods(names: list[str]) -> list[str]:
     return present
 
 
-def present_sources(arguments: argparse.Namespace) -> list[str]:
-    """Skip sources whose data are absent, and read what workers would all make."""
-    present = []
-    for name in arguments.sources:
-        slow = name == "panels" or (name == "nih1000" and arguments.cache is None)
-        try:
-            if not slow:
-                if arguments.cache is not None:
-                    arguments.cache.mkdir(parents=True, exist_ok=True)
-                load_source(name, 0, folder=arguments.data, cache=arguments.cache)
-        except AbsentDataError as error:
-            print(f"skipped   {name}: {error}")
-        else:
-            present.append(name)
-    return present
-
-
 def print_header(
     arguments: argparse.Namespace, tasks: list[Task], n_lines: int
 ) -> None:
@@ -302,19 +287,6 @@ def print_header(
         print(f"{name:<26}{METHODS[name].settings}")
     wanted = sum(len(task.wanted) for task in tasks)
     print(f"\n{n_lines} lines are in the CSV; {wanted} to compute", flush=True)
-
-
-@contextlib.contextmanager
-def data_folder(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Return the folder of data; the short run makes its own."""
-    if not arguments.short:
-        yield arguments.data
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        X, _, Y = make_partial_multilabel(600, n_categories=4, random_state=0)
-        is_test = np.arange(len(X)) % 2 == 0
-        np.savez(Path(folder) / "synthetic.npz", X=X, Y=Y, is_test=is_test)
-        yield Path(folder)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-import torch
+from classifier_parts import output, spy
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
@@ -42,24 +42,6 @@ def make_model(network_factory):
 def problem(partial_problem):
     Z, y, _ = partial_problem
     return Z.astype(np.float32), y
-
-
-def output(network, X):
-    with torch.inference_mode():
-        return network.eval()(torch.from_numpy(X)).double().numpy()
-
-
-def spy(monkeypatch, owner, name):
-    """Keep arguments and result of every call."""
-    original, calls = getattr(owner, name), []
-
-    def call(*arguments, **keywords):
-        made = original(*arguments, **keywords)
-        calls.append((arguments, keywords, made))
-        return made
-
-    monkeypatch.setattr(owner, name, call)
-    return calls
 
 
 # ---------------------------------------------------------------------- the trainings

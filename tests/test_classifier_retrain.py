@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from classifier_parts import output
 from joined_parts import PerCategory
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
@@ -49,11 +50,6 @@ def same_rows(problem, rng):
     X, y = problem
     chooses = rng.random(y.shape) < 0.3
     return X, np.where(chooses, np.nan, y), (X, np.where(chooses, y, np.nan))
-
-
-def output(network, X):
-    with torch.inference_mode():
-        return network.eval()(torch.from_numpy(X)).double().numpy()
 
 
 def spy_on_trainings(monkeypatch):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from classifier_parts import output, spy
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -43,28 +44,10 @@ def problem(partial_problem):
     return Z.astype(np.float32), y
 
 
-def output(network, X):
-    with torch.inference_mode():
-        return network.eval()(torch.from_numpy(X)).double().numpy()
-
-
 def say_auc(monkeypatch, *by_round):
     """Have rounds rank held-out labels as told, whatever they do."""
     told = property(lambda self: by_round[self.number - 1])
     monkeypatch.setattr(trainings.Round, "held_out_auc", told)
-
-
-def spy(monkeypatch, owner, name):
-    """Keep arguments and result of every call."""
-    original, calls = getattr(owner, name), []
-
-    def call(*arguments, **keywords):
-        made = original(*arguments, **keywords)
-        calls.append((arguments, keywords, made))
-        return made
-
-    monkeypatch.setattr(owner, name, call)
-    return calls
 
 
 def rounds_of(model):
