@@ -48,12 +48,19 @@ OURS: dict[str, dict[str, Any]] = {
     "cft_weak_negative": {"unknown": "weak_negative"},
     "cft_hill": {"unknown": "hill"},
     "cft_no_retrain": {"retrain": False},
+    "cft_layers": {"layers": "auto"},
+    "cft_rounds": {"rounds": 3},
     "cft_published": {
         "unknown": "negative",
         "fine_tuner": CategoryWiseFineTuner(GeneticSolver.published(), refit=False),
     },
 }
-SLOW = {"cft_published", "cft_published_before"}  # hours with hundreds of categories
+# They run on request: for hours with hundreds of categories, or for several trainings.
+SLOW = {
+    name + stage
+    for name in ("cft_published", "cft_layers", "cft_rounds")
+    for stage in ("", "_before")
+}
 NOT_IN_MLCPL = {
     "mlcpl_ll_cp": "mlcpl 0.1.7 has no permanent correction of large losses"
 }

@@ -19,8 +19,8 @@ settings of each:
 
 What cannot run is named with its reason: a package or data that are absent, a variant
 that this version refuses, mlcpl's permanent correction of large losses (LL-Cp), which
-mlcpl 0.1.7 does not have. ``cft_published`` runs on request only: it takes hours where
-there are many categories.
+mlcpl 0.1.7 does not have. ``cft_published``, ``cft_layers`` and ``cft_rounds`` run on
+request only: the first takes hours where there are many categories.
 
 Scores are means over the categories with both classes among the known test labels.
 Labels of tox21 are unknown by nature in part; hiding comes on top, and its test
