@@ -19,7 +19,7 @@ CASES = [
         "fewer rows of scores than of labels",
         scores_of_other_length,
         ValueError,
-        "Scores must have the shape of `y_true`, (3, 2); got (2, 2). Score the rows and "
-        "categories of y_true, in their order.",
+        "Scores must have the shape of `y_true`, (3, 2); got (2, 2). Score the rows "
+        "and categories of y_true, in their order.",
     ),
 ]
