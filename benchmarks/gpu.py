@@ -171,6 +171,7 @@ def run_part(name: str, setting: Setting, record: Figures) -> None:
 def run_tests(setting: Setting) -> tuple[Figures, list[str]]:
     results = (setting.output / "gpu-tests.xml").resolve()
     options = ["-m", "gpu", "-q", "-rfE", "--tb=short", "-p", "no:cacheprovider"]
+    options += ["-p", "no:benchmark"]  # a plugin that warns beside xdist
     if find_spec("xdist") is not None:
         options += ["-n", str(max(1, min(8, (os.cpu_count() or 1) // 2)))]
     command = [sys.executable, "-m", "pytest", *options, f"--junitxml={results}"]

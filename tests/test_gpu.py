@@ -149,7 +149,9 @@ def test_half_precision_gets_over_gradients_that_are_too_large(images, monkeypat
         scales.append(scaler.get_scale())
 
     monkeypatch.setattr(torch.amp.GradScaler, "update", spy)
-    model = make_model(trainer={"amp": True}, max_epochs=6, loss=loud_loss).fit(*images)
+    model = make_model(
+        trainer={"amp": True}, max_epochs=6, loss=loud_loss, retrain=False
+    ).fit(*images)
     assert len(scales) == 6 * 8
     assert scales[-1] < 2.0**16  # of torch, to start with
     assert np.isfinite(losses(model)).all()
@@ -160,7 +162,8 @@ def test_half_precision_gets_over_gradients_that_are_too_large(images, monkeypat
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_stopped_training_goes_on_where_it_was(images, amp, tmp_path, monkeypatch):
     finer = {"amp": amp, "ema_decay": 0.9, "patience": 9}
-    expected = make_model(dropout=0.5, trainer=finer, max_epochs=6).fit(*images)
+    once = {"dropout": 0.5, "max_epochs": 6, "retrain": False}
+    expected = make_model(trainer=finer, **once).fit(*images)
     finer["checkpoint"] = tmp_path / "kept"
     forward, n_calls = Network.forward, []
 
@@ -173,8 +176,8 @@ def test_a_stopped_training_goes_on_where_it_was(images, amp, tmp_path, monkeypa
 
     monkeypatch.setattr(Network, "forward", stopped)
     with pytest.raises(KeyboardInterrupt):
-        make_model(dropout=0.5, trainer=finer, max_epochs=6).fit(*images)
-    made = make_model(dropout=0.5, trainer=finer, max_epochs=6).fit(*images)
+        make_model(trainer=finer, **once).fit(*images)
+    made = make_model(trainer=finer, **once).fit(*images)
     assert 0 < len(n_calls) - (8 * 3 + 2) < 6 * 8
     assert_allclose(losses(made), losses(expected), rtol=1e-4)
 
