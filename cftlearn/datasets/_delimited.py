@@ -1,21 +1,31 @@
 """Tables of text: CSV files in their many spellings, with the line of every row."""
 
-import csv
-import re
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.datasets._csv_rows import CsvRows
+from cftlearn.datasets._names import (
+    as_name,
+    first_pair,
+    is_missing,
+    path_key,
+    refuse_alike,
+    refuse_hidden,
+    shown,
+)
 from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._text_files import open_text
+from cftlearn.exceptions import list_some
 
-_SEPARATORS = ",;\t|"
 _ROWS_AT_ONCE = 256
 _SHORT = 9  # characters
+_MOST_COLUMNS = 100_000
+_MOST_NAMED = 30  # columns in an error
+# An array of text has room for the longest cell in every row.
+_LONGEST_IN_ARRAY = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -27,9 +37,9 @@ class DelimitedTable:
     file : str or path-like
         The file.
     header : list of str
-        Names of the columns, without blanks around them.
+        Names of the columns, in NFC.
     columns : list of list of str
-        Cells of every column.
+        Cells of every column, without blanks around them.
     lines : list of int
         Line in which each row ends, for errors.
     """
@@ -49,11 +59,45 @@ class DelimitedTable:
 
     def column_names(self) -> str:
         """Return the names of the columns, for errors."""
-        return ", ".join(map(repr, self.header))
+        return list_some(list(map(repr, self.header)), _MOST_NAMED)
 
-    def texts(self, column: int) -> NDArray[np.str_]:
-        """Return the cells of a column as an array."""
-        return np.array(self.columns[column], dtype=str)
+    def texts(self, column: int) -> NDArray[np.str_] | NDArray[np.object_]:
+        """Return the cells of a column as an array; of objects if some are long."""
+        cells = self.columns[column]
+        is_long = max(map(len, cells)) > _LONGEST_IN_ARRAY
+        return np.array(cells, dtype=object if is_long else str)
+
+    def paths(self, column: int, remedy: str) -> list[str]:
+        """Return a column of images, each of which has a name.
+
+        Raises
+        ------
+        ValueError
+            If a cell is blank or spells NaN, has a hidden character, or is another
+            spelling of the path of another cell.
+        """
+        cells = self.columns[column]
+        different = list(dict.fromkeys(cells))
+        for cell in different:
+            if is_missing(cell):
+                row = cells.index(cell)
+                raise ValueError(
+                    f"`path` must name an image in every row; column "
+                    f"{self.header[column]!r} {f'has {cell!r}' if cell else 'is empty'}"
+                    f" in {self.where(row)}. {remedy}"
+                )
+            if not cell.isprintable():
+                refuse_hidden(cell, "an image", self.where(cells.index(cell)))
+        pair = first_pair(different, path_key)
+        if pair is not None:
+            one, other = (different[place] for place in pair)
+            raise ValueError(
+                f"`path` must spell the path of an image in one way; got {shown(one)} "
+                f"in {self.where(cells.index(one))} and {shown(other)} in line "
+                f"{self.lines[cells.index(other)]}, which are one file. Correct the "
+                "cells."
+            )
+        return cells
 
     def refuse_repeated(self, column: int, remedy: str) -> None:
         """Check that a column of images has each of them once.
@@ -71,7 +115,7 @@ class DelimitedTable:
             earlier = first_row.setdefault(cell, row)
             if earlier != row:
                 raise ValueError(
-                    f"`path` must have every image once; got {cell!r} in column "
+                    f"`path` must have every image once; got {shown(cell)} in column "
                     f"{self.header[column]!r} in line {self.lines[earlier]} and in "
                     f"{self.where(row)}. {remedy}"
                 )
@@ -103,28 +147,19 @@ def read_delimited(
         If the path is not that of a file.
     ValueError
         If the file has no rows or is not text, has a column twice, a row with more or
-        fewer cells than the header, or a quote that does not end.
+        fewer cells than the header, a quote that does not end, or a line or a cell of
+        more than 16,777,216 characters.
     """
-    if separator is not None and len(separator) != 1:
+    if separator is not None and (
+        not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n'
+    ):
         raise ValueError(
-            f"`separator` must be one character or None; got {separator!r}."
+            f"`separator` must be one character, no quote and no line end, or None; "
+            f"got {separator!r}."
         )
     with open_text(path, encoding) as stream:
-        first = stream.readline()
-        reader = csv.reader(
-            chain([first], stream),
-            delimiter=separator or _separator_of(first),
-            strict=True,
-        )
-        try:
-            header = _read_header(reader, path)
-            columns, lines = _read_rows(reader, len(header), path)
-        except csv.Error as error:
-            raise ValueError(
-                f"`path` must be a CSV file; '{path}' is not in line "
-                f"{reader.line_num} ({error}). Is a quote left open, or the file cut "
-                "short?"
-            ) from error
+        rows = CsvRows(stream, path, separator)
+        header, columns, lines = _read_rows(rows, path)
     if not lines:
         raise ValueError(
             f"`path` must have rows; '{path}' has a header and nothing below. Copy or "
@@ -133,56 +168,72 @@ def read_delimited(
     return DelimitedTable(path, header, columns, lines)
 
 
-def _separator_of(line: str) -> str:
-    plain = re.sub(r'"[^"]*"', "", line)
-    return max(_SEPARATORS, key=plain.count)
-
-
-def _read_header(reader: Iterator[list[str]], path: PathText) -> list[str]:
-    header = [name.strip() for name in next(reader, [])]
-    if not any(header):
+def _as_header(cells: list[str], path: PathText) -> list[str]:
+    if not any(map(str.strip, cells)):
         raise ValueError(
             f"`path` must be a CSV file whose first line names its columns; the first "
             f"line of '{path}' is empty."
         )
-    repeated = [name for name in header if name and header.count(name) > 1]
-    if repeated:
+    if len(cells) > _MOST_COLUMNS:
         raise ValueError(
-            f"`path` must have every column once; '{path}' has {repeated[0]!r} "
-            f"{header.count(repeated[0])} times. Rename or delete one."
+            f"`path` must have at most {_MOST_COLUMNS:,} columns; '{path}' has "
+            f"{len(cells):,}. Check that this is a file of labels."
         )
+    header = [_as_column_name(cell.strip(), path) for cell in cells]
+    names = [name for name in header if name]
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise ValueError(
+            f"`path` must have every column once; '{path}' has {shown(name)} "
+            f"{count} times. Rename or delete one."
+        )
+    refuse_alike(names, "column", f"the header of '{path}'")
     return header
 
 
+def _as_column_name(cell: str, path: PathText) -> str:
+    # NaN as the name of a column is no category by itself, but may be left out.
+    if cell.isascii() and cell.isprintable():
+        return cell
+    return as_name(cell, "a column", f"line 1 of '{path}'")
+
+
 def _read_rows(
-    reader: Any, n_columns: int, path: PathText
-) -> tuple[list[list[str]], list[int]]:
-    columns: list[list[str]] = [[] for _ in range(n_columns)]
+    reader: CsvRows, path: PathText
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return the header, the columns, and the line in which every row ends."""
+    header: list[str] | None = None
+    columns: list[list[str]] = []
     lines: list[int] = []
     rows: list[list[str]] = []
     texts: dict[str, str] = {}
     for row in reader:
-        if len(row) != n_columns:
+        if header is None:
+            header = _as_header(row, path)
+            columns = [[] for _ in header]
+            continue
+        if len(row) != len(header):
             if not row:
                 continue
             raise ValueError(
                 f"`path` must have as many cells in every row as its header, "
-                f"{n_columns}; got {len(row)} in line {reader.line_num} of '{path}'. "
+                f"{len(header)}; got {len(row)} in line {reader.line} of '{path}'. "
                 "Was the file cut short? A cell that holds the separator needs quotes."
             )
         rows.append(row)
-        lines.append(reader.line_num)
+        lines.append(reader.line)
         if len(rows) == _ROWS_AT_ONCE:  # so that lists of rows do not pile up
             _append(columns, rows, texts)
             rows = []
     _append(columns, rows, texts)
-    return columns, lines
+    return header or [], columns, lines
 
 
 def _append(
     columns: list[list[str]], rows: list[list[str]], texts: dict[str, str]
 ) -> None:
-    """Add cells to their columns; equal short cells share one object."""
+    """Add cells without blanks to columns; equal short cells share one object."""
     for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
-        is_short = len(cells[0]) < _SHORT  # the first cell speaks for its column
-        column.extend(map(texts.setdefault, cells, cells) if is_short else cells)
+        plain = list(map(str.strip, cells))
+        is_short = len(plain[0]) < _SHORT  # the first cell speaks for its column
+        column.extend(map(texts.setdefault, plain, plain) if is_short else plain)

@@ -16,12 +16,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TextIO
 
+from cftlearn.datasets._names import shown
 from cftlearn.datasets._paths import PathText
-from cftlearn.datasets._text_files import open_text
+from cftlearn.datasets._text_files import open_text, unique_keys, why_no_json
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _NUMBER_CHARACTERS = re.compile(r"[-+.\deE]+")
 _BLOCK = 1 << 20  # characters
+LONGEST_ITEM = 1 << 27  # characters
 # A value that the window cuts off ends in an error at most this far from its end: the
 # longest piece that the decoder looks at as one is a number, which it may cut short.
 _NEAR_END = 400
@@ -53,8 +55,9 @@ def read_members(
     TypeError, FileNotFoundError, IsADirectoryError
         If the path is not that of a file.
     ValueError
-        If the file cannot be read, is not JSON, is cut off, has a member twice, or
-        has something other than a list for which there is a handler.
+        If the file cannot be read, is not JSON, is cut off, has a member or a key
+        twice, an item of more than 134,217,728 characters, or something other than a
+        list for which there is a handler.
     """
     with open_text(path) as stream:
         return _read_object(_Window(path, stream), handlers)
@@ -72,7 +75,7 @@ def _read_object(
             window.fail("the name of a member in double quotes")
         name = window.value()
         if name in names:
-            window.fail(f"one member {name!r}; this is the second")
+            window.fail(f"one member {shown(name)}; this is the second")
         names.add(name)
         window.take(":", "':'")
         if name in handlers:
@@ -114,7 +117,7 @@ class _Window:
 
     def __init__(self, path: PathText, stream: TextIO) -> None:
         self._path, self._stream = path, stream
-        self._json = json.JSONDecoder()
+        self._json = json.JSONDecoder(object_pairs_hook=unique_keys)
         self._text, self._at, self._n_dropped = "", 0, 0
 
     def peek(self) -> str:
@@ -148,7 +151,11 @@ class _Window:
                 self._at += ahead
                 self.fail(f"JSON ({error.msg})", error)
             except (RecursionError, ValueError) as error:
-                self.fail(f"JSON that Python can read ({error})", error)
+                raise ValueError(
+                    f"`path` must be a JSON file with values that can be read; got "
+                    f"{why_no_json(error)} near {self._position()} of '{self._path}'. "
+                    "Check that this is the right file."
+                ) from error
             # A number at the end of the window may go on behind it: "0" in "0." does.
             is_cut = not _NUMBER_CHARACTERS.sub("", self._text[end : end + _NEAR_END])
             if end + _NEAR_END < len(self._text) or not is_cut or not self._read_more():
@@ -157,7 +164,7 @@ class _Window:
 
     def fail(self, rule: str, cause: Exception | None = None) -> NoReturn:
         """Raise an error that says what must be here, and what is here."""
-        position = f"character {self._n_dropped + self._at:,}"
+        position = self._position()
         if not self.peek():
             raise ValueError(
                 f"`path` must be a whole JSON file; got '{self._path}', which ends at "
@@ -170,6 +177,9 @@ class _Window:
             f"'{self._path}'. Check that this is the right file, or get it again."
         ) from cause
 
+    def _position(self) -> str:
+        return f"character {self._n_dropped + self._at:,}"
+
     def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
         near_end = error.pos >= len(self._text) - _NEAR_END
         return near_end or error.msg.startswith("Unterminated string")
@@ -177,6 +187,12 @@ class _Window:
     def _read_more(self) -> bool:
         """Drop what was read and at least double the rest; False at the file's end."""
         rest = self._text[self._at :]
+        if len(rest) > LONGEST_ITEM:
+            raise ValueError(
+                f"`path` must be a JSON file with items of at most {LONGEST_ITEM:,} "
+                f"characters; the one at {self._position()} of '{self._path}' is longer."
+                " Check that this is the right file."
+            )
         self._n_dropped += self._at
         self._at = 0
         # Doubling keeps the work linear where one value is larger than many blocks.

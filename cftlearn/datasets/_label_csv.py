@@ -13,12 +13,15 @@ from cftlearn.datasets._cell_states import (
     encode_columns,
 )
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
+from cftlearn.datasets._label_cells import labels_of_cells
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._names import as_name, is_missing, refuse_alike, shown
 from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
 State = Literal["positive", "negative", "uncertain", "blank"]
 
+_PATH_REMEDY = "Fill it in, or choose another column by `path_column`."
 _REMEDY = "Correct the cell, name other `categories`, or give it a state in `values`."
 
 
@@ -30,6 +33,7 @@ def load_label_csv(
     values: Mapping[float | str, State] | None = None,
     label_column: str | None = None,
     value_column: str | None = None,
+    label_separator: str | None = None,
     separator: str | None = None,
     encoding: str | None = None,
 ) -> LabelTable:
@@ -39,7 +43,7 @@ def load_label_csv(
     with ``label_column``: one row per label, ``image,label`` or ``image,label,value``;
     a label that no row names is blank. Cells that are empty or spell NaN are blank,
     unless ``values`` says otherwise. A cell that cannot be read is an error; nothing
-    is left out silently.
+    is left out silently. Blanks around cells do not count.
 
     Parameters
     ----------
@@ -61,10 +65,16 @@ def load_label_csv(
         ``{1: "positive", -1: "negative", 0: "blank"}``. Numbers are compared by value
         (``1.0`` is 1), texts without capitals.
     label_column : str, default=None
-        Long: the column of labels. A row whose label is empty adds an image without
-        labels.
+        Long: the column of labels. A row whose label is empty or spells NaN (``nan``,
+        ``NA``, ``None``, ``null``) adds an image without labels; name such a word in
+        ``categories`` if it is a label.
     value_column : str, default=None
         Long: the column of values; by default every row is a positive label.
+    label_separator : str, default=None
+        Long: what stands between several labels in one cell, ``"|"`` for
+        ``Edema|Mass``; ``"list"`` for lists as Python writes them,
+        ``['Edema', 'Mass']``. By default every cell is one label; a file whose cells
+        hold other labels is refused, with the value to pass.
     separator : str, default=None
         One character; by default the one of ``,``, ``;``, tab and ``|`` that the first
         line has most of.
@@ -85,7 +95,10 @@ def load_label_csv(
     ValueError
         If ``encoding`` is unknown or the file cannot be decoded, a row has too few or
         too many cells, a column is missing or ambiguous, an image has no path or (wide)
-        two rows, or a cell is not a state. The message names file, line and column.
+        two rows, or a cell is not a state; if (long) a cell has several labels and
+        ``label_separator`` is not given, or a label is spelled in two ways; if a path
+        or a label has characters that nobody sees. The message names file, line and
+        column.
 
     Examples
     --------
@@ -100,31 +113,80 @@ def load_label_csv(
     LabelTable: 2 samples, 2 categories, 1 positive, 1 negative, 1 uncertain, 1 blank
     >>> table.info["site"].tolist()
     ['x', 'y']
+
+    Labels of one image in one cell, as in NIH ChestX-ray14:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "labels.csv")
+    ...     _ = file.write_text("image,findings\na.png,Edema|Mass\nb.png,Mass\n")
+    ...     table = load_label_csv(
+    ...         file, label_column="findings", label_separator="|"
+    ...     )
+    >>> table.labels(blank="negative")
+    array([[1., 1.],
+           [0., 1.]])
     """
     codes = CellStates(STANDARD_VALUES if values is None else values)
+    names = _as_names(categories)
+    _check_parameters(label_column, value_column, label_separator)
     table = read_delimited(path, separator=separator, encoding=encoding)
     image_column = _image_column(table, path_column)
-    _refuse_empty(table, image_column)
-    names = _as_names(categories)
     if label_column is None:
-        if value_column is not None:
-            raise ValueError(
-                "`value_column` must be None without `label_column`; got "
-                f"{value_column!r}. Name the column of labels too."
-            )
         return _read_wide(table, image_column, names, codes)
-    return _read_long(table, image_column, names, codes, label_column, value_column)
+    columns = [
+        _index_of(table, name, parameter)
+        for name, parameter in (
+            (label_column, "label_column"),
+            (value_column, "value_column"),
+        )
+        if name is not None
+    ]
+    if len({image_column, *columns}) < 1 + len(columns):
+        raise ValueError(
+            "`path_column`, `label_column` and `value_column` must be different columns"
+            f"; got {table.header[image_column]!r}, {label_column!r} and "
+            f"{value_column!r}. Name another one."
+        )
+    return _read_long(table, image_column, names, codes, columns, label_separator)
 
 
 def _as_names(categories: Iterable[str] | None) -> list[str] | None:
     if categories is None:
         return None
-    names = [categories] if isinstance(categories, str) else list(categories)
-    if not names or len(set(names)) < len(names):
+    given = [categories] if isinstance(categories, str) else list(categories)
+    names = [
+        as_name(name, "a category", "`categories`", "categories")
+        for name in given
+        if isinstance(name, str)
+    ]
+    if not names or len(names) < len(given) or len(set(names)) < len(names):
         raise ValueError(
-            f"`categories` must name at least one category, each once; got {names}."
+            f"`categories` must name at least one category, each once, as text; got "
+            f"{shown(given)}."
         )
+    refuse_alike(names, "category", "`categories`", "categories")
     return names
+
+
+def _check_parameters(
+    label_column: str | None, value_column: str | None, label_separator: str | None
+) -> None:
+    for parameter, value in (
+        ("value_column", value_column),
+        ("label_separator", label_separator),
+    ):
+        if value is not None and label_column is None:
+            raise ValueError(
+                f"`{parameter}` must be None without `label_column`; got {value!r}. "
+                "Name the column of labels too."
+            )
+    if label_separator is not None and (
+        not isinstance(label_separator, str) or not label_separator.strip(" ")
+    ):
+        raise ValueError(
+            "`label_separator` must be the text between two labels, such as '|', or "
+            f"'list', or None; got {shown(label_separator)}."
+        )
 
 
 def _index_of(table: DelimitedTable, name: str, parameter: str) -> int:
@@ -142,17 +204,6 @@ def _image_column(table: DelimitedTable, path_column: str | None) -> int:
     return next(column for column, name in enumerate(table.header) if name)
 
 
-def _refuse_empty(table: DelimitedTable, image_column: int) -> None:
-    paths = table.columns[image_column]
-    if "" in paths:
-        raise ValueError(
-            f"`path` must name an image in every row; column "
-            f"{table.header[image_column]!r} is empty in "
-            f"{table.where(paths.index(''))}. Fill it in, or choose another column by "
-            "`path_column`."
-        )
-
-
 def _read_wide(
     table: DelimitedTable,
     image_column: int,
@@ -166,15 +217,29 @@ def _read_wide(
             raise ValueError(
                 f"`path` must have columns of labels; none of '{table.file}' holds "
                 f"nothing but {codes.description()}. It has: {table.column_names()}. "
-                "For a row per label pass `label_column`."
+                "For a row per label, or a column with labels as text, pass "
+                "`label_column`."
             )
+        for column in chosen:
+            if is_missing(table.header[column]):
+                raise ValueError(
+                    f"`categories` must be given where a column of labels is called "
+                    f"{table.header[column]!r}, as tables call what has no name; "
+                    f"'{table.file}' has one. Rename it, or name the categories."
+                )
     else:
         chosen = [_index_of(table, name, "categories") for name in names]
+        if image_column in chosen:
+            raise ValueError(
+                "`categories` must not name the column of images; got "
+                f"{table.header[image_column]!r}. Name the images by `path_column`."
+            )
+    paths = table.paths(image_column, _PATH_REMEDY)
     table.refuse_repeated(
         image_column, "Merge the rows, or choose another column by `path_column`."
     )
     return LabelTable(
-        as_objects(table.columns[image_column]),
+        as_objects(paths),
         encode_columns(table, chosen, codes, _REMEDY),
         as_objects(table.header[j] for j in chosen),
         {table.header[j]: table.texts(j) for j in sorted(set(others) - set(chosen))},
@@ -202,31 +267,83 @@ def _read_long(
     image_column: int,
     names: list[str] | None,
     codes: CellStates,
-    label_column: str,
-    value_column: str | None,
+    columns: list[int],
+    label_separator: str | None,
 ) -> LabelTable:
-    labels = table.columns[_index_of(table, label_column, "label_column")]
-    states = _states_of_rows(table, codes, value_column)
-    names = sorted(set(labels) - {""}) if names is None else names
-    row_of: dict[str, int] = {}
-    images = table.columns[image_column]
-    rows = [row_of.setdefault(image, len(row_of)) for image in images]
+    """Read a row per label; ``columns`` are those of labels and, if any, values."""
+    cells = _in_nfc(table, columns[0])
+    states = _states_of_rows(table, codes, columns[1:])
+
+    def where(cell: str) -> str:
+        row = cells.index(cell)
+        return f"column {table.header[columns[0]]!r} in {table.where(row)}"
+
+    labels_of = labels_of_cells(dict.fromkeys(cells), label_separator, names, where)
+    _refuse_values_without_label(table, columns, states, cells, labels_of)
+    if names is None:
+        names = sorted({label for found in labels_of.values() for label in found})
     column_of = {name: j for j, name in enumerate(names)}
-    columns = np.fromiter((column_of.get(name, -1) for name in labels), np.int64)
-    kept = (columns >= 0) & (states != LabelState.BLANK)
+    indices_of = {
+        cell: [column_of[label] for label in found if label in column_of]
+        for cell, found in labels_of.items()
+    }
+    row_of: dict[str, int] = {}
+    images = table.paths(image_column, _PATH_REMEDY)
+    rows = [row_of.setdefault(image, len(row_of)) for image in images]
+    n_labels = [
+        len(indices_of[cell]) if state != LabelState.BLANK else 0
+        for cell, state in zip(cells, states.tolist(), strict=True)
+    ]
+    indices = [
+        index
+        for cell, n in zip(cells, n_labels, strict=True)
+        for index in indices_of[cell][:n]
+    ]
     return LabelTable.from_cells(
         row_of,
         names,
-        rows=np.array(rows, dtype=np.int64)[kept],
-        columns=columns[kept],
-        states=states[kept],
+        rows=np.repeat(np.array(rows, dtype=np.int64), n_labels),
+        columns=np.array(indices, dtype=np.int64),
+        states=np.repeat(states, n_labels),
     )
 
 
+def _in_nfc(table: DelimitedTable, column: int) -> list[str]:
+    """Return the cells of a column of labels as names are read."""
+    name_of = {
+        cell: cell
+        if cell.isascii() and cell.isprintable()
+        else as_name(cell, "a label", f"column {table.header[column]!r}")
+        for cell in dict.fromkeys(table.columns[column])
+    }
+    return [name_of[cell] for cell in table.columns[column]]
+
+
 def _states_of_rows(
-    table: DelimitedTable, codes: CellStates, value_column: str | None
+    table: DelimitedTable, codes: CellStates, columns: list[int]
 ) -> NDArray[np.uint8]:
-    if value_column is None:
+    if not columns:
         return np.full(len(table), LabelState.POSITIVE, dtype=np.uint8)
-    column = _index_of(table, value_column, "value_column")
-    return encode_columns(table, [column], codes, _REMEDY)[:, 0]
+    return encode_columns(table, columns, codes, _REMEDY)[:, 0]
+
+
+def _refuse_values_without_label(
+    table: DelimitedTable,
+    columns: list[int],
+    states: NDArray[np.uint8],
+    cells: list[str],
+    labels_of: Mapping[str, list[str]],
+) -> None:
+    """Check that no row says yes or no to nothing."""
+    if len(columns) < 2:
+        return
+    for row, cell in enumerate(cells):
+        if not labels_of[cell] and states[row] != LabelState.BLANK:
+            raise ValueError(
+                f"`path` must name a label in every row with a value; got "
+                f"{table.columns[columns[1]][row]!r} in column "
+                f"{table.header[columns[1]]!r} and {shown(cell)} in column "
+                f"{table.header[columns[0]]!r} in {table.where(row)}. Fill in the "
+                "label, or delete the row; if this word is a label, name it in "
+                "`categories`."
+            )

@@ -1,5 +1,7 @@
 """Where label files are: paths that exist, and files of a data set in its folder."""
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,13 +20,21 @@ def as_path(path: PathText, parameter: str = "path") -> Path:
     ------
     TypeError
         If it is not a path.
+    ValueError
+        If it has a NUL character, which no path has.
     """
     if not isinstance(path, (str, PathLike)):
         raise TypeError(
             f"`{parameter}` must be a path; got {type(path).__name__}. A table in "
             "memory goes through cftlearn.labels.resolve_labels."
         )
-    return Path(path)
+    located = Path(path)
+    if "\0" in str(located):
+        raise ValueError(
+            f"`{parameter}` must be a path without NUL characters; got {path!r}. "
+            "Delete them."
+        )
+    return located
 
 
 def existing_file(path: PathText, parameter: str = "path") -> Path:
@@ -50,18 +60,34 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
         If there is nothing with this name.
     IsADirectoryError
         If it is a folder.
+    ValueError
+        If it is a pipe, a device or a socket, which may never end.
+    OSError
+        If the system does not let anybody look there.
     """
     file = as_path(path, parameter)
-    if file.is_dir():
-        raise IsADirectoryError(
-            f"`{parameter}` must be a file; got the folder '{file}'. "
-            f"{_content_of(file)}"
-        )
-    if not file.exists():
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"`{parameter}` must be a file that exists; got '{file}'. "
             f"{_content_of(file.parent)} Labels are not downloaded: get them from "
             "the data set's own site."
+        ) from None
+    except OSError as error:
+        raise type(error)(
+            f"`{parameter}` must be a file that can be read; '{file}' cannot: "
+            f"{error.strerror}. Check its path and its permissions."
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            f"`{parameter}` must be a file; got the folder '{file}'. "
+            f"{_content_of(file)}"
+        )
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"`{parameter}` must be a file; got the pipe or device '{file}', which may "
+            "never end. Write its content into a file, and pass that."
         )
     return file
 
@@ -156,9 +182,12 @@ def files_of_split(
 
 
 def _content_of(folder: Path) -> str:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return f"There is no folder '{folder}' either."
-    names = sorted(item.name for item in folder.iterdir())
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return f"'{folder}' cannot be listed."
     return f"'{folder}' holds: {list_some(names, _MOST_NAMED) or 'nothing'}."
 
 

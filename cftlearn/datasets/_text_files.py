@@ -4,22 +4,59 @@ import codecs
 import gzip
 import io
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
+from cftlearn.datasets._names import refuse_hidden, shown
 from cftlearn.datasets._paths import PathText, existing_file
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _UTF_8_MARK = b"\xef\xbb\xbf"
+_UTF_8 = ("utf-8", "utf-8-sig")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# What gzip makes of a file: label files become 3 to 100 times smaller. A small file of
+# zeros, made to fill the memory, unpacks to 1,000 times its size.
+_MOST_UNPACKED = 64 << 20  # bytes, or
+_MOST_TIMES = 200  # times the size of the packed file, whichever is more
+
+
+class RepeatedKeyError(ValueError):
+    """An object of a JSON file has a key twice."""
+
+
+class _Unpacked(io.RawIOBase):
+    """The bytes inside a gzip file, up to a limit."""
+
+    def __init__(self, raw: IO[bytes], path: PathText, parameter: str) -> None:
+        self._gzip = gzip.GzipFile(fileobj=raw)
+        self._path, self._parameter, self._n_bytes = path, parameter, 0
+        packed = os.fstat(raw.fileno()).st_size
+        self._most = max(_MOST_UNPACKED, _MOST_TIMES * packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._gzip.read1(len(buffer))
+        self._n_bytes += len(content)
+        if self._n_bytes > self._most:
+            raise ValueError(
+                f"`{self._parameter}` must not unpack to more than {self._most:,} "
+                f"bytes, {_MOST_TIMES} times its size (or 64 MiB); '{self._path}' does. "
+                "If it is a file of labels nevertheless, unpack it by gunzip and pass "
+                "the unpacked file."
+            )
+        buffer[: len(content)] = content
+        return len(content)
 
 
 @contextmanager
 def open_binary(
     path: PathText, parameter: str = "path"
-) -> Iterator[io.BufferedReader | gzip.GzipFile]:
+) -> Iterator[io.BufferedReader]:
     """Open the bytes of a file, unpacked if it is gzip, without UTF-8's mark.
 
     Parameters
@@ -39,9 +76,18 @@ def open_binary(
     TypeError, FileNotFoundError, IsADirectoryError
         If the path is not that of a file.
     ValueError
-        If the file is empty or a zip archive, or if gzip data are damaged or cut off;
-        the last also while the stream is read.
+        If the file is no regular file, is empty or a zip archive, or if gzip data are
+        damaged or cut off, or unpack to far more than labels do; the last three also
+        while the stream is read.
     """
+    with _open_unpacked(path, parameter) as stream:
+        if stream.peek(len(_UTF_8_MARK)).startswith(_UTF_8_MARK):
+            stream.read(len(_UTF_8_MARK))
+        yield stream
+
+
+@contextmanager
+def _open_unpacked(path: PathText, parameter: str) -> Iterator[io.BufferedReader]:
     file = existing_file(path, parameter)
     with file.open("rb") as raw:
         start = raw.peek(len(_ZIP))
@@ -52,20 +98,27 @@ def open_binary(
                 "workbook as CSV."
             )
         try:
-            stream = gzip.GzipFile(fileobj=raw) if start.startswith(_GZIP) else raw
+            stream = raw
+            if start.startswith(_GZIP):
+                stream = io.BufferedReader(
+                    _Unpacked(raw, path, parameter), io.DEFAULT_BUFFER_SIZE * 8
+                )
             content = stream.peek(len(_UTF_8_MARK))
             if not content:
                 raise ValueError(
                     f"`{parameter}` must be a file of labels; got '{file}', which is "
                     "empty. Copy or download it again."
                 )
-            if content.startswith(_UTF_8_MARK):
-                stream.read(len(_UTF_8_MARK))
             yield stream
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except EOFError as error:
             raise ValueError(
-                f"`{parameter}` must be a whole file; '{file}' is damaged or ends too "
-                f"early ({error}). Copy or download it again."
+                f"`{parameter}` must be a whole file; '{file}' ends too early. Copy or "
+                "download it again."
+            ) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(
+                f"`{parameter}` must be a whole file; '{file}' is packed by gzip and "
+                "damaged. Copy or download it again."
             ) from error
 
 
@@ -99,29 +152,44 @@ def open_text(
     """
     if encoding is not None:
         _check_encoding(encoding)
-    with open_binary(path, parameter) as binary:
+    with _open_unpacked(path, parameter) as binary:
+        start = binary.peek(len(_UTF_8_MARK))
+        if start.startswith(_UTF_8_MARK):
+            if encoding is not None and codecs.lookup(encoding).name not in _UTF_8:
+                raise ValueError(
+                    f"`encoding` must be None or 'utf-8' for a file that starts with "
+                    f"the mark of UTF-8; got {shown(encoding)} for '{path}'. Leave it "
+                    "out."
+                )
+            binary.read(len(_UTF_8_MARK))
         if encoding is None:
-            is_utf_16 = binary.peek(2).startswith(_UTF_16_MARKS)
-            encoding = "utf-16" if is_utf_16 else "utf-8"
+            encoding = "utf-16" if start.startswith(_UTF_16_MARKS) else "utf-8"
         try:
             with io.TextIOWrapper(binary, encoding=encoding, newline="") as stream:
                 yield stream
         except UnicodeDecodeError as error:
+            byte = error.object[error.start : error.start + 1].hex()
             raise ValueError(
                 f"`{parameter}` must be text in {error.encoding}; got the byte "
-                f"0x{error.object[error.start]:02x} in '{path}'{_line_of(path, error)}."
+                f"0x{byte} in '{path}'{_line_of(path, error)}."
                 " Save the file as UTF-8, or pass its encoding where the loader takes "
                 'one: encoding="cp1252" reads most files of Windows.'
+            ) from error
+        except UnicodeError as error:  # of encodings that need a mark, such as UTF-16
+            raise ValueError(
+                f"`{parameter}` must be text in {encoding}; '{path}' is not. Save the "
+                "file as UTF-8, or pass its encoding where the loader takes one."
             ) from error
 
 
 def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
-    except LookupError:
+        "".encode(encoding)  # some, such as "hex", make no text of bytes
+    except (LookupError, TypeError, ValueError):
         raise ValueError(
-            f"`encoding` must be one that Python knows; got {encoding!r}. Files of "
-            'Windows are often "cp1252", others "latin-1".'
+            f"`encoding` must be one that Python knows; got {shown(encoding)}. Files "
+            'of Windows are often "cp1252", others "latin-1".'
         ) from None
 
 
@@ -149,11 +217,15 @@ def numbered_lines(path: PathText, parameter: str = "path") -> list[tuple[int, s
     """Return the lines of a file that are not blank, with their numbers from 1 on.
 
     Blanks around a line are left out. Raises as :func:`open_text`, and ValueError if
-    all lines are blank.
+    all lines are blank, or one has a character that nobody sees.
     """
     with open_text(path, parameter=parameter) as stream:
         lines = [line.strip() for line in stream.read().split("\n")]
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    for number, line in numbered:
+        if not line.isprintable():
+            where = f"line {number} of '{path}'"
+            refuse_hidden(line.replace("\t", " "), "everything", where, parameter)
     if not numbered:
         raise ValueError(
             f"`{parameter}` must be a file with lines; '{path}' has none. Copy or "
@@ -178,6 +250,33 @@ def read_lines(path: PathText) -> list[str]:
     return [line for _, line in numbered]
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of a JSON file that has these keys and values.
+
+    Raises
+    ------
+    RepeatedKeyError
+        If a key is there twice: the standard library would keep the last value.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise RepeatedKeyError(f"the key {shown(key)} twice in one object")
+            seen.add(key)
+    return content
+
+
+def why_no_json(error: RecursionError | ValueError) -> str:
+    """Return in plain words why a text is not JSON, for errors."""
+    if isinstance(error, RepeatedKeyError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "lists or objects nested too deeply"
+    return "a number of too many digits"
+
+
 def read_json(
     path: PathText,
     parameter: str = "path",
@@ -186,12 +285,18 @@ def read_json(
     """Return the content of a JSON file.
 
     ``object_hook`` is called with every object, and its result replaces the object.
-    Raises as :func:`open_text`, and ValueError if the text is not JSON or ends early.
+    Raises as :func:`open_text`, and ValueError if the text is not JSON or ends early,
+    or an object has a key twice.
     """
+
+    def read_object(pairs: list[tuple[str, Any]]) -> Any:
+        content = unique_keys(pairs)
+        return content if object_hook is None else object_hook(content)
+
     with open_text(path, parameter=parameter) as stream:
         text = stream.read()
     try:
-        return json.loads(text, object_hook=object_hook)
+        return json.loads(text, object_pairs_hook=read_object)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"`{parameter}` must be JSON; '{path}' is not in line {error.lineno}, "
@@ -199,6 +304,6 @@ def read_json(
         ) from error
     except (RecursionError, ValueError) as error:
         raise ValueError(
-            f"`{parameter}` must be JSON that Python can read; '{path}' is not "
-            f"({error}). Check that this is the right file."
+            f"`{parameter}` must be JSON that can be read; '{path}' has "
+            f"{why_no_json(error)}. Check that this is the right file."
         ) from error

@@ -1,0 +1,184 @@
+"""Cells that hold labels: one label, or several with something between them."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable
+
+from cftlearn.datasets._names import first_pair, is_missing, label_key, shown
+
+LIST = "list"
+_BETWEEN = "|;,"  # what is looked for where no separator is given
+_SINGLE, _DOUBLE = r"'((?:[^'\\]|\\.)*)'", r'"((?:[^"\\]|\\.)*)"'
+_ITEM = re.compile(
+    rf"\s*(?:{_SINGLE}|({_DOUBLE})|(nan|NaN|None|null))\s*(?:,|(?=['\"])|$)", re.DOTALL
+)
+_ESCAPES = re.compile(r"\\(['\"\\])")
+
+
+def labels_of_cells(
+    cells: Iterable[str],
+    separator: str | None,
+    categories: Collection[str] | None,
+    where: Callable[[str], str],
+) -> dict[str, list[str]]:
+    """Return the labels in each of some cells.
+
+    Parameters
+    ----------
+    cells : iterable of str
+        The different cells of a column.
+    separator : str or None
+        What stands between labels, ``"list"`` for lists as Python writes them, or None
+        where each cell is one label.
+    categories : collection of str or None
+        Names that are labels whatever they look like.
+    where : callable
+        Returns column, line and file of a cell, for errors.
+
+    Returns
+    -------
+    labels : dict of str to list of str
+        By cell. A cell that is missing has none.
+
+    Raises
+    ------
+    ValueError
+        If a cell cannot be split; if cells that are not split hold other labels; or if
+        two labels differ only in capitals or in spelling and ``categories`` does not
+        name both.
+    """
+    named = frozenset(categories or ())
+    labels = {cell: _split(cell, separator, named, where) for cell in cells}
+    cell_of: dict[str, str] = {}
+    for cell, parts in labels.items():
+        for part in parts:
+            cell_of.setdefault(part, cell)
+
+    def where_label(label: str) -> str:
+        return where(cell_of[label])
+
+    _refuse_several(cell_of, separator, named, where_label)
+    _refuse_spellings(cell_of, named, where_label)
+    return labels
+
+
+def _split(
+    cell: str,
+    separator: str | None,
+    named: Collection[str],
+    where: Callable[[str], str],
+) -> list[str]:
+    if cell in named or is_missing(cell):
+        return [cell] if cell in named else []
+    if separator is None:
+        return [cell]
+    if separator != LIST:
+        parts: list[str] | None = cell.split(separator)
+    else:
+        parts = parsed_list(cell)
+    if parts is None:
+        raise ValueError(
+            f"`label_separator` must be 'list' only where cells are lists such as "
+            f"\"['cat', 'dog']\"; got {shown(cell)} in {where(cell)}. Correct the cell, "
+            "or pass the text that stands between labels."
+        )
+    stripped = (part.strip() for part in parts)
+    return [part for part in stripped if part in named or not is_missing(part)]
+
+
+def parsed_list(cell: str) -> list[str] | None:
+    """Return the texts in a list as Python, numpy or JSON write it; None if it is none.
+
+    NaN and None are left out.
+    """
+    if not (cell.startswith("[") and cell.endswith("]")):
+        return None
+    inside, at, items = cell[1:-1].strip(), 0, []
+    while at < len(inside):
+        found = _ITEM.match(inside, at)
+        if found is None:
+            return None
+        single, quoted, double, _ = found.groups()
+        text = single if quoted is None else double
+        if quoted is not None and "\\" in double:
+            text = _unescaped(quoted)
+        elif text is not None and "\\" in text:
+            text = _ESCAPES.sub(r"\1", text)
+        if text is not None:
+            items.append(text)
+        at = found.end()
+    return items
+
+
+def _unescaped(quoted: str) -> str:
+    try:
+        return json.loads(quoted)
+    except ValueError:  # Python's own escapes
+        return _ESCAPES.sub(r"\1", quoted[1:-1])
+
+
+def _refuse_several(
+    labels: Collection[str],
+    separator: str | None,
+    named: Collection[str],
+    where: Callable[[str], str],
+) -> None:
+    """Check that no label is several labels that stand elsewhere alone."""
+    known = {*labels, *named}
+    for label in labels:
+        if label not in named and parsed_list(label) is not None:
+            raise ValueError(
+                "`label_separator` must be given where a cell has several labels; got "
+                f"the list {shown(label)} in {where(label)}. Pass "
+                "label_separator='list'."
+            )
+    for between in _BETWEEN:
+        parts_of = {
+            label: parts
+            for label in labels
+            if between in label and label not in named
+            if len(parts := [part.strip() for part in label.split(between)]) > 1
+        }
+        n_of: dict[str, int] = {}
+        for parts in parts_of.values():
+            for part in set(parts) - {""}:
+                n_of[part] = n_of.get(part, 0) + 1
+        # A name may have a comma in it: then all of its parts must be labels.
+        enough = all if between == "," else any
+        for label, parts in parts_of.items():
+            present = [part for part in parts if part in known or n_of.get(part, 0) > 1]
+            filled = [part for part in parts if part]
+            if filled and enough(part in present for part in filled):
+                instead = "" if separator is None else f" in place of {separator!r}"
+                raise ValueError(
+                    "`label_separator` must be given where a cell has several labels; "
+                    f"got {shown(label)} in {where(label)}, and {shown(present[0])} "
+                    f"stands elsewhere too. Pass label_separator={between!r}{instead}. "
+                    "If it is one label, name it in `categories`."
+                )
+
+
+def _refuse_spellings(
+    labels: Collection[str], named: Collection[str], where: Callable[[str], str]
+) -> None:
+    """Check that no label is written in two ways."""
+    listed = [*named, *(label for label in labels if label not in named)]
+    if len(named) == len(listed):
+        return
+    by_key = {label_key(name): name for name in named}
+    others = listed[len(named) :]
+    pair = first_pair(others, label_key)
+    if pair is not None and not named:
+        one, other = (others[place] for place in pair)
+        raise ValueError(
+            f"`path` must spell every label in one way; got {shown(one)} in "
+            f"{where(one)}, and {shown(other)} in {where(other)}. Correct the cells, or "
+            "name the labels in `categories`."
+        )
+    for label in others:
+        if label_key(label) in by_key:
+            raise ValueError(
+                f"`path` must spell every label as `categories` does; got "
+                f"{shown(label)} in {where(label)}, and {shown(by_key[label_key(label)])}"
+                " in `categories`. Correct the cell, or name it in `categories` too."
+            )
