@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn.datasets._delimited import DelimitedTable
+from cftlearn.datasets._names import MISSING, shown
 from cftlearn.labels import LabelState
 
 NO_STATE = 255
@@ -18,7 +19,6 @@ STANDARD_VALUES: Mapping[Any, str] = {
     "true": "positive",
     "false": "negative",
 }
-_BLANKS = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null")
 _STATES = {state.name.lower(): int(state) for state in LabelState}
 
 
@@ -39,24 +39,29 @@ class CellStates(dict[str, int]):
     def __init__(self, values: Mapping[Any, str]) -> None:
         super().__init__()
         self._values = dict(values)
-        self._by_text = dict.fromkeys(_BLANKS, int(LabelState.BLANK))
+        self._by_text = dict.fromkeys(MISSING, int(LabelState.BLANK))
         self._by_number: dict[float, int] = {}
+        self._given: dict[str, int] = {}
         for value, state in values.items():
-            if state not in _STATES:
+            if not isinstance(state, str) or state not in _STATES:
                 raise ValueError(
                     "`values` must map to 'positive', 'negative', 'uncertain' or "
-                    f"'blank'; got {state!r} for {value!r}."
+                    f"'blank'; got {shown(state)} for {shown(value)}."
                 )
             self._add(str(value), _STATES[state])
 
     def _add(self, text: str, code: int) -> None:
         number, plain = _number(text), text.strip().casefold()
+        key = plain if number is None else str(number)
+        if self._given.setdefault(key, code) != code:
+            raise ValueError(
+                f"`values` must have one state per value; got two for {shown(text)}. "
+                "Numbers are compared by value, texts without capitals: delete one."
+            )
         if number is None:
             self._by_text[plain] = code
-        elif self._by_number.setdefault(number, code) != code:
-            raise ValueError(
-                f"`values` must have one state per value; got two for {text}."
-            )
+        else:
+            self._by_number[number] = code
 
     def __missing__(self, text: str) -> int:
         """Return the code of a new text, and keep it; 255 if it is not a state."""
@@ -113,7 +118,8 @@ def encode_columns(
             others = f" and {len(wrong) - 1:,} other cells" if len(wrong) > 1 else ""
             raise ValueError(
                 f"`path` must hold {codes.description()} in column "
-                f"{table.header[column]!r}; got {table.columns[column][wrong[0]]!r} in "
+                f"{table.header[column]!r}; got "
+                f"{shown(table.columns[column][wrong[0]])} in "
                 f"{table.where(wrong[0])}{others}. {remedy}"
             )
     return states
@@ -121,6 +127,8 @@ def encode_columns(
 
 def _number(text: str) -> float | None:
     """Return a number, or None; NaN is None, because it is a spelling of blank."""
+    if "_" in text:  # Python reads 1_0 as 10
+        return None
     try:
         number = float(text.replace(",", "."))  # some write 1,0 between semicolons
     except ValueError:

@@ -11,6 +11,7 @@ from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._cell_states import CellStates, encode_columns
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._names import is_missing, shown
 from cftlearn.datasets._paths import PathText, files_of_split
 
 _CATEGORIES = (
@@ -44,7 +45,7 @@ _FILES: dict[str, list[tuple[str, ...]]] = {
     "test": [("test_labels.csv", "groundtruth.csv", "test.csv")],
 }
 _STATES = {1: "positive", 0: "negative", -1: "uncertain"}
-_STUDY = re.compile(r"(patient\d+)[\\/](study\d+)")
+_STUDY = re.compile(r"(patient\d{1,20})[\\/](study\d{1,20})")
 _VIEW = re.compile(r"_(frontal|lateral)\.\w+$")
 
 
@@ -141,7 +142,7 @@ def load_chexpert(
     )
     path_column = _path_column(table, column_of)
     table.refuse_repeated(path_column, "Keep one row.")
-    paths = table.columns[path_column]
+    paths = table.paths(path_column, "Restore the cell as CheXpert has it.")
     info = _read_info(table, column_of, paths)
     labels = LabelTable(as_objects(paths), states, as_objects(names), info)
     return labels if view == "all" else labels.take(_rows_of(view, info, table))
@@ -234,7 +235,7 @@ def _studies(paths: list[str], table: DelimitedTable) -> dict[str, NDArray]:
             raise ValueError(
                 f"`path` must name patient and study of every image, as in "
                 f"'CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg'; got "
-                f"{paths[row]!r} in {table.where(row)}. Read other tables with "
+                f"{shown(paths[row])} in {table.where(row)}. Read other tables with "
                 "load_label_csv."
             )
         patient, study = found.groups()
@@ -254,24 +255,33 @@ def _views(table: DelimitedTable, column: int) -> NDArray[np.str_]:
         row = unexpected[0]
         raise ValueError(
             f"`path` must hold Frontal or Lateral in column {table.header[column]!r}; "
-            f"got {str(views[row])!r} in {table.where(row)}. Correct the cell."
+            f"got {shown(str(views[row]))} in {table.where(row)}. Correct the cell."
         )
     return np.where(frontal, "frontal", "lateral")
 
 
 def _ages(table: DelimitedTable, column: int) -> NDArray[np.float64]:
     cells = table.columns[column]
-    years = {"": np.nan}
-    for cell in set(cells) - {""}:
-        try:
-            years[cell] = float(cell)
-        except ValueError:
+    years = {cell: _years(cell) for cell in dict.fromkeys(cells)}
+    for cell, age in years.items():
+        if age is None:
             raise ValueError(
                 f"`path` must hold years or nothing in column "
-                f"{table.header[column]!r}; got {cell!r} in "
+                f"{table.header[column]!r}; got {shown(cell)} in "
                 f"{table.where(cells.index(cell))}. Correct the cell."
-            ) from None
+            )
     return np.fromiter(map(years.__getitem__, cells), np.float64, len(cells))
+
+
+def _years(cell: str) -> float | None:
+    """Return an age; NaN if the cell says none, None if it is no age."""
+    if is_missing(cell):
+        return np.nan
+    try:
+        age = np.nan if "_" in cell else float(cell)
+    except ValueError:
+        return None
+    return age if 0 <= age < np.inf else None
 
 
 def _rows_of(

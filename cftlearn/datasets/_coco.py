@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cftlearn.datasets._annotation_file import field, read_annotation_file
-from cftlearn.datasets._label_table import LabelTable
+from cftlearn.datasets._label_table import LabelTable, as_objects
 from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
@@ -32,17 +32,17 @@ def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
     -------
     table : LabelTable
         Dense. One row per image, in the file's order; ``paths`` are ``file_name``.
-        ``info`` has ``image_id``, and ``width`` and ``height`` in pixels where every
-        image has them.
+        ``info`` has ``image_id`` (whole numbers, or text where the file has text), and
+        ``width`` and ``height`` in pixels where every image has them.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If it is not JSON of this form, is cut off, has an id twice, or has annotations
-        of images or categories that it does not list; if ``categories`` names one
-        that it does not have.
+        If it is not JSON of this form, is cut off, has an id, an image file or a
+        category twice, or has annotations of images or categories that it does not
+        list; if ``categories`` names one that it does not have.
 
     See Also
     --------
@@ -62,10 +62,10 @@ def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
     shape = len(content.images), len(content.categories)
     states = np.full(shape, LabelState.NEGATIVE, dtype=np.uint8)
     states[content.rows, content.columns] = LabelState.POSITIVE
-    paths = np.array(content.images, dtype=object)
+    paths = as_objects(content.paths)
     table = LabelTable(paths, states, content.categories, content.info)
     return table if categories is None else table.select(categories)
 
 
-def _file_name(location: str, image: dict[str, Any]) -> str:
-    return field(image, "file_name", str, location)
+def _file_name(location: str, image: dict[str, Any]) -> tuple[str, None]:
+    return field(image, "file_name", str, location), None

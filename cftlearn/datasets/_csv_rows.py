@@ -4,8 +4,8 @@ Notes
 -----
 The standard library's reader has a limit of 131,072 characters per cell, which only a
 setting of the whole process changes, and a report may be longer. Here a cell may have
-``LONGEST_CELL`` characters, a limit that is reached before the memory ends. Both readers
-read the same cells, except that this one leaves out blanks before a quote.
+``LONGEST_CELL`` characters, a limit that is reached before the memory ends. Both
+readers read the same cells, except that this one leaves out blanks before a quote.
 """
 
 import re
@@ -30,6 +30,8 @@ class CsvRows:
     separator : str, default=None
         The character between cells; by default the one of comma, semicolon, tab and
         bar that the first line has most of.
+    parameter : str, default="path"
+        What errors call the file.
 
     Attributes
     ----------
@@ -38,9 +40,14 @@ class CsvRows:
     """
 
     def __init__(
-        self, stream: TextIO, path: PathText, separator: str | None = None
+        self,
+        stream: TextIO,
+        path: PathText,
+        separator: str | None = None,
+        parameter: str = "path",
     ) -> None:
-        self._stream, self._path, self.line = stream, path, 0
+        self._stream, self._path, self._parameter = stream, path, parameter
+        self.line = 0
         self._text = self._first = self._next_line()
         self._separator = separator or _separator_of(self._first)
         self._at = 0
@@ -69,13 +76,15 @@ class CsvRows:
         self.line += 1 if line else 0
         if len(line) > LONGEST_CELL:
             raise ValueError(
-                f"`path` must have lines of at most {LONGEST_CELL:,} characters; line "
+                f"`{self._parameter}` must have lines of at most {LONGEST_CELL:,} "
+                "characters; line "
                 f"{self.line} of '{self._path}' is longer. Check that this is a file "
                 "of labels."
             )
         if "\0" in line:
             raise ValueError(
-                f"`path` must be text without NUL characters; line {self.line} of "
+                f"`{self._parameter}` must be text without NUL characters; line "
+                f"{self.line} of "
                 f"'{self._path}' has one. Save the file as UTF-8, or pass its encoding "
                 'where the loader takes one: text of two bytes a character is "utf-16".'
             )
@@ -109,8 +118,8 @@ class CsvRows:
             length += len(piece)
             if length > LONGEST_CELL:
                 self._fail(
-                    opened, f"the quote opened there holds over {LONGEST_CELL:,} char"
-                    "acters"
+                    opened,
+                    f"the quote opened there holds over {LONGEST_CELL:,} characters",
                 )
             if end < 0:
                 self._text, self._at = self._next_line(), 0
@@ -141,7 +150,8 @@ class CsvRows:
 
     def _fail(self, line: int, reason: str) -> NoReturn:
         raise ValueError(
-            f"`path` must be a CSV file; '{self._path}' is not in line {line} "
+            f"`{self._parameter}` must be a CSV file; '{self._path}' is not in line "
+            f"{line} "
             f"({reason}). Is a quote left open, or the file cut short?"
         )
 

@@ -59,7 +59,7 @@ class DelimitedTable:
 
     def column_names(self) -> str:
         """Return the names of the columns, for errors."""
-        return list_some(list(map(repr, self.header)), _MOST_NAMED)
+        return list_some(list(map(shown, self.header)), _MOST_NAMED)
 
     def texts(self, column: int) -> NDArray[np.str_] | NDArray[np.object_]:
         """Return the cells of a column as an array; of objects if some are long."""

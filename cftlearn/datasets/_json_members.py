@@ -190,7 +190,8 @@ class _Window:
         if len(rest) > LONGEST_ITEM:
             raise ValueError(
                 f"`path` must be a JSON file with items of at most {LONGEST_ITEM:,} "
-                f"characters; the one at {self._position()} of '{self._path}' is longer."
+                f"characters; the one at {self._position()} of '{self._path}' is "
+                "longer."
                 " Check that this is the right file."
             )
         self._n_dropped += self._at

@@ -79,7 +79,8 @@ def _split(
     if parts is None:
         raise ValueError(
             f"`label_separator` must be 'list' only where cells are lists such as "
-            f"\"['cat', 'dog']\"; got {shown(cell)} in {where(cell)}. Correct the cell, "
+            f"\"['cat', 'dog']\"; got {shown(cell)} in {where(cell)}. Correct the "
+            "cell, "
             "or pass the text that stands between labels."
         )
     stripped = (part.strip() for part in parts)
@@ -172,13 +173,15 @@ def _refuse_spellings(
         one, other = (others[place] for place in pair)
         raise ValueError(
             f"`path` must spell every label in one way; got {shown(one)} in "
-            f"{where(one)}, and {shown(other)} in {where(other)}. Correct the cells, or "
+            f"{where(one)}, and {shown(other)} in {where(other)}. Correct the cells, "
+            "or "
             "name the labels in `categories`."
         )
     for label in others:
         if label_key(label) in by_key:
             raise ValueError(
                 f"`path` must spell every label as `categories` does; got "
-                f"{shown(label)} in {where(label)}, and {shown(by_key[label_key(label)])}"
+                f"{shown(label)} in {where(label)}, and "
+                f"{shown(by_key[label_key(label)])}"
                 " in `categories`. Correct the cell, or name it in `categories` too."
             )

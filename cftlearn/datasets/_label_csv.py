@@ -144,7 +144,8 @@ def load_label_csv(
     if len({image_column, *columns}) < 1 + len(columns):
         raise ValueError(
             "`path_column`, `label_column` and `value_column` must be different columns"
-            f"; got {table.header[image_column]!r}, {label_column!r} and "
+            f" of '{table.file}'; got {table.header[image_column]!r}, {label_column!r} "
+            "and "
             f"{value_column!r}. Name another one."
         )
     return _read_long(table, image_column, names, codes, columns, label_separator)
@@ -255,7 +256,8 @@ def _is_category(table: DelimitedTable, column: int, codes: CellStates) -> bool:
     if len(wrong):
         raise ValueError(
             f"`categories` must be given where a column may be a category or not: "
-            f"{table.header[column]!r} holds {table.columns[column][wrong[0]]!r} in "
+            f"{table.header[column]!r} holds {shown(table.columns[column][wrong[0]])} "
+            "in "
             f"{table.where(wrong[0])}, but elsewhere {codes.description()}. Correct "
             "the cell, or name the categories."
         )
@@ -313,10 +315,16 @@ def _in_nfc(table: DelimitedTable, column: int) -> list[str]:
     name_of = {
         cell: cell
         if cell.isascii() and cell.isprintable()
-        else as_name(cell, "a label", f"column {table.header[column]!r}")
+        else _label_name(cell, table, column)
         for cell in dict.fromkeys(table.columns[column])
     }
     return [name_of[cell] for cell in table.columns[column]]
+
+
+def _label_name(cell: str, table: DelimitedTable, column: int) -> str:
+    row = table.columns[column].index(cell)
+    where = f"column {shown(table.header[column])} in {table.where(row)}"
+    return as_name(cell, "a label", where)
 
 
 def _states_of_rows(
@@ -341,7 +349,7 @@ def _refuse_values_without_label(
         if not labels_of[cell] and states[row] != LabelState.BLANK:
             raise ValueError(
                 f"`path` must name a label in every row with a value; got "
-                f"{table.columns[columns[1]][row]!r} in column "
+                f"{shown(table.columns[columns[1]][row])} in column "
                 f"{table.header[columns[1]]!r} and {shown(cell)} in column "
                 f"{table.header[columns[0]]!r} in {table.where(row)}. Fill in the "
                 "label, or delete the row; if this word is a label, name it in "

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from cftlearn._dependencies import import_optional
+from cftlearn.datasets._names import shown
 from cftlearn.exceptions import list_some
 from cftlearn.labels import LabelState
 from cftlearn.labels._states import Policies, resolve_states
@@ -102,6 +104,8 @@ class LabelTable:
             the table, or are not a code of a state.
         """
         paths, names = as_objects(paths), as_objects(categories)
+        _check_contents(paths, "paths", "path of an image")
+        _check_contents(names, "categories", "name of a category")
         shape = len(paths), len(names)
         cells = _checked_cells(shape, rows, columns, states)
         return cls(paths, merge_cells(shape, *cells), names, info or {})
@@ -156,10 +160,13 @@ class LabelTable:
                 "`states` must have a row per path and a column per category, shape "
                 f"{shape}; got shape {tuple(self.states.shape)}."
             )
+        _check_texts(self.paths, "paths", "path of an image")
+        _check_texts(self.categories, "categories", "name of a category")
         repeated = [name for name, n in Counter(self.categories).items() if n > 1]
         if repeated:
             raise ValueError(
-                f"`categories` must name each category once; got {repeated[0]!r} more "
+                f"`categories` must name each category once; got {shown(repeated[0])} "
+                "more "
                 "than once. Rename or merge them."
             )
         for name, column in self.info.items():
@@ -334,6 +341,32 @@ class LabelTable:
         counts = counts.reshape(len(codes), n_categories)
         counts[LabelState.BLANK] += len(self) - counts.sum(axis=0)
         return counts
+
+
+def _check_texts(names: Iterable[Any], parameter: str, what: str) -> None:
+    """Refuse NaN and numbers in place of names."""
+    kinds = set(map(type, names))
+    if not all(issubclass(kind, (str, PathLike)) for kind in kinds):
+        place, name = next(
+            (place, name)
+            for place, name in enumerate(names)
+            if not isinstance(name, (str, PathLike))
+        )
+        raise TypeError(
+            f"`{parameter}` must hold text, the {what} each; got {shown(name)} as "
+            f"number {place + 1}. Write the names as text; leave out what has none."
+        )
+
+
+def _check_contents(names: Iterable[Any], parameter: str, what: str) -> None:
+    """Refuse names that are blank or have a NUL character."""
+    for place, name in enumerate(names):
+        if "\0" in (text := str(name)) or not text or text.isspace():
+            raise ValueError(
+                f"`{parameter}` must hold the {what} each, not blank and without NUL "
+                f"characters; got {shown(text)} as number {place + 1}. Correct it, or "
+                "leave it out."
+            )
 
 
 def _checked_cells(

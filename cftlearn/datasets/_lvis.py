@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from cftlearn.datasets._annotation_file import (
     AnnotationFile,
+    Id,
+    as_id,
     field,
     read_annotation_file,
 )
 from cftlearn.datasets._label_table import LabelTable
+from cftlearn.datasets._names import shown
 from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
@@ -47,16 +50,16 @@ def load_lvis(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
         Sparse. One row per image, in the file's order; ``paths`` are the folder and
         file of ``coco_url``, such as ``train2017/000000391895.jpg``, because images
         of one split of LVIS are in two folders of MS-COCO. ``info`` has ``image_id``,
-        ``width`` and ``height``.
+        and ``width`` and ``height`` where every image has them.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If it is not JSON of this form, is cut off, has an id twice, or names images
-        or categories that it does not list; if ``categories`` names one that it does
-        not have.
+        If it is not JSON of this form, is cut off, has an id, an image file, a category
+        or a synset twice, or names images or categories that it does not list; if
+        ``categories`` names one that it does not have.
 
     See Also
     --------
@@ -74,12 +77,12 @@ def load_lvis(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
     >>> y = table.select(["zebra", "zucchini"]).labels()  # doctest: +SKIP
     """
     content = read_annotation_file(path, keep=_kept)
-    column_of = {int(item): j for j, item in enumerate(content.category_ids)}
+    column_of = {item: j for j, item in enumerate(content.category_ids)}
     cells = [(content.rows, content.columns, LabelState.POSITIVE)]
     for key, state in _LISTS.items():
         cells.append((*_listed_cells(content, key, column_of, path), state))
     table = LabelTable.from_cells(
-        [image["path"] for image in content.images],
+        content.paths,
         content.categories,
         rows=np.concatenate([rows for rows, _, _ in cells]),
         columns=np.concatenate([columns for _, columns, _ in cells]),
@@ -91,30 +94,31 @@ def load_lvis(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
     return table if categories is None else table.select(categories)
 
 
-def _kept(location: str, image: dict[str, Any]) -> dict[str, Any]:
+def _kept(location: str, image: dict[str, Any]) -> tuple[str, dict[str, list[Any]]]:
     url = field(image, "coco_url", str, location)
     match = _FOLDER_AND_FILE.search(url)
     if match is None:
         raise ValueError(
             f"`path` must have addresses that end in folder/file as 'coco_url'; got "
-            f"{url!r} at {location}. Check that this is a file of LVIS."
+            f"{shown(url)} at {location}. Check that this is a file of LVIS."
         )
     lists = {key: field(image, key, list, location) for key in _LISTS}
-    return {"path": match.group(), **lists}
+    return match.group(), lists
 
 
 def _listed_cells(
-    content: AnnotationFile, key: str, column_of: dict[int, int], path: PathText
+    content: AnnotationFile, key: str, column_of: dict[Id, int], path: PathText
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return rows and columns of the categories that a list of each image names."""
     rows, columns = [], []
     for row, image in enumerate(content.images):
         for item in image[key]:
-            column = column_of.get(item) if type(item) is int else None
+            location = f"images[{row}] of '{path}'"
+            column = column_of.get(as_id(item, key, location))
             if column is None:
                 raise ValueError(
-                    f"`path` must name its own categories in {key!r}; got {item!r} at "
-                    f"images[{row}] of '{path}', which is not the id of a category "
+                    f"`path` must name its own categories in {key!r}; got "
+                    f"{shown(item)} at {location}, which is not the id of a category "
                     "there. Remove it, or add the missing category."
                 )
             rows.append(row)

@@ -1,5 +1,6 @@
 """NUS-WIDE: 81 concepts in images of Flickr, with a text file for each concept."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,13 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._names import (
+    as_name,
+    first_pair,
+    name_key,
+    path_key,
+    shown,
+)
 from cftlearn.datasets._paths import PathText, first_existing
 from cftlearn.datasets._text_files import read_bytes, read_lines
 from cftlearn.labels import LabelState
@@ -64,8 +72,8 @@ def load_nus_wide(
     FileNotFoundError, NotADirectoryError
         If the folder or a file in it does not exist.
     ValueError
-        If a file of labels does not have one line per image, or a line is neither 0
-        nor 1. The message names file and line.
+        If a file of labels does not have one line per image, a line is neither 0 nor
+        1, or a concept or an image is listed twice. The message names file and line.
 
     Notes
     -----
@@ -96,29 +104,48 @@ def load_nus_wide(
     >>> print(*table.paths, table)
     actor/0001_2124494179.jpg LabelTable: 1 samples, 1 categories, 1 positive, ...
     """
-    names = read_lines(
-        first_existing(path, _CONCEPT_FILES, "the names of the concepts")
-    )
+    concept_file = first_existing(path, _CONCEPT_FILES, "the names of the concepts")
+    names = [
+        as_name(line, "a concept", f"line {number} of '{concept_file}'")
+        for number, line in enumerate(read_lines(concept_file), start=1)
+    ]
+    _refuse_repeated(names, name_key, "concept", concept_file)
     image_list, folder, end = _SPLITS[split]
     list_file = first_existing(
         path, [f"ImageList/{image_list}", image_list], "the list of images"
     )
     paths = [line.replace("\\", "/") for line in read_lines(list_file)]
+    _refuse_repeated(paths, path_key, "image", list_file)
     states = np.empty((len(paths), len(names)), dtype=np.uint8)
     for j, name in enumerate(names):
         label_file = f"{folder}/Labels_{name}{end}.txt"
         file = first_existing(
-            path, [f"Groundtruth/{label_file}", label_file], f"the labels of {name}"
+            path,
+            [f"Groundtruth/{label_file}", label_file],
+            f"the labels of {shown(name)}",
         )
         states[:, j] = _read_states(file, name, len(paths), list_file)
     info = {"flickr_id": np.array([_flickr_id(image) for image in paths], dtype=str)}
     return LabelTable(as_objects(paths), states, as_objects(names), info)
 
 
+def _refuse_repeated(
+    lines: list[str], key: Callable[[str], str], what: str, file: Path
+) -> None:
+    pair = first_pair(lines, key)
+    if pair is not None:
+        raise ValueError(
+            f"`path` must list every {what} once; got {shown(lines[pair[0]])} and "
+            f"{shown(lines[pair[1]])} in lines {pair[0] + 1} and {pair[1] + 1} of "
+            f"'{file}'. Copy or download it again."
+        )
+
+
 def _read_states(
     file: Path, name: str, n_images: int, list_file: Path
 ) -> NDArray[np.uint8]:
-    lines = read_bytes(file).split()
+    content = read_bytes(file).rstrip()
+    lines = [line.strip() for line in content.split(b"\n")] if content else []
     if len(lines) != n_images:
         raise ValueError(
             f"`path` must have a label for every image; '{file}' has {len(lines):,} "
@@ -131,7 +158,7 @@ def _read_states(
         if (name, lines[row]) != _KNOWN_MISTAKE:
             raise ValueError(
                 f"`path` must have 0 or 1 in every line of labels; got "
-                f"{lines[row].decode(errors='replace')!r} in line {row + 1} of "
+                f"{shown(lines[row].decode(errors='replace'))} in line {row + 1} of "
                 f"'{file}'. Copy or download it again."
             )
         states[row] = LabelState.UNCERTAIN

@@ -1,6 +1,5 @@
 """Open Images: millions of images, each checked by people for a few categories."""
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,10 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.datasets._csv_rows import CsvRows
 from cftlearn.datasets._label_table import LabelTable, as_objects, merge_cells
+from cftlearn.datasets._names import as_name, shown
 from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._table_rows import Rows, read_rows
-from cftlearn.datasets._text_files import numbered_lines
+from cftlearn.datasets._text_files import numbered_lines, open_text
 from cftlearn.labels import LabelState
 
 _WORDS = ("Source", "LabelName", "Confidence")  # columns
@@ -143,7 +144,9 @@ def _check_people(rows: Rows) -> None:
 
 def _state_of(value: str, rows: Rows) -> LabelState:
     try:
-        confidence = float(value)
+        confidence = (
+            float(value) if value.isprintable() and "_" not in value else np.nan
+        )
     except ValueError:
         confidence = np.nan
     if confidence not in (0.0, 1.0):
@@ -212,7 +215,7 @@ def _requested(
         if not isinstance(name, str) or not _MID.fullmatch(name) or name in seen:
             raise ValueError(
                 f"`{parameter}` must hold LabelNames like '/m/011k07', each once; got "
-                f"{name!r} as number {number} of {len(names):,} {source}. "
+                f"{shown(name)} as number {number} of {len(names):,} {source}. "
                 "class-descriptions.csv has the LabelName of each word."
             )
         seen.add(name)
@@ -220,16 +223,26 @@ def _requested(
 
 
 def _read_descriptions(path: PathText) -> dict[str, str]:
-    meanings = {}
-    for number, line in numbered_lines(path, "descriptions"):
-        entry = next(csv.reader([line]))
+    meanings: dict[str, str] = {}
+    with open_text(path, parameter="descriptions") as stream:
+        rows = CsvRows(stream, path, ",", "descriptions")
+        entries = [(rows.line, [cell.strip() for cell in row]) for row in rows if row]
+    for number, entry in entries:
         if number == 1 and entry == ["LabelName", "DisplayName"]:
             continue
         if len(entry) != 2 or not _MID.fullmatch(entry[0]):
             raise ValueError(
                 "`descriptions` must have lines of a LabelName and its meaning, as "
-                f"'/m/011k07,Tortoise'; got {line!r} in line {number} of '{path}'. "
+                f"'/m/011k07,Tortoise'; got {shown(','.join(entry))} in line {number} "
+                f"of '{path}'. "
                 "Pass class-descriptions.csv."
             )
-        meanings[entry[0]] = entry[1]
+        where = f"line {number} of '{path}'"
+        entry[1] = as_name(entry[1], "what it means", where, "descriptions")
+        if meanings.setdefault(entry[0], entry[1]) != entry[1]:
+            raise ValueError(
+                "`descriptions` must give every LabelName one meaning; got "
+                f"{shown(meanings[entry[0]])} and then {shown(entry[1])} for "
+                f"{entry[0]!r} in line {number} of '{path}'. Delete one of the lines."
+            )
     return meanings

@@ -1,6 +1,5 @@
 """Where label files are: paths that exist, and files of a data set in its folder."""
 
-import os
 import stat
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -11,6 +10,34 @@ from cftlearn.exceptions import list_some
 PathText = str | PathLike[str]
 
 _MOST_NAMED = 8  # files of a folder in an error
+_LONGEST_SHOWN = 80  # characters of a file's name in an error
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is something with a name that may be too long for any."""
+    return _mode_of(path) is not None
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is that of a file that can be read to its end."""
+    return stat.S_ISREG(_mode_of(path) or 0)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is that of a folder."""
+    return stat.S_ISDIR(_mode_of(path) or 0)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what is in a folder, sorted."""
+    return sorted(item.name for item in folder.iterdir())
+
+
+def _mode_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None
 
 
 def as_path(path: PathText, parameter: str = "path") -> Path:
@@ -120,17 +147,18 @@ def first_existing(path: PathText, choices: Sequence[str], what: str) -> Path:
         If none of the files exists.
     """
     folder = as_path(path)
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise NotADirectoryError(
             f"`path` must be a folder that exists; got '{folder}'. Pass the folder "
-            f"that holds {choices[0]}."
+            f"that holds {_short(choices[0])}."
         )
     for choice in choices:
         found = _find(folder, choice.split("/"))
         if found is not None:
             return found
     raise FileNotFoundError(
-        f"`path` must hold {what}; '{folder}' has none of {', '.join(choices)}. "
+        f"`path` must hold {what}; '{folder}' has none of "
+        f"{', '.join(map(_short, choices))}. "
         f"{_content_of(folder)}"
     )
 
@@ -165,7 +193,7 @@ def files_of_split(
         If a file does not exist.
     """
     location = as_path(path)
-    if not location.is_dir():
+    if not is_folder(location):
         if split is not None:
             raise ValueError(
                 f"`split` must be None where `path` is a file; got {split!r} for "
@@ -181,11 +209,15 @@ def files_of_split(
     return [first_existing(location, choices, what) for choices in files[split]]
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
 def _content_of(folder: Path) -> str:
-    if not os.path.isdir(folder):
+    if not is_folder(folder):
         return f"There is no folder '{folder}' either."
     try:
-        names = sorted(os.listdir(folder))
+        names = names_in(folder)
     except OSError:
         return f"'{folder}' cannot be listed."
     return f"'{folder}' holds: {list_some(names, _MOST_NAMED) or 'nothing'}."
@@ -193,12 +225,13 @@ def _content_of(folder: Path) -> str:
 
 def _find(folder: Path, parts: Sequence[str]) -> Path | None:
     exact = folder.joinpath(*parts)
-    if exact.exists():
+    if exists(exact):
         return exact
-    if not folder.is_dir():
+    if not is_folder(folder):
         return None
-    for item in sorted(folder.iterdir()):
-        if item.name.casefold() == parts[0].casefold():
+    for name in names_in(folder):
+        if name.casefold() == parts[0].casefold():
+            item = folder / name
             found = item if len(parts) == 1 else _find(item, parts[1:])
             if found is not None:
                 return found

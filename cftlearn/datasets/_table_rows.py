@@ -12,7 +12,7 @@ no error becomes worse. More threads do not make it faster, and then its errors 
 number of the row.
 """
 
-import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import import_optional
+from cftlearn.datasets._csv_rows import CsvRows
+from cftlearn.datasets._names import shown
 from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._text_files import open_binary
 
@@ -32,7 +34,7 @@ _N_DIGITS = 16
 _MISFIT = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 _NO_ROWS = "Empty CSV"
 _LONGEST_HEADER = 1 << 16  # bytes
-_MOST_SHOWN = 80  # characters of a wrong line
+_TOO_LONG = "straddling"  # how pyarrow says that a row is longer than a block
 
 
 class Rows:
@@ -58,6 +60,8 @@ class Rows:
     def hexadecimal(self, name: str) -> NDArray[np.uint64]:
         """Return a column of numbers that have sixteen hexadecimal digits.
 
+        Blanks around them do not count.
+
         Raises
         ------
         ValueError
@@ -69,8 +73,12 @@ class Rows:
         bounds = np.frombuffer(bounds_buffer, dtype=np.int32)
         bounds = bounds[column.offset : column.offset + len(self) + 1]
         wrong = np.flatnonzero(np.diff(bounds) != _N_DIGITS)
+        text = np.frombuffer(text_buffer, dtype=np.uint8)[bounds[0] : bounds[-1]]
+        if wrong.size:  # of another length, unless it is for blanks around them
+            fields = [field.strip() for field in column.to_pylist()]
+            wrong = np.flatnonzero([len(field) != _N_DIGITS for field in fields])
+            text = np.frombuffer(b"".join(fields), dtype=np.uint8)
         if not wrong.size:
-            text = np.frombuffer(text_buffer, dtype=np.uint8)[bounds[0] : bounds[-1]]
             digits = _DIGITS[text].reshape(-1, _N_DIGITS)
             wrong = np.flatnonzero((digits > 15).any(axis=1))
         if wrong.size:
@@ -81,7 +89,9 @@ class Rows:
         return np.ascontiguousarray(pairs).view(">u8").ravel().astype(np.uint64)
 
     def words(self, name: str) -> tuple[list[str], NDArray[np.int32]]:
-        """Return the different words of a column, and the index of each row's word.
+        """Return the words of a column, and the index of each row's word.
+
+        Blanks around words do not count, so that a word may be there twice.
 
         Raises
         ------
@@ -112,8 +122,9 @@ class Rows:
 
     def _fail(self, row: int, field: bytes, rule: str) -> NoReturn:
         raise ValueError(
-            f"`path` must have rows {rule}; got {_decoded(field)[:_MOST_SHOWN]!r} in "
-            f"line {self._line + row:,} of '{self._path}'."
+            f"`path` must have rows {rule}; got {shown(_decoded(field))} in line "
+            f"{self._line + row:,} of '{self._path}'. Correct the row, or download the "
+            "file again."
         )
 
 
@@ -177,12 +188,13 @@ def read_rows(
 
 def _read_header(path: PathText, line: bytes, required: Iterable[str]) -> list[str]:
     line = line.rstrip(b"\r\n")
-    names = next(csv.reader([_decoded(line)]), [])
+    rows = CsvRows(io.StringIO(_decoded(line)), path, ",")
+    names = [name.strip() for row in rows for name in row]
     for name in required:
         if names.count(name) != 1:
             raise ValueError(
                 f"`path` must be a table in CSV with a column {name!r}; got '{path}', "
-                f"whose first line is {line[:_MOST_SHOWN]!r}. Check that this is the "
+                f"whose first line is {shown(_decoded(line))}. Check that this is the "
                 "right file."
             )
     return names
@@ -191,17 +203,22 @@ def _read_header(path: PathText, line: bytes, required: Iterable[str]) -> list[s
 def _in_our_words(path: PathText, message: str) -> str:
     found = _MISFIT.search(message)
     if found is None:
+        reason = "cells that cannot be read, or a quote that does not end"
+        if _TOO_LONG in message:
+            reason = (
+                f"a row of more than {_BLOCK:,} bytes, or a quote that does not end"
+            )
         return (
-            f"`path` must be a table in CSV; got '{path}': {message}. Check that this "
-            "is the right file."
+            f"`path` must be a table in CSV; got '{path}' with {reason}. Check that "
+            "this is the right file."
         )
     row, n_expected, n_found, text = found.groups()
     return (
         f"`path` must have {n_expected} fields in every row; got {n_found} in line "
-        f"{int(row) + 1:,} of '{path}': {text[:_MOST_SHOWN]!r}. Its download or its "
+        f"{int(row) + 1:,} of '{path}': {shown(text)}. Its download or its "
         "writing may have been interrupted: get it again."
     )
 
 
 def _decoded(field: bytes) -> str:
-    return field.decode("utf-8", "replace")
+    return field.decode("utf-8", "replace").strip()

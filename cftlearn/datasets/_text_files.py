@@ -45,7 +45,8 @@ class _Unpacked(io.RawIOBase):
         if self._n_bytes > self._most:
             raise ValueError(
                 f"`{self._parameter}` must not unpack to more than {self._most:,} "
-                f"bytes, {_MOST_TIMES} times its size (or 64 MiB); '{self._path}' does. "
+                f"bytes, {_MOST_TIMES} times its size (or 64 MiB); '{self._path}' "
+                "does. "
                 "If it is a file of labels nevertheless, unpack it by gunzip and pass "
                 "the unpacked file."
             )
@@ -54,9 +55,7 @@ class _Unpacked(io.RawIOBase):
 
 
 @contextmanager
-def open_binary(
-    path: PathText, parameter: str = "path"
-) -> Iterator[io.BufferedReader]:
+def open_binary(path: PathText, parameter: str = "path") -> Iterator[io.BufferedReader]:
     """Open the bytes of a file, unpacked if it is gzip, without UTF-8's mark.
 
     Parameters
@@ -207,10 +206,19 @@ def _line_of(path: PathText, error: UnicodeDecodeError) -> str:
     return ""
 
 
-def read_bytes(path: PathText) -> bytes:
-    """Return the bytes of a file, as :func:`open_binary` opens it."""
+def read_bytes(path: PathText, *, most: int | None = None) -> bytes:
+    """Return the bytes of a file, as :func:`open_binary` opens it.
+
+    Raises ValueError also if there are more than ``most``.
+    """
     with open_binary(path) as stream:
-        return stream.read()
+        content = stream.read(-1 if most is None else most + 1)
+    if most is not None and len(content) > most:
+        raise ValueError(
+            f"`path` must have files of at most {most:,} bytes there; '{path}' has "
+            "more. Check that this is the right file."
+        )
+    return content
 
 
 def numbered_lines(path: PathText, parameter: str = "path") -> list[tuple[int, str]]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._paths import PathText, existing_file, files_of_split
+from cftlearn.datasets._names import as_name, refuse_alike, shown
+from cftlearn.datasets._paths import PathText, existing_file, exists, files_of_split
 from cftlearn.datasets._text_files import read_json
 from cftlearn.labels import LabelState
 
@@ -22,6 +23,8 @@ _FILES = {
     }.items()
 }
 _INDEX = "attribute_index.json"
+_MOST_DIGITS = 18  # so that ids fit into int64
+_LARGEST_PLACE = 2**31  # pixels
 _REMEDY = "Correct the file, or download it again."
 _Kinds = type | tuple[type, ...]
 _FIELDS: dict[str, _Kinds] = {  # what an instance must have, with its types in Python
@@ -79,8 +82,9 @@ def load_vaw(
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If a file is not JSON or not of this form, an instance appears twice, or an
-        attribute is not in the index. The message names file and instance.
+        If a file is not JSON or not of this form, an instance or an attribute of the
+        index appears twice, or an attribute is not in the index. The message names
+        file and instance.
 
     References
     ----------
@@ -132,7 +136,7 @@ def _attributes_of(attributes: Any, files: list[Path]) -> tuple[list[str], set[s
     """Return the names of the columns, and of all attributes (empty: not known)."""
     beside = files[0].parent / _INDEX
     if attributes is None:
-        if not beside.exists():
+        if not exists(beside):
             raise FileNotFoundError(
                 f"`attributes` must be given where there is no {_INDEX} beside "
                 f"'{files[0]}'. Pass its path, or names of attributes."
@@ -141,11 +145,15 @@ def _attributes_of(attributes: Any, files: list[Path]) -> tuple[list[str], set[s
     if isinstance(attributes, (str, PathLike)):
         index = _read_index(attributes)
         return index, set(index)
-    names = list(attributes)
-    all_names = set(_read_index(beside)) if beside.exists() else set()
+    names = [
+        as_name(name, "an attribute", "`attributes`", "attributes")
+        for name in attributes
+        if isinstance(name, str)
+    ]
+    all_names = set(_read_index(beside)) if exists(beside) else set()
     unknown = [name for name in names if all_names and name not in all_names]
     if unknown or not names or len(set(names)) < len(names):
-        wrong = f"{unknown[0]!r}, not in '{beside}'" if unknown else repr(names)
+        wrong = f"{shown(unknown[0])}, not in '{beside}'" if unknown else shown(names)
         raise ValueError(
             f"`attributes` must name at least one attribute of VAW, each once; got "
             f"{wrong}."
@@ -155,13 +163,22 @@ def _attributes_of(attributes: Any, files: list[Path]) -> tuple[list[str], set[s
 
 def _read_index(path: PathText) -> list[str]:
     index = read_json(path, "attributes")
-    numbers = set(index.values()) if isinstance(index, dict) else set()
-    if not numbers or numbers != set(range(len(index))):
+    numbers = list(index.values()) if isinstance(index, dict) else []
+    if (
+        not numbers
+        or any(type(number) is not int for number in numbers)
+        or set(numbers) != set(range(len(numbers)))
+    ):
         raise ValueError(
             f"`attributes` must be a JSON object that numbers the attributes from 0; "
             f"'{path}' is not. Use VAW's {_INDEX}."
         )
-    return sorted(index, key=index.__getitem__)
+    names = [
+        as_name(name, "an attribute", f"'{path}'", "attributes")
+        for name in sorted(index, key=index.__getitem__)
+    ]
+    refuse_alike(names, "attribute", f"'{path}'", "attributes")
+    return names
 
 
 class _Instances:
@@ -203,14 +220,14 @@ class _Instances:
             (LabelState.POSITIVE, "positive_attributes"),
             (LabelState.NEGATIVE, "negative_attributes"),
         ):
-            for name in instance[field]:
+            for name in _names_of(instance[field], location):
                 column = self.column_of.get(name)
                 if column is not None:
                     self.cells.append((row, column, int(state)))
                 elif self.all_names and name not in self.all_names:
                     raise ValueError(
-                        f"`path` must use attributes of {_INDEX}; got {name!r} in "
-                        f"`{field}` of {location}. Is the index of another version?"
+                        f"`path` must use attributes of {_INDEX}; got {shown(name)} "
+                        f"in `{field}` of {location}. Is the index of another version?"
                     )
 
     def table(self) -> LabelTable:
@@ -231,6 +248,15 @@ class _Instances:
         )
 
 
+def _names_of(names: list[str], location: str) -> list[str]:
+    return [
+        name
+        if name.isascii() and name.isprintable() and name.strip() == name != ""
+        else as_name(name, "an attribute", location)
+        for name in names
+    ]
+
+
 def _without_polygon(item: dict[str, Any]) -> dict[str, Any]:
     """Drop outlines while reading: they are most of the file and not labels."""
     item.pop("instance_polygon", None)
@@ -240,31 +266,40 @@ def _without_polygon(item: dict[str, Any]) -> dict[str, Any]:
 def _check_fields(instance: Any, location: str) -> None:
     if not isinstance(instance, dict):
         raise ValueError(
-            f"`path` must be a list of JSON objects; got {instance!r} as {location}. "
+            f"`path` must be a list of JSON objects; got {shown(instance)} as "
+            f"{location}. "
             f"{_REMEDY}"
         )
     for field, kinds in _FIELDS.items():
         if not isinstance(instance.get(field), kinds):
-            got = repr(instance[field]) if field in instance else "nothing"
+            got = shown(instance[field]) if field in instance else "nothing"
             raise ValueError(
                 f"`path` must have `{field}` in every instance; got {got} in "
                 f"{location}. Is this a file of VAW?"
             )
     for field in ("image_id", "instance_id"):
-        if not str(instance[field]).isdecimal():
+        value = instance[field]
+        is_number = isinstance(value, str) or 0 <= value < 10**_MOST_DIGITS
+        if not is_number or not _is_number(str(value)):
             raise ValueError(
-                f"`{field}` must be a whole number; got {instance[field]!r} in "
-                f"{location}. {_REMEDY}"
+                f"`path` must have a whole number of at most {_MOST_DIGITS} digits as "
+                f"`{field}`; got {shown(value)} in {location}. {_REMEDY}"
             )
     for field in ("positive_attributes", "negative_attributes"):
         if not all(isinstance(name, str) for name in instance[field]):
             raise ValueError(
-                f"`{field}` must be names; got {instance[field]!r} in {location}. "
-                f"{_REMEDY}"
+                f"`path` must have names in `{field}`; got {shown(instance[field])} in "
+                f"{location}. {_REMEDY}"
             )
     box = instance["instance_bbox"]
-    if len(box) != 4 or not all(isinstance(x, (int, float)) for x in box):
+    if len(box) != 4 or not all(
+        type(x) in (int, float) and abs(x) < _LARGEST_PLACE for x in box
+    ):
         raise ValueError(
-            f"`instance_bbox` must be [left, top, width, height]; got {box} in "
-            f"{location}. {_REMEDY}"
+            "`path` must have [left, top, width, height] in pixels as `instance_bbox`; "
+            f"got {shown(box)} in {location}. {_REMEDY}"
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS

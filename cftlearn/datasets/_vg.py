@@ -1,6 +1,5 @@
 """Visual Genome's 200 categories, as the literature on partial labels uses them."""
 
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +9,13 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
+from cftlearn.datasets._names import as_name, first_pair, path_key, refuse_alike, shown
 from cftlearn.datasets._paths import PathText, first_existing
 from cftlearn.datasets._text_files import read_json, read_lines
 from cftlearn.labels import LabelState
 
 _N_CATEGORIES = 200
+_MOST_DIGITS = 18  # so that ids fit into int64
 # The 200 are the first of the 500, so either file of indices will do.
 _INDEX_FILES = {
     "vg_category_200_labels_index.json": 200,
@@ -110,22 +111,29 @@ def load_vg200(
 def _category_names(categories: Iterable[str] | None) -> list[str]:
     if categories is None:
         return [str(index) for index in range(_N_CATEGORIES)]
-    names = [categories] if isinstance(categories, str) else list(categories)
+    given = [categories] if isinstance(categories, str) else list(categories)
+    names = [
+        as_name(name, "a category", "`categories`", "categories")
+        for name in given
+        if isinstance(name, str)
+    ]
     if len(names) != _N_CATEGORIES or len(set(names)) < len(names):
         raise ValueError(
             f"`categories` must be {_N_CATEGORIES} different names in the order of the "
             f"indices; got {len(names)}, {len(set(names))} of them different. Choose "
             "some from the table by its `select`."
         )
+    refuse_alike(names, "category", "`categories`", "categories")
     return names
 
 
 def _read_list(file: Path) -> list[str]:
     paths = read_lines(file)
-    image, count = Counter(paths).most_common(1)[0]
-    if count > 1:
+    pair = first_pair(paths, path_key)
+    if pair is not None:
         raise ValueError(
-            f"`path` must list every image once; got {image!r} {count} times in "
+            f"`path` must list every image once; got {shown(paths[pair[0]])} and "
+            f"{shown(paths[pair[1]])} in lines {pair[0] + 1} and {pair[1] + 1} of "
             f"'{file}'. Copy or download it again."
         )
     return paths
@@ -138,14 +146,15 @@ def _indices_of(
     if listed is None:
         raise ValueError(
             f"`path` must have the indices of every image; '{file}' has none for "
-            f"{image!r}. Are the files of one copy?"
+            f"{shown(image)}. Are the files of one copy?"
         )
     if not isinstance(listed, list) or not all(
         type(item) is int and 0 <= item < n_indexed for item in listed
     ):
         raise ValueError(
             f"`path` must have lists of indices from 0 to {n_indexed - 1}; got "
-            f"{listed!r} for {image!r} in '{file}'. Copy or download it again."
+            f"{shown(listed)} for {shown(image)} in '{file}'. Copy or download it "
+            "again."
         )
     return listed
 
@@ -153,9 +162,9 @@ def _indices_of(
 def _image_ids(paths: list[str], file: Path) -> NDArray[np.int64]:
     numbers = [image.rsplit(".", 1)[0] for image in paths]
     for row, number in enumerate(numbers):
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > _MOST_DIGITS:
             raise ValueError(
                 f"`path` must list images of Visual Genome, such as 2328403.jpg; got "
-                f"{paths[row]!r} in line {row + 1} of '{file}'."
+                f"{shown(paths[row])} in line {row + 1} of '{file}'."
             )
     return np.array(numbers, dtype=np.int64)

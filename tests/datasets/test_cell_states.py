@@ -37,7 +37,7 @@ def test_values_replace_the_standard_ones():
 
 def test_equal_numbers_have_one_state():
     CellStates({1: "positive", "1.0": "positive"})
-    with pytest.raises(ValueError, match=r"one state per value; got two for 1\.0"):
+    with pytest.raises(ValueError, match=r"one state per value; got two for '1\.0'"):
         CellStates({1: "positive", "1.0": "negative"})
     with pytest.raises(ValueError, match="or 'blank'; got 'no' for 1"):
         CellStates({1: "no"})

@@ -249,7 +249,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
         load_chexpert(latin)
     cut = tmp_path / "cut.csv.gz"
     cut.write_bytes(gzip.compress(text.encode())[:-30])
-    with pytest.raises(ValueError, match="damaged or ends too early"):
+    with pytest.raises(ValueError, match=r"must be a whole file; .* ends too early"):
         load_chexpert(cut)
     archive = tmp_path / "train.csv.zip"
     archive.write_bytes(b"PK\x03\x04rest")

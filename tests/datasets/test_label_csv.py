@@ -172,7 +172,7 @@ def test_long_files_refuse_fractions(write):
         ("image,x\na,1,1\n", {}, "got 3 in line 2"),
         ("image,site\na,here\n", {}, "none of .* It has: 'image', 'site'"),
         ("image,x,x\na,1,1\n", {}, "'x' 2 times"),
-        ('image,x\n"a\nb",1\nc,9\n', {"categories": ["x"]}, "got '9' in line 4"),
+        ('image,x,n\na,1,"a\nb"\nc,9,d\n', {"categories": ["x"]}, "got '9' in line 4"),
         (WIDE, {"categories": ["cow"]}, "`categories` must name .* 'cow'.* has: 'im"),
         (WIDE, {"categories": []}, "at least one"),
         (WIDE, {"path_column": "file"}, "`path_column` must name .* 'file'"),

@@ -68,7 +68,7 @@ def test_categories_are_selected_by_name():
     [
         ("neg_category_ids", [9], r"'neg_category_ids'; got 9 at images\[1\] of"),
         ("neg_category_ids", [[1]], r"'neg_category_ids'; got \[1\] at images\[1\]"),
-        ("neg_category_ids", [1.0], "'neg_category_ids'; got 1.0 at"),
+        ("neg_category_ids", [1.5], "'neg_category_ids'; got 1.5 at"),
         (
             "not_exhaustive_category_ids",
             ["1"],

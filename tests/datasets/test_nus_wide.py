@@ -68,7 +68,9 @@ def test_hostile_files_are_named_with_the_line(copy, file, text, message):
 
 def test_missing_files_and_folders_are_named(copy):
     (copy / LABELS).unlink()
-    with pytest.raises(FileNotFoundError, match=r"the labels of sky; .* Groundtruth/"):
+    with pytest.raises(
+        FileNotFoundError, match=r"the labels of 'sky'; .* Groundtruth/"
+    ):
         load_nus_wide(copy, split="train")
     with pytest.raises(NotADirectoryError, match="`path` must be a folder"):
         load_nus_wide(copy / "absent", split="train")

@@ -150,8 +150,8 @@ def test_a_file_without_rows_gives_an_empty_table(load):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (ROW + ROW, "a column 'ImageID'; got .*csv', whose first line is b'000002b66c"),
-        ("\n", "a column 'ImageID'; got .*, whose first line is b''"),
+        (ROW + ROW, "a column 'ImageID'; got .*csv', whose first line is '000002b66c"),
+        ("\n", "a column 'ImageID'; got .*, whose first line is ''"),
         (HEADER[:-1] + ",Source\n" + ROW, "with a column 'Source'"),
         (
             HEADER + ROW + ROW[:20],
@@ -199,10 +199,10 @@ def test_a_file_without_rows_gives_an_empty_table(load):
             gzip.compress((HEADER + ROW).encode(), mtime=0)[:-9],
             "must be a whole file",
         ),
-        (b"\xff\xfeI\0m\0", "with a column 'ImageID'"),
+        (b"\xff\xfeI\0m\0", "text without NUL characters; line 1 of"),
         (
             b"x" * (5 << 20),
-            "with a column 'ImageID'; got .*, whose first line is b'xxx",
+            "with a column 'ImageID'; got .*, whose first line is 'xxx",
         ),
     ],
 )

@@ -107,10 +107,10 @@ def test_names_of_columns_may_be_quoted_and_others_repeated(read):
 @pytest.mark.parametrize(
     ("header", "match"),
     [
-        ("id,word,note\n", "a column 'other'; got '.*', whose first line is b'id,word"),
+        ("id,word,note\n", "a column 'other'; got '.*', whose first line is 'id,word"),
         ("id,id,word,other\n", "a column 'id'"),
-        ("\n", "a column 'id'; got '.*', whose first line is b''"),
-        ("x" * (1 << 20), r"whose first line is b'x{80}'\. Check"),
+        ("\n", "a column 'id'; got '.*', whose first line is ''"),
+        ("x" * (1 << 20), r"whose first line is 'x{80}'\.\.\.\. Check"),
     ],
 )
 def test_columns_must_be_there_once(read, header, match):
@@ -120,14 +120,17 @@ def test_columns_must_be_there_once(read, header, match):
 
 def test_lines_must_fit_in_a_block(read, monkeypatch):
     monkeypatch.setattr(_table_rows, "_BLOCK", 30)
-    with pytest.raises(ValueError, match=r"a table in CSV; got '.*csv': straddling"):
+    with pytest.raises(
+        ValueError,
+        match=r"a table in CSV; got '.*csv' with a row of more than 30 bytes",
+    ):
         read(HEADER + "x" * 100 + "\n")
 
 
 def test_long_values_are_cut_in_errors(read):
-    with pytest.raises(ValueError, match=r"got 'x{80}' in line 2"):
+    with pytest.raises(ValueError, match=r"got 'x{80}'\.\.\. in line 2"):
         read(HEADER + "x" * 1000 + ",a,,b\n")
-    with pytest.raises(ValueError, match=r": 'x{80}'\. Its download"):
+    with pytest.raises(ValueError, match=r": 'x{80}'\.\.\.\. Its download"):
         read(HEADER + "x" * 1000 + "\n")
 
 

@@ -52,8 +52,8 @@ def test_only_the_first_mark_is_left_out(write):
         (gzip.compress(b""), "which is empty"),
         (b"PK\x03\x04rest", "a zip archive or a workbook, .* Unpack it, or save"),
         (gzip.compress(CONTENT, mtime=0)[:-20], "must be a whole file; .*download it"),
-        (b"\x1f\x8b" + b"no gzip at all", "must be a whole file; .* is damaged"),
-        (gzip.compress(CONTENT)[:-8] + bytes(8), "CRC check failed"),
+        (b"\x1f\x8b" + b"no gzip at all", "must be a whole file; .* and damaged"),
+        (gzip.compress(CONTENT)[:-8] + bytes(8), "packed by gzip and damaged"),
     ],
     ids=["empty", "empty gzip", "zip", "cut gzip", "false gzip", "changed gzip"],
 )
@@ -131,8 +131,8 @@ def test_lines_that_are_counted_must_not_be_blank(write):
     [
         ("", "which is empty"),
         ('{"a": 1,\n "b" 2}', r"JSON; .* is not in line 2, column 6 \(Expecting ':'"),
-        ("[" * 100_000, "that Python can read; .*recursion|nested"),
-        ("9" * 5000, r"that Python can read; .*Exceeds the limit"),
+        ("[" * 100_000, "that can be read; .* has lists or objects nested"),
+        ("9" * 5000, r"that can be read; .* a number of too many"),
     ],
 )
 def test_what_is_not_json_is_refused(write, text, match):

@@ -62,7 +62,11 @@ def test_categories_may_be_named():
         (INDEX_200, '{"2328403.jpg": [3]}', "has none for '1592810"),
         (INDEX_200, "[]", "JSON object .* holds a list"),
         (INDEX_200, '{"2328403.jpg": [3', "must be JSON"),
-        ("train_list_500.txt", "91.jpg\n91.jpg\n", r"got '91\.jpg' 2 times in"),
+        (
+            "train_list_500.txt",
+            "91.jpg\n91.jpg\n",
+            r"got '91\.jpg' and '91.jpg' in lines 1 and 2 of",
+        ),
         ("train_list_500.txt", "\n", "with lines; .* has none"),
     ],
 )

@@ -134,13 +134,13 @@ def test_wrong_lists_are_refused(devkit, file, content, match):
     ("old", "new", "match"),
     [
         ("<name>car</name>", "<name>lorry</name>", "got 'lorry' in '.*000007.xml'"),
-        ("<name>car</name>", "", "got '' in"),
+        ("<name>car</name>", "", "must name every object; got '' at"),
         (
             "<difficult>0",
             "<difficult>no",
             "0 or 1 as 'difficult'.* got 'no' for an obj",
         ),
-        ("</annotation>\n", "", "annotations in XML; got '.*000007.xml': no element"),
+        ("</annotation>\n", "", r"in XML; '.*000007.xml' is not in line 32, col"),
     ],
 )
 def test_wrong_annotations_are_refused(devkit, old, new, match):
