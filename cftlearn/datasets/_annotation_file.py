@@ -362,8 +362,8 @@ class _Reader:
         if several is not None:
             raise ValueError(
                 f"`path` must have one name in each category; got {shown(several)}, "
-                f"whose parts are also {source}. Give its annotations to them, and "
-                "remove it."
+                f"whose parts are other categories of '{self._path}'. Give its "
+                "annotations to them, and remove it."
             )
         for ids, what in ((self._image_ids, "image"), (self._category_ids, "category")):
             kinds = {type(key) for key in ids.listed()}

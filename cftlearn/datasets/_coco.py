@@ -10,6 +10,11 @@ from cftlearn.datasets._label_table import LabelTable, as_objects
 from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
+# A table has a byte for every image and category. Data sets have fewer than 100 of
+# them for everything that they list; a small file could ask for all memory.
+_MOST_CELLS = 1 << 28
+_MOST_TIMES = 1000
+
 
 def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> LabelTable:
     """Load the labels of MS-COCO from its instance annotations.
@@ -60,6 +65,15 @@ def load_coco(path: PathText, *, categories: Iterable[str] | None = None) -> Lab
     """
     content = read_annotation_file(path, keep=_file_name)
     shape = len(content.images), len(content.categories)
+    n_listed = sum(shape) + len(content.rows)
+    if shape[0] * shape[1] > max(_MOST_CELLS, _MOST_TIMES * n_listed):
+        raise ValueError(
+            f"`path` must not list far more images and categories than annotations; "
+            f"'{path}' has {shape[0]:,} images and {shape[1]:,} categories, whose "
+            "table "
+            f"needs {shape[0] * shape[1] / 1e9:.1f} GB, and {len(content.rows):,} "
+            "annotations. Check that this is the right file, or split it."
+        )
     states = np.full(shape, LabelState.NEGATIVE, dtype=np.uint8)
     states[content.rows, content.columns] = LabelState.POSITIVE
     paths = as_objects(content.paths)

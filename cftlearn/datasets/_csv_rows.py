@@ -84,9 +84,9 @@ class CsvRows:
         if "\0" in line:
             raise ValueError(
                 f"`{self._parameter}` must be text without NUL characters; line "
-                f"{self.line} of "
-                f"'{self._path}' has one. Save the file as UTF-8, or pass its encoding "
-                'where the loader takes one: text of two bytes a character is "utf-16".'
+                f"{self.line} of '{self._path}' has one. Delete it. If every second "
+                "character is one, save the file as UTF-8, or pass "
+                'encoding="utf-16-le" where the loader takes an encoding.'
             )
         return line
 

@@ -1,6 +1,8 @@
 """Tables of text: CSV files in their many spellings, with the line of every row."""
 
+from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ from cftlearn.datasets._names import (
     refuse_alike,
     refuse_hidden,
     shown,
+    shown_apart,
 )
 from cftlearn.datasets._paths import PathText
 from cftlearn.datasets._text_files import open_text
@@ -40,14 +43,14 @@ class DelimitedTable:
         Names of the columns, in NFC.
     columns : list of list of str
         Cells of every column, without blanks around them.
-    lines : list of int
+    lines : sequence of int
         Line in which each row ends, for errors.
     """
 
     file: PathText
     header: list[str]
     columns: list[list[str]]
-    lines: list[int]
+    lines: Sequence[int]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -91,9 +94,10 @@ class DelimitedTable:
         pair = first_pair(different, path_key)
         if pair is not None:
             one, other = (different[place] for place in pair)
+            texts = shown_apart(one, other)
             raise ValueError(
-                f"`path` must spell the path of an image in one way; got {shown(one)} "
-                f"in {self.where(cells.index(one))} and {shown(other)} in line "
+                f"`path` must spell the path of an image in one way; got {texts[0]} "
+                f"in {self.where(cells.index(one))} and {texts[1]} in line "
                 f"{self.lines[cells.index(other)]}, which are one file. Correct the "
                 "cells."
             )
@@ -200,11 +204,11 @@ def _as_column_name(cell: str, path: PathText) -> str:
 
 def _read_rows(
     reader: CsvRows, path: PathText
-) -> tuple[list[str], list[list[str]], list[int]]:
+) -> tuple[list[str], list[list[str]], Sequence[int]]:
     """Return the header, the columns, and the line in which every row ends."""
     header: list[str] | None = None
     columns: list[list[str]] = []
-    lines: list[int] = []
+    lines = array("q")
     rows: list[list[str]] = []
     texts: dict[str, str] = {}
     for row in reader:

@@ -151,16 +151,20 @@ class _Window:
                 self._at += ahead
                 self.fail(f"JSON ({error.msg})", error)
             except (RecursionError, ValueError) as error:
+                reason, remedy = why_no_json(error)
                 raise ValueError(
                     f"`path` must be a JSON file with values that can be read; got "
-                    f"{why_no_json(error)} near {self._position()} of '{self._path}'. "
-                    "Check that this is the right file."
+                    f"{reason} near {self._position()} of '{self._path}'. {remedy}"
                 ) from error
             # A number at the end of the window may go on behind it: "0" in "0." does.
-            is_cut = not _NUMBER_CHARACTERS.sub("", self._text[end : end + _NEAR_END])
-            if end + _NEAR_END < len(self._text) or not is_cut or not self._read_more():
+            is_inside = end + _NEAR_END < len(self._text)
+            if is_inside or not self._goes_on(end) or not self._read_more():
                 self._at = end
                 return value
+
+    def _goes_on(self, end: int) -> bool:
+        """Return whether all that is left behind a value may be part of a number."""
+        return not _NUMBER_CHARACTERS.sub("", self._text[end : end + _NEAR_END])
 
     def fail(self, rule: str, cause: Exception | None = None) -> NoReturn:
         """Raise an error that says what must be here, and what is here."""

@@ -4,7 +4,13 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from cftlearn.datasets._names import first_pair, is_missing, label_key, shown
+from cftlearn.datasets._names import (
+    first_pair,
+    is_missing,
+    label_key,
+    shown,
+    shown_apart,
+)
 
 LIST = "list"
 _BETWEEN = "|;,"  # what is looked for where no separator is given
@@ -171,9 +177,10 @@ def _refuse_spellings(
     pair = first_pair(others, label_key)
     if pair is not None and not named:
         one, other = (others[place] for place in pair)
+        texts = shown_apart(one, other)
         raise ValueError(
-            f"`path` must spell every label in one way; got {shown(one)} in "
-            f"{where(one)}, and {shown(other)} in {where(other)}. Correct the cells, "
+            f"`path` must spell every label in one way; got {texts[0]} in "
+            f"{where(one)}, and {texts[1]} in {where(other)}. Correct the cells, "
             "or "
             "name the labels in `categories`."
         )

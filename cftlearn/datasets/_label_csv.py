@@ -219,7 +219,7 @@ def _read_wide(
                 f"`path` must have columns of labels; none of '{table.file}' holds "
                 f"nothing but {codes.description()}. It has: {table.column_names()}. "
                 "For a row per label, or a column with labels as text, pass "
-                "`label_column`."
+                "`label_column`, and `label_separator` if a cell has several."
             )
         for column in chosen:
             if is_missing(table.header[column]):

@@ -38,6 +38,14 @@ def shown(value: Any) -> str:
     return _reprs.repr(value)
 
 
+def shown_apart(one: str, other: str) -> tuple[str, str]:
+    """Return two names as errors show them, so that a reader sees a difference."""
+    texts = shown(one), shown(other)
+    if one != other and name_key(one) == name_key(other):
+        texts = ascii(one[:_LONGEST_SHOWN]), ascii(other[:_LONGEST_SHOWN])
+    return texts
+
+
 def is_missing(cell: str) -> bool:
     """Return whether a cell of a table says that there is nothing.
 
@@ -183,7 +191,8 @@ def refuse_alike(
     one, other = (names[place] for place in pair)
     got = f"{shown(one)} twice"
     if one != other:
-        got = f"{shown(one)} and {shown(other)}, which differ only in their spelling,"
+        got = " and ".join(shown_apart(one, other))
+        got = f"{got}, which differ only in their spelling,"
     raise ValueError(
         f"`{parameter}` must name every {what} once; got {got} as numbers "
         f"{pair[0] + 1} and {pair[1] + 1} of {source}. Remove or rename one."

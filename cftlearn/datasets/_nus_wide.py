@@ -15,6 +15,7 @@ from cftlearn.datasets._names import (
     name_key,
     path_key,
     shown,
+    shown_apart,
 )
 from cftlearn.datasets._paths import PathText, first_existing
 from cftlearn.datasets._text_files import read_bytes, read_lines
@@ -134,9 +135,10 @@ def _refuse_repeated(
 ) -> None:
     pair = first_pair(lines, key)
     if pair is not None:
+        texts = shown_apart(lines[pair[0]], lines[pair[1]])
         raise ValueError(
-            f"`path` must list every {what} once; got {shown(lines[pair[0]])} and "
-            f"{shown(lines[pair[1]])} in lines {pair[0] + 1} and {pair[1] + 1} of "
+            f"`path` must list every {what} once; got {texts[0]} and {texts[1]} in "
+            f"lines {pair[0] + 1} and {pair[1] + 1} of "
             f"'{file}'. Copy or download it again."
         )
 

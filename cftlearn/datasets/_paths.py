@@ -109,7 +109,7 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(
             f"`{parameter}` must be a file; got the folder '{file}'. "
-            f"{_content_of(file)}"
+            f"{_content_of(file)} Name the file."
         )
     if not stat.S_ISREG(mode):
         raise ValueError(

@@ -276,13 +276,15 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def why_no_json(error: RecursionError | ValueError) -> str:
-    """Return in plain words why a text is not JSON, for errors."""
+def why_no_json(error: RecursionError | ValueError) -> tuple[str, str]:
+    """Return in plain words why a text is not JSON, and what helps."""
     if isinstance(error, RepeatedKeyError):
-        return str(error)
+        return str(error), "Delete one of them."
     if isinstance(error, RecursionError):
-        return "lists or objects nested too deeply"
-    return "a number of too many digits"
+        reason = "lists or objects nested too deeply"
+    else:
+        reason = "a number of too many digits"
+    return reason, "Check that this is the right file."
 
 
 def read_json(
@@ -311,7 +313,8 @@ def read_json(
             f"column {error.colno} ({error.msg}). Copy or download it again."
         ) from error
     except (RecursionError, ValueError) as error:
+        reason, remedy = why_no_json(error)
         raise ValueError(
-            f"`{parameter}` must be JSON that can be read; '{path}' has "
-            f"{why_no_json(error)}. Check that this is the right file."
+            f"`{parameter}` must be JSON that can be read; '{path}' has {reason}. "
+            f"{remedy}"
         ) from error

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._names import as_name, first_pair, path_key, refuse_alike, shown
+from cftlearn.datasets._names import (
+    as_name,
+    first_pair,
+    path_key,
+    refuse_alike,
+    shown,
+    shown_apart,
+)
 from cftlearn.datasets._paths import PathText, first_existing
 from cftlearn.datasets._text_files import read_json, read_lines
 from cftlearn.labels import LabelState
@@ -131,9 +138,10 @@ def _read_list(file: Path) -> list[str]:
     paths = read_lines(file)
     pair = first_pair(paths, path_key)
     if pair is not None:
+        texts = shown_apart(paths[pair[0]], paths[pair[1]])
         raise ValueError(
-            f"`path` must list every image once; got {shown(paths[pair[0]])} and "
-            f"{shown(paths[pair[1]])} in lines {pair[0] + 1} and {pair[1] + 1} of "
+            f"`path` must list every image once; got {texts[0]} and {texts[1]} in "
+            f"lines {pair[0] + 1} and {pair[1] + 1} of "
             f"'{file}'. Copy or download it again."
         )
     return paths
@@ -164,7 +172,9 @@ def _image_ids(paths: list[str], file: Path) -> NDArray[np.int64]:
     for row, number in enumerate(numbers):
         if not number.isdecimal() or len(number) > _MOST_DIGITS:
             raise ValueError(
-                f"`path` must list images of Visual Genome, such as 2328403.jpg; got "
-                f"{shown(paths[row])} in line {row + 1} of '{file}'."
+                f"`path` must list images of Visual Genome, a number of at most "
+                f"{_MOST_DIGITS} digits each, such as 2328403.jpg; got "
+                f"{shown(paths[row])} in line {row + 1} of '{file}'. Copy or download "
+                "it again."
             )
     return np.array(numbers, dtype=np.int64)

@@ -141,8 +141,10 @@ def load_voc(
         annotations = _read_annotations(home, split, ids)
         names, states = _from_annotations(home, wanted, annotations)
     else:
-        names = _listed_categories(home, split) if wanted == _FOUND else wanted
-        names = list(_CATEGORIES) if names is None else names
+        if isinstance(wanted, str):
+            names = _listed_categories(home, split)
+        else:
+            names = list(_CATEGORIES) if wanted is None else wanted
         states = _read_lists(home, split, ids, names)
     images = home.relative_to(folder) / "JPEGImages"
     return LabelTable(

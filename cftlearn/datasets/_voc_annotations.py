@@ -214,6 +214,6 @@ def _refuse_unknown(
     raise ValueError(
         "`path` must have objects of VOC's twenty categories in its annotations; got "
         f"{shown(name)} in '{file}'. Rename or remove it. If the categories are your "
-        'own, pass categories="found", or name them; others in this split are '
+        'own, pass categories="found", or their names. Names here that are not VOC\'s: '
         f"{list_some(list(map(shown, own)), _MOST_NAMED)}."
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cftlearn.datasets import load_coco
+from cftlearn.datasets import _coco, load_coco
 from cftlearn.labels import LabelState
 
 PATH = Path(__file__).parents[1] / "data" / "coco" / "instances_val2014.json"
@@ -95,3 +95,74 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path):
     path.write_bytes(PATH.read_bytes()[:1500])
     with pytest.raises(ValueError, match="get it again"):
         load_coco(path)
+
+
+def same_labels(table, other):
+    np.testing.assert_array_equal(table.states, other.states)
+    assert table.paths.tolist() == other.paths.tolist()
+    assert table.categories.tolist() == other.categories.tolist()
+
+
+@pytest.mark.parametrize("size", [None, "640", 640.5, -1, [], 2**70])
+def test_no_label_depends_on_a_size(content, load, size):
+    content["images"][1]["width"] = size
+    content["images"][2]["height"] = 480.0
+    table = load(content)
+    same_labels(table, load_coco(PATH))
+    assert list(table.info) == ["image_id", "height"]
+    np.testing.assert_array_equal(
+        table.info["height"], load_coco(PATH).info["height"].astype(float)
+    )
+
+
+@pytest.mark.parametrize(
+    "as_id", [str, float, lambda key: f"img_{key:012}"], ids=["text", "float", "names"]
+)
+def test_ids_may_be_text_or_floats(content, load, as_id):
+    for image in content["images"]:
+        image["id"] = as_id(image["id"])
+    for annotation in content["annotations"]:
+        annotation["image_id"] = as_id(annotation["image_id"])
+    table = load(content)
+    same_labels(table, load_coco(PATH))
+    ids = [image["id"] for image in content["images"]]
+    assert table.info["image_id"].tolist() == ids
+
+
+def test_category_ids_may_be_text(content, load):
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    for category in content["categories"]:
+        category["id"] = category["name"]
+    for annotation in content["annotations"]:
+        annotation["category_id"] = names[annotation["category_id"]]
+    table = load(content)
+    assert table.categories.tolist() == sorted(names.values())
+    same_labels(table, load_coco(PATH).select(sorted(names.values())))
+
+
+@pytest.mark.parametrize("again", ["{}", "./{}", " {}"])
+def test_an_image_file_has_one_id(content, load, again):
+    twin = dict(content["images"][0], id=99)
+    twin["file_name"] = again.format(twin["file_name"])
+    content["images"].append(twin)
+    with pytest.raises(ValueError, match=r"every image file once; got .* as id 99 at"):
+        load(content)
+
+
+def test_blanks_and_forms_of_names_do_not_count(content, load):
+    content["categories"][0]["name"] = " cafe\u0301 "
+    assert "café" in load(content, categories=["café"]).categories
+
+
+def test_a_table_that_fills_the_memory_is_refused(content, load, monkeypatch):
+    monkeypatch.setattr(_coco, "_MOST_CELLS", 1000)
+    monkeypatch.setattr(_coco, "_MOST_TIMES", 10)
+    content["images"] = [{"id": k, "file_name": f"{k}.jpg"} for k in range(100)]
+    content["categories"] = [{"id": k, "name": f"c{k}"} for k in range(100)]
+    content["annotations"] = []
+    with pytest.raises(
+        ValueError, match=r"far more images and cat.* 100 images and 100"
+    ):
+        load(content)
+    content["annotations"] = [{"image_id": 0, "category_id": 0}] * 800
+    assert load(content).states.sum() == 100 * 100 * LabelState.NEGATIVE + 1

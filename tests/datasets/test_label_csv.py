@@ -1,5 +1,6 @@
 """Label files of one's own: wide and long, in the forms that spreadsheets write."""
 
+import csv
 import gzip
 import io
 
@@ -258,3 +259,92 @@ def test_any_bytes_are_a_table_or_a_value_error(tmp_path_factory, content):
             assert str(error).startswith("`")  # noqa: PT017
         else:
             assert table.labels().shape == (len(table.paths), len(table.categories))
+
+
+NIH = "Image Index,Finding Labels,Patient ID\na.png,Edema|Mass,1\nb.png,No Finding,2\n"
+PADCHEST = (
+    ",ImageID,Labels\n0,a.png,\"['mass', ' pleural effusion', '']\"\n"
+    "1,b.png,['normal']\n2,c.png,nan\n3,d.png,[]\n"
+)
+
+
+def test_labels_are_read_from_one_cell(write):
+    table = load_label_csv(
+        write(NIH), label_column="Finding Labels", label_separator="|"
+    )
+    assert table.categories.tolist() == ["Edema", "Mass", "No Finding"]
+    assert table.states.toarray().tolist() == [[2, 2, 0], [0, 0, 2]]
+    table = load_label_csv(
+        write(PADCHEST), label_column="Labels", label_separator="list"
+    )
+    assert table.categories.tolist() == ["mass", "normal", "pleural effusion"]
+    assert table.paths.tolist() == ["a.png", "b.png", "c.png", "d.png"]
+    assert table.states.toarray().tolist() == [[2, 0, 2], [0, 2, 0], [0] * 3, [0] * 3]
+
+
+def test_several_labels_share_the_value_of_their_row(write):
+    text = "image,tag,says\na,x|y,0\nb,y|z,1\nb,x,-1\nc,x|z,\n"
+    table = load_label_csv(
+        write(text), label_column="tag", value_column="says", label_separator="|"
+    )
+    assert table.states.toarray().tolist() == [[1, 1, 0], [3, 2, 2], [0, 0, 0]]
+
+
+def test_several_labels_without_a_separator_are_refused(write):
+    text = NIH + "c.png,Mass,3\n"
+    with pytest.raises(
+        ValueError, match=r"got 'Edema\|Mass' in column 'Finding Labels'"
+    ):
+        load_label_csv(write(text), label_column="Finding Labels")
+    whole = ["Edema|Mass", "Mass"]
+    table = load_label_csv(write(text), label_column="Finding Labels", categories=whole)
+    assert table.states.toarray().tolist() == [[2, 0], [0, 0], [0, 2]]
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "None", "<NA>", "null", " "])
+def test_a_missing_label_is_no_category(write, cell):
+    text = f"image,label\na.jpg,cat\nb.jpg,{cell}\n"
+    table = load_label_csv(write(text), label_column="label")
+    assert table.categories.tolist() == ["cat"]
+    assert table.paths.tolist() == ["a.jpg", "b.jpg"]
+
+
+def test_blanks_around_cells_do_not_count(write):
+    text = 'image, label , site\na.jpg, cat, "x, y"\n b.jpg ,cat,z\na.jpg , dog, x\n'
+    table = load_label_csv(write(text), label_column="label")
+    assert table.categories.tolist() == ["cat", "dog"]
+    assert table.paths.tolist() == ["a.jpg", "b.jpg"]
+    wide = load_label_csv(write("image, cat , site\na.jpg, 1, x\n"))
+    assert wide.categories.tolist() == ["cat"]
+    assert wide.info["site"].tolist() == ["x"]
+
+
+def test_two_forms_of_a_name_are_one(write):
+    text = "image,label\na.jpg,café\nb.jpg,cafe\u0301\n"
+    assert load_label_csv(write(text), label_column="label").categories == ["café"]
+    wide = write("image,cafe\u0301\na.jpg,1\n")
+    assert load_label_csv(wide, categories=["café"]).categories == ["café"]
+    assert load_label_csv(wide, categories=["cafe\u0301"]).categories == ["café"]
+
+
+def test_a_long_report_is_read_and_needs_no_room_in_other_rows(write):
+    limit = csv.field_size_limit()
+    report = "x" * (limit + 1)
+    rows = "".join(f"{row}.jpg,{row % 2},short\n" for row in range(1000))
+    table = load_label_csv(write(f"image,cat,report\n{rows}z.jpg,1,{report}\n"))
+    assert table.info["report"][-1] == report
+    assert table.info["report"].dtype == object
+    assert table.info["report"].nbytes < 100_000
+    assert csv.field_size_limit() == limit
+
+
+def test_columns_of_labels_that_have_no_name_are_refused(write):
+    path = write("image,cat,nan\na.jpg,1,0\n")
+    with pytest.raises(ValueError, match="a column of labels is called 'nan'"):
+        load_label_csv(path)
+    assert load_label_csv(path, categories=["cat"]).info["nan"].tolist() == ["0"]
+
+
+def test_as_many_columns_as_cells_fill_the_memory_with(write):
+    with pytest.raises(ValueError, match=r"at most 100,000 columns; '.*' has 100,001"):
+        load_label_csv(write("image" + "," * 100_000 + "\n"))

@@ -93,3 +93,26 @@ def test_a_file_of_coco_is_refused():
         ValueError, match="'not_exhaustive_category_ids' in every object"
     ):
         load_lvis(path)
+
+
+def test_ids_may_be_text(content, tmp_path):
+    for image in content["images"]:
+        image["neg_category_ids"] = [str(key) for key in image["neg_category_ids"]]
+        keys = image["not_exhaustive_category_ids"]
+        image["not_exhaustive_category_ids"] = [str(key) for key in keys]
+    for category in content["categories"]:
+        category["id"] = str(category["id"])
+    for annotation in content["annotations"]:
+        annotation["category_id"] = str(annotation["category_id"])
+    path = tmp_path / "lvis.json"
+    path.write_text(json.dumps(content))
+    table, expected = load_lvis(path), load_lvis(PATH)
+    assert (table.select(expected.categories).states != expected.states).nnz == 0
+
+
+def test_a_synset_is_one_category(content, tmp_path):
+    content["categories"][1]["synset"] = content["categories"][0]["synset"]
+    path = tmp_path / "lvis.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"every synset once; got '.*' of '.*' again"):
+        load_lvis(path)

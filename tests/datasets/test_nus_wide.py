@@ -76,3 +76,21 @@ def test_missing_files_and_folders_are_named(copy):
         load_nus_wide(copy / "absent", split="train")
     with pytest.raises(ValueError, match="'split' parameter"):
         load_nus_wide(copy, split="valid")
+
+
+def test_images_and_concepts_are_listed_once(copy):
+    images = copy / "ImageList" / "TrainImagelist.txt"
+    lines = images.read_text().splitlines()
+    images.write_text("\n".join([*lines[:2], lines[0]]) + "\n")
+    with pytest.raises(
+        ValueError, match=r"every image once; got .* in lines 1 and 3 of"
+    ):
+        load_nus_wide(copy, split="train")
+
+
+def test_a_line_has_one_label(copy):
+    (copy / LABELS).write_text("1 0\n\n1\n")
+    with pytest.raises(
+        ValueError, match=r"0 or 1 in every line .* got '1 0' in line 1"
+    ):
+        load_nus_wide(copy, split="train")

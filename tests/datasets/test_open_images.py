@@ -252,3 +252,15 @@ def test_errors_count_lines_over_blocks(load, monkeypatch):
 def test_wrong_options_are_refused(options, error, match):
     with pytest.raises(error, match=match):
         load_open_images(PATH, **options)
+
+
+def test_blanks_around_cells_do_not_count(load):
+    text = (
+        "ImageID, Source, LabelName, Confidence\n"
+        "000002b66c9c498e , verification, /m/014l8n, 1\n"
+        "000002b66c9c498e,verification,/m/014l8n,1\n"
+    )
+    table = load(text)
+    assert table.categories.tolist() == ["/m/014l8n"]
+    assert table.paths.tolist() == ["000002b66c9c498e.jpg"]
+    assert table.labels().tolist() == [[1]]

@@ -1,5 +1,7 @@
 """Finding label files: names that differ between copies, and errors that help."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from cftlearn.datasets._paths import (
     as_path,
     existing_file,
+    exists,
     files_of_split,
     first_existing,
+    is_file,
 )
 
 FILES = {"train": [("train_1.csv",), ("data/2.csv", "2.csv")], "test": [("t.csv",)]}
@@ -56,7 +60,7 @@ def test_folders_of_many_files_are_cut(tmp_path, n_files, end):
         (tmp_path / f"{number}.csv").touch()
     with pytest.raises(IsADirectoryError) as caught:
         existing_file(tmp_path)
-    assert str(caught.value).endswith(end)
+    assert str(caught.value).endswith(f"{end} Name the file.")
 
 
 def test_the_first_choice_that_exists_is_taken(folder):
@@ -113,3 +117,34 @@ def test_a_folder_needs_a_split(folder):
         files_of_split(folder, None, FILES)
     with pytest.raises(FileNotFoundError, match=r"files of split='test'; .* t\.csv\."):
         files_of_split(folder, "test", FILES)
+
+
+def test_pipes_devices_and_sockets_are_refused_before_they_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as open_socket:
+        open_socket.bind(str(tmp_path / "socket"))
+        for name in ("pipe", "link", "socket"):
+            with pytest.raises(ValueError, match=rf"pipe or device '.*{name}', which"):
+                existing_file(tmp_path / name)
+            assert not is_file(tmp_path / name)
+            assert exists(tmp_path / name)
+
+
+def test_names_that_no_system_takes_are_refused():
+    with pytest.raises(ValueError, match=r"without NUL characters; got 'a\\x00'"):
+        existing_file("a\0")
+    with pytest.raises(
+        OSError, match=r"`path` must be a file that can be read; 'a+' c"
+    ):
+        existing_file("a" * 300)
+    assert not exists(Path("a" * 300))
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match=r"'.*loop' cannot: "):
+        existing_file(tmp_path / "loop")
+    (tmp_path / "broken").symlink_to("absent")
+    with pytest.raises(FileNotFoundError, match="must be a file that exists"):
+        existing_file(tmp_path / "broken")

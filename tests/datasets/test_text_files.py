@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from cftlearn.datasets import _text_files
 from cftlearn.datasets._text_files import (
     numbered_lines,
     open_binary,
@@ -153,3 +154,74 @@ def test_bytes_are_read_block_by_block(write):
         blocks = list(iter(lambda: stream.read(30_000), b""))
     assert b"".join(blocks) == content
     assert {len(block) for block in blocks[:-1]} == {30_000}
+
+
+def test_a_small_file_that_fills_the_memory_is_refused(write, monkeypatch):
+    monkeypatch.setattr(_text_files, "_MOST_UNPACKED", 100_000)
+    block = gzip.compress(b"0" * 50_000)
+    with open_binary(write(block * 2)) as stream:
+        assert len(stream.read()) == 100_000
+    for read in (read_bytes, read_json, numbered_lines):
+        with pytest.raises(
+            ValueError, match=r"must not unpack to more than [\d,]+ bytes, 200 times"
+        ):
+            read(write(block * 40))
+    # Labels of whole tables, mostly zeros, unpack to less.
+    content = np.random.default_rng(0).random((400, 800)) < 0.005
+    text = "\n".join(",".join(map(str, row)) for row in content.astype(int)).encode()
+    assert len(text) > 50 * len(gzip.compress(text))
+    assert read_bytes(write(gzip.compress(text))) == text
+
+
+def test_the_limit_holds_for_large_files_too(write, monkeypatch):
+    monkeypatch.setattr(_text_files, "_MOST_UNPACKED", 1000)
+    packed = gzip.compress(np.random.default_rng(0).bytes(50_000))
+    assert len(read_bytes(write(packed))) == 50_000
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", "undefined", "", 7])
+def test_encodings_that_make_no_text_are_refused(write, encoding):
+    with (
+        pytest.raises(ValueError, match=r"^`encoding` must be one that Python knows"),
+        open_text(write(b"a"), encoding),
+    ):
+        pass
+
+
+def test_an_encoding_must_not_contradict_the_mark(write):
+    path = write(MARK + "é".encode())
+    for encoding in ("utf8", "utf-8-sig", None):
+        with open_text(path, encoding) as stream:
+            assert stream.read() == "é"
+    with (
+        pytest.raises(ValueError, match=r"starts with the mark of UTF-8; got 'cp1252'"),
+        open_text(path, "cp1252"),
+    ):
+        pass
+
+
+def test_utf_16_without_its_mark_is_refused(write):
+    with (
+        pytest.raises(ValueError, match=r"must be text in utf-16; '.*' is not"),
+        open_text(write("ab".encode("utf-16-be")), "utf-16") as stream,
+    ):
+        stream.read()
+
+
+def test_a_key_twice_is_refused(write):
+    with pytest.raises(
+        ValueError, match=r"has the key 'a' twice in one object. Delete"
+    ):
+        read_json(write(b'[{"a": 1, "b": {}, "a": 2}]'))
+
+
+def test_lines_have_no_hidden_characters(write):
+    assert numbered_lines(write(b"a\tb\n")) == [(1, "a\tb")]
+    with pytest.raises(ValueError, match=r"got U\+0000 .* at line 2 of"):
+        numbered_lines(write(b"a\nb\0c\n"))
+
+
+def test_bytes_may_have_a_limit(write):
+    assert read_bytes(write(b"abc"), most=3) == b"abc"
+    with pytest.raises(ValueError, match=r"files of at most 2 bytes there; '.*labels'"):
+        read_bytes(write(b"abc"), most=2)

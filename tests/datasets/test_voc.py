@@ -167,3 +167,88 @@ def test_wrong_options_are_refused():
         load_voc(DEVKIT, source="xml")
     with pytest.raises(ValueError, match=r"`categories` must name .* got 'unicorn'"):
         load_voc(DEVKIT, categories=["unicorn"])
+
+
+ANNOTATION = """<annotation>
+ <folder>images</folder><filename>{image}</filename><path>C:\\images\\{image}</path>
+ <source><database>Unknown</database></source><segmented>0</segmented>
+ <object><name>{name}</name><pose>Unspecified</pose><truncated>Unspecified</truncated>
+  <difficult>{mark}</difficult><bndbox><xmin>1</xmin></bndbox></object>
+</annotation>"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return annotations as a labelling tool writes them, without lists."""
+    (tmp_path / "Annotations").mkdir()
+    for image, name, mark in (
+        ("a.png", "helmet", "Unspecified"),
+        ("b.PNG", "no helmet", "1"),
+        ("c.png", "helmet", "0"),
+    ):
+        text = ANNOTATION.format(image=image, name=name, mark=mark)
+        (tmp_path / "Annotations" / f"{image[0]}.xml").write_text(text)
+    return tmp_path
+
+
+OWN = {"source": "annotations", "split": "all"}
+
+
+def test_annotations_of_labelling_tools_are_read(own):
+    table = load_voc(own, **OWN, categories="found")
+    assert table.categories.tolist() == ["helmet", "no helmet"]
+    assert table.states.tolist() == [[2, 1], [1, 3], [2, 1]]
+    names = [f"JPEGImages/{name}" for name in ("a.png", "b.PNG", "c.png")]
+    assert table.paths.tolist() == names
+    named = load_voc(own, **OWN, categories=["no helmet"])
+    assert named.states.tolist() == [[1], [3], [1]]
+    with pytest.raises(
+        ValueError, match='own, pass categories="found", or their names'
+    ):
+        load_voc(own, **OWN)
+
+
+def test_own_categories_are_those_of_all_splits(own):
+    lists = own / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("a\nc\n")
+    for categories in ("found", ["helmet", "no helmet"]):
+        table = load_voc(own, source="annotations", split="val", categories=categories)
+        assert table.categories.tolist() == ["helmet", "no helmet"]
+        assert table.states.tolist() == [[2, 1], [2, 1]]
+    (lists / "helmet_val.txt").write_text("a 1\nc -1\n")
+    (lists / "no helmet_val.txt").write_text("a 0\nc 1\n")
+    table = load_voc(own, split="val", categories="found")
+    assert table.categories.tolist() == ["helmet", "no helmet"]
+    assert table.states.tolist() == [[2, 3], [1, 2]]
+
+
+def test_images_have_the_name_that_is_there(own):
+    folder = own / "JPEGImages"
+    folder.mkdir()
+    for name in ("a.jpeg", "b.PNG", "b.jpg"):
+        (folder / name).touch()
+    table = load_voc(own, **OWN, categories="found")
+    names = [f"JPEGImages/{name}" for name in ("a.jpeg", "b.PNG", "c.png")]
+    assert table.paths.tolist() == names
+    (folder / "b.PNG").rename(folder / "b.bmp")
+    with pytest.raises(
+        ValueError, match=r"one file of each image; .* has b\.bmp, b\.j"
+    ):
+        load_voc(own, **OWN, categories="found")
+
+
+@pytest.mark.parametrize("mark", ["", "0", "false", "Unspecified", "1", "True"])
+def test_marks_are_read_as_tools_write_them(own, mark):
+    text = ANNOTATION.format(image="a.png", name="cat", mark=mark)
+    (own / "Annotations" / "a.xml").write_text(text)
+    table = load_voc(own, **OWN, categories="found").select(["cat"]).take([0])
+    is_difficult = mark in ("1", "True")
+    assert table.states[0, 0] == (3 if is_difficult else 2)
+
+
+def test_a_misspelt_category_of_voc_is_refused_whatever_is_kept(devkit):
+    path = devkit / "VOC2007" / "Annotations" / "000007.xml"
+    path.write_text(path.read_text().replace(">car<", ">cars<"))
+    with pytest.raises(ValueError, match=r"VOC's twenty .* got 'cars'"):
+        load_voc(devkit, source="annotations", categories=["dog"])
