@@ -33,7 +33,8 @@ from cftlearn import datasets
 from cftlearn.datasets import LabelTable
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
-SECONDS = 10  # that a case may take
+SECONDS, PATIENCE = 10, 60  # of the processor, and in all, that a case may take
+ALARMS = signal.SIGPROF, signal.SIGALRM
 MEMORY = 3 << 30  # bytes that the process may have
 SHOWN = 20  # failures
 OWN_ERRORS = (
@@ -381,6 +382,11 @@ def _stop(*_: object) -> None:
     raise TooSlow
 
 
+def _set_alarms(processor: int, wall: int) -> None:
+    signal.setitimer(signal.ITIMER_PROF, processor)
+    signal.setitimer(signal.ITIMER_REAL, wall)
+
+
 def fault_of_error(error: BaseException, folder: Path) -> str | None:
     """Return what is wrong with an error, or None."""
     text, place = str(error), error.__traceback__
@@ -421,26 +427,27 @@ def run_case(target: Target, folder: Path, rng: random.Random) -> str | None:
     """Damage one file of a loader, and load; return what went wrong, or None."""
     name = rng.choice(sorted(target.files))
     with damaged(folder / name, target.files[name], rng):
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        _set_alarms(SECONDS, PATIENCE)
         try:
             table = target.load(folder)
         except TooSlow:
             return f"{name}: over {SECONDS} seconds"
         except Exception as error:  # judged here, whatever it is
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _set_alarms(0, 0)
             fault = fault_of_error(error, folder)
             if fault is None:
                 return None
             return f"{name}: {fault}: {type(error).__name__}: {str(error)[:400]}"
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            _set_alarms(0, 0)
         fault = fault_of_table(table, may_repeat=target.may_repeat)
         return None if fault is None else f"{name}: {fault}: {table}"
 
 
 def fuzz(n: int, seed: int, only: int | None = None) -> list[str]:
     """Run cases, and return what went wrong in them."""
-    faults, started = [], signal.signal(signal.SIGALRM, _stop)
+    faults = []
+    before = {kind: signal.signal(kind, _stop) for kind in ALARMS}
     try:
         with tempfile.TemporaryDirectory() as parent:
             prepared = []
@@ -458,7 +465,8 @@ def fuzz(n: int, seed: int, only: int | None = None) -> list[str]:
                 if fault is not None:
                     faults.append(f"case {k}, {target.name}, {fault}")
     finally:
-        signal.signal(signal.SIGALRM, started)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
     return faults
 
 

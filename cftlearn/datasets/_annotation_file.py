@@ -207,7 +207,7 @@ class _Ids:
         """Add the next image or category."""
         if key in self._index_of:
             raise ValueError(
-                f"`path` must have every {self._what} once; got id {key!r} at "
+                f"`path` must have every {self._what} once; got id {shown(key)} at "
                 f"{name}[{self._index_of[key]}] and again at {location}. Remove one."
             )
         self._index_of[key] = len(self._index_of)
@@ -252,7 +252,8 @@ class _Ids:
         if found:
             return (
                 f"It lists the {self._what} "
-                f"{int(other) if isinstance(key, str) else other!r}: write all ids as "
+                f"{int(other) if isinstance(key, str) else shown(other)}: write all "
+                "ids as "
                 "numbers, or all as text."
             )
         return f"Remove them, or add the missing {self._what}."

@@ -118,7 +118,7 @@ def encode_columns(
             others = f" and {len(wrong) - 1:,} other cells" if len(wrong) > 1 else ""
             raise ValueError(
                 f"`path` must hold {codes.description()} in column "
-                f"{table.header[column]!r}; got "
+                f"{shown(table.header[column])}; got "
                 f"{shown(table.columns[column][wrong[0]])} in "
                 f"{table.where(wrong[0])}{others}. {remedy}"
             )

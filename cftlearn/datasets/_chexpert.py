@@ -160,7 +160,7 @@ def _column_of(table: DelimitedTable) -> dict[str, int]:
         if earlier != column and name:
             raise ValueError(
                 f"`path` must have every column once; '{table.file}' has "
-                f"{table.header[earlier]!r} and {name!r}. Delete one."
+                f"{shown(table.header[earlier])} and {shown(name)}. Delete one."
             )
     return column_of
 
@@ -188,7 +188,7 @@ def _category_names(
         if own.get(_plain(name)) not in in_file:
             raise ValueError(
                 f"`categories` must be 'all', 'competition' or names of CheXpert's "
-                f"categories; got {name!r}. '{table.file}' has: "
+                f"categories; got {shown(name)}. '{table.file}' has: "
                 f"{', '.join(map(repr, in_file)) or 'none'}."
             )
     names = [own[_plain(name)] for name in requested]
@@ -254,7 +254,8 @@ def _views(table: DelimitedTable, column: int) -> NDArray[np.str_]:
     if len(unexpected):
         row = unexpected[0]
         raise ValueError(
-            f"`path` must hold Frontal or Lateral in column {table.header[column]!r}; "
+            "`path` must hold Frontal or Lateral in column "
+            f"{shown(table.header[column])}; "
             f"got {shown(str(views[row]))} in {table.where(row)}. Correct the cell."
         )
     return np.where(frontal, "frontal", "lateral")
@@ -267,7 +268,7 @@ def _ages(table: DelimitedTable, column: int) -> NDArray[np.float64]:
         if age is None:
             raise ValueError(
                 f"`path` must hold years or nothing in column "
-                f"{table.header[column]!r}; got {shown(cell)} in "
+                f"{shown(table.header[column])}; got {shown(cell)} in "
                 f"{table.where(cells.index(cell))}. Correct the cell."
             )
     return np.fromiter(map(years.__getitem__, cells), np.float64, len(cells))

@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 from cftlearn.datasets._paths import PathText
 
 LONGEST_CELL = 1 << 24  # characters; of a line as well
+_MOST_BLANKS = 100_000  # blank lines, which are left out
 _SEPARATORS = ",;\t|"
 
 
@@ -57,7 +58,7 @@ class CsvRows:
 
         Cells still have the blanks around them.
         """
-        separator, text = self._separator, self._first
+        separator, text, n_blanks = self._separator, self._first, 0
         while text:
             if '"' in text:
                 cells = _plainly_quoted(text.rstrip("\r\n"), separator)
@@ -67,7 +68,15 @@ class CsvRows:
                 yield cells
             else:
                 cells = text.rstrip("\r\n").split(separator)
-                yield cells if len(cells) > 1 or text.strip() else []
+                if len(cells) == 1 and not text.strip():
+                    n_blanks += 1
+                    cells = []
+                yield cells
+            if n_blanks > _MOST_BLANKS:
+                raise ValueError(
+                    f"`{self._parameter}` must not have over {_MOST_BLANKS:,} blank "
+                    f"lines; '{self._path}' does in line {self.line}. Delete them."
+                )
             text = self._next_line()
 
     def _next_line(self) -> str:

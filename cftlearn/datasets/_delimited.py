@@ -86,7 +86,8 @@ class DelimitedTable:
                 row = cells.index(cell)
                 raise ValueError(
                     f"`path` must name an image in every row; column "
-                    f"{self.header[column]!r} {f'has {cell!r}' if cell else 'is empty'}"
+                    f"{shown(self.header[column])} "
+                    f"{f'has {cell!r}' if cell else 'is empty'}"
                     f" in {self.where(row)}. {remedy}"
                 )
             if not cell.isprintable():
@@ -120,7 +121,8 @@ class DelimitedTable:
             if earlier != row:
                 raise ValueError(
                     f"`path` must have every image once; got {shown(cell)} in column "
-                    f"{self.header[column]!r} in line {self.lines[earlier]} and in "
+                    f"{shown(self.header[column])} in line {self.lines[earlier]} and "
+                    "in "
                     f"{self.where(row)}. {remedy}"
                 )
 

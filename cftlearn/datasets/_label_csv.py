@@ -144,7 +144,8 @@ def load_label_csv(
     if len({image_column, *columns}) < 1 + len(columns):
         raise ValueError(
             "`path_column`, `label_column` and `value_column` must be different columns"
-            f" of '{table.file}'; got {table.header[image_column]!r}, {label_column!r} "
+            f" of '{table.file}'; got {shown(table.header[image_column])}, "
+            f"{label_column!r} "
             "and "
             f"{value_column!r}. Name another one."
         )
@@ -225,7 +226,7 @@ def _read_wide(
             if is_missing(table.header[column]):
                 raise ValueError(
                     f"`categories` must be given where a column of labels is called "
-                    f"{table.header[column]!r}, as tables call what has no name; "
+                    f"{shown(table.header[column])}, as tables call what has no name; "
                     f"'{table.file}' has one. Rename it, or name the categories."
                 )
     else:
@@ -233,7 +234,8 @@ def _read_wide(
         if image_column in chosen:
             raise ValueError(
                 "`categories` must not name the column of images; got "
-                f"{table.header[image_column]!r}. Name the images by `path_column`."
+                f"{shown(table.header[image_column])}. Name the images by "
+                "`path_column`."
             )
     paths = table.paths(image_column, _PATH_REMEDY)
     table.refuse_repeated(
@@ -256,7 +258,8 @@ def _is_category(table: DelimitedTable, column: int, codes: CellStates) -> bool:
     if len(wrong):
         raise ValueError(
             f"`categories` must be given where a column may be a category or not: "
-            f"{table.header[column]!r} holds {shown(table.columns[column][wrong[0]])} "
+            f"{shown(table.header[column])} holds "
+            f"{shown(table.columns[column][wrong[0]])} "
             "in "
             f"{table.where(wrong[0])}, but elsewhere {codes.description()}. Correct "
             "the cell, or name the categories."
@@ -278,7 +281,7 @@ def _read_long(
 
     def where(cell: str) -> str:
         row = cells.index(cell)
-        return f"column {table.header[columns[0]]!r} in {table.where(row)}"
+        return f"column {shown(table.header[columns[0]])} in {table.where(row)}"
 
     labels_of = labels_of_cells(dict.fromkeys(cells), label_separator, names, where)
     _refuse_values_without_label(table, columns, states, cells, labels_of)
@@ -350,8 +353,8 @@ def _refuse_values_without_label(
             raise ValueError(
                 f"`path` must name a label in every row with a value; got "
                 f"{shown(table.columns[columns[1]][row])} in column "
-                f"{table.header[columns[1]]!r} and {shown(cell)} in column "
-                f"{table.header[columns[0]]!r} in {table.where(row)}. Fill in the "
+                f"{shown(table.header[columns[1]])} and {shown(cell)} in column "
+                f"{shown(table.header[columns[0]])} in {table.where(row)}. Fill in the "
                 "label, or delete the row; if this word is a label, name it in "
                 "`categories`."
             )

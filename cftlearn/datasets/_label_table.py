@@ -1,5 +1,6 @@
 """The table that every loader returns: samples and the states of their labels."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -138,7 +139,7 @@ class LabelTable:
             if differ:
                 raise ValueError(
                     "`tables` must have the same categories; got "
-                    f"{min(differ, key=str)!r} in only one of table 0 and table "
+                    f"{shown(min(differ, key=str))} in only one of table 0 and table "
                     f"{number}. Select the categories that all tables have."
                 )
         parts = [table.select(names) for table in tables]
@@ -253,7 +254,7 @@ class LabelTable:
         Parameters
         ----------
         categories : iterable of str
-            Their names.
+            Their names, in any form of Unicode.
 
         Returns
         -------
@@ -265,15 +266,16 @@ class LabelTable:
         ValueError
             If a name is not in the table, or is given twice.
         """
-        names = [categories] if isinstance(categories, str) else list(categories)
+        given = [categories] if isinstance(categories, str) else list(categories)
         column_of = {name: j for j, name in enumerate(self.categories)}
+        names = [name if name in column_of else _in_nfc(name) for name in given]
         counts = Counter(names)
         for name in names:
             if name not in column_of or counts[name] > 1:
-                has = list_some([repr(name) for name in self.categories], 20)
+                has = list_some([shown(name) for name in self.categories], 20)
                 raise ValueError(
                     f"`categories` must name categories of the table, each once; got "
-                    f"{name!r}. The table has: {has}."
+                    f"{shown(name)}. The table has: {has}."
                 )
         chosen = [column_of[name] for name in names]
         return replace(
@@ -450,6 +452,11 @@ def as_objects(items: Iterable[Any]) -> NDArray[np.object_]:
     array = np.empty(len(listed), dtype=object)
     array[:] = listed
     return array
+
+
+def _in_nfc(name: Any) -> Any:
+    """Return a name as loaders read it."""
+    return unicodedata.normalize("NFC", name) if isinstance(name, str) else name
 
 
 def _index(rows: ArrayLike) -> NDArray[Any]:

@@ -19,7 +19,7 @@ _UTF_8 = ("utf-8", "utf-8-sig")
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # What gzip makes of a file: label files become 3 to 100 times smaller. A small file of
 # zeros, made to fill the memory, unpacks to 1,000 times its size.
-_MOST_UNPACKED = 64 << 20  # bytes, or
+_MOST_UNPACKED = 32 << 20  # bytes, or
 _MOST_TIMES = 200  # times the size of the packed file, whichever is more
 
 
@@ -45,7 +45,7 @@ class _Unpacked(io.RawIOBase):
         if self._n_bytes > self._most:
             raise ValueError(
                 f"`{self._parameter}` must not unpack to more than {self._most:,} "
-                f"bytes, {_MOST_TIMES} times its size (or 64 MiB); '{self._path}' "
+                f"bytes, {_MOST_TIMES} times its size (or 32 MiB); '{self._path}' "
                 "does. "
                 "If it is a file of labels nevertheless, unpack it by gunzip and pass "
                 "the unpacked file."

@@ -78,6 +78,13 @@ def test_longer_cells_and_lines_are_refused(monkeypatch):
         rows_of('a\n"' + "aaaaaaaa\n" * 4 + '"')
 
 
+def test_blank_lines_are_left_out_but_not_without_end(monkeypatch):
+    monkeypatch.setattr(_csv_rows, "_MOST_BLANKS", 3)
+    assert [row for row in rows_of("a\n\n\n\nb\n") if row] == [["a"], ["b"]]
+    with pytest.raises(ValueError, match=r"over 3 blank lines; 'a.csv' does in line 5"):
+        rows_of("a\n\n\n\n\nb\n")
+
+
 def test_lines_are_counted_where_cells_go_on():
     rows = CsvRows(io.StringIO('a\n"b\nc"\n\nd\n', newline=""), "a.csv")
     assert [rows.line for _ in rows] == [1, 3, 4, 5]
