@@ -33,7 +33,7 @@ from cftlearn import datasets
 from cftlearn.datasets import LabelTable
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
-SECONDS, PATIENCE = 10, 60  # of the processor, and in all, that a case may take
+SECONDS, PATIENCE = 30, 120  # of the processor, and in all, that a case may take
 ALARMS = signal.SIGPROF, signal.SIGALRM
 MEMORY = 3 << 30  # bytes that the process may have
 SHOWN = 20  # failures

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from cftlearn.datasets._names import (
@@ -13,11 +14,16 @@ from cftlearn.datasets._names import (
 )
 
 LIST = "list"
-_BETWEEN = "|;,"  # what is looked for where no separator is given
+# What is looked for where no separator is given. Some stand in names as well: then all
+# parts must be labels.
+_BETWEEN = ("|", ";", "\n", "\t", ",", "/", "+", "&")
+_IN_NAMES = frozenset((",", "/", "+", "&"))
+_BRACKETS = ("[]", "()", "{}")
 _SINGLE, _DOUBLE = r"'((?:[^'\\]|\\.)*)'", r'"((?:[^"\\]|\\.)*)"'
 _ITEM = re.compile(
     rf"\s*(?:{_SINGLE}|({_DOUBLE})|(nan|NaN|None|null))\s*(?:,|(?=['\"])|$)", re.DOTALL
 )
+_QUOTES, _NESTED = re.compile(r"['\"]"), re.compile(r"[\[\]{}()]")
 _ESCAPES = re.compile(r"\\(['\"\\])")
 
 
@@ -96,11 +102,15 @@ def _split(
 def parsed_list(cell: str) -> list[str] | None:
     """Return the texts in a list as Python, numpy or JSON write it; None if it is none.
 
-    NaN and None are left out.
+    Tuples and sets are lists here. NaN and None are left out.
     """
-    if not (cell.startswith("[") and cell.endswith("]")):
+    if cell[:1] + cell[-1:] not in _BRACKETS or len(cell) < 2:
         return None
     inside, at, items = cell[1:-1].strip(), 0, []
+    if cell[0] == "[" and not _QUOTES.search(inside):  # as YAML writes them
+        bare = [item.strip() for item in inside.split(",")]
+        is_flat = not _NESTED.search(inside)
+        return [item for item in bare if not is_missing(item)] if is_flat else None
     while at < len(inside):
         found = _ITEM.match(inside, at)
         if found is None:
@@ -131,35 +141,36 @@ def _refuse_several(
     where: Callable[[str], str],
 ) -> None:
     """Check that no label is several labels that stand elsewhere alone."""
-    known = {*labels, *named}
     for label in labels:
         if label not in named and parsed_list(label) is not None:
             raise ValueError(
                 "`label_separator` must be given where a cell has several labels; got "
                 f"the list {shown(label)} in {where(label)}. Pass "
-                "label_separator='list'."
+                "label_separator='list'. If it is one label, name it in `categories`."
             )
+    known = {label_key(label) for label in (*labels, *named)}
     for between in _BETWEEN:
         parts_of = {
-            label: parts
+            label: [part for part in map(str.strip, label.split(between)) if part]
             for label in labels
             if between in label and label not in named
-            if len(parts := [part.strip() for part in label.split(between)]) > 1
         }
-        n_of: dict[str, int] = {}
-        for parts in parts_of.values():
-            for part in set(parts) - {""}:
-                n_of[part] = n_of.get(part, 0) + 1
-        # A name may have a comma in it: then all of its parts must be labels.
-        enough = all if between == "," else any
+        n_of = Counter(
+            key for parts in parts_of.values() for key in set(map(label_key, parts))
+        )
         for label, parts in parts_of.items():
-            present = [part for part in parts if part in known or n_of.get(part, 0) > 1]
-            filled = [part for part in parts if part]
-            if filled and enough(part in present for part in filled):
+            others = [
+                part
+                for part in parts
+                if (key := label_key(part)) in known or n_of[key] > 1
+            ]
+            # "Edema,Mass" is a list, "apple, red" may be a name.
+            may_be_name = between in _IN_NAMES and (between != "," or ", " in label)
+            if others and (not may_be_name or len(others) == len(parts)):
                 instead = "" if separator is None else f" in place of {separator!r}"
                 raise ValueError(
                     "`label_separator` must be given where a cell has several labels; "
-                    f"got {shown(label)} in {where(label)}, and {shown(present[0])} "
+                    f"got {shown(label)} in {where(label)}, and {shown(others[0])} "
                     f"stands elsewhere too. Pass label_separator={between!r}{instead}. "
                     "If it is one label, name it in `categories`."
                 )

@@ -1,5 +1,7 @@
 """Labels from any CSV file: a column per category, or a row per label."""
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -15,12 +17,19 @@ from cftlearn.datasets._cell_states import (
 from cftlearn.datasets._delimited import DelimitedTable, read_delimited
 from cftlearn.datasets._label_cells import labels_of_cells
 from cftlearn.datasets._label_table import LabelTable, as_objects
-from cftlearn.datasets._names import as_name, is_missing, refuse_alike, shown
+from cftlearn.datasets._names import (
+    as_name,
+    is_missing,
+    refuse_alike,
+    refuse_hidden,
+    shown,
+)
 from cftlearn.datasets._paths import PathText
 from cftlearn.labels import LabelState
 
 State = Literal["positive", "negative", "uncertain", "blank"]
 
+_BETWEEN_LABELS = re.compile(r"[\t\r\n]")
 _PATH_REMEDY = "Fill it in, or choose another column by `path_column`."
 _REMEDY = "Correct the cell, name other `categories`, or give it a state in `values`."
 
@@ -276,7 +285,7 @@ def _read_long(
     label_separator: str | None,
 ) -> LabelTable:
     """Read a row per label; ``columns`` are those of labels and, if any, values."""
-    cells = _in_nfc(table, columns[0])
+    cells = _in_nfc(table, columns[0], label_separator)
     states = _states_of_rows(table, codes, columns[1:])
 
     def where(cell: str) -> str:
@@ -313,21 +322,27 @@ def _read_long(
     )
 
 
-def _in_nfc(table: DelimitedTable, column: int) -> list[str]:
+def _in_nfc(
+    table: DelimitedTable, column: int, label_separator: str | None
+) -> list[str]:
     """Return the cells of a column of labels as names are read."""
+    cells = table.columns[column]
     name_of = {
-        cell: cell
-        if cell.isascii() and cell.isprintable()
-        else _label_name(cell, table, column)
-        for cell in dict.fromkeys(table.columns[column])
+        cell: unicodedata.normalize("NFC", cell) for cell in dict.fromkeys(cells)
     }
-    return [name_of[cell] for cell in table.columns[column]]
-
-
-def _label_name(cell: str, table: DelimitedTable, column: int) -> str:
-    row = table.columns[column].index(cell)
-    where = f"column {shown(table.header[column])} in {table.where(row)}"
-    return as_name(cell, "a label", where)
+    for cell, name in name_of.items():
+        if not name.isprintable():
+            where = f"column {shown(table.header[column])} in "
+            where += table.where(cells.index(cell))
+            # Line ends and tabs may stand between labels.
+            refuse_hidden(_BETWEEN_LABELS.sub(" ", name), "a label", where)
+            if label_separator is None and _BETWEEN_LABELS.search(name):
+                raise ValueError(
+                    "`label_separator` must be given where a label has line ends or "
+                    f"tabs; got {shown(name)} in {where}. Pass label_separator='\\n' "
+                    "or '\\t', or write it in one line."
+                )
+    return [name_of[cell] for cell in cells]
 
 
 def _states_of_rows(

@@ -243,6 +243,7 @@ def _read_descriptions(path: PathText) -> dict[str, str]:
             raise ValueError(
                 "`descriptions` must give every LabelName one meaning; got "
                 f"{shown(meanings[entry[0]])} and then {shown(entry[1])} for "
-                f"{shown(entry[0])} in line {number} of '{path}'. Delete one of the lines."
+                f"{shown(entry[0])} in line {number} of '{path}'. Delete one of the "
+                "lines."
             )
     return meanings

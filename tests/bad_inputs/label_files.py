@@ -464,7 +464,7 @@ CASES = [
         ValueError,
         "`label_separator` must be given where a cell has several labels; got the list "
         "\"['Edema', 'Mass']\" in column 'tag' in line 2 of '{folder}/labels.csv'. "
-        "Pass label_separator='list'.",
+        "Pass label_separator='list'. If it is one label, name it in `categories`.",
     ),
     Case(
         "datasets.load_label_csv",

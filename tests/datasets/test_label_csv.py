@@ -301,6 +301,16 @@ def test_several_labels_without_a_separator_are_refused(write):
     assert table.states.toarray().tolist() == [[2, 0], [0, 0], [0, 2]]
 
 
+def test_line_ends_may_stand_between_labels(write):
+    path = write('image,tag\na,"x\ny"\nb,z\n')
+    table = load_label_csv(path, label_column="tag", label_separator="\n")
+    assert table.categories.tolist() == ["x", "y", "z"]
+    with pytest.raises(
+        ValueError, match=r"has line ends or tabs; got 'x\\ny' in column"
+    ):
+        load_label_csv(path, label_column="tag")
+
+
 @pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "None", "<NA>", "null", " "])
 def test_a_missing_label_is_no_category(write, cell):
     text = f"image,label\na.jpg,cat\nb.jpg,{cell}\n"
