@@ -1,22 +1,25 @@
-"""Rows of CSV text: cells between separators, some of them in double quotes.
+"""Rows of CSV text, by the standard library's reader, without its limit of a cell.
 
 Notes
 -----
-The standard library's reader has a limit of 131,072 characters per cell, which only a
-setting of the whole process changes, and a report may be longer. Here a cell may have
-``LONGEST_CELL`` characters, a limit that is reached before the memory ends. Both
-readers read the same cells, except that this one leaves out blanks before a quote.
+The standard library refuses cells of more than 131,072 characters, and a report may be
+longer. Only a setting of the whole process changes this: it is raised while a longer
+row is read. A line and a cell may have ``LONGEST_CELL`` characters here, a limit that
+is reached before the memory ends.
 """
 
+import csv
 import re
 from collections.abc import Iterator
-from typing import NoReturn, TextIO
+from threading import Lock
+from typing import TextIO
 
 from cftlearn.datasets._paths import PathText
 
 LONGEST_CELL = 1 << 24  # characters; of a line as well
 _MOST_BLANKS = 100_000  # blank lines, which are left out
 _SEPARATORS = ",;\t|"
+_raising_limit = Lock()  # the limit is one for all threads
 
 
 class CsvRows:
@@ -49,35 +52,61 @@ class CsvRows:
     ) -> None:
         self._stream, self._path, self._parameter = stream, path, parameter
         self.line = 0
-        self._text = self._first = self._next_line()
-        self._separator = separator or _separator_of(self._first)
-        self._at = 0
+        self._first = self._next_line()
+        self._begun = 1  # line of the row that is read
+        self._length = 0  # characters of that row
+        self._limit: int | None = None  # of a cell, before it was raised
+        self._reader = csv.reader(
+            self._lines(),
+            delimiter=separator or _separator_of(self._first),
+            skipinitialspace=True,
+            strict=True,
+        )
 
     def __iter__(self) -> Iterator[list[str]]:
         """Return the rows, each a list of cells; a blank line has none.
 
-        Cells still have the blanks around them.
+        Cells still have blanks at their ends.
         """
-        separator, text, n_blanks = self._separator, self._first, 0
-        while text:
-            if '"' in text:
-                cells = _plainly_quoted(text.rstrip("\r\n"), separator)
-                if cells is None:
-                    self._text, self._at = text, 0
-                    cells = self._quoted_row()
-                yield cells
-            else:
-                cells = text.rstrip("\r\n").split(separator)
-                if len(cells) == 1 and not text.strip():
-                    n_blanks += 1
-                    cells = []
-                yield cells
+        n_blanks = 0
+        while (cells := self._next_row()) is not None:
+            if len(cells) < 2 and not "".join(cells).strip():
+                n_blanks += 1
+                cells = []
             if n_blanks > _MOST_BLANKS:
                 raise ValueError(
                     f"`{self._parameter}` must not have over {_MOST_BLANKS:,} blank "
                     f"lines; '{self._path}' does in line {self.line}. Delete them."
                 )
-            text = self._next_line()
+            yield cells
+
+    def _next_row(self) -> list[str] | None:
+        """Return the next row, or None behind the last one."""
+        try:
+            return next(self._reader, None)
+        except csv.Error as error:
+            raise ValueError(
+                f"`{self._parameter}` must be a CSV file; the row of line "
+                f"{self._begun} of '{self._path}' is not ({error}). Is a quote left "
+                "open, or the file cut short?"
+            ) from error
+        finally:
+            self._begun, self._length = self.line + 1, 0
+            if self._limit is not None:
+                csv.field_size_limit(self._limit)
+                self._limit = None
+                _raising_limit.release()
+
+    def _lines(self) -> Iterator[str]:
+        """Return lines as the reader asks for them, and let it read long cells."""
+        line = self._first
+        while line:
+            self._length += len(line)
+            if self._limit is None and self._length > csv.field_size_limit():
+                _raising_limit.acquire()
+                self._limit = csv.field_size_limit(LONGEST_CELL)
+            yield line
+            line = self._next_line()
 
     def _next_line(self) -> str:
         """Return the next line with its end; "" behind the last one."""
@@ -86,9 +115,8 @@ class CsvRows:
         if len(line) > LONGEST_CELL:
             raise ValueError(
                 f"`{self._parameter}` must have lines of at most {LONGEST_CELL:,} "
-                "characters; line "
-                f"{self.line} of '{self._path}' is longer. Check that this is a file "
-                "of labels."
+                f"characters; line {self.line} of '{self._path}' is longer. Check that "
+                "this is a file of labels."
             )
         if "\0" in line:
             raise ValueError(
@@ -98,91 +126,6 @@ class CsvRows:
                 'encoding="utf-16-le" where the loader takes an encoding.'
             )
         return line
-
-    def _quoted_row(self) -> list[str]:
-        """Return the cells of a row that has quotes, which may have several lines."""
-        cells = []
-        while True:
-            # Blanks before a quote are left out; a quote inside a cell is text.
-            start = self._behind_blanks()
-            if self._text[start : start + 1] == '"':
-                self._at = start + 1
-                cells.append(self._quoted_cell())
-                end = self._end_of_quoted()
-            else:
-                end = self._text.find(self._separator, self._at)
-                end = len(self._text) if end < 0 else end
-                cells.append(self._text[self._at : end].rstrip("\r\n"))
-            if end >= len(self._text):
-                return cells
-            self._at = end + 1
-
-    def _quoted_cell(self) -> str:
-        """Move past the closing quote, and return what the quotes hold."""
-        opened, length, pieces = self.line, 0, []
-        while True:
-            end = self._text.find('"', self._at)
-            piece = self._text[self._at : None if end < 0 else end]
-            pieces.append(piece)
-            length += len(piece)
-            if length > LONGEST_CELL:
-                self._fail(
-                    opened,
-                    f"the quote opened there holds over {LONGEST_CELL:,} characters",
-                )
-            if end < 0:
-                self._text, self._at = self._next_line(), 0
-                if not self._text:
-                    self._fail(opened, "the quote opened there is never closed")
-            elif self._text[end + 1 : end + 2] == '"':
-                pieces.append('"')
-                self._at = end + 2
-            else:
-                self._at = end + 1
-                return "".join(pieces)
-
-    def _end_of_quoted(self) -> int:
-        """Return where the separator is, or the end of the line."""
-        rest = self._behind_blanks()
-        found = self._text[rest : rest + 1]
-        if found == self._separator:
-            return rest
-        if found in ("", "\r", "\n"):
-            return len(self._text)
-        self._fail(self.line, f"{found!r} stands right after a closing quote")
-
-    def _behind_blanks(self) -> int:
-        place = self._at
-        while self._text[place : place + 1] == " " != self._separator:
-            place += 1
-        return place
-
-    def _fail(self, line: int, reason: str) -> NoReturn:
-        raise ValueError(
-            f"`{self._parameter}` must be a CSV file; '{self._path}' is not in line "
-            f"{line} "
-            f"({reason}). Is a quote left open, or the file cut short?"
-        )
-
-
-def _plainly_quoted(text: str, separator: str) -> list[str] | None:
-    """Return the cells of a line with whole cells in quotes; None if it has others."""
-    parts = text.split('"')
-    if len(parts) % 2 == 0:  # a quote is left open here
-        return None
-    first, *between, last = parts[0::2]
-    if (
-        (first and first[-1] != separator)
-        or (last and last[0] != separator)
-        or any(part[:1] != separator or part[-1] != separator for part in between)
-    ):
-        return None
-    cells = first[:-1].split(separator) if first else []
-    for inside, outside in zip(parts[1::2], [*between, ""], strict=True):
-        cells.append(inside)
-        if len(outside) > 1:
-            cells += outside[1:-1].split(separator)
-    return cells + last[1:].split(separator) if last else cells
 
 
 def _separator_of(line: str) -> str:

@@ -279,16 +279,16 @@ CASES = [
         "a quote that does not end",
         csv('image,x\na,1\n"b,0\n'),
         ValueError,
-        "`path` must be a CSV file; '{folder}/labels.csv' is not in line 3 (the quote "
-        "opened there is never closed). Is a quote left open, or the file cut short?",
+        "`path` must be a CSV file; the row of line 3 of '{folder}/labels.csv' is not "
+        "(unexpected end of data). Is a quote left open, or the file cut short?",
     ),
     Case(
         "datasets.load_label_csv",
         "text behind a closing quote",
         csv('image,x\n"a"b,1\n'),
         ValueError,
-        "`path` must be a CSV file; '{folder}/labels.csv' is not in line 2 ('b' stands "
-        "right after a closing quote). Is a quote left open, or the file cut short?",
+        "`path` must be a CSV file; the row of line 2 of '{folder}/labels.csv' is not "
+        "(',' expected after '\"'). Is a quote left open, or the file cut short?",
     ),
     Case(
         "datasets.load_label_csv",

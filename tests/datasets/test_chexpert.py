@@ -180,7 +180,7 @@ def with_cell(row, column, text):
             "once; .* in line 3 and in line 10 of",
         ),
         (TRAIN.read_text()[:-20], "as its header, 19; got 12 in line 9"),
-        (TRAIN.read_text() + '"CheX', "not in line 10 .*quote"),
+        (TRAIN.read_text() + '"CheX', "line 10 of .* is not .*quote"),
         (
             TRAIN.read_text().replace("Edema", "Oedema"),
             r"does not have Edema\. Pass .*Frac",

@@ -1,4 +1,4 @@
-"""Rows of CSV: the same as the standard library's, but for blanks and the limit."""
+"""Rows of CSV: the standard library's, but for blank lines and the limit."""
 
 import csv
 import io
@@ -16,7 +16,8 @@ def rows_of(text, separator=None):
 
 def expected_rows(text):
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        stream = io.StringIO(text, newline="")
+        return list(csv.reader(stream, strict=True, skipinitialspace=True))
     except csv.Error:
         return None
 
@@ -36,9 +37,9 @@ def filled(rows):
 def test_the_standard_library_reads_the_same_cells():
     rng = random.Random(0)
     n_read = 0
-    for _ in range(20_000):
+    for _ in range(5_000):
         text = "".join(rng.choice('a"",,\n\r xé') for _ in range(rng.randrange(1, 16)))
-        if ' "' in text or '" ' in text or not text.strip():
+        if not text.strip():
             continue
         expected, found = expected_rows(text), own_rows(text)
         if expected is None or found is None:
@@ -46,11 +47,11 @@ def test_the_standard_library_reads_the_same_cells():
             continue
         n_read += 1
         assert filled(found) == filled(expected), text
-    assert n_read > 5000
+    assert n_read > 1000
 
 
-def test_blanks_beside_quotes_do_not_count():
-    assert rows_of('a, "b, c" ,d\n') == [["a", "b, c", "d"]]
+def test_blanks_before_quotes_do_not_count():
+    assert rows_of('a, "b, c",d\n') == [["a", "b, c", "d"]]
     assert rows_of('"a", "b"\r\n') == [["a", "b"]]
     assert rows_of('a "b" "c"\n', " ") == [["a", "b", "c"]]
 
@@ -70,12 +71,14 @@ def test_a_cell_may_be_longer_than_the_standard_library_reads():
 
 
 def test_longer_cells_and_lines_are_refused(monkeypatch):
-    monkeypatch.setattr(_csv_rows, "LONGEST_CELL", 20)
-    assert rows_of("a" * 19 + "\n") == [["a" * 19]]
-    with pytest.raises(ValueError, match=r"lines of at most 20 characters; line 2 of"):
-        rows_of("a\n" + "a" * 30)
-    with pytest.raises(ValueError, match=r"line 2 \(the quote opened there holds over"):
-        rows_of('a\n"' + "aaaaaaaa\n" * 4 + '"')
+    monkeypatch.setattr(_csv_rows, "LONGEST_CELL", 200_000)
+    limit, long = csv.field_size_limit(), "a" * 150_000 + "\n"
+    assert rows_of(long) == [[long[:-1]]]
+    with pytest.raises(ValueError, match=r"at most 200,000 characters; line 2 of"):
+        rows_of("a\n" + "a" * 200_001)
+    with pytest.raises(ValueError, match=r"line 2 of .* than field limit \(200000\)"):
+        rows_of(f'a\n"{long}{long}"')
+    assert csv.field_size_limit() == limit
 
 
 def test_blank_lines_are_left_out_but_not_without_end(monkeypatch):
@@ -93,8 +96,8 @@ def test_lines_are_counted_where_cells_go_on():
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ('a\n"b\nc\n', r"'a.csv' is not in line 2 \(the quote opened there is never"),
-        ('a\n"b"c\n', r"line 2 \('c' stands right after a closing quote\)"),
+        ('a\n"b\nc\n', r"row of line 2 of 'a.csv' is not \(unexpected end"),
+        ('a\n"b"c\n', r"line 2 of 'a.csv' is not \(',' expected after '\"'\)"),
         ("a\nb\0\n", r"without NUL characters; line 2 of 'a.csv' has one\. Delete it"),
     ],
 )

@@ -69,7 +69,7 @@ def test_equal_short_cells_share_one_object(read):
         ("a,b\n\n\n", "a header and nothing below"),
         ("a,b\n1\n", "in every row as its header, 2; got 1 in line 2"),
         ("a,b\n1,2\n1,2,3\n", "got 3 in line 3"),
-        ('a,b\n1,2\n1,"2\n', "CSV file; '.*' is not in line 3 .*quote left open"),
+        ('a,b\n1,2\n1,"2\n', "row of line 3 of '.*' is not .*quote left open"),
     ],
 )
 def test_other_files_are_refused(read, text, match):
