@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels._groups import number_groups
-from cftlearn.metrics._partial import Scores, read_pair
+from cftlearn.labels._names import check_same_rows
+from cftlearn.metrics._partial import Scores, check_score_tables, read_pair
 from cftlearn.metrics._ranking._weighted import (
     RankedRows,
     rank_rows,
@@ -109,8 +110,8 @@ def bootstrap_intervals(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes or column names differ, or a
-        parameter is out of its range.
+        If labels or scores are not accepted, shapes, names of columns or row labels
+        differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -145,6 +146,7 @@ def bootstrap_intervals(
     >>> bool(first["low"] < first["estimate"] < first["high"])
     True
     """
+    check_same_rows(y_true=y_true, y_score=y_score, groups=groups)
     evaluation = _prepare(y_true, [y_score], groups)
     n_units = evaluation.n_units
     estimates = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[0, :, 0]
@@ -215,8 +217,8 @@ def compare_scores(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes or column names differ, or a
-        parameter is out of its range.
+        If labels or scores are not accepted, shapes, names of columns or row labels
+        differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -256,6 +258,8 @@ def compare_scores(
     >>> bool(mean["difference"] > 0.1), bool(mean["p_value"] < 0.01)
     (True, True)
     """
+    check_score_tables(score_a=score_a, score_b=score_b)
+    check_same_rows(y_true=y_true, score_a=score_a, groups=groups)
     evaluation = _prepare(y_true, [score_a, score_b], groups)
     n_units = evaluation.n_units
     a, b = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[:, :, 0]
