@@ -198,7 +198,13 @@ class PartialLabelMixin:
 
     @staticmethod
     def _check_length(X: Any, labels: PartialLabels, X_name: str, y_name: str) -> None:
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        try:
+            n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        except TypeError as error:
+            raise TypeError(
+                f"`{X_name}` must have rows that can be counted; got "
+                f"{type(X).__name__}. Read its rows into memory first."
+            ) from error
         if n_rows != len(labels.values):
             raise ValueError(
                 f"`{X_name}` and `{y_name}` must have one row per sample; found input "

@@ -49,7 +49,8 @@ def read_network_inputs(
         if reset:
             _forget_features(estimator)
         return read_inputs(X, transform, transform_name="input_transform")
-    X = refuse_unlike_numbers(X, "X")
+    if not isinstance(X, Tensor):
+        X = refuse_unlike_numbers(X, "X")
     first = X[0] if isinstance(X, (list, tuple)) and X else X
     array = read_inputs(X).items if isinstance(first, Tensor) else X
     shape = np.shape(array)

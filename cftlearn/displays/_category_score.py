@@ -185,7 +185,7 @@ default=None
         UndefinedCategoryWarning
             Once, naming the categories without a score.
         """
-        check_same_rows(y=y, X=X, groups=groups)
+        check_same_rows(X=X, y=y, groups=groups)
         labels, before, after = logits_before_and_after(estimator, X, y, cls.__name__)
         return cls.from_predictions(
             labels,
@@ -267,7 +267,10 @@ default=None
         if categories is not None:
             categories = read_names(categories)
             check_new_names(categories, category_names(y_true), "y_true")
-        pairs = [read_pair(y_true, given, "score") for given in (before, after)]
+        pairs = [
+            read_pair(y_true, given, "score", which)
+            for which, given in (("before", before), ("after", after))
+        ]
         labels = pairs[0][0]
         values = np.full((2, len(labels.categories)), np.nan)
         values[0] = score(labels, pairs[0][1], average=None)

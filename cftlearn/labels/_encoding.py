@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import assert_all_finite
 
 from cftlearn.labels._names import check_new_names, column_names
-from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_records
 
 _CROSS_VAL_PREDICT_HINT = (
     'If this came from cross_val_predict with method="predict_proba", scikit-learn '
@@ -331,8 +331,9 @@ def read_table(
         # decides whether a column that may mean uncertain by -1 is one of integers.
         array = array.astype(np.float64)
     if array.dtype.kind in "mM" and np.isnat(array).all():
-        # a missing date is no unknown label
-        read_numbers(array, name)
+        raise TypeError(  # a missing date is no unknown label
+            f"`{name}` must hold 0, 1 or NaN; got missing dates, NaT. {_GENERIC_HINT}"
+        )
     if array.dtype.kind not in "biuf":
         array = _read_objects(array.astype(object), names, name)
     return array, names
@@ -350,6 +351,7 @@ def refuse_containers(y: object, name: str) -> None:
     if isinstance(y, (list, tuple)):
         remedy = "Fill each with numpy.ma.filled(row.astype(float), numpy.nan)."
     refuse_masked(y, name, remedy=remedy)
+    refuse_records(y, name)
     if hasattr(y, "states") and callable(getattr(y, "labels", None)):
         raise TypeError(
             f"`{name}` must be an array or frame of labels; got a {type(y).__name__}. "

@@ -61,14 +61,15 @@ def refuse_masked(values: Any, name: str, *, remedy: str | None = None) -> None:
     elif isinstance(values, (list, tuple)):
         rows = [isinstance(row, np.ma.MaskedArray) for row in values]
         if any(rows):
-            where = f" in row {rows.index(True)} of a list"
-            masked = values[rows.index(True)]
+            at = rows.index(True)
+            masked, where = values[at], f" at index {at}"
     if masked is None:
         return
     if remedy is None:
+        what = f"[numpy.ma.filled(one, value) for one in {name}]" if where else ""
         remedy = (
-            f"Pass numpy.ma.filled({name}, value) with the value that masked cells "
-            f"are to have, or {name}.data if none is masked."
+            f"Pass {what or f'numpy.ma.filled({name}, value)'}, with the value that "
+            "masked cells are to have."
         )
     n_masked, n_cells = np.count_nonzero(np.ma.getmaskarray(masked)), masked.size
     raise TypeError(
@@ -95,7 +96,7 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
     Returns
     -------
     values : array-like
-        The same, a list as an array.
+        The same; a list or a tensor as an array.
 
     Raises
     ------
@@ -107,8 +108,14 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
     refuse_masked(values, name)
     if sparse.issparse(values):
         return values
+    if hasattr(values, "collect") and not hasattr(values, "shape"):
+        raise TypeError(
+            f"`{name}` must be a table in memory; got {type(values).__name__}, whose "
+            f"cells are not computed yet. Pass {name}.collect()."
+        )
     is_list = isinstance(values, (list, tuple)) and not any(map(_is_tensor, values))
-    values = _as_array(values, name, hint) if is_list else values
+    if is_list or _is_tensor(values):
+        values = _as_array(values, name, hint)
     for column, array in _columns_to_judge(values):
         where = "" if column is None else f" in column {column!r}"
         kind = _NO_NUMBERS.get(array.dtype.kind)
@@ -147,9 +154,8 @@ def read_numbers(values: Any, name: str, *, hint: str = "") -> NDArray[Any]:
         raise TypeError(
             f"`{name}` must be dense; got a sparse matrix. Pass {name}.toarray()."
         )
-    if not _is_tensor(values):
-        values = refuse_unlike_numbers(values, name, hint=hint)
-    array = _as_array(values, name, hint)
+    plain = refuse_unlike_numbers(values, name, hint=hint)
+    array = _as_array(plain, name, hint)
     if array.dtype == np.float32:
         return array
     if array.dtype.kind == "O":
@@ -157,6 +163,13 @@ def read_numbers(values: Any, name: str, *, hint: str = "") -> NDArray[Any]:
         missing = [type(cell).__name__ in _MISSING_TYPES for cell in array.flat]
         array = np.where(np.reshape(missing, array.shape), np.nan, array)
     return array.astype(np.float64)
+
+
+def refuse_records(values: Any, name: str) -> None:
+    """Refuse a structured array, which numpy takes for a list of objects."""
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "V":
+        _refuse(name, "records", f"dtype {dtype}")
 
 
 def _columns_to_judge(values: Any) -> Iterator[tuple[object | None, NDArray[Any]]]:
@@ -168,8 +181,13 @@ def _columns_to_judge(values: Any) -> Iterator[tuple[object | None, NDArray[Any]
     elif hasattr(values, "iloc"):
         if getattr(values.dtype, "kind", "O") not in "biuf":
             yield None, _column_as_array(values)
-    elif hasattr(values, "column_names") or hasattr(values, "columns"):
-        yield None, np.asarray(values)
+    elif hasattr(values, "column_names") or hasattr(values, "get_columns"):
+        own = hasattr(values, "get_columns")  # polars; else pyarrow
+        columns = values.get_columns() if own else values.columns
+        names = values.columns if own else values.column_names
+        for name, column in zip(names, columns, strict=True):
+            if np.asarray(column[:0]).dtype.kind not in "biuf":
+                yield name, np.asarray(column)
     elif _kind_of(values) not in "biuf":
         yield None, np.asarray(values)
 
@@ -226,7 +244,12 @@ def _refuse_objects(array: NDArray[Any], name: str, where: str) -> None:
         return
     at = next(i for i, cell in enumerate(cells) if type(cell) in unexpected)
     index = tuple(int(i) for i in np.unravel_index(at, array.shape))
-    row = f" in row {index[0]}" if index else ""
+    if not index:
+        raise TypeError(
+            f"`{name}` must hold real numbers; got {type(cells[at]).__name__}. Pass an "
+            "array, a frame or a list."
+        )
+    row = f" in row {index[0]}"
     column = f", column {index[1]}" if len(index) > 1 else where
     # The middle sentence has the words that scikit-learn's own checks look for.
     raise TypeError(

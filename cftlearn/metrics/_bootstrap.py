@@ -147,7 +147,7 @@ def bootstrap_intervals(
     True
     """
     check_same_rows(y_true=y_true, y_score=y_score, groups=groups)
-    evaluation = _prepare(y_true, [y_score], groups)
+    evaluation = _prepare(y_true, {"y_score": y_score}, groups)
     n_units = evaluation.n_units
     estimates = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[0, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -260,7 +260,8 @@ def compare_scores(
     """
     check_score_tables(score_a=score_a, score_b=score_b)
     check_same_rows(y_true=y_true, score_a=score_a, groups=groups)
-    evaluation = _prepare(y_true, [score_a, score_b], groups)
+    both = {"score_a": score_a, "score_b": score_b}
+    evaluation = _prepare(y_true, both, groups)
     n_units = evaluation.n_units
     a, b = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[:, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -283,10 +284,12 @@ def compare_scores(
 
 
 def _prepare(
-    y_true: ArrayLike, all_scores: list[ArrayLike], groups: ArrayLike | None
+    y_true: ArrayLike, all_scores: dict[str, ArrayLike], groups: ArrayLike | None
 ) -> _Evaluation:
     """Check labels and scores, and sort the known rows of every category."""
-    pairs = [read_pair(y_true, scores, "score") for scores in all_scores]
+    pairs = [
+        read_pair(y_true, scores, "score", name) for name, scores in all_scores.items()
+    ]
     labels = pairs[0][0]
     y, known = labels.values == 1.0, labels.known
     n_positive = (y & known).sum(axis=0)

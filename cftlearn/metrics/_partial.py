@@ -24,7 +24,7 @@ Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
 Scores = NDArray[np.floating[Any]]
 Metric = Callable[[NDArray[np.bool_], Scores], float]
-NAMES: dict[Kind, str] = {
+_NAMES: dict[Kind, str] = {
     "score": "y_score",
     "probability": "y_proba",
     "decision": "y_pred",
@@ -313,7 +313,7 @@ def _warn_undefined(
 
 
 def read_pair(
-    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind, name: str | None = None
 ) -> tuple[PartialLabels, Scores]:
     """Check labels, and scores of the same rows and categories.
 
@@ -325,6 +325,8 @@ def read_pair(
         Scores.
     kind : {"score", "probability", "decision"}
         What the scores must be: any numbers, numbers in [0, 1], or classes.
+    name : str, default=None
+        What errors call the scores; by default as the metrics of their kind do.
 
     Returns
     -------
@@ -339,14 +341,14 @@ def read_pair(
         If labels or scores are not accepted, or shapes, names of columns or row
         labels differ.
     """
-    other_name = NAMES[kind]
-    check_same_rows(**{"y_true": y_true, other_name: y_other})
+    name = name or _NAMES[kind]
+    check_same_rows(**{"y_true": y_true, name: y_other})
     if is_one_dimensional(y_true):
-        labels, scores = _read_binary_pair(y_true, y_other, kind)
+        labels, scores = _read_binary_pair(y_true, y_other, kind, name)
     else:
         labels = check_partial_labels(y_true, input_name="y_true")
-        check_score_names(y_true, y_other, other_name)
-        scores = _same_shape(_numbers(y_other, other_name), labels.values.shape)
+        check_score_names(y_true, y_other, name)
+        scores = _same_shape(_numbers(y_other, name), labels.values.shape)
     scores = _finite(scores)
     if kind == "probability":
         _check_proba(scores)
@@ -356,14 +358,14 @@ def read_pair(
 
 
 def _read_binary_pair(
-    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind, name: str
 ) -> tuple[PartialLabels, NDArray[Any]]:
     """Check a 1-D target, whose classes may be any two labels."""
     truth, classes = read_classes(y_true, "y_true")
     if kind != "decision":
-        other = _same_shape(_numbers(y_other, NAMES[kind]), truth.shape)
+        other = _same_shape(_numbers(y_other, name), truth.shape)
     else:  # classes of any kind, text too
-        refuse_masked(y_other, NAMES[kind])
+        refuse_masked(y_other, name)
         other = _same_shape(np.asarray(y_other), truth.shape)
         expected = classes.tolist()
         unexpected = [c for c in dict.fromkeys(other.tolist()) if c not in expected]

@@ -189,8 +189,8 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
         return None
     if isinstance(pos_weight, str):
         return torch.from_numpy(_balanced_factors(targets)).float()
+    refuse_unlike_numbers(pos_weight, "pos_weight")
     try:
-        refuse_unlike_numbers(pos_weight, "pos_weight")
         factors = np.asarray(pos_weight, dtype=np.float64)
     except (TypeError, ValueError):
         raise TypeError(
