@@ -23,7 +23,6 @@ from cftlearn.labels import (
     encode_binary_labels,
 )
 from cftlearn.labels._encoding import (
-    category_names,
     is_one_dimensional,
     refuse_containers,
 )
@@ -129,7 +128,7 @@ class PartialLabelMixin:
                     f"saw; got {labels.values.shape[1]}."
                 )
             check_columns(
-                category_names(y),
+                y,
                 self.categories_,
                 name=names[1],
                 owner="the categories of `fit`",

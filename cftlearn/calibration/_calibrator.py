@@ -23,13 +23,12 @@ from cftlearn.calibration._maps import (
     is_least_slope,
 )
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
-from cftlearn.labels._encoding import category_names
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._names import (
     align_by_category,
     check_columns,
     check_same_rows,
-    column_names,
+    order_of,
 )
 from cftlearn.labels._plain_arrays import read_numbers, refuse_unlike_numbers
 
@@ -191,8 +190,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
                 "logits of these categories, in their order."
             )
         if not self._is_binary():
-            expected = category_names(y)
-            self._check_names(X, names if expected is None else expected, "y.columns")
+            self._check_names(X, names, order_of(y, "y"))
         known = ~np.isnan(values)
         columns = [
             KnownScores(scores[rows, j], values[rows, j] == 1.0)
@@ -259,7 +257,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
     def _check_names(X: Any, expected: Sequence[str], order: str) -> None:
         """Check that scores with names stand in the order of the categories."""
         check_columns(
-            column_names(X),
+            X,
             expected,
             name="X",
             owner="the categories of `y`",

@@ -23,7 +23,6 @@ from cftlearn.displays._axes import (
 )
 from cftlearn.displays._fitted import logits_before_and_after
 from cftlearn.labels import PartialLabels
-from cftlearn.labels._encoding import category_names
 from cftlearn.labels._names import (
     check_columns,
     check_new_names,
@@ -266,7 +265,7 @@ default=None
         check_same_rows(y_true=y_true, before=before, groups=groups)
         if categories is not None:
             categories = read_names(categories)
-            check_new_names(categories, category_names(y_true), "y_true")
+            check_new_names(categories, column_names(y_true), "y_true")
         pairs = [
             read_pair(y_true, given, "score", which)
             for which, given in (("before", before), ("after", after))
@@ -457,7 +456,7 @@ def _read_interval(
         return None
     n_categories = len(categories)
     check_columns(
-        column_names(interval),
+        interval,
         [str(one) for one in categories],
         name=name,
         owner="the names in `categories`",

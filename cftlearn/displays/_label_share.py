@@ -9,8 +9,7 @@ from cftlearn.displays._axes import BLACK, BLUE, ORANGE, PALE, read_names
 from cftlearn.displays._fitted import unwrap
 from cftlearn.displays._stacked_shares import State, plot_shares, read_counts
 from cftlearn.labels import label_summary
-from cftlearn.labels._encoding import category_names
-from cftlearn.labels._names import check_new_names
+from cftlearn.labels._names import check_new_names, column_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +106,7 @@ class LabelCoverageDisplay:
         """
         if categories is not None:
             categories = read_names(categories)
-            check_new_names(categories, category_names(y), "y")
+            check_new_names(categories, column_names(y), "y")
         return cls._from_counts(label_summary(y), categories).plot(ax)
 
     @classmethod

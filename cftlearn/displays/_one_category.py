@@ -8,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from cftlearn.displays._axes import read_names
 from cftlearn.exceptions import list_some
 from cftlearn.labels import PartialLabels
-from cftlearn.labels._encoding import category_names
-from cftlearn.labels._names import check_new_names
+from cftlearn.labels._names import check_new_names, column_names
 from cftlearn.metrics._partial import read_pair
 
 
@@ -33,7 +32,6 @@ def read_probabilities(
 ) -> tuple[PartialLabels, NDArray[np.float64]]:
     """Check labels and probabilities, and the names of their columns."""
     labels, proba = read_pair(y_true, y_proba, "probability")
-    own = category_names(y_true)
     if categories is not None:
         names = read_names(categories)
         if len(names) != len(labels.categories):
@@ -41,7 +39,7 @@ def read_probabilities(
                 f"`categories` must name every column of `y_true`; got {len(names)} "
                 f"names for {len(labels.categories)} columns."
             )
-        check_new_names(names, own, "y_true")
+        check_new_names(names, column_names(y_true), "y_true")
         labels = labels._replace(categories=names)
     return labels, np.asarray(proba, dtype=np.float64)
 

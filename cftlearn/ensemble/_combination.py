@@ -247,7 +247,7 @@ def _check_columns(table: Any, categories: Any, name: str) -> None:
     names = column_names(table)
     if names is not None and names != [str(j) for j in range(len(names))]:
         check_columns(
-            names,
+            table,
             categories,
             name=name,
             owner="the columns of the scores",

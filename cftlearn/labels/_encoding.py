@@ -181,11 +181,13 @@ def _check_again(labels: PartialLabels, name: str) -> None:
     wrong = known == np.isnan(values)
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])
+        n_wrong = np.count_nonzero(wrong)
+        shown = "1 such cell" if n_wrong == 1 else f"{n_wrong} such cells"
         raise ValueError(
             f"`{name}` must be PartialLabels as they were checked; got the value "
             f"{values[row, column]} with known={bool(known[row, column])} in category "
-            f"{str(names[column])!r}, row {row} ({np.count_nonzero(wrong)} such "
-            "cells). One of the two was changed: pass check_partial_labels(values)."
+            f"{str(names[column])!r}, row {row} ({shown}). One of the two was changed: "
+            "pass check_partial_labels(values)."
         )
 
 
@@ -215,15 +217,6 @@ def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
            [ True,  True]])
     """
     return check_partial_labels(y).known
-
-
-def category_names(y: Any) -> list[str] | None:
-    """Return the names that labels bring along; None where columns have none."""
-    if isinstance(y, PartialLabels):
-        numbers = [str(j) for j in range(len(y.categories))]
-        names = [str(name) for name in y.categories]
-        return None if names == numbers else names
-    return column_names(y)
 
 
 def is_one_dimensional(y: object) -> bool:

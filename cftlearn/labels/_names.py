@@ -22,13 +22,17 @@ def column_names(table: Any) -> list[str] | None:
     Parameters
     ----------
     table : object
-        A frame of pandas or polars, a table of pyarrow; anything else has no names.
+        A frame of pandas or polars, a table of pyarrow, or PartialLabels that were read
+        from one; anything else has no names.
 
     Returns
     -------
     names : list of str or None
         As text.
     """
+    if _is_read(table):
+        names = list(map(str, table.categories))
+        return None if names == [str(j) for j in range(len(names))] else names
     if hasattr(table, "iloc"):  # a frame may have a column called "column_names"
         names = table.columns if table.ndim == 2 else None
     else:  # of pyarrow's tables, `columns` are the cells
@@ -36,8 +40,16 @@ def column_names(table: Any) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
+def order_of(table: Any, name: str) -> str:
+    """Return an expression of the names of a table's columns, for a remedy."""
+    if _is_read(table):
+        return f"{name}.categories"
+    is_arrow = not hasattr(table, "iloc") and hasattr(table, "column_names")
+    return f"{name}.column_names" if is_arrow else f"{name}.columns"
+
+
 def check_columns(
-    given: Sequence[str] | None,
+    table: Any,
     expected: Sequence[str],
     *,
     name: str,
@@ -49,8 +61,8 @@ def check_columns(
 
     Parameters
     ----------
-    given : sequence of str or None
-        Names of the columns; None for an array, which is accepted.
+    table : object
+        What has the columns. What has no names is accepted.
     expected : sequence of str
         Names that they must have.
     name, owner : str
@@ -66,8 +78,7 @@ def check_columns(
     ValueError
         If there are other names, or they stand in another order.
     """
-    given = None if given is None else [str(one) for one in given]
-    expected = [str(one) for one in expected]
+    given, expected = column_names(table), [str(one) for one in expected]
     if given is None or given == expected:
         return
     if Counter(given) == Counter(expected):
@@ -76,7 +87,7 @@ def check_columns(
             f"`{name}` must have {owner} in the same order; got "
             f"{given[place : place + 5]} for {expected[place : place + 5]}"
             f"{f' from column {place} on' if place else ''}. Reorder its columns: pass "
-            f"{name}[{order}]."
+            f"{_reordered(table, name, order)}."
         )
     if not numbers_are_names and expected == [str(j) for j in range(len(given))]:
         return
@@ -205,6 +216,24 @@ def fitted_categories(estimator: Any) -> list[str] | None:
     return [str(name) for name in names]
 
 
+def _is_read(table: Any) -> bool:
+    """Return whether a table is PartialLabels."""
+    has_parts = hasattr(table, "known") and hasattr(table, "categories")
+    return has_parts and not hasattr(table, "iloc")  # whose columns may be called so
+
+
+def _reordered(table: Any, name: str, order: str) -> str:
+    """Write how a table gets its columns in another order."""
+    if _is_read(table):
+        return f"check_partial_labels(table[{order}])"
+    if not hasattr(table, "iloc"):
+        return f"{name}.select(list({order}))"
+    has_text = all(isinstance(label, str) for label in table.columns)
+    if has_text or order.endswith(".columns"):
+        return f"{name}[{order}]"
+    return f"{name}.rename(columns=str)[{order}]"
+
+
 def _index_of(table: Any) -> Any:
     """Return the row labels of a pandas object; None for anything else."""
     index = getattr(table, "index", None)
@@ -254,8 +283,9 @@ def _check_labels(name: str, index: Any, other_name: str, other: Any) -> None:
     lacking = other[~other.isin(index)].tolist()
     example = "labels that repeat differently"
     if len(lacking):
+        noun = "label" if len(lacking) == 1 else "labels"
         example = (
-            f"{len(lacking)} labels in `{other_name}` that `{name}` does not have, the "
+            f"{len(lacking)} {noun} in `{other_name}` that `{name}` does not have, the "
             f"first {lacking[0]!r}"
         )
     raise ValueError(

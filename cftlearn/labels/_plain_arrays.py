@@ -202,7 +202,7 @@ def _column_as_array(series: Any) -> NDArray[Any]:
     kind = getattr(series.dtype, "kind", "O")
     if kind in "Mm":  # with a time zone, too
         return np.empty(0, dtype=f"{kind}8[s]")
-    return np.asarray(series.astype(object))
+    return np.empty(0, complex) if kind == "c" else np.asarray(series.astype(object))
 
 
 def _as_array(values: Any, name: str, hint: str) -> NDArray[Any]:

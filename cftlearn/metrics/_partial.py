@@ -12,11 +12,15 @@ from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._encoding import (
     as_one_category,
-    category_names,
     is_one_dimensional,
     read_classes,
 )
-from cftlearn.labels._names import check_columns, check_same_rows, column_names
+from cftlearn.labels._names import (
+    check_columns,
+    check_same_rows,
+    column_names,
+    order_of,
+)
 from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
 from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 
@@ -400,15 +404,14 @@ def _same_shape(scores: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 def check_score_names(y_true: object, y_other: object, name: str) -> None:
     """Check that two frames have the same columns in the same order."""
-    expected = category_names(y_true)
-    is_read = isinstance(y_true, PartialLabels)
+    expected = column_names(y_true)
     if expected is not None:
         check_columns(
-            column_names(y_other),
+            y_other,
             expected,
             name=name,
             owner="the columns of `y_true`",
-            order="y_true.categories" if is_read else "y_true.columns",
+            order=order_of(y_true, "y_true"),
         )
 
 
@@ -419,11 +422,11 @@ def check_score_tables(**tables: ArrayLike) -> None:
     expected = column_names(one)
     for name, other in others if expected is not None else ():
         check_columns(
-            column_names(other),
+            other,
             expected,
             name=name,
             owner=f"the columns of `{first}`",
-            order=f"{first}.columns",
+            order=order_of(one, first),
         )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from cftlearn._dependencies import Scorer
-from cftlearn.labels._encoding import category_names
 from cftlearn.labels._names import check_columns, check_same_rows, fitted_categories
 from cftlearn.metrics._partial import (
     partial_average_precision_score,
@@ -34,7 +33,7 @@ class _NamedScorer(Scorer):
         expected = fitted_categories(estimator)
         if expected is not None:
             check_columns(
-                category_names(y_true),
+                y_true,
                 expected,
                 name="y",
                 owner="the categories of the model",
