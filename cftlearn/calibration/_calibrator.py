@@ -254,7 +254,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         return self.categories_.astype(object)
 
     @staticmethod
-    def _check_names(X: Any, expected: Sequence[str], order: str) -> None:
+    def _check_names(X: Any, expected: NDArray[Any], order: str) -> None:
         """Check that scores with names stand in the order of the categories."""
         check_columns(
             X,

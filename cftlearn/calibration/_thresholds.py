@@ -1,18 +1,13 @@
 """Probabilities from which a category counts as positive."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn.labels._names import align_by_category
+from cftlearn.labels._names import Names, align_by_category
 from cftlearn.labels._plain_arrays import read_numbers
 
 
-def check_threshold(
-    threshold: ArrayLike, categories: Sequence[Any] | NDArray[Any]
-) -> NDArray[np.float64]:
+def check_threshold(threshold: ArrayLike, categories: Names) -> NDArray[np.float64]:
     """Check one threshold, or one per category.
 
     Parameters

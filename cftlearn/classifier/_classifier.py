@@ -127,7 +127,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         and on scores by weights that did not see them; after a second training, these
         are moved to the scale of the final weights. None takes the logistic function.
     threshold : float or array-like of shape (n_categories,), default=0.5
-        Probability in [0, 1] from which :meth:`predict` says positive.
+        Probability in [0, 1] from which :meth:`predict` says positive. A Series that
+        is labelled by categories goes by these names, not by place.
     validation_fraction : float, default=0.25
         Share in (0, 1) of every category's known positives and known negatives to
         hold out of both stages where ``fit`` gets no ``validation_data``.

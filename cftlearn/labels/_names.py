@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from cftlearn.exceptions import list_some
 
+Names = Sequence[Any] | NDArray[Any]
+
 
 def column_names(table: Any) -> list[str] | None:
     """Return the names of a table's columns; None for what has none.
@@ -30,6 +32,7 @@ def column_names(table: Any) -> list[str] | None:
     names : list of str or None
         As text.
     """
+    names: Any
     if _is_read(table):
         names = list(map(str, table.categories))
         return None if names == [str(j) for j in range(len(names))] else names
@@ -50,7 +53,7 @@ def order_of(table: Any, name: str) -> str:
 
 def check_columns(
     table: Any,
-    expected: Sequence[str],
+    expected: Names,
     *,
     name: str,
     owner: str,
@@ -98,7 +101,7 @@ def check_columns(
     )
 
 
-def check_new_names(given: Sequence[str], own: Sequence[str] | None, name: str) -> None:
+def check_new_names(given: Names, own: Names | None, name: str) -> None:
     """Check that new names are not a frame's own names in another order.
 
     Parameters
@@ -127,7 +130,7 @@ def check_new_names(given: Sequence[str], own: Sequence[str] | None, name: str) 
 
 
 def align_by_category(
-    values: Any, categories: Sequence[Any], name: str, *, noun: str = "category"
+    values: Any, categories: Names, name: str, *, noun: str = "category"
 ) -> Any:
     """Put one value per category in the order of the categories.
 
@@ -210,8 +213,9 @@ def fitted_categories(estimator: Any) -> list[str] | None:
     model = getattr(estimator, "best_estimator_", estimator)
     if hasattr(model, "steps"):
         return fitted_categories(model.steps[-1][1])
-    names, classes = (getattr(model, a, None) for a in ("categories_", "classes_"))
-    if not isinstance(names, np.ndarray) or np.ndim(classes) != 2:
+    names = getattr(model, "categories_", None)
+    is_table = np.ndim(getattr(model, "classes_", ())) == 2  # else a 1-D target
+    if not isinstance(names, np.ndarray) or not is_table:
         return None
     return [str(name) for name in names]
 

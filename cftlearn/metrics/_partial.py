@@ -420,7 +420,9 @@ def check_score_tables(**tables: ArrayLike) -> None:
     check_same_rows(**tables)
     (first, one), *others = tables.items()
     expected = column_names(one)
-    for name, other in others if expected is not None else ():
+    if expected is None:
+        return
+    for name, other in others:
         check_columns(
             other,
             expected,

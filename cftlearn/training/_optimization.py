@@ -192,7 +192,7 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
     refuse_masked(pos_weight, "pos_weight")
     try:
         refuse_unlike_numbers(pos_weight, "pos_weight")
-        factors = np.asarray(pos_weight, dtype=np.float64)
+        factors = np.array(pos_weight, dtype=np.float64)  # pandas' own is read-only
     except (TypeError, ValueError):
         raise TypeError(
             "`pos_weight` must be 'balanced' or one number per category; got "

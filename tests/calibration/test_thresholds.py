@@ -26,3 +26,14 @@ def test_numbers_out_of_range_are_refused(wrong):
         check_threshold(wrong, ["cat", "dog", "bat"])
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; got"):
         check_threshold([0.5, wrong, 0.5], ["cat", "dog", "bat"])
+
+
+def test_a_series_goes_by_its_names():
+    pd = pytest.importorskip("pandas")
+    named = pd.Series([0.1, 0.2, 0.3], index=["bat", "cat", "dog"])
+    assert_array_equal(check_threshold(named, ["cat", "dog", "bat"]), [0.2, 0.3, 0.1])
+    by_place = named.reset_index(drop=True)
+    found = check_threshold(by_place, ["cat", "dog", "bat"])
+    assert_array_equal(found, [0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="every category once; missing: 'cow'; unexp"):
+        check_threshold(named, ["cat", "dog", "cow"])
