@@ -265,6 +265,8 @@ def _same_labels(index: Any, other: Any) -> bool:
         return Counter(index.tolist()) == Counter(other.tolist())
     if one is None or two is None:
         return False
+    if not len(one) or one.min() != two.min() or one.max() != two.max():
+        return False  # without a sort of millions
     return np.array_equal(np.sort(one), np.sort(two))
 
 
