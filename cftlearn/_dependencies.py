@@ -3,6 +3,7 @@
 import importlib
 from types import ModuleType
 
+from sklearn.metrics._scorer import _Scorer as Scorer
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -17,6 +18,7 @@ __all__ = [
     "BaseComposition",
     "HasMethods",
     "Interval",
+    "Scorer",
     "StrOptions",
     "check_feature_names_in",
     "import_optional",

@@ -22,7 +22,12 @@ from cftlearn.labels import (
     check_partial_labels,
     encode_binary_labels,
 )
-from cftlearn.labels._encoding import is_one_dimensional
+from cftlearn.labels._encoding import (
+    is_one_dimensional,
+    refuse_containers,
+)
+from cftlearn.labels._names import check_columns, check_same_rows
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.solvers._protocol import (
     CategoryProblem,
     CategorySolver,
@@ -101,6 +106,7 @@ class PartialLabelMixin:
     ) -> PartialLabels:
         """Read further targets, which must have the categories of ``fit``'s."""
         if self._is_binary():
+            refuse_containers(y, names[1])
             values = np.asarray(y)
             unexpected = ~np.isin(values, self.classes_)
             if values.ndim != 1 or unexpected.any():
@@ -121,14 +127,14 @@ class PartialLabelMixin:
                     f"`{names[1]}` must have the {n_expected} categories that `fit` "
                     f"saw; got {labels.values.shape[1]}."
                 )
-            if hasattr(y, "columns") and list(labels.categories) != list(
-                self.categories_
-            ):
-                raise ValueError(
-                    f"`{names[1]}` must have the categories of `fit` in the same "
-                    f"order; got {list(labels.categories)[:5]} for "
-                    f"{list(self.categories_)[:5]}. Reorder its columns."
-                )
+            check_columns(
+                y,
+                self.categories_,
+                name=names[1],
+                owner="the categories of `fit`",
+                order="model.categories_" if names[1] == "y" else "y.columns",
+                numbers_are_names=False,
+            )
         self._check_length(X, labels, *names)
         return labels
 
@@ -152,6 +158,7 @@ class PartialLabelMixin:
                 f"{type(validation_data).__name__}."
             )
         X_val, y_val = validation_data
+        check_same_rows(**dict(zip(names, validation_data, strict=True)))
         inputs_val = inputs if X_val is X else read(X_val)
         if are_same(inputs_val, inputs):
             inputs_val = inputs
@@ -170,6 +177,7 @@ class PartialLabelMixin:
     def _read_matrix(self, X: Any, name: str, *, reset: bool) -> Any:
         """Check features; those that are stored stay where they are."""
         if not is_stored(X):
+            X = refuse_unlike_numbers(X, name)
             read = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
             # a memory map still knows its file
             return in_order_of_its_file(X if isinstance(X, np.memmap) else read)
@@ -189,7 +197,13 @@ class PartialLabelMixin:
 
     @staticmethod
     def _check_length(X: Any, labels: PartialLabels, X_name: str, y_name: str) -> None:
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        try:
+            n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        except TypeError as error:
+            raise TypeError(
+                f"`{X_name}` must have rows that can be counted; got "
+                f"{type(X).__name__}. Read its rows into memory first."
+            ) from error
         if n_rows != len(labels.values):
             raise ValueError(
                 f"`{X_name}` and `{y_name}` must have one row per sample; found input "

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cftlearn._inputs._rows import Inputs
 from cftlearn._inputs._sources import is_array_like, read_inputs
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 
 
 def read_network_inputs(
@@ -48,6 +49,8 @@ def read_network_inputs(
         if reset:
             _forget_features(estimator)
         return read_inputs(X, transform, transform_name="input_transform")
+    if not isinstance(X, Tensor):
+        X = refuse_unlike_numbers(X, "X")
     first = X[0] if isinstance(X, (list, tuple)) and X else X
     array = read_inputs(X).items if isinstance(first, Tensor) else X
     shape = np.shape(array)

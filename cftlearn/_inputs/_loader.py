@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from cftlearn.exceptions import ImageFileError, first_line
+from cftlearn.labels._plain_arrays import refuse_masked
 
 Transform = Callable[[Any], Any]
 
@@ -201,6 +202,7 @@ class _RowReader:
 
 
 def _row_tensor(value: Any) -> Tensor:
+    refuse_masked(value, "item")
     if isinstance(value, Tensor):
         tensor = value.detach().cpu()
         return tensor.float() if tensor.is_floating_point() else tensor

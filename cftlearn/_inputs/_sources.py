@@ -15,6 +15,7 @@ from cftlearn._inputs._loader import Transform
 from cftlearn._inputs._rows import ArrayInputs, Inputs
 from cftlearn.exceptions import ImageFileError
 from cftlearn.images._read import read_image
+from cftlearn.labels._plain_arrays import refuse_masked
 
 _IMAGE_SUFFIXES = {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm"}
 _IMAGE_SUFFIXES |= {".ppm", ".tif", ".tiff", ".webp"}
@@ -235,6 +236,7 @@ def image_files(folder: Path, name: str) -> list[str]:
 
 
 def _numbers(X: Any, name: str) -> NDArray[Any]:
+    refuse_masked(X, name)
     if isinstance(X, (list, tuple)) and any(isinstance(row, Tensor) for row in X):
         X = [row.detach().cpu() if isinstance(row, Tensor) else row for row in X]
     if isinstance(X, Tensor):

@@ -24,6 +24,13 @@ from cftlearn.calibration._maps import (
 )
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels._held_out_scores import HeldOutScores
+from cftlearn.labels._names import (
+    align_by_category,
+    check_columns,
+    check_same_rows,
+    order_of,
+)
+from cftlearn.labels._plain_arrays import read_numbers, refuse_unlike_numbers
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +53,8 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         and needs many labels.
     prevalence : float or array-like of shape (n_categories,), default=None
         True share of positives in (0, 1) where the probabilities will be used, for all
-        categories or each; NaN where it is not known. The log odds of a category are
+        categories or each; NaN where it is not known. A Series that is labelled by
+        categories goes by these names, not by place. The log odds of a category are
         shifted by those of its prevalence less those of the share among the labels it
         was calibrated on [2]_ [3]_. This is right if labels of positives, and of
         negatives, are known or not whatever the features say. None shifts nothing.
@@ -153,7 +161,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         ------
         TypeError, ValueError
             If a parameter is out of its range, scores or labels are not accepted, or
-            shapes do not match.
+            shapes, names of columns or row labels do not match.
 
         Warns
         -----
@@ -166,7 +174,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
 
     def _fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         self._validate_params()
-        scores = validate_data(self, X, dtype=np.float64)
+        check_same_rows(X=X, y=y)
+        plain = refuse_unlike_numbers(X, "X")
+        scores = validate_data(self, plain, dtype=np.float64)
         labels = self._read_targets(scores, y)
         values, names = labels.values, labels.categories
         if self._is_binary():
@@ -179,6 +189,8 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
                 f"{scores.shape[1]} columns for {values.shape[1]} categories. Pass the "
                 "logits of these categories, in their order."
             )
+        if not self._is_binary():
+            self._check_names(X, names, order_of(y, "y"))
         known = ~np.isnan(values)
         columns = [
             KnownScores(scores[rows, j], values[rows, j] == 1.0)
@@ -209,7 +221,10 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             If ``X`` has other columns than in ``fit``, or NaN.
         """
         check_is_fitted(self)
-        scores = validate_data(self, X, dtype=np.float64, reset=False)
+        if not self._is_binary():
+            self._check_names(X, self.categories_, "calibrator.categories_")
+        plain = refuse_unlike_numbers(X, "X")
+        scores = validate_data(self, plain, dtype=np.float64, reset=False)
         return self._proba(scores)
 
     def get_feature_names_out(
@@ -238,6 +253,18 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         check_feature_names_in(self, input_features, generate_names=False)
         return self.categories_.astype(object)
 
+    @staticmethod
+    def _check_names(X: Any, expected: NDArray[Any], order: str) -> None:
+        """Check that scores with names stand in the order of the categories."""
+        check_columns(
+            X,
+            expected,
+            name="X",
+            owner="the categories of `y`",
+            order=order,
+            numbers_are_names=False,
+        )
+
     def _proba(self, logits: Floats) -> Floats:
         """Compute the probabilities of a table of logits."""
         columns = [self._column_proba(j, column) for j, column in enumerate(logits.T)]
@@ -253,16 +280,13 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         proba: Floats = expit(mapped)
         return proba
 
-    def _check_prevalence(self, n_categories: int) -> Floats:
+    def _check_prevalence(self, categories: NDArray[Any]) -> Floats:
         """Read the prevalence of every category; NaN where it is not known."""
         given = np.nan if self.prevalence is None else self.prevalence
-        try:
-            prevalence = np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(
-                "`prevalence` must be one number, or one per category in the order of "
-                f"`y`; got {type(given).__name__} {given!r}."
-            ) from None
+        aligned = align_by_category(given, categories, "prevalence")
+        hint = "Write one number, or one per category in the order of `y`."
+        prevalence = read_numbers(aligned, "prevalence", hint=hint).astype(np.float64)
+        n_categories = len(categories)
         if prevalence.shape not in ((), (n_categories,)):
             raise ValueError(
                 "`prevalence` must be one number or one per category, shape "
@@ -284,7 +308,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         """Calibrate categories whose known labels lie apart from each other's."""
         self.categories_ = categories
         self.n_features_in_ = len(columns)
-        prevalence = self._check_prevalence(len(columns))
+        prevalence = self._check_prevalence(categories)
         maps = self._fit_maps(columns)
         # log odds of the true prevalence, less those of the labels fitted to
         self.shift_ = np.array(
@@ -376,7 +400,7 @@ Calibration = str | CategoryCalibrator | None
 
 
 def start_calibrator(
-    calibration: Calibration, n_categories: int
+    calibration: Calibration, categories: NDArray[Any]
 ) -> CategoryCalibrator | None:
     """Build a classifier's calibrator, and check its parameters before the training.
 
@@ -384,8 +408,8 @@ def start_calibrator(
     ----------
     calibration : str, CategoryCalibrator or None
         The classifier's parameter.
-    n_categories : int
-        How many categories there are.
+    categories : ndarray of shape (n_categories,)
+        Names of the categories.
 
     Returns
     -------
@@ -405,7 +429,7 @@ def start_calibrator(
         else clone(calibration)
     )
     calibrator._validate_params()
-    calibrator._check_prevalence(n_categories)
+    calibrator._check_prevalence(categories)
     return calibrator
 
 

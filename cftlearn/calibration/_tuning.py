@@ -14,7 +14,9 @@ from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._encoding import is_one_dimensional
-from cftlearn.metrics._partial import check_columns, read_pair
+from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import read_numbers
+from cftlearn.metrics._partial import check_score_names, read_pair
 
 Floats = NDArray[np.float64]
 Metric = str | Callable[[NDArray[np.int64], NDArray[np.int64]], float]
@@ -94,7 +96,8 @@ def tune_thresholds(
     ------
     TypeError, ValueError
         If a parameter is out of its range, labels or probabilities are not accepted,
-        shapes or column names differ, or ``metric`` gives no finite number.
+        shapes, names of columns or row labels differ, or ``metric`` gives no finite
+        number.
 
     Warns
     -----
@@ -292,13 +295,14 @@ def _read_columns(
     y_true: ArrayLike, y_proba: ArrayLike
 ) -> tuple[NDArray[Any], list[tuple[NDArray[np.bool_], Floats]]]:
     """Read the known labels of every category, and their probabilities."""
-    proba: Any = y_proba
+    check_same_rows(y_true=y_true, y_proba=y_proba)
+    proba: Any = read_numbers(y_proba, "y_proba")
     if not is_one_dimensional(y_true):
         labels = check_partial_labels(y_true, input_name="y_true")
-        check_columns(y_true, y_proba, labels)
-        proba = np.array(y_proba)
-        if proba.shape == labels.values.shape and proba.dtype.kind == "f":
-            proba[~labels.known & np.isnan(proba)] = 0.0  # never looked at
+        check_score_names(y_true, y_proba, "y_proba")
+        if proba.shape == labels.values.shape:
+            never_read = ~labels.known & np.isnan(proba)
+            proba = np.where(never_read, proba.dtype.type(0), proba)
     labels, scores = read_pair(y_true, proba, "probability")
     return labels.categories, [
         (values[known] == 1.0, own[known].astype(np.float64))

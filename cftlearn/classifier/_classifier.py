@@ -30,6 +30,7 @@ from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import warn_skipped
 from cftlearn.labels._label_split import LabelSplit, split_labels
+from cftlearn.labels._names import check_same_rows
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
@@ -126,7 +127,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         and on scores by weights that did not see them; after a second training, these
         are moved to the scale of the final weights. None takes the logistic function.
     threshold : float or array-like of shape (n_categories,), default=0.5
-        Probability in [0, 1] from which :meth:`predict` says positive.
+        Probability in [0, 1] from which :meth:`predict` says positive. A Series that
+        is labelled by categories goes by these names, not by place.
     validation_fraction : float, default=0.25
         Share in (0, 1) of every category's known positives and known negatives to
         hold out of both stages where ``fit`` gets no ``validation_data``.
@@ -356,11 +358,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             check_trainer(self.trainer, self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
-        check_threshold(self.threshold, len(self.categories_))
+        check_same_rows(X=X, y=y)
+        check_threshold(self.threshold, self.categories_)
         self.calibrator_ = None
         if self.calibration is not None:
-            n_categories = len(self.categories_)
-            self.calibrator_ = start_calibrator(self.calibration, n_categories)
+            self.calibrator_ = start_calibrator(self.calibration, self.categories_)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = prepare_fine_tuner(
@@ -490,7 +492,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         """
         logits = self.decision_function(X)
         proba = calibrated_proba(self.calibrator_, logits)
-        is_positive = proba >= check_threshold(self.threshold, len(self.categories_))
+        is_positive = proba >= check_threshold(self.threshold, self.categories_)
         decided = is_positive.astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
@@ -518,6 +520,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         TypeError, ValueError
             If inputs or labels are not accepted.
         """
+        check_same_rows(X=X, y=y)
         logits = self.decision_function(X)
         labels = self._read_more_targets(logits, y, ("X", "y"))
         return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))

@@ -86,9 +86,9 @@ class Predictor:
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """The model's own thresholds: probabilities, one per category."""
-        n_categories = len(self.categories)
-        own = check_threshold(getattr(self.model, "threshold", 0.5), n_categories)
-        return np.broadcast_to(np.asarray(own, dtype=np.float64), n_categories)
+        names = self.categories
+        own = check_threshold(getattr(self.model, "threshold", 0.5), names)
+        return np.broadcast_to(own, len(names))
 
     @property
     def is_of_images(self) -> bool:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn._dependencies import import_optional
+from cftlearn.labels._names import align_by_category
+from cftlearn.labels._plain_arrays import read_numbers
 
 # Okabe and Ito's colours, told apart by colour-blind readers. Markers, dashes or
 # hatches differ too, for those who print in grey.
@@ -70,6 +72,13 @@ def read_names(categories: ArrayLike) -> NDArray[np.object_]:
     array = np.empty(len(names), dtype=object)
     array[:] = names
     return array
+
+
+def values_per_category(
+    values: ArrayLike, categories: NDArray[np.object_], name: str
+) -> NDArray[Any]:
+    """Read numbers per category; what has their names is put in their order."""
+    return read_numbers(align_by_category(values, categories, name), name)
 
 
 def count_of(number: int, one: str, many: str) -> str:

@@ -18,16 +18,24 @@ from cftlearn.displays._axes import (
     new_axes,
     read_names,
     shown_name,
+    values_per_category,
     without_score,
 )
 from cftlearn.displays._fitted import logits_before_and_after
 from cftlearn.labels import PartialLabels
+from cftlearn.labels._names import (
+    check_columns,
+    check_new_names,
+    check_same_rows,
+    column_names,
+)
+from cftlearn.labels._plain_arrays import read_numbers
 from cftlearn.metrics import (
     bootstrap_intervals,
     partial_average_precision_score,
     partial_roc_auc_score,
 )
-from cftlearn.metrics._partial import read_pair
+from cftlearn.metrics._partial import check_score_tables, read_pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,8 +104,10 @@ default=None
         after_interval: ArrayLike | None = None,
     ) -> None:
         self.categories = read_names(categories)
-        self.before = np.asarray(before, dtype=np.float64)
-        self.after = np.asarray(after, dtype=np.float64)
+        self.before, self.after = (
+            values_per_category(given, self.categories, name).astype(np.float64)
+            for name, given in (("before", before), ("after", after))
+        )
         self.metric_name = metric_name
         shapes = [v.shape for v in (self.categories, self.before, self.after)]
         if len(set(shapes)) > 1:
@@ -105,8 +115,13 @@ default=None
                 "`categories`, `before` and `after` must hold one value per category; "
                 f"got shapes {', '.join(map(str, shapes))}."
             )
-        self.before_interval = _read_interval(before_interval, len(self.categories))
-        self.after_interval = _read_interval(after_interval, len(self.categories))
+        self.before_interval, self.after_interval = (
+            _read_interval(given, self.categories, name)
+            for name, given in (
+                ("before_interval", before_interval),
+                ("after_interval", after_interval),
+            )
+        )
 
     @classmethod
     def from_estimator(
@@ -169,6 +184,7 @@ default=None
         UndefinedCategoryWarning
             Once, naming the categories without a score.
         """
+        check_same_rows(X=X, y=y, groups=groups)
         labels, before, after = logits_before_and_after(estimator, X, y, cls.__name__)
         return cls.from_predictions(
             labels,
@@ -245,7 +261,15 @@ default=None
                 f"`metric` must be 'average_precision' or 'roc_auc'; got {metric!r}."
             )
         score, name = _METRICS[metric]
-        pairs = [read_pair(y_true, given, "score") for given in (before, after)]
+        check_score_tables(before=before, after=after)
+        check_same_rows(y_true=y_true, before=before, groups=groups)
+        if categories is not None:
+            categories = read_names(categories)
+            check_new_names(categories, column_names(y_true), "y_true")
+        pairs = [
+            read_pair(y_true, given, "score", which)
+            for which, given in (("before", before), ("after", after))
+        ]
         labels = pairs[0][0]
         values = np.full((2, len(labels.categories)), np.nan)
         values[0] = score(labels, pairs[0][1], average=None)
@@ -425,10 +449,20 @@ def _some_columns(labels: PartialLabels, chosen: NDArray[np.bool_]) -> PartialLa
     )
 
 
-def _read_interval(interval: ArrayLike | None, n_categories: int) -> Floats | None:
+def _read_interval(
+    interval: ArrayLike | None, categories: NDArray[np.object_], name: str
+) -> Floats | None:
     if interval is None:
         return None
-    ends = np.asarray(interval, dtype=np.float64)
+    n_categories = len(categories)
+    check_columns(
+        interval,
+        [str(one) for one in categories],
+        name=name,
+        owner="the names in `categories`",
+        order="categories",
+    )
+    ends = read_numbers(interval, name).astype(np.float64)
     if ends.shape != (2, n_categories):
         raise ValueError(
             "Intervals must hold their lower and their upper ends, shape "

@@ -9,6 +9,8 @@ from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn.base import PartialLabelMixin, read_further_targets
+from cftlearn.labels._encoding import is_one_dimensional
+from cftlearn.labels._names import check_same_rows
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +58,7 @@ def logits_before_and_after(
 
     A network computes features once, some rows at a time.
     """
+    check_same_rows(X=X, y=y)
     model, inputs = unwrap(estimator, X)
     tuner = fine_tuner_of(model, display)
     initial = copy(tuner)
@@ -77,10 +80,11 @@ def labels_and_probabilities(
     TypeError
         If the model has none.
     """
+    check_same_rows(X=X, y=y)
     model, inputs = unwrap(estimator, X)
     if hasattr(model, "predict_proba"):
         proba = np.asarray(model.predict_proba(inputs))
-        if np.ndim(y) == 1 and proba.ndim > 1:
+        if is_one_dimensional(y) and proba.ndim > 1:
             proba = proba[:, 1]  # of the two classes
     elif hasattr(model, "coef_init_"):
         proba = expit(model.transform(inputs))

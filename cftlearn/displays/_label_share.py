@@ -9,6 +9,7 @@ from cftlearn.displays._axes import BLACK, BLUE, ORANGE, PALE, read_names
 from cftlearn.displays._fitted import unwrap
 from cftlearn.displays._stacked_shares import State, plot_shares, read_counts
 from cftlearn.labels import label_summary
+from cftlearn.labels._names import check_new_names, column_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ class LabelCoverageDisplay:
     ) -> None:
         self.categories = read_names(categories)
         self.n_positive, self.n_negative, self.n_unknown = read_counts(
-            len(self.categories),
+            self.categories,
             n_positive=n_positive,
             n_negative=n_negative,
             n_unknown=n_unknown,
@@ -103,6 +104,9 @@ class LabelCoverageDisplay:
         TypeError, ValueError
             If labels are not accepted.
         """
+        if categories is not None:
+            categories = read_names(categories)
+            check_new_names(categories, column_names(y), "y")
         return cls._from_counts(label_summary(y), categories).plot(ax)
 
     @classmethod
@@ -217,7 +221,7 @@ class LabelStateDisplay:
     ) -> None:
         self.categories = read_names(categories)
         counts = read_counts(
-            len(self.categories),
+            self.categories,
             n_positive=n_positive,
             n_negative=n_negative,
             n_uncertain=n_uncertain,

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from cftlearn.displays._axes import read_names
 from cftlearn.exceptions import list_some
 from cftlearn.labels import PartialLabels
+from cftlearn.labels._names import check_new_names, column_names
 from cftlearn.metrics._partial import read_pair
 
 
@@ -38,6 +39,7 @@ def read_probabilities(
                 f"`categories` must name every column of `y_true`; got {len(names)} "
                 f"names for {len(labels.categories)} columns."
             )
+        check_new_names(names, column_names(y_true), "y_true")
         labels = labels._replace(categories=names)
     return labels, np.asarray(proba, dtype=np.float64)
 

@@ -13,6 +13,8 @@ from cftlearn.displays._axes import (
     new_axes,
     shown_name,
 )
+from cftlearn.labels._names import align_by_category
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 
 _MOST_NAMED = 5  # at either end
 _HALF = 0.5
@@ -27,11 +29,14 @@ class State(NamedTuple):
     edge: str = "none"
 
 
-def read_counts(n_categories: int, **counts: ArrayLike) -> list[NDArray[np.int64]]:
+def read_counts(
+    categories: NDArray[np.object_], **counts: ArrayLike
+) -> list[NDArray[np.int64]]:
     """Check that there is one count per category of every state."""
-    arrays = []
+    arrays, n_categories = [], len(categories)
     for name, given in counts.items():
-        array = np.asarray(given)
+        aligned = align_by_category(given, categories, name)
+        array = np.asarray(refuse_unlike_numbers(aligned, name))
         is_whole = array.dtype.kind in "iu" or not array.size
         if array.shape != (n_categories,) or not is_whole or (array < 0).any():
             raise ValueError(

@@ -98,7 +98,7 @@ class ThresholdDisplay:
                     f"`{name}` must hold one score per threshold, shape "
                     f"{self.thresholds.shape}; got shape {shape}."
                 )
-        self.threshold = float(check_threshold(threshold, 1))
+        self.threshold = float(check_threshold(threshold, [category]))
         self.category = category
         self.n_positive = n_positive
         self.n_negative = n_negative
@@ -210,7 +210,7 @@ class ThresholdDisplay:
         if threshold is None:
             marked = thresholds[np.argmax(f1)]
         else:
-            given = check_threshold(threshold, len(names))
+            given = check_threshold(threshold, names)
             marked = np.broadcast_to(given, len(names))[index]
         return cls(
             thresholds,

@@ -8,6 +8,13 @@ from scipy.special import expit, log_expit, logit, logsumexp
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.labels._groups import number_groups
+from cftlearn.labels._names import (
+    align_by_category,
+    check_columns,
+    check_same_rows,
+    column_names,
+)
+from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
 
 Floats = NDArray[np.float64]
 Combination = Literal["mean", "logit_mean", "rank_mean"]
@@ -69,6 +76,11 @@ default=None
            [0.25]])
     """
     table = read_member_scores(scores, "scores")
+    named = [names for names in map(column_names, scores) if names is not None]
+    if named:
+        weights = in_order_of_names(weights, None, named[0])
+        for one in () if reference is None else reference:
+            _check_columns(one, named[0], "reference")
     normed = member_weights(weights, len(table), table.shape[2])
     if reference is not None and how != "rank_mean":
         raise ValueError(
@@ -134,6 +146,7 @@ def merge_views(
     (array([[0.3],
            [0.7]]), array(['study2', 'study1'], dtype='<U6'))
     """
+    check_same_rows(scores=scores, groups=groups)
     table = _read_numbers(scores, "scores")
     if table.ndim not in (1, 2):
         raise ValueError(
@@ -177,7 +190,9 @@ def read_member_scores(scores: Any, name: str) -> Floats:
         If they are not finite numbers of one shape, or columns are named or ordered
         differently.
     """
-    columns = [list(one.columns) for one in scores if hasattr(one, "columns")]
+    refuse_masked(scores, name)
+    check_same_rows(**{f"{name}[{i}]": one for i, one in enumerate(scores)})
+    columns = [names for names in map(column_names, scores) if names is not None]
     for other in columns[1:]:
         if other != columns[0]:
             raise ValueError(
@@ -191,13 +206,53 @@ def read_member_scores(scores: Any, name: str) -> Floats:
             f"{len(shapes)} tables of shapes {list(dict.fromkeys(shapes))[:5]}. Pass "
             "one table per model, with the same rows and categories."
         )
-    table = _read_numbers([np.asarray(one) for one in scores], name)
+    table = _read_numbers([read_numbers(one, name) for one in scores], name)
     if not table.size:
         raise ValueError(
             f"`{name}` must hold at least one row and category; got shape "
             f"{table.shape}."
         )
     return table
+
+
+def in_order_of_names(weights: Any, members: list[str] | None, categories: Any) -> Any:
+    """Put weights with names in the order of the members, and check their columns.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n_members,) or (n_members, n_categories)
+        A frame has members as rows and categories as columns.
+    members : list of str or None
+        Names of the members; None if they have none.
+    categories : sequence of str
+        Names of the categories.
+
+    Returns
+    -------
+    weights : array-like
+        In the order of the members.
+
+    Raises
+    ------
+    ValueError
+        If there are other names, or columns stand in another order.
+    """
+    _check_columns(weights, categories, "weights")
+    if members is None:
+        return weights
+    return align_by_category(weights, members, "weights", noun="member")
+
+
+def _check_columns(table: Any, categories: Any, name: str) -> None:
+    names = column_names(table)
+    if names is not None and names != [str(j) for j in range(len(names))]:
+        check_columns(
+            table,
+            categories,
+            name=name,
+            owner="the columns of the scores",
+            order="categories",
+        )
 
 
 def member_weights(
@@ -349,10 +404,7 @@ def _mid_ranks(values: Floats, ordered: Floats) -> Floats:
 
 
 def _read_numbers(values: Any, name: str) -> Floats:
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufO":
-        raise TypeError(f"`{name}` must be finite numbers; got dtype {array.dtype}.")
-    numbers = array.astype(np.float64)
+    numbers = read_numbers(values, name).astype(np.float64)
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])

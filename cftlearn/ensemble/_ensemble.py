@@ -22,6 +22,7 @@ from cftlearn.ensemble._combination import (
     COMBINATIONS,
     Combination,
     Floats,
+    in_order_of_names,
     mean_log_odds,
     member_weights,
     ranks_among,
@@ -45,6 +46,8 @@ from cftlearn.ensemble._selection import (
     warn_unjudged,
 )
 from cftlearn.labels import PartialLabels
+from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.metrics._objectives import ObjectiveLike
 from cftlearn.model_selection import partial_train_test_split
@@ -276,6 +279,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
     ) -> Self:
         self._validate_params()
         X, y = as_table(X), as_table(y)
+        check_same_rows(X=X, y=y)
+        refuse_masked(X, "X")
         labels = self._read_targets(X, y)
         names, members = self._named_members()
         split_seed, member_seed = check_random_state(self.random_state).randint(
@@ -307,7 +312,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         for attribute in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimators_[0], attribute):
                 setattr(self, attribute, getattr(self.estimators_[0], attribute))
-        check_threshold(self.threshold, len(self.categories_))
+        check_threshold(self.threshold, self.categories_)
         self._weigh(X_val, labels, held_out)
         return self
 
@@ -381,7 +386,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             Before ``fit``; if members do not accept ``X``.
         """
         proba = expit(self.decision_function(X))
-        threshold = check_threshold(self.threshold, len(self.categories_))
+        threshold = check_threshold(self.threshold, self.categories_)
         decided = (proba >= threshold).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
@@ -405,6 +410,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         sklearn.exceptions.NotFittedError, TypeError, ValueError
             Before ``fit``; if inputs or labels are not accepted.
         """
+        check_same_rows(X=X, y=y)
         scores = self.decision_function(X)
         labels = self._read_more_targets(scores, y, ("X", "y"))
         return float(partial_roc_auc_score(labels, scores.reshape(len(scores), -1)))
@@ -459,9 +465,11 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
                 f"prefit=True, where X and y are such rows; got {type(other).__name__} "
                 f"with prefit={self.prefit}."
             )
+        check_same_rows(X_val=other[0], y_val=other[1])
         return other[0], self._read_more_targets(*other, ("X_val", "y_val"))
 
     def _member_logits(self, X: Any) -> Floats:
+        refuse_masked(X, "X")
         return all_logits(dict(self.named_estimators_), X, len(self.categories_))
 
     def _weigh(self, X_val: Any, labels: PartialLabels, held: PartialLabels) -> None:
@@ -480,7 +488,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         else:
             status = "alike" if self.weights is None else "given"
             shape = len(self.estimators_), len(self.categories_)
-            given = member_weights(self.weights, *shape)
+            names = list(self.named_estimators_)
+            own = in_order_of_names(self.weights, names, self.categories_)
+            given = member_weights(own, *shape)
             choices = [MemberChoice(weights) for weights in given.T]
         self.weights_ = np.column_stack([choice.weights for choice in choices])
         labels = labels._replace(categories=self.categories_)

@@ -11,7 +11,9 @@ from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.ensemble._combination import read_member_scores
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels, label_summary
+from cftlearn.labels._names import check_same_rows
 from cftlearn.metrics._objectives import Objective, ObjectiveLike, make_objective
+from cftlearn.metrics._partial import check_score_names
 
 Floats = NDArray[np.float64]
 Selection = Literal["best", "greedy"]
@@ -117,6 +119,10 @@ def select_members(
            [0.5]])
     """
     labels = check_partial_labels(y_true, input_name="y_true")
+    tables = {f"scores[{i}]": one for i, one in enumerate(scores)}
+    check_same_rows(y_true=y_true, **tables)
+    for name, one in tables.items():
+        check_score_names(y_true, one, name)
     table = read_member_scores(scores, "scores")
     if table.shape[1:] != labels.values.shape:
         raise ValueError(

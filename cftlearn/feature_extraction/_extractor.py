@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn.exceptions import SkippedRowsWarning
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -257,6 +258,7 @@ class TorchFeatureExtractor(
             verbose=self.verbose,
         )
         if is_array_like(X) and not isinstance(X, Tensor):
+            X = refuse_unlike_numbers(X, "X")
             X = validate_data(self, X, dtype="numeric", allow_nd=True, reset=reset)
         inputs = read_inputs(
             X,

@@ -38,6 +38,8 @@ from cftlearn.fine_tuning._solver_names import (
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
+from cftlearn.labels._names import align_by_category, check_same_rows
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers._protocol import CategorySolver
 
@@ -287,6 +289,7 @@ class CategoryWiseFineTuner(
         self._validate_params()
         self._check_seed()
         method = self._method()
+        check_same_rows(Z=Z, y=y)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         check_categories(features, len(self.categories_))
@@ -441,7 +444,8 @@ class CategoryWiseFineTuner(
             self.features_per_category_ = is_per_category(Z)
         if not self.features_per_category_:
             return self._read_matrix(Z, "Z", reset=reset)
-        return read_category_features(Z, self, reset=reset)
+        plain = refuse_unlike_numbers(Z, "Z")
+        return read_category_features(plain, self, reset=reset)
 
     def _initial_weights(self, Z: Any, Z_val: Any, split: LabelSplit) -> InitialWeights:
         """Check the initial weights, or fit Negative-mode ones to labels to fit."""
@@ -454,9 +458,15 @@ class CategoryWiseFineTuner(
             return fit_initial_weights(
                 Z, split.targets(), Z_val, split.held_out.values, n_jobs=self.n_jobs
             )
-        coef = check_array(self.coef_init, dtype=np.float64, input_name="coef_init")
+        coef_init, intercept_init = (
+            align_by_category(getattr(self, name), self.categories_, name)
+            for name in ("coef_init", "intercept_init")
+        )
+        refuse_unlike_numbers(coef_init, "coef_init")
+        refuse_unlike_numbers(intercept_init, "intercept_init")
+        coef = check_array(coef_init, dtype=np.float64, input_name="coef_init")
         intercept = check_array(
-            self.intercept_init,
+            intercept_init,
             dtype=np.float64,
             ensure_2d=False,
             input_name="intercept_init",

@@ -10,6 +10,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import assert_all_finite
 
+from cftlearn.labels._names import check_new_names, column_names
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_records
+
 _CROSS_VAL_PREDICT_HINT = (
     'If this came from cross_val_predict with method="predict_proba", scikit-learn '
     "recoded NaN as 2: use cftlearn.model_selection.cross_val_predict, or pass y "
@@ -36,7 +39,8 @@ class PartialLabels(NamedTuple):
     values : ndarray of shape (n_samples, n_categories), float64
         1 positive, 0 negative, NaN unknown.
     known : ndarray of shape (n_samples, n_categories), bool
-        True where ``values`` is 1 or 0.
+        True where ``values`` is 1 or 0. All that take labels check that it is: whoever
+        changes values in place must pass these alone, to be read anew.
     categories : ndarray of shape (n_categories,), object
         Names of the categories as strings.
     """
@@ -113,11 +117,13 @@ def check_partial_labels(
         booleans; **integer** arrays with 1, 0 and -1 (unknown); pandas frames with
         1, 0 and NaN or NA (unknown). Not accepted: -1 in floats, objects and frames
         (*uncertain* in CheXpert's tables, see :func:`resolve_labels`); masked arrays,
-        sparse matrices, other dimensions.
-        :class:`PartialLabels` are handed back as they are.
+        sparse matrices, other dimensions. Frames are those of pandas and polars, and
+        tables of pyarrow.
+        :class:`PartialLabels` are checked again, and returned as they are.
     categories : iterable of str, default=None
         Names of the columns. By default a frame's own column names, else
-        ``"0"``, ``"1"``, and so on.
+        ``"0"``, ``"1"``, and so on. Other names for a frame's columns, not its own in
+        another order.
     input_name : str, default="y"
         How messages call the argument.
 
@@ -131,8 +137,9 @@ def check_partial_labels(
     TypeError
         If ``y`` is sparse, masked, or holds text.
     ValueError
-        If ``y`` is not 2-D, is empty, holds any other value, or has repeated or
-        miscounted category names.
+        If ``y`` is not 2-D, is empty, holds any other value, has repeated or
+        miscounted category names; or if ``categories`` are its own names in another
+        order, or :class:`PartialLabels` contradict themselves.
 
     Examples
     --------
@@ -147,6 +154,7 @@ def check_partial_labels(
            [ True,  True]])
     """
     if isinstance(y, PartialLabels):
+        _check_again(y, input_name)
         return y
     table, names = read_table(y, categories, input_name)
     values = table.astype(np.float64)
@@ -154,6 +162,33 @@ def check_partial_labels(
         values[values == -1.0] = np.nan
     refuse_other_values(values, names, input_name)
     return PartialLabels(values, ~np.isnan(values), names)
+
+
+def _check_again(labels: PartialLabels, name: str) -> None:
+    """Check labels that may have been changed, or put together by hand."""
+    for part in labels:
+        refuse_masked(part, name)
+    values, known, names = map(np.asarray, labels)
+    shapes = values.shape, known.shape, names.shape
+    kinds = values.dtype.kind + known.dtype.kind
+    if shapes != (values.shape[:2], values.shape, values.shape[1:]) or kinds != "fb":
+        raise ValueError(
+            f"`{name}` must be PartialLabels whose parts belong together; got shapes "
+            f"{', '.join(map(str, shapes))} and dtypes {values.dtype}, {known.dtype} "
+            "of values and known. Pass check_partial_labels(values, categories=names)."
+        )
+    refuse_other_values(values, names, name)
+    wrong = known == np.isnan(values)
+    if wrong.any():
+        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        n_wrong = np.count_nonzero(wrong)
+        shown = "1 such cell" if n_wrong == 1 else f"{n_wrong} such cells"
+        raise ValueError(
+            f"`{name}` must be PartialLabels as they were checked; got the value "
+            f"{values[row, column]} with known={bool(known[row, column])} in category "
+            f"{str(names[column])!r}, row {row} ({shown}). One of the two was changed: "
+            "pass check_partial_labels(values)."
+        )
 
 
 def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
@@ -186,7 +221,7 @@ def known_mask(y: ArrayLike) -> NDArray[np.bool_]:
 
 def is_one_dimensional(y: object) -> bool:
     """Return whether a target is an ordinary 1-D one, with two classes."""
-    if isinstance(y, PartialLabels) or hasattr(y, "columns"):
+    if isinstance(y, PartialLabels) or column_names(y) is not None:
         return False
     try:
         return np.asarray(y).ndim == 1
@@ -246,7 +281,7 @@ def as_one_category(positive: NDArray[np.bool_]) -> PartialLabels:
 
 def read_classes(y: ArrayLike, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read a 1-D target and its one or two classes, sorted."""
-    _refuse_containers(y, name)
+    refuse_containers(y, name)
     column = column_or_1d(y, warn=True)
     if len(column) == 0:
         raise ValueError(f"`{name}` must hold at least one row; got none.")
@@ -274,32 +309,42 @@ def read_table(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Read the numbers of a table and its columns' names; integers stay integers."""
     if isinstance(y, PartialLabels):
+        _check_again(y, name)
         return y.values, y.categories
-    _refuse_containers(y, name)
-    is_frame = hasattr(y, "columns") and hasattr(y, "iloc")
+    refuse_containers(y, name)
+    own = column_names(y)
+    is_frame = own is not None and hasattr(y, "iloc")
     array = _frame_as_array(y) if is_frame else _as_array(y, name)
     _check_shape(array.shape, name)
-    if categories is None and hasattr(y, "columns"):
-        categories = y.columns
-    names = _category_names(categories, array.shape[1], name)
+    names = _category_names(own if categories is None else categories, array, name)
+    if categories is not None:
+        check_new_names(names, own, name)
+    if own is not None and array.dtype.kind in "iu":
+        # Floats, so that -1 is refused: the library that read the table, not the user,
+        # decides whether a column that may mean uncertain by -1 is one of integers.
+        array = array.astype(np.float64)
+    if array.dtype.kind in "mM" and np.isnat(array).all():
+        raise TypeError(  # a missing date is no unknown label
+            f"`{name}` must hold 0, 1 or NaN; got missing dates, NaT. {_GENERIC_HINT}"
+        )
     if array.dtype.kind not in "biuf":
         array = _read_objects(array.astype(object), names, name)
     return array, names
 
 
-def _refuse_containers(y: object, name: str) -> None:
+def refuse_containers(y: object, name: str) -> None:
+    """Refuse what would be read in two ways, or lose a part of it."""
     if sparse.issparse(y):
         raise TypeError(
             f"`{name}` must be dense; got a sparse matrix, whose empty cells could "
             "mean negative or unknown. If they are negatives, pass "
             f"{name}.toarray(); if not, write np.nan into the unknown cells of it."
         )
-    if isinstance(y, np.ma.MaskedArray):
-        raise TypeError(
-            f"`{name}` must be a plain array; got a masked array, whose mask "
-            "scikit-learn drops silently. Pass "
-            f"{name}.astype(float).filled(np.nan): masked cells become unknown."
-        )
+    remedy = f"Pass {name}.astype(float).filled(np.nan): masked cells become unknown."
+    if isinstance(y, (list, tuple)):
+        remedy = "Fill each with numpy.ma.filled(row.astype(float), numpy.nan)."
+    refuse_masked(y, name, remedy=remedy)
+    refuse_records(y, name)
     if hasattr(y, "states") and callable(getattr(y, "labels", None)):
         raise TypeError(
             f"`{name}` must be an array or frame of labels; got a {type(y).__name__}. "
@@ -343,8 +388,9 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
 
 
 def _category_names(
-    categories: Iterable[object] | None, n_categories: int, name: str
+    categories: Iterable[object] | None, table: NDArray[Any], name: str
 ) -> NDArray[Any]:
+    n_categories = table.shape[1]
     given = range(n_categories) if categories is None else categories
     names = np.array([str(c) for c in given], dtype=object)
     if len(names) != n_categories:
@@ -370,8 +416,6 @@ def _frame_as_array(frame: Any) -> NDArray[Any]:
 def _series_as_array(series: Any) -> NDArray[Any]:
     if getattr(series.dtype, "kind", "O") not in "biuf":  # judged cell by cell
         return series.astype(object).to_numpy()
-    # Floats, so that -1 is refused: pandas, not the user, decides whether a column of
-    # a table that may mean uncertain by -1 is read as integers.
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 

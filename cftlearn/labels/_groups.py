@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cftlearn.labels._plain_arrays import refuse_masked
+
 
 def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
     """Assign a number to each group of rows.
@@ -23,9 +25,13 @@ def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
 
     Raises
     ------
+    TypeError
+        If ``groups`` is a masked array.
     ValueError
         If ``groups`` is not 1-D, or a row has none.
     """
+    own = "Give each masked row a group of its own."
+    refuse_masked(groups, "groups", remedy=own)
     if np.ndim(groups) != 1:
         raise ValueError(
             "`groups` must be 1-D, one group per row; got shape "

@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels._groups import number_groups
-from cftlearn.metrics._partial import Scores, read_pair
+from cftlearn.labels._names import check_same_rows
+from cftlearn.metrics._partial import Scores, check_score_tables, read_pair
 from cftlearn.metrics._ranking._weighted import (
     RankedRows,
     rank_rows,
@@ -109,8 +110,8 @@ def bootstrap_intervals(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes or column names differ, or a
-        parameter is out of its range.
+        If labels or scores are not accepted, shapes, names of columns or row labels
+        differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -145,7 +146,8 @@ def bootstrap_intervals(
     >>> bool(first["low"] < first["estimate"] < first["high"])
     True
     """
-    evaluation = _prepare(y_true, [y_score], groups)
+    check_same_rows(y_true=y_true, y_score=y_score, groups=groups)
+    evaluation = _prepare(y_true, {"y_score": y_score}, groups)
     n_units = evaluation.n_units
     estimates = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[0, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -215,8 +217,8 @@ def compare_scores(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes or column names differ, or a
-        parameter is out of its range.
+        If labels or scores are not accepted, shapes, names of columns or row labels
+        differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -256,7 +258,10 @@ def compare_scores(
     >>> bool(mean["difference"] > 0.1), bool(mean["p_value"] < 0.01)
     (True, True)
     """
-    evaluation = _prepare(y_true, [score_a, score_b], groups)
+    check_score_tables(score_a=score_a, score_b=score_b)
+    check_same_rows(y_true=y_true, score_a=score_a, groups=groups)
+    both = {"score_a": score_a, "score_b": score_b}
+    evaluation = _prepare(y_true, both, groups)
     n_units = evaluation.n_units
     a, b = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[:, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -279,10 +284,12 @@ def compare_scores(
 
 
 def _prepare(
-    y_true: ArrayLike, all_scores: list[ArrayLike], groups: ArrayLike | None
+    y_true: ArrayLike, all_scores: dict[str, ArrayLike], groups: ArrayLike | None
 ) -> _Evaluation:
     """Check labels and scores, and sort the known rows of every category."""
-    pairs = [read_pair(y_true, scores, "score") for scores in all_scores]
+    pairs = [
+        read_pair(y_true, scores, "score", name) for name, scores in all_scores.items()
+    ]
     labels = pairs[0][0]
     y, known = labels.values == 1.0, labels.known
     n_positive = (y & known).sum(axis=0)

@@ -15,12 +15,28 @@ from cftlearn.labels._encoding import (
     is_one_dimensional,
     read_classes,
 )
+from cftlearn.labels._names import (
+    check_columns,
+    check_same_rows,
+    column_names,
+    order_of,
+)
+from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
 from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 
 Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
 Scores = NDArray[np.floating[Any]]
 Metric = Callable[[NDArray[np.bool_], Scores], float]
+_NAMES: dict[Kind, str] = {
+    "score": "y_score",
+    "probability": "y_proba",
+    "decision": "y_pred",
+}
+_TABLE_HINT = (
+    "A list of arrays from predict_proba of a multi-output classifier becomes one "
+    "table with np.column_stack([p[:, 1] for p in proba])."
+)
 _CONSTRAINTS: dict[str, list[Any]] = {
     "average": [StrOptions({"macro", "micro", "weighted"}), None]
 }
@@ -57,7 +73,8 @@ def partial_roc_auc_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, or shapes or column names differ.
+        If labels or scores are not accepted, or shapes, names of columns or row
+        labels differ.
 
     Warns
     -----
@@ -111,7 +128,8 @@ def partial_average_precision_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, or shapes or column names differ.
+        If labels or scores are not accepted, or shapes, names of columns or row
+        labels differ.
 
     Warns
     -----
@@ -166,7 +184,8 @@ def partial_log_loss(
     Raises
     ------
     TypeError, ValueError
-        If labels or probabilities are not accepted, or shapes or column names differ.
+        If labels or probabilities are not accepted, or shapes, names of columns or
+        row labels differ.
 
     Warns
     -----
@@ -212,7 +231,8 @@ def partial_f1_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or decisions are not accepted, or shapes or column names differ.
+        If labels or decisions are not accepted, or shapes, names of columns or row
+        labels differ.
 
     Warns
     -----
@@ -297,7 +317,7 @@ def _warn_undefined(
 
 
 def read_pair(
-    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind, name: str | None = None
 ) -> tuple[PartialLabels, Scores]:
     """Check labels, and scores of the same rows and categories.
 
@@ -309,6 +329,8 @@ def read_pair(
         Scores.
     kind : {"score", "probability", "decision"}
         What the scores must be: any numbers, numbers in [0, 1], or classes.
+    name : str, default=None
+        What errors call the scores; by default as the metrics of their kind do.
 
     Returns
     -------
@@ -320,14 +342,17 @@ def read_pair(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, or shapes or column names differ.
+        If labels or scores are not accepted, or shapes, names of columns or row
+        labels differ.
     """
+    name = name or _NAMES[kind]
+    check_same_rows(**{"y_true": y_true, name: y_other})
     if is_one_dimensional(y_true):
-        labels, scores = _read_binary_pair(y_true, y_other, kind)
+        labels, scores = _read_binary_pair(y_true, y_other, kind, name)
     else:
         labels = check_partial_labels(y_true, input_name="y_true")
-        scores = _same_shape(y_other, labels.values.shape)
-        check_columns(y_true, y_other, labels)
+        check_score_names(y_true, y_other, name)
+        scores = _same_shape(_numbers(y_other, name), labels.values.shape)
     scores = _finite(scores)
     if kind == "probability":
         _check_proba(scores)
@@ -337,12 +362,15 @@ def read_pair(
 
 
 def _read_binary_pair(
-    y_true: ArrayLike, y_other: ArrayLike, kind: Kind
+    y_true: ArrayLike, y_other: ArrayLike, kind: Kind, name: str
 ) -> tuple[PartialLabels, NDArray[Any]]:
     """Check a 1-D target, whose classes may be any two labels."""
     truth, classes = read_classes(y_true, "y_true")
-    other = _same_shape(y_other, truth.shape)
-    if kind == "decision":
+    if kind != "decision":
+        other = _same_shape(_numbers(y_other, name), truth.shape)
+    else:  # classes of any kind, text too
+        refuse_masked(y_other, name)
+        other = _same_shape(np.asarray(y_other), truth.shape)
         expected = classes.tolist()
         unexpected = [c for c in dict.fromkeys(other.tolist()) if c not in expected]
         if len(expected) + len(unexpected) > 2:
@@ -355,22 +383,15 @@ def _read_binary_pair(
     return as_one_category(truth == classes[-1]), other.reshape(-1, 1)
 
 
-def _same_shape(y_other: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    table_hint = (
-        "A list of arrays from predict_proba of a multi-output classifier becomes one "
-        "table with np.column_stack([p[:, 1] for p in proba])."
-    )
-    try:
-        scores = np.asarray(y_other)
-    except ValueError as error:
-        raise ValueError(
-            f"Scores must have the shape of `y_true`, {shape}; got parts of different "
-            f"shapes. {table_hint}"
-        ) from error
+def _numbers(y_other: ArrayLike, name: str) -> Scores:
+    return read_numbers(y_other, name, hint=_TABLE_HINT)
+
+
+def _same_shape(scores: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     if scores.shape == shape:
         return scores
     if scores.ndim == 3:
-        hint = table_hint
+        hint = _TABLE_HINT
     elif scores.shape == (shape[0], 2):
         columns = "1" if len(shape) == 1 else "1:"
         hint = f"Use y_score[:, {columns}], the probability of the positive class."
@@ -381,23 +402,38 @@ def _same_shape(y_other: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
     )
 
 
-def check_columns(y_true: object, y_other: object, labels: PartialLabels) -> None:
+def check_score_names(y_true: object, y_other: object, name: str) -> None:
     """Check that two frames have the same columns in the same order."""
-    if not (hasattr(y_true, "columns") and hasattr(y_other, "columns")):
+    expected = column_names(y_true)
+    if expected is not None:
+        check_columns(
+            y_other,
+            expected,
+            name=name,
+            owner="the columns of `y_true`",
+            order=order_of(y_true, "y_true"),
+        )
+
+
+def check_score_tables(**tables: ArrayLike) -> None:
+    """Check that tables of scores of the same rows are ordered alike."""
+    check_same_rows(**tables)
+    (first, one), *others = tables.items()
+    expected = column_names(one)
+    if expected is None:
         return
-    names = [str(c) for c in y_other.columns]
-    if names != list(labels.categories):
-        raise ValueError(
-            "Scores must have the columns of `y_true` in the same order; got "
-            f"{names[:5]} for {list(labels.categories[:5])}. Reorder them with "
-            "y_score[y_true.columns]."
+    for name, other in others:
+        check_columns(
+            other,
+            expected,
+            name=name,
+            owner=f"the columns of `{first}`",
+            order=order_of(one, first),
         )
 
 
 def _finite(scores: NDArray[Any]) -> Scores:
     """Check that scores are finite; float32 stays, all else becomes float64."""
-    if scores.dtype.kind not in "biufO":
-        raise TypeError(f"Scores must be finite numbers; got dtype {scores.dtype}.")
     if scores.dtype != np.float32:
         scores = scores.astype(np.float64)
     wrong = ~np.isfinite(scores)

@@ -12,6 +12,8 @@ from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
 from cftlearn._dependencies import HasMethods, StrOptions, validate_params
+from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.model_selection._split import (
     PartialLabelKFold,
     check_length,
@@ -81,9 +83,9 @@ default="predict_proba"
     AttributeError
         If the estimator has no such method.
     TypeError, ValueError
-        If ``y`` is None, lengths differ, ``cv`` does not test every row exactly
-        once, or the estimator returns no table with a row per sample and a column
-        per category.
+        If ``y`` is None, lengths or row labels differ, ``cv`` does not test every row
+        exactly once, or the estimator returns no table with a row per sample and a
+        column per category.
 
     See Also
     --------
@@ -106,6 +108,10 @@ default="predict_proba"
         )
     n_samples = count_rows(y)
     check_length("X", X, n_samples)
+    refuse_masked(X, "X")
+    refuse_masked(y, "y")
+    per_row = {f"params[{name!r}]": value for name, value in (params or {}).items()}
+    check_same_rows(X=X, y=y, groups=groups, **per_row)
     if not hasattr(estimator, method):
         raise AttributeError(
             f"`method` must be a method of the estimator; got {method!r}, which "

@@ -15,6 +15,7 @@ from cftlearn._dependencies import Interval, validate_params
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.labels._groups import number_groups
+from cftlearn.labels._names import check_same_rows
 from cftlearn.model_selection._balance import assign_folds
 
 RandomStateLike = int | np.random.RandomState | None
@@ -125,7 +126,8 @@ class PartialLabelKFold(BaseCrossValidator):
         ------
         TypeError, ValueError
             If a parameter of the splitter is out of its range, ``y`` is None or not
-            accepted, lengths differ, or there are fewer rows or groups than folds.
+            accepted, lengths or row labels differ, or there are fewer rows or groups
+            than folds.
         """
         rng = self._check_parameters()
         units, unit_of_row = _read_units(X, y, groups)
@@ -203,8 +205,8 @@ def partial_train_test_split(
     Raises
     ------
     TypeError, ValueError
-        If ``y`` is None or not accepted, lengths differ, or ``test_size`` leaves a
-        part empty.
+        If ``y`` is None or not accepted, lengths or row labels differ, or
+        ``test_size`` leaves a part empty.
 
     Examples
     --------
@@ -220,8 +222,10 @@ def partial_train_test_split(
     """
     units, unit_of_row = _read_units(X, y, groups)
     n_samples = len(unit_of_row)
-    for position, array in enumerate(arrays):
-        check_length(f"arrays[{position}]", array, n_samples)
+    others = {f"arrays[{position}]": array for position, array in enumerate(arrays)}
+    for name, array in others.items():
+        check_length(name, array, n_samples)
+    check_same_rows(X=X, y=y, **others)
     is_count = isinstance(test_size, Integral)
     n_test = int(test_size) if is_count else ceil(round(test_size * n_samples, 9))
     if n_test >= n_samples:
@@ -248,6 +252,8 @@ def take_rows(array: Any, rows: NDArray[np.intp]) -> Any:
         return array.iloc[rows]
     if sparse.issparse(array):
         return array.tocsr()[rows]
+    if hasattr(array, "column_names"):  # pyarrow
+        return array.take(rows)
     if hasattr(array, "shape"):
         return array[rows]
     return [array[row] for row in rows]
@@ -287,6 +293,7 @@ def _read_units(
         values = check_partial_labels(y).values
     n_samples = len(values)
     check_length("X", X, n_samples)
+    check_same_rows(X=X, y=y, groups=groups)
     row = np.ones((n_samples, 1), dtype=bool)
     units = sparse.csr_array(np.hstack([values == 1, values == 0, row]), dtype=float)
     if groups is None:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import (
     OneCycleLR,
 )
 
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_unlike_numbers
 from cftlearn.training import NetworkTrainer
 
 _MOMENTUM = 0.9  # of SGD
@@ -188,8 +189,10 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
         return None
     if isinstance(pos_weight, str):
         return torch.from_numpy(_balanced_factors(targets)).float()
+    refuse_masked(pos_weight, "pos_weight")
     try:
-        factors = np.asarray(pos_weight, dtype=np.float64)
+        refuse_unlike_numbers(pos_weight, "pos_weight")
+        factors = np.array(pos_weight, dtype=np.float64)  # pandas' own is read-only
     except (TypeError, ValueError):
         raise TypeError(
             "`pos_weight` must be 'balanced' or one number per category; got "

@@ -1,5 +1,6 @@
 """The trainings of one classifier: without the held-out labels, and again with all."""
 
+from copy import copy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_ne
 from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
+from cftlearn.labels._names import align_by_category
 from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import find_head, head_weights
@@ -75,7 +77,13 @@ class TrainingSettings:
     def of(cls, classifier: Any) -> Self:
         """Take the parameters that a classifier has by the same names."""
         own = {each.name: getattr(classifier, each.name) for each in fields(cls)}
-        return cls(**own | {"trainer": own["trainer"] or NetworkTrainer()})
+        trainer = own["trainer"] or NetworkTrainer()
+        if trainer.pos_weight is not None:
+            trainer = copy(trainer)  # in which factors with names have an order
+            trainer.pos_weight = align_by_category(
+                trainer.pos_weight, classifier.categories_, "pos_weight"
+            )
+        return cls(**own | {"trainer": trainer})
 
     def plan(
         self,

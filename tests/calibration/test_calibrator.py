@@ -636,3 +636,36 @@ def test_the_first_category_with_a_curve_is_named(scored):
     message = "2 categories have an isotonic curve, the first '2'"
     with pytest.raises(ValueError, match=message):
         calibrated_weights(np.ones((4, 3)), np.zeros(4), calibrator)
+
+
+def test_a_series_of_prevalences_goes_by_its_names(scored):
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = scored
+    names = ["cat", "dog", "bat", "hen"]
+    named = pandas.Series([0.1, 0.4, np.nan, 0.8], index=names)
+    frame = pandas.DataFrame(y, columns=names)
+    expected = CategoryCalibrator(prevalence=named.to_numpy()).fit(X, frame)
+    for order in (names, names[::-1]):
+        found = CategoryCalibrator(prevalence=named[order]).fit(X, frame)
+        np.testing.assert_array_equal(found.intercept_, expected.intercept_)
+    with pytest.raises(ValueError, match="missing: 'hen'"):
+        CategoryCalibrator(prevalence=named[:3]).fit(X, frame)
+
+
+def test_scores_with_names_stand_in_the_order_of_the_labels(scored):
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = scored
+    names = ["cat", "dog", "bat", "hen"]
+    scores, labels = (pandas.DataFrame(t, columns=names) for t in (X, y))
+    expected = CategoryCalibrator().fit(X, y).transform(X)
+    for fitted in (
+        CategoryCalibrator().fit(scores, labels),
+        CategoryCalibrator().fit(scores, y),
+    ):
+        np.testing.assert_array_equal(fitted.transform(scores), expected)
+    with pytest.raises(ValueError, match=r"same order.* pass X\[y\.columns\]"):
+        CategoryCalibrator().fit(scores[names[::-1]], labels)
+    with pytest.raises(ValueError, match="categories of `y`; missing: 'cat'; unexp"):
+        CategoryCalibrator().fit(scores.rename(columns={"cat": "cow"}), labels)
+    with pytest.raises(ValueError, match=r"pass X\[calibrator\.categories_\]"):
+        CategoryCalibrator().fit(X, labels).transform(scores[names[::-1]])

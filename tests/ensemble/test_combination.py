@@ -141,7 +141,7 @@ def test_what_combine_scores_refuses(scores, changes, message):
 
 
 def test_text_is_no_score():
-    with pytest.raises(TypeError, match="finite numbers; got dtype <U1"):
+    with pytest.raises(TypeError, match="must hold real numbers; got text"):
         combine_scores([[["a"]], [["b"]]])
 
 

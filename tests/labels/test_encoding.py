@@ -668,3 +668,70 @@ def test_a_label_table_is_refused_and_the_call_named():
     for read in (check_partial_labels, resolve_labels, encode_binary_labels):
         with pytest.raises(TypeError, match=r"got a Table\. Pass table\.labels\(\)"):
             read(Table())
+
+
+# ------------------------------------------------------------- labels that are checked
+def test_labels_changed_after_their_check_are_not_trusted():
+    labels = check_partial_labels(COMPLETE)
+    assert check_partial_labels(labels) is labels
+    labels.values[0, 1] = 1 - labels.values[0, 1]  # another label, still known
+    assert check_partial_labels(labels) is labels
+    labels.values[0, 1] = NAN
+    message = r"as they were checked; got the value nan with known=True in category '1'"
+    for read in (check_partial_labels, known_mask, label_summary, resolve_labels):
+        with pytest.raises(ValueError, match=message):
+            read(labels)
+    again = check_partial_labels(labels.values)
+    assert not again.known[0, 1]
+
+
+def test_labels_hidden_in_the_mask_alone_are_refused():
+    labels = check_partial_labels(COMPLETE)
+    labels.known[1, 0] = False
+    with pytest.raises(ValueError, match=r"with known=False .* row 1 \(1 such cell\)"):
+        check_partial_labels(labels)
+    labels = check_partial_labels(COMPLETE)
+    labels.values[:] = 7
+    with pytest.raises(ValueError, match=r"must hold 0 .* got 7\.0"):
+        check_partial_labels(labels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"known": np.ones((1, 1), dtype=bool)},
+        {"categories": np.array(["a"])},
+        {"values": COMPLETE.astype(int)},
+        {"known": np.ones(COMPLETE.shape)},
+        {"values": np.ones(4)},
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_belong_together_are_refused(change):
+    labels = check_partial_labels(COMPLETE)._replace(**change)
+    with pytest.raises(ValueError, match="whose parts belong together; got shapes"):
+        check_partial_labels(labels)
+
+
+@pytest.mark.parametrize("library", ["pyarrow", "polars"])
+def test_tables_of_other_libraries_are_read_as_those_of_pandas(library):
+    module = pytest.importorskip(library)
+    make = module.table if library == "pyarrow" else module.DataFrame
+    for cells in ({"cat": [1, 0], "dog": [None, 1]}, {"cat": [True], "dog": [None]}):
+        labels = check_partial_labels(make(cells))
+        assert labels.categories.tolist() == ["cat", "dog"]
+        expected = check_partial_labels(pd.DataFrame(cells, dtype=object))
+        np.testing.assert_array_equal(labels.values, expected.values)
+    with pytest.raises(
+        ValueError, match=r"got -1\.0 in category 'cat' .*resolve_labels"
+    ):
+        check_partial_labels(make({"cat": [-1, 1], "dog": [0, 1]}))
+    resolved = resolve_labels(make({"cat": [-1, 1]}), uncertain="positive")
+    assert resolved.tolist() == [[1.0], [1.0]]
+
+
+def test_names_given_to_a_frame_are_new_ones():
+    y = pd.DataFrame(COMPLETE, columns=["cat", "dog"])
+    assert check_partial_labels(y, categories=["a", "b"]).categories[0] == "a"
+    with pytest.raises(ValueError, match=r"'dog' for column 'cat' of `y`\. To reorder"):
+        check_partial_labels(y, categories=["dog", "cat"])

@@ -31,3 +31,11 @@ def test_every_row_has_a_group(missing):
     message = r"must name the group .* got \S+ in row 1 \(2 such rows\)"
     with pytest.raises(ValueError, match=message):
         number_groups(groups)
+
+
+def test_masked_groups_are_refused():
+    groups = np.ma.array([1, 2, 2], mask=[False, True, False])
+    with pytest.raises(
+        TypeError, match=r"`groups` must be a plain .* group of its own"
+    ):
+        number_groups(groups)

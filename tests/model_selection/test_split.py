@@ -574,7 +574,7 @@ def test_every_kind_of_array_is_split_alike_and_keeps_its_kind():
     y = make_labels(30, 2, 0)
     numbers = np.arange(30)
     kinds = [
-        pd.DataFrame({"n": numbers}, index=numbers[::-1]),
+        pd.DataFrame({"n": numbers}, index=numbers[::-1] + 100),
         pd.Series(numbers),
         torch.arange(30),
         sparse.coo_array(numbers.reshape(-1, 1)),
