@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn.cli import _arguments
-from cftlearn.cli._labels import FORMATS
+from cftlearn.cli._choices import FORMATS
 
 
 @dataclass(frozen=True)
