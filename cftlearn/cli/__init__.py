@@ -1,7 +1,6 @@
 """The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and others."""
 
 import argparse
-import io
 import os
 import sys
 import warnings
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from cftlearn.cli._commands import make_parser
+from cftlearn.cli._console import in_words, make_printable, print_problem
 from cftlearn.exceptions import NonFiniteLossError
 
 __all__ = ["main"]
@@ -42,10 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with 2.
     """
     argv = sys.argv[1:] if argv is None else argv
+    make_printable(sys.stdout)
     arguments = make_parser(argv).parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names that are not UTF-8 are printed with their own bytes.
-        sys.stdout.reconfigure(errors="surrogateescape")
     with warnings.catch_warnings():
         warnings.showwarning = _warning_printer(arguments.command)
         return _run(arguments)
@@ -64,10 +62,10 @@ def _run(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print(f"cftlearn {arguments.command}: interrupted", file=sys.stderr)
+        print_problem(f"cftlearn {arguments.command}: interrupted")
         return 130
     except _EXPECTED as error:
-        print(f"cftlearn {arguments.command}: {error}", file=sys.stderr)
+        print_problem(f"cftlearn {arguments.command}: {in_words(error)}")
         return 1
 
 
@@ -82,6 +80,6 @@ def _warning_printer(command: str) -> Callable[..., None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"cftlearn {command}: warning: {message}", file=sys.stderr)
+        print_problem(f"cftlearn {command}: warning: {message}")
 
     return show

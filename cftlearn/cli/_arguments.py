@@ -1,7 +1,12 @@
 """Types of command-line arguments: how each is read, and what it refuses."""
 
 import argparse
+import csv
+from typing import Any
 
+from cftlearn.cli._console import print_problem
+
+_GIVEN = "values by option"  # in a namespace, beside what the options set
 SEEDS_BELOW = 2**32 - 1  # numpy takes one more, but `demo` also uses seed + 1
 
 
@@ -83,6 +88,48 @@ def retraining(text: str) -> bool | str:
 def layers(text: str) -> list[str] | str:
     """Read ``auto``, or names of layers with commas between them."""
     return text if text == "auto" else text.split(",")
+
+
+def names(text: str) -> list[str]:
+    """Read names with commas between them; quotes hold a name with a comma."""
+    try:
+        read = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        read = []
+    found = [name.strip() for name in read]
+    if not found or not all(found) or len(set(found)) < len(found):
+        raise argparse.ArgumentTypeError(
+            "must be names with commas between them, each once, and quotes around one "
+            f"that has a comma; got {text}"
+        )
+    return found
+
+
+class StoreLast(argparse.Action):
+    """Store the value of an option; say so where it replaces another one.
+
+    The last value counts, so that scripts can override their own defaults. But who
+    writes ``--labels a.csv --labels b.csv`` may expect both.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store a value."""
+        given = vars(namespace).setdefault(_GIVEN, {})
+        if option_string:
+            earlier = given.setdefault(self.dest, values)
+            if earlier != values:
+                print_problem(
+                    f"{parser.prog}: warning: {option_string} is given twice; "
+                    f"{values} is used, {earlier} is not."
+                )
+            given[self.dest] = values
+        setattr(namespace, self.dest, values)
 
 
 def column_and_value(text: str) -> tuple[str, str]:

@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from cftlearn._files import open_atomically
 from cftlearn.cli._configuration import read_settings
 from cftlearn.cli._labels import Labelled, read_known_categories
-from cftlearn.cli._options import reading_options, settings_given
+from cftlearn.cli._options import (
+    options_of_images,
+    reading_options,
+    settings_given,
+)
 from cftlearn.cli._predictor import Predictor
 from cftlearn.cli._score_table import ScoreTable
 from cftlearn.cli._settings import DataSettings, SettingsError
 from cftlearn.cli._tables import METRICS, print_intervals
+from cftlearn.cli._unused import refuse_given
 from cftlearn.ensemble import merge_views
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import PartialLabels
@@ -75,6 +80,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
             "`--merge-views` needs --group COLUMN, which names the studies."
         )
     if arguments.scores is not None:
+        of_images = options_of_images(arguments) | {"--images": data.images}
+        refuse_given(
+            of_images | {"--features": data.features},
+            "the scores are in a file, so that nothing is predicted",
+        )
         scored = _score_from_file(arguments.scores, data)
     else:
         scored = _score_by_model(arguments, data)
@@ -108,6 +118,9 @@ def _score_by_model(arguments: argparse.Namespace, data: DataSettings) -> Scored
     """Predict the scores of labelled rows."""
     network = settings_given(arguments)["network.name"]
     predictor = Predictor.read(arguments.model, network, reading_options(arguments))
+    if data.features is not None and not predictor.is_of_images:
+        of_images = options_of_images(arguments) | {"--images": data.images}
+        refuse_given(of_images, f"{data.features} holds features")
     labelled = _read_labelled(data, predictor.categories)
     values = predictor.predict_labelled(labelled, data)
     return _select(labelled, values, predictor.categories)

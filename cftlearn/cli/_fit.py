@@ -115,6 +115,14 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
     )
     add_labels(parser)
     parser.add_argument(
+        "--categories",
+        dest="data.categories",
+        type=_arguments.names,
+        metavar="NAME,...",
+        help="categories to learn, with commas between them; by default all that the "
+        "label file has",
+    )
+    parser.add_argument(
         "--validation",
         dest="data.validation",
         type=Path,

@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cftlearn.cli._networks import needs_code, own_name, read_network
 from cftlearn.cli._options import settings_given
 from cftlearn.cli._settings import Settings, SettingsError
 from cftlearn.cli._tables import print_coverage, print_report
+from cftlearn.cli._unused import check_used
 from cftlearn.exceptions import SeenLabelsWarning
 
 _SEEN_LABELS = (
@@ -38,7 +40,12 @@ def run_fitting(arguments: argparse.Namespace, *, train: bool) -> int:
     }
     settings = read_settings(arguments.config, given)
     folder = fit_and_save(
-        settings, train=train, overwrite=arguments.overwrite, quiet=arguments.quiet
+        settings,
+        given,
+        arguments.config,
+        train=train,
+        overwrite=arguments.overwrite,
+        quiet=arguments.quiet,
     )
     if not arguments.quiet:
         example = settings.data.features or f"IMAGE{_network_option(folder)}"
@@ -55,7 +62,13 @@ def _network_option(folder: Path) -> str:
 
 
 def fit_and_save(
-    settings: Settings, *, train: bool, overwrite: bool, quiet: bool
+    settings: Settings,
+    given: Mapping[str, Any],
+    source: Path | None,
+    *,
+    train: bool,
+    overwrite: bool,
+    quiet: bool,
 ) -> Path:
     """Fit a model, print its table and save it.
 
@@ -63,6 +76,10 @@ def fit_and_save(
     ----------
     settings : Settings
         What to fit, and on which data.
+    given : mapping of str to object
+        The settings that arguments set, by dotted name.
+    source : Path or None
+        The configuration that set the others.
     train : bool
         Train the network first. Otherwise it is trained already and only refitted.
     overwrite : bool
@@ -78,6 +95,8 @@ def fit_and_save(
     # Everything that can be wrong is checked now, not after hours of training.
     model = make_model(settings, train=train, verbose=0 if quiet else 1)
     check_sources(settings)
+    check_used(settings, given, source, trains=train)
+    _check_device(settings.device)
     output = settings.output or Path("model")
     _check_output(output, overwrite=overwrite)
     data = settings.data
@@ -107,6 +126,13 @@ def fit_and_save(
     from cftlearn.persistence import save_model
 
     return save_model(model, output, overwrite=overwrite)
+
+
+def _check_device(device: str | None) -> None:
+    if device not in (None, "auto", "cpu"):  # which need no torch to know
+        from cftlearn._devices import resolve_device
+
+        resolve_device(device)
 
 
 def _check_output(output: Path, *, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cftlearn.cli._guessed import warn_of_guesses
 from cftlearn.cli._settings import (
     DataSettings,
     Section,
@@ -106,6 +107,8 @@ def read_labels(
     wanted = data.categories if categories is None else list(categories)
     columns = [*(where or {}), *([] if data.group is None else [data.group])]
     table = _load(path, data, wanted, columns)
+    if wanted is None and _is_wide(data):
+        warn_of_guesses(table, path)
     for column, value in (where or {}).items():
         table = _rows_where(table, column, value, path)
     if wanted is not None:
@@ -171,6 +174,12 @@ def _load(
         names = [name for name in table.categories if name not in columns]
         return load(path, categories=names, **options)
     return table
+
+
+def _is_wide(data: DataSettings) -> bool:
+    """Whether every column of the file may be a category."""
+    is_csv = data.format in (None, "csv")
+    return is_csv and "label_column" not in (data.options or {})
 
 
 def _named_by_columns(

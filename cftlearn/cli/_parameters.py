@@ -5,7 +5,7 @@ from typing import Any
 
 from cftlearn._dependencies import Interval, StrOptions, make_constraint
 from cftlearn.classifier import CFTClassifier
-from cftlearn.cli._settings import SettingsError
+from cftlearn.cli._settings import SettingsError, shown
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
 from cftlearn.training import NetworkTrainer
@@ -24,8 +24,10 @@ CLASSIFIER_PARAMETERS = (  # in section [train]; other settings make the others
     "threshold",
     "validation_fraction",
 )
-# Parameters that no file can hold, or that `seed`, `n_jobs` and --quiet set.
+# Parameters that no file can hold, or that `seed`, `n_jobs` and --quiet set; and the
+# fine-tuner's own fraction, since the classifier holds labels out for both stages.
 _NOT_IN_FILES = {
+    "validation_fraction",
     "fabric",
     "coef_init",
     "intercept_init",
@@ -88,8 +90,20 @@ def check_parameter(name: str, value: Any, source: object) -> None:
     constraints = PARAMETERS[name]
     if constraints and not _is_accepted(value, constraints):
         raise SettingsError(
-            f"`{name}` must be {_rule(constraints)}; got {value!r} in {source}."
+            f"`{name}` must be {_rule(constraints)}; got {shown(value)} in {source}."
+            f"{_remedy(value)}"
         )
+
+
+def _remedy(value: Any) -> str:
+    """Return what to do about a number that is written as text."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        float(value)
+    except ValueError:
+        return ""
+    return " A number stands without quotes, and in YAML with a point: 1.0e-4."
 
 
 def words_of(owner: Any, parameter: str) -> list[str]:

@@ -9,6 +9,7 @@ from cftlearn.cli._options import (
     add_network_of_model,
     add_reading,
     add_skipping,
+    options_of_images,
     reading_options,
     settings_given,
 )
@@ -59,12 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict images. The exit code is 3 if some were skipped."""
-    from cftlearn.cli._prediction import predict
+    from cftlearn.cli._prediction import predict, reads_features
     from cftlearn.cli._predictor import Predictor
+    from cftlearn.cli._unused import refuse_given
 
     network = settings_given(arguments)["network.name"]
+    predictor = Predictor.read(arguments.model, network, reading_options(arguments))
+    if reads_features(arguments.images) and not predictor.is_of_images:
+        refuse_given(
+            options_of_images(arguments)
+            | {"--skip-unreadable": arguments.skip_unreadable},
+            f"{arguments.images[0]} holds features, so that no image is read",
+        )
     n_skipped = predict(
-        Predictor.read(arguments.model, network, reading_options(arguments)),
+        predictor,
         arguments.images,
         output_format=arguments.format,
         output=arguments.output,

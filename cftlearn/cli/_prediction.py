@@ -81,7 +81,7 @@ def predict(
         Number of images that could not be read.
     """
     skipped: list[str] = []
-    if len(images) == 1 and is_extracted(images[0]):
+    if reads_features(images):
         stored = read_extracted(images[0])
         paths = stored.paths
         scores = predictor.predict_features(stored.Z)
@@ -106,6 +106,11 @@ def predict(
     for reason in skipped:
         print(f"cftlearn predict: skipped: {reason}", file=sys.stderr)
     return len(skipped)
+
+
+def reads_features(images: Sequence[Path]) -> bool:
+    """Return whether the only argument is a folder of features."""
+    return len(images) == 1 and is_extracted(images[0])
 
 
 def _thresholds(

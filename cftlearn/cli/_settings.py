@@ -23,8 +23,20 @@ from cftlearn.cli._arguments import SEEDS_BELOW
 Section = dict[str, Any]
 
 
+_LONGEST = 200  # characters of a value in an error
+
+
 class SettingsError(ValueError):
     """A setting is missing, unknown or has a wrong value."""
+
+
+def shown(value: object) -> str:
+    """Return a value as errors show it: cut where it is long."""
+    text = value if isinstance(value, Path) else repr(value)
+    text = str(text)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class Rule:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _is_names(value: Any) -> bool:
@@ -85,7 +97,10 @@ def read_path(value: str, folder: Path) -> Path:
 def _path_or_name(value: str, folder: Path) -> str:
     """Return the path if there is such a file, else the name as it is."""
     path = read_path(value, folder)
-    return str(path) if path.exists() else value
+    try:
+        return str(path) if path.exists() else value
+    except OSError:  # too long for a path
+        return value
 
 
 def _path(what: str) -> Rule:
@@ -253,9 +268,11 @@ def check_known(name: str, known: Iterable[str], source: object) -> None:
     names = sorted(known)
     if name in names:
         return
-    close = difflib.get_close_matches(name, names, n=1)
+    is_short = len(name) <= _LONGEST  # comparing long ones takes minutes
+    close = difflib.get_close_matches(name, names, n=1) if is_short else []
     guess = f" Did you mean `{close[0]}`?" if close else ""
+    wrong = name if is_short and name.isprintable() else shown(name)
     raise SettingsError(
-        f"There is no setting `{name}` (in {source}).{guess} There are: "
+        f"There is no setting `{wrong}` (in {source}).{guess} There are: "
         f"{', '.join(names)}."
     )

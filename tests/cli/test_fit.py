@@ -223,7 +223,7 @@ def test_a_folder_without_permission_is_refused_before_training(
         (["--network", "torchvision:resnet0"], "got 'resnet0'"),
         (["--head", "last"], "'last'"),
         (["--weights", "DEFAULT"], "`weights` must be None or the path"),
-        (["--where", "split=trian"], "it has 'test', 'train'"),
+        (["--where", "person=p99"], "no row where person is 'p99'"),
         (["--group", "patient"], "no column 'patient'"),
         (["--labels", "none.csv"], "none.csv"),
         (["--images", "nowhere"], "40 of 40 images do not exist"),

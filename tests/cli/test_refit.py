@@ -12,7 +12,9 @@ LABELS = ["--labels", "l.csv", "--features", "f"]
 def test_only_fit_trains(monkeypatch, capsys, tmp_path, command, train):
     seen = []
 
-    def record(settings, **options):
+    def record(settings, given, source, **options):
+        assert given["refit.solver"] == "ga"
+        assert source is None
         seen.append((settings, options))
         return tmp_path
 
