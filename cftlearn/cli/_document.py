@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn._dependencies import import_optional
+from cftlearn.cli._regular_files import read_text
 from cftlearn.cli._settings import Section, SettingsError, shown
-from cftlearn.cli._text_files import read_text
 
 _MOST_BYTES = 2**20
 # Values where every alias of YAML counts as what it stands for, and how deep they lie.

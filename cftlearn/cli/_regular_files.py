@@ -1,4 +1,4 @@
-"""Files that the commands read as text: only regular ones, decoded or refused."""
+"""Files that the commands read: regular ones, and texts of a size that fits."""
 
 import stat
 from pathlib import Path
