@@ -1,14 +1,18 @@
 """The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and others."""
 
 import argparse
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from cftlearn.cli._commands import make_parser
-from cftlearn.cli._console import in_words, make_printable, print_problem
+from cftlearn.cli._console import (
+    end_output,
+    in_words,
+    prepare_streams,
+    print_problem,
+)
 from cftlearn.exceptions import NonFiniteLossError
 
 __all__ = ["main"]
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with 2.
     """
     argv = sys.argv[1:] if argv is None else argv
-    make_printable(sys.stdout)
+    prepare_streams()
     arguments = make_parser(argv).parse_args(argv)
     with warnings.catch_warnings():
         warnings.showwarning = _warning_printer(arguments.command)
@@ -57,15 +61,18 @@ def _run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()  # so that a closed pipe raises here, not at exit
         return status
     except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe: this is no failure. Python
-        # flushes stdout once more at exit, which must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as `head`, has closed the pipe: this is no failure.
+        end_output()
         return 0
     except KeyboardInterrupt:
         print_problem(f"cftlearn {arguments.command}: interrupted")
         return 130
     except _EXPECTED as error:
         print_problem(f"cftlearn {arguments.command}: {in_words(error)}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # the error was that of stdout, on a full disk say
+            end_output()
         return 1
 
 

@@ -2,34 +2,60 @@
 
 import codecs
 import io
+import json
+import os
 import sys
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 _ESCAPES = "cftlearn.escapes"  # name of the handler in Python's table of codecs
 _SURROGATES = range(0xDC80, 0xDD00)  # how Python keeps bytes that are not UTF-8
 
 
-def make_printable(stream: TextIO) -> None:
-    r"""Let a stream print every name: escape what its encoding does not have.
+def prepare_streams() -> None:
+    r"""Let stdout and stderr print every name: escape what an encoding does not have.
 
     Bytes of file names that are not UTF-8 are printed as they are. Other characters
     that the encoding lacks become escapes, such as ``\u4e2d``, so that no name ends a
-    command.
+    command. A stream that was closed, as by ``>&-``, is one that nobody reads.
+    """
+    codecs.register_error(_ESCAPES, _escape)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nowhere)  # open until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPES)
+
+
+def json_text(value: Any, stream: TextIO, *, indent: int | None = None) -> str:
+    """Return a value as JSON that a stream can hold.
 
     Parameters
     ----------
+    value : object
+        Text, numbers, lists and dicts.
     stream : text stream
-        Such as ``sys.stdout``. One that is no file or console is left alone.
+        Where the text goes.
+    indent : int, default=None
+        As for ``json.dumps``.
+
+    Returns
+    -------
+    text : str
+        Names as they are if the stream can print every character, else in JSON's own
+        escapes: those of the console are none in JSON.
     """
-    codecs.register_error(_ESCAPES, _escape)
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors=_ESCAPES)
-
-
-def is_unicode(stream: TextIO) -> bool:
-    """Return whether a stream can print every character."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return codecs.lookup(encoding).name.startswith("utf")
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    is_utf = codecs.lookup(encoding).name.startswith("utf")
+    has_bytes = (
+        any(ord(c) in _SURROGATES for c in text) if not text.isascii() else False
+    )
+    if is_utf and not has_bytes:
+        return text
+    return json.dumps(value, indent=indent)
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -45,6 +71,15 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
             error.encoding, error.object, error.start, error.start + 1, error.reason
         )
     )
+
+
+def end_output() -> None:
+    """Write no more to stdout, which Python flushes once more at exit.
+
+    That must not fail where the reader, such as ``head``, has closed the pipe, or where
+    a disk is full.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_problem(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import csv
-import json
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cftlearn._files import open_atomically
 from cftlearn.cli._configuration import read_settings
+from cftlearn.cli._console import json_text
 from cftlearn.cli._labels import Labelled, read_known_categories
 from cftlearn.cli._options import (
     options_of_images,
@@ -93,8 +94,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     intervals = _intervals(scored, arguments.resamples, arguments.seed)
     names = [str(name) for name in scored.y_true.categories]
     records = _records(names, intervals)
+    if arguments.output is not None:  # first: nothing printed can stop it
+        _write(arguments.output, records)
     if arguments.json:
-        print(json.dumps(records, indent=1, ensure_ascii=False))
+        print(json_text(records, sys.stdout, indent=1))
     else:
         units = "rows" if scored.groups is None else f"whole groups ({data.group})"
         print(
@@ -102,8 +105,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
             f"resamples of {units}"
         )
         print_intervals(names, intervals)
-    if arguments.output is not None:
-        _write(arguments.output, records)
     return 0
 
 

@@ -8,8 +8,14 @@ import numpy as np
 from cftlearn.cli._features import read_extracted
 from cftlearn.cli._labels import Labelled, read_labels
 from cftlearn.cli._networks import saved_network
-from cftlearn.cli._settings import DataSettings, Settings, SettingsError
+from cftlearn.cli._settings import (
+    DataSettings,
+    NetworkSettings,
+    Settings,
+    SettingsError,
+)
 from cftlearn.model_selection import partial_train_test_split
+from cftlearn.networks._architecture import LIBRARIES
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,15 @@ def read_start(settings: Settings, *, train: bool) -> Start:
     Raises
     ------
     SettingsError
-        If there are no initial weights to refit, or the saved model has no network.
+        If there are no initial weights to refit, the network to refit has random
+        weights, or the saved model has no network.
     """
     folder = settings.data.features
     if folder is None:
         saved = saved_network(settings.network)
         if saved is None:
+            if not train:
+                _check_trained(settings.network)
             return Start()
         return Start(categories=[str(name) for name in saved.categories_])
     if train:
@@ -86,6 +95,16 @@ def read_start(settings: Settings, *, train: bool) -> Start:
             "features with a network that has its own layer."
         )
     return Start(stored.categories, stored.coef, stored.intercept)
+
+
+def _check_trained(network: NetworkSettings) -> None:
+    """Refuse a network of random weights, of which no refit makes anything."""
+    library, colon, _ = (network.name or "").partition(":")
+    if colon and library in LIBRARIES and network.weights is None:
+        raise SettingsError(
+            f"`refit` needs a trained network; {network.name} has random weights. Name "
+            "its weights, --weights FILE, or use `cftlearn fit`."
+        )
 
 
 def read_parts(

@@ -119,13 +119,14 @@ def fit_and_save(
         # It names parameters of Python; the line above names arguments.
         warnings.simplefilter("ignore", SeenLabelsWarning)
         model.fit(read_inputs(fitted, data), fitted.y, validation_data=validation_data)
-    if not quiet:
-        print_report(model.report_)
     # A file cannot hold callables, and predictions need none of them.
     model.set_params(module=saved_module, trainer__augment=None)
     from cftlearn.persistence import save_model
 
-    return save_model(model, output, overwrite=overwrite)
+    folder = save_model(model, output, overwrite=overwrite)
+    if not quiet:  # after saving: a reader that has closed its pipe ends the command
+        print_report(model.report_)
+    return folder
 
 
 def _check_device(device: str | None) -> None:

@@ -1,7 +1,6 @@
 """What ``cftlearn predict`` does: probabilities of images, written image by image."""
 
 import csv
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._files import open_atomically
+from cftlearn.cli._console import json_text, print_problem
 from cftlearn.cli._features import is_extracted, read_extracted
 from cftlearn.cli._image_paths import expand_paths
 from cftlearn.cli._predictor import AT_ONCE, Predictor
@@ -104,7 +104,7 @@ def predict(
         with open_atomically(output) as file:
             write(predicted, layout, file)
     for reason in skipped:
-        print(f"cftlearn predict: skipped: {reason}", file=sys.stderr)
+        print_problem(f"cftlearn predict: skipped: {reason}")
     return len(skipped)
 
 
@@ -194,7 +194,7 @@ def _write_json(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> 
         item: dict[str, Any] = {"path": path, "probabilities": named}
         if layout.thresholds is not None:
             item["positive"] = layout.positive(probabilities)
-        out.write(("," if i else "") + "\n" + json.dumps(item, ensure_ascii=False))
+        out.write(("," if i else "") + "\n" + json_text(item, out))
     out.write("\n]\n")
 
 

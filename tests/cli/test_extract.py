@@ -74,7 +74,7 @@ def test_a_killed_extraction_goes_on(photos, extracted, tmp_path, capsys, monkey
     ("options", "what"),
     [
         (["--size", "9"], "image size or scale"),
-        (["--layer", "1"], "layer"),
+        (["--layer", "3"], "layer"),
         (["--network", "cli_parts:other"], "network"),
         (["--head", "4", "--size", "9"], "network, image size or scale"),
     ],
