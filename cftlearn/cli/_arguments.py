@@ -7,6 +7,8 @@ from typing import Any
 from cftlearn.cli._console import print_problem
 
 _GIVEN = "values by option"  # in a namespace, beside what the options set
+MOST_WORKERS = 1024  # a process each: more would take the machine
+_MOST_RESAMPLES = 1_000_000
 SEEDS_BELOW = 2**32 - 1  # numpy takes one more, but `demo` also uses seed + 1
 
 
@@ -38,6 +40,27 @@ def count_or_zero(text: str) -> int:
     return int(value)
 
 
+def workers_or_zero(text: str) -> int:
+    """Read a number of processes that read images."""
+    value = count_or_zero(text)
+    if value > MOST_WORKERS:
+        raise argparse.ArgumentTypeError(
+            f"must be at most {MOST_WORKERS} processes; got {text}"
+        )
+    return value
+
+
+def resamples(text: str) -> int:
+    """Read a number of bootstrap resamples."""
+    value = count(text)
+    if value > _MOST_RESAMPLES:
+        raise argparse.ArgumentTypeError(
+            f"must be at most {_MOST_RESAMPLES} resamples, of which 2000 are plenty; "
+            f"got {text}"
+        )
+    return value
+
+
 def seed(text: str) -> int:
     """Read a seed of random numbers."""
     value = _number(text)
@@ -51,9 +74,10 @@ def seed(text: str) -> int:
 def n_jobs(text: str) -> int:
     """Read a number of workers; -1 is one per CPU core."""
     value = _number(text)
-    if value == 0 or not value.is_integer():
+    if value == 0 or not value.is_integer() or abs(value) > MOST_WORKERS:
         raise argparse.ArgumentTypeError(
-            f"must be a whole number of workers, or -1 for all cores; got {text}"
+            f"must be a whole number of workers up to {MOST_WORKERS}, or -1 for all "
+            f"cores; got {text}"
         )
     return int(value)
 

@@ -11,10 +11,14 @@ from cftlearn._dependencies import import_optional
 from cftlearn.cli._regular_files import read_text
 from cftlearn.cli._settings import Section, SettingsError, shown
 
-_MOST_BYTES = 2**20
+_MOST_BYTES = (
+    2**18
+)  # that YAML needs seconds for, and 10,000 names of categories fit in
 # Values where every alias of YAML counts as what it stands for, and how deep they lie.
 _MOST_VALUES, _MOST_DEEP = 100_000, 20
-_MOST_DIGITS = 4000  # of a number
+_MOST_DIGITS, _MOST_WHOLE = 4000, 2**63  # of a number
+# More than 20 names with dots between them: tomllib's memory grows with their square.
+_LONG_NAME = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){20}""")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 # What Python's parsers raise beside their own errors: numbers of many digits, YAML's
 # tags before values that do not fit them, deep nesting.
@@ -76,6 +80,8 @@ def _parser_of(path: Path) -> Callable[[str], Any]:
 
 
 def _parse_toml(text: str) -> Any:
+    if _LONG_NAME.search(text):
+        raise SettingsError(_too_deep())
     try:
         return tomllib.loads(text)
     except ValueError as error:  # also of numbers that have too many digits
@@ -103,8 +109,8 @@ def _table_of(pairs: list[tuple[str, Any]]) -> Section:
 
 def _parse_yaml(yaml: Any, text: str) -> Any:
     """Parse YAML. Its size is checked while aliases still share what they stand for."""
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -113,14 +119,12 @@ def _parse_yaml(yaml: Any, text: str) -> Any:
     except SettingsError:
         raise
     except yaml.YAMLError as error:
-        raise SettingsError(f"it is no YAML: {_sentence(error)}") from error
+        raise SettingsError(f"it is no YAML: {_place_of(error)}.") from error
     except _FAILURES as error:
         raise SettingsError(
             "it is no YAML: a value does not fit its tag, or is no number or date. Put "
             "texts in quotes."
         ) from error
-    finally:
-        loader.dispose()
 
 
 def _parts_of_node(yaml: Any, node: Any) -> Iterator[Any]:
@@ -165,6 +169,11 @@ def _parts_of_value(value: Any) -> Iterator[Any]:
         yield from value.values()
     elif isinstance(value, list):
         yield from value
+    elif isinstance(value, int) and not -_MOST_WHOLE <= value < _MOST_WHOLE:
+        raise SettingsError(
+            f"the whole number {shown(value)} does not fit into 64 bits. Write a "
+            "smaller one."
+        )
 
 
 def _check_size(root: Any, parts_of: Callable[[Any], Iterator[Any]]) -> None:
@@ -190,9 +199,17 @@ def _too_deep() -> str:
     )
 
 
+def _place_of(error: Any) -> str:
+    """Return what is wrong in YAML, and where."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:  # a character that YAML does not allow
+        return f"{error.reason}; got {chr(error.character)!r} after {error.position}"
+    return f"{error.problem} in line {mark.line + 1}, column {mark.column + 1}"
+
+
 def _sentence(error: Exception) -> str:
-    """Return what a parser says, with a full stop."""
-    text = str(error).strip().rstrip(".")
+    """Return what a parser says, on one line, with a full stop."""
+    text = " ".join(str(error).split()).rstrip(".")
     if text.startswith("Exceeds the limit"):
         return f"a number has more than {_MOST_DIGITS} digits."
     return f"{text}."

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resamples",
-        type=_arguments.count,
+        type=_arguments.resamples,
         default=2000,
         metavar="N",
         help="number of bootstrap resamples (default: %(default)s)",

@@ -150,7 +150,7 @@ def _read_head(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str] | None]:
     """Read the weights of the classification layer, and its categories if known."""
     try:
-        with np.load(file, allow_pickle=False) as head:
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as head:
             coef, intercept = head["coef"], head["intercept"]
             names = [str(name) for name in head["categories"].tolist()]
     except (BadZipFile, EOFError, LookupError, TypeError, ValueError, zlib.error) as e:

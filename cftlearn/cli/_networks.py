@@ -15,6 +15,7 @@ from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
 
+_MOST_PIXELS = 10_000  # a side: a batch of one such image takes more than a gigabyte
 _KERAS = (".h5", ".hdf5", ".keras")
 
 
@@ -62,8 +63,8 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
     name = settings.name
     if name is None:
         raise SettingsError(
-            "A network must be named: --network torchvision:densenet121, or "
-            'name = "torchvision:densenet121" in [network].'
+            "A network must be named: --network torchvision:densenet121, say; in a "
+            'configuration, name = "torchvision:densenet121" in [network].'
         )
     path = Path(name)
     if ":" in name and not path.exists():
@@ -204,10 +205,16 @@ def make_transform(settings: Settings) -> ImageTransform:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range, or images would not fit into memory.
     """
     saved = saved_network(settings.network)
     transform = ImageTransform() if saved is None else saved.input_transform
     if not isinstance(transform, ImageTransform):
         transform = ImageTransform()
-    return ImageTransform.from_params(transform.get_params() | settings.image)
+    made = ImageTransform.from_params(transform.get_params() | settings.image)
+    if max(made.shape) > _MOST_PIXELS:
+        raise SettingsError(
+            f"`size` must be at most {_MOST_PIXELS} pixels a side; got {made.size}. "
+            "Networks take 224 to a few hundred."
+        )
+    return made

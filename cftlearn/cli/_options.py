@@ -138,7 +138,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--num-workers",
-        type=_arguments.count_or_zero,
+        type=_arguments.workers_or_zero,
         metavar="N",
         help="processes that read images; 0, the default, reads between batches",
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from cftlearn._dependencies import Interval, StrOptions, make_constraint
 from cftlearn.classifier import CFTClassifier
+from cftlearn.cli._arguments import MOST_WORKERS
 from cftlearn.cli._settings import SettingsError, shown
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
@@ -88,6 +89,11 @@ def check_parameter(name: str, value: Any, source: object) -> None:
         If the estimator would not accept the value.
     """
     constraints = PARAMETERS[name]
+    if name == "train.num_workers" and isinstance(value, int) and value > MOST_WORKERS:
+        raise SettingsError(
+            f"`{name}` must be at most {MOST_WORKERS} processes; got {value} in "
+            f"{source}."
+        )
     if constraints and not _is_accepted(value, constraints):
         raise SettingsError(
             f"`{name}` must be {_rule(constraints)}; got {shown(value)} in {source}."

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
-from cftlearn.cli._arguments import SEEDS_BELOW
+from cftlearn.cli._arguments import MOST_WORKERS, SEEDS_BELOW
 
 Section = dict[str, Any]
 
@@ -127,8 +127,8 @@ _SEED = Rule(
     lambda value: _is_whole(value) and 0 <= value < SEEDS_BELOW,
 )
 _N_JOBS = Rule(
-    "a whole number of workers, or -1 for all cores",
-    lambda value: _is_whole(value) and value != 0,
+    f"a whole number of workers up to {MOST_WORKERS}, or -1 for all cores",
+    lambda value: _is_whole(value) and value != 0 and abs(value) <= MOST_WORKERS,
 )
 
 
@@ -269,8 +269,10 @@ def check_known(name: str, known: Iterable[str], source: object) -> None:
     if name in names:
         return
     is_short = len(name) <= _LONGEST  # comparing long ones takes minutes
-    close = difflib.get_close_matches(name, names, n=1) if is_short else []
-    guess = f" Did you mean `{close[0]}`?" if close else ""
+    keys = {each.rpartition(".")[2]: each for each in names}
+    key = name.rpartition(".")[2]
+    close = difflib.get_close_matches(key, keys, n=1) if is_short else []
+    guess = f" Did you mean `{keys[close[0]]}`?" if close else ""
     wrong = name if is_short and name.isprintable() else shown(name)
     raise SettingsError(
         f"There is no setting `{wrong}` (in {source}).{guess} There are: "
