@@ -47,7 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     prepare_streams()
-    arguments = make_parser(argv).parse_args(argv)
+    try:
+        arguments = make_parser(argv).parse_args(argv)
+    except SystemExit:  # of --help, --version and wrong arguments
+        if not _flushed("cftlearn"):
+            raise SystemExit(1) from None
+        raise
     with warnings.catch_warnings():
         warnings.showwarning = _warning_printer(arguments.command)
         return _run(arguments)
@@ -56,24 +61,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, and turn what stops it into a line on stderr and an exit code."""
     run: Callable[[argparse.Namespace], int] = arguments.run
+    name = f"cftlearn {arguments.command}"
     try:
         status = run(arguments)
-        sys.stdout.flush()  # so that a closed pipe raises here, not at exit
-        return status
     except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe: this is no failure.
         end_output()
         return 0
     except KeyboardInterrupt:
-        print_problem(f"cftlearn {arguments.command}: interrupted")
+        print_problem(f"{name}: interrupted")
         return 130
     except _EXPECTED as error:
-        print_problem(f"cftlearn {arguments.command}: {in_words(error)}")
+        print_problem(f"{name}: {in_words(error)}")
         try:
             sys.stdout.flush()
         except OSError:  # the error was that of stdout, on a full disk say
             end_output()
         return 1
+    return status if _flushed(name) else 1
+
+
+def _flushed(name: str) -> bool:
+    """Write out what was printed; say why that fails, but where nobody reads it."""
+    try:
+        sys.stdout.flush()  # so that it fails here, not at exit
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe: this is no failure.
+        end_output()
+    except OSError as error:
+        end_output()
+        print_problem(f"{name}: {in_words(error)}")
+        return False
+    return True
 
 
 def _warning_printer(command: str) -> Callable[..., None]:

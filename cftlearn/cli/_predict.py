@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if reads_features(arguments.images) and not predictor.is_of_images:
         refuse_given(
             options_of_images(arguments)
-            | {"--skip-unreadable": arguments.skip_unreadable},
+            | {"--skip-unreadable": arguments.skip_unreadable or None},
             f"{arguments.images[0]} holds features, so that no image is read",
         )
     n_skipped = predict(

@@ -155,7 +155,7 @@ def refuse_given(values: Mapping[str, Any], reason: str) -> None:
     Parameters
     ----------
     values : mapping of str to object
-        Values by option, such as ``"--images"``. None and False are not given.
+        Values by option, such as ``"--images"``. None is not given.
     reason : str
         Why they do not apply.
 
@@ -164,7 +164,7 @@ def refuse_given(values: Mapping[str, Any], reason: str) -> None:
     SettingsError
         Naming all that were given.
     """
-    given = [name for name, value in values.items() if value not in (None, False)]
+    given = [name for name, value in values.items() if value is not None]
     if given:
         verb = "does" if len(given) == 1 else "do"
         raise SettingsError(
