@@ -4,7 +4,7 @@ import argparse
 import csv
 from typing import Any
 
-from cftlearn.cli._console import print_problem
+from cftlearn.cli._console import LONGEST, print_problem, shown
 
 _GIVEN = "values by option"  # in a namespace, beside what the options set
 MOST_WORKERS = 1024  # a process each: more would take the machine
@@ -150,7 +150,7 @@ class StoreLast(argparse.Action):
             if earlier != values:
                 print_problem(
                     f"{parser.prog}: warning: {option_string} is given twice; "
-                    f"{values} is used, {earlier} is not."
+                    f"{_said(values)} is used, {_said(earlier)} is not."
                 )
             given[self.dest] = values
         setattr(namespace, self.dest, values)
@@ -162,6 +162,12 @@ def column_and_value(text: str) -> tuple[str, str]:
     if not (column and equals):
         raise argparse.ArgumentTypeError(f"must be COLUMN=VALUE; got {text}")
     return column, value
+
+
+def _said(value: Any) -> str:
+    """Return a value as it was written, cut where it is long."""
+    text = str(value)
+    return text if len(text) <= LONGEST else shown(text)
 
 
 def _number(text: str) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cftlearn.cli._console import shown
 from cftlearn.cli._document import read_document
 from cftlearn.cli._parameters import PARAMETERS, check_parameter
 from cftlearn.cli._settings import (
@@ -15,7 +16,6 @@ from cftlearn.cli._settings import (
     SettingsError,
     check_known,
     read_path,
-    shown,
 )
 
 _SECTIONS = ("data", "network", "image", "train", "refit")

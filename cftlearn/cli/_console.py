@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _ESCAPES = "cftlearn.escapes"  # name of the handler in Python's table of codecs
+LONGEST = 200  # characters of a value in an error
+_MOST_SAID = 4000  # characters of an error: names and paths of others are in it
 _SURROGATES = range(0xDC80, 0xDD00)  # how Python keeps bytes that are not UTF-8
 
 
@@ -82,15 +84,26 @@ def end_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def shown(value: object) -> str:
+    """Return a value as errors show it: cut where it is long."""
+    text = value if isinstance(value, Path) else repr(value)
+    text = str(text)
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}... ({len(text)} characters)"
+
+
 def print_problem(text: str) -> None:
     """Print an error or a warning to stderr; names in it cannot steer the terminal."""
-    shown = "".join(
+    if len(text) > _MOST_SAID:
+        text = f"{text[: _MOST_SAID // 2]} ... {text[-_MOST_SAID // 2 :]}"
+    printable = "".join(
         c
         if c.isprintable() or c == "\n"
         else c.encode("unicode_escape", "surrogatepass").decode()
         for c in text
     )
-    print(shown, file=sys.stderr)
+    print(printable, file=sys.stderr)
 
 
 def in_words(error: BaseException) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn._dependencies import import_optional
+from cftlearn.cli._console import shown
 from cftlearn.cli._regular_files import read_text
-from cftlearn.cli._settings import Section, SettingsError, shown
+from cftlearn.cli._settings import Section, SettingsError
 
 _MOST_BYTES = (
     2**18

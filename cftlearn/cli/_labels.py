@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cftlearn.cli._guessed import warn_of_guesses
+from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import (
     DataSettings,
     Section,
@@ -206,6 +207,8 @@ def _loader(
             f"`format` must be named for {path}, which is not a CSV file. It is one of "
             f"{', '.join(FORMATS)}."
         )
+    if path.exists() and not path.is_dir():  # some formats are folders
+        check_regular(path, "A label file")
     name = data.format or "csv"
     if name not in FORMATS:
         raise SettingsError(

@@ -6,7 +6,8 @@ from typing import Any
 from cftlearn._dependencies import Interval, StrOptions, make_constraint
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._arguments import MOST_WORKERS
-from cftlearn.cli._settings import SettingsError, shown
+from cftlearn.cli._console import shown
+from cftlearn.cli._settings import SettingsError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
 from cftlearn.training import NetworkTrainer

@@ -19,24 +19,13 @@ from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
 from cftlearn.cli._arguments import MOST_WORKERS, SEEDS_BELOW
+from cftlearn.cli._console import LONGEST, shown
 
 Section = dict[str, Any]
 
 
-_LONGEST = 200  # characters of a value in an error
-
-
 class SettingsError(ValueError):
     """A setting is missing, unknown or has a wrong value."""
-
-
-def shown(value: object) -> str:
-    """Return a value as errors show it: cut where it is long."""
-    text = value if isinstance(value, Path) else repr(value)
-    text = str(text)
-    if len(text) <= _LONGEST:
-        return text
-    return f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 @dataclass(frozen=True)
@@ -268,7 +257,7 @@ def check_known(name: str, known: Iterable[str], source: object) -> None:
     names = sorted(known)
     if name in names:
         return
-    is_short = len(name) <= _LONGEST  # comparing long ones takes minutes
+    is_short = len(name) <= LONGEST  # comparing long ones takes minutes
     keys = {each.rpartition(".")[2]: each for each in names}
     key = name.rpartition(".")[2]
     close = difflib.get_close_matches(key, keys, n=1) if is_short else []

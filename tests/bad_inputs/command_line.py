@@ -557,8 +557,7 @@ CASES = [
         (
             "1: cftlearn fit: `train.augment` must be 'package.module:callable', a "
             "table with such a `name` and its options, or a list of these; "
-            "'os.path:none' cannot be imported: module 'posixpath' has no attribute "
-            "'none'."
+            "os.path has no 'none'."
         ),
     ),
     case(
@@ -757,6 +756,15 @@ CASES = [
             "(person) are on both sides, such as 'p0'. Name other rows by where and "
             "validation_where. If equal names mean different groups there, leave "
             "`group` out."
+        ),
+    ),
+    case(
+        "fit",
+        "a pipe as labels",
+        with_pipe("l.csv", "fit", "--labels", "l.csv", *FEATURES[2:]),
+        (
+            "1: cftlearn fit: A label file must be a file; 'l.csv' is a pipe. Write it "
+            "to a file, and name that."
         ),
     ),
     case(
