@@ -240,7 +240,7 @@ def _overlaps(low: float, high: float, n_old: int, n_new: int) -> csr_array:
 
 def _check(transform: ImageTransform) -> None:
     mode, crop, scale = transform.mode, transform.crop, transform.scale
-    if mode not in _CHANNELS:
+    if not isinstance(mode, str) or mode not in _CHANNELS:
         _refuse("mode", "'RGB' or 'L'", mode)
     if transform.interpolation not in _INTERPOLATIONS:
         _refuse("interpolation", f"one of {_INTERPOLATIONS}", transform.interpolation)

@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from cftlearn._dependencies import import_optional
+from cftlearn.exceptions import first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -235,7 +236,18 @@ def _from_torchvision(model: str, weights: Any, options: dict[str, Any]) -> "nn.
             "`name` must be a classification network of torchvision.models; got "
             f"{model!r}. torchvision.models.list_models() lists them."
         )
-    network: nn.Module = models.get_model(model, weights=weights, **options)
+    try:
+        network: nn.Module = models.get_model(model, weights=weights, **options)
+    except KeyError as error:
+        if weights is None:
+            raise
+        raise _unknown_weights(
+            model, weights, [item.name for item in models.get_model_weights(model)]
+        ) from error
+    except OSError as error:
+        if weights is None:
+            raise
+        raise _not_downloaded(model, weights, error) from error
     return network
 
 
@@ -247,11 +259,40 @@ def _from_timm(model: str, weights: Any, options: dict[str, Any]) -> "nn.Module"
             f"'*{model[:6]}*') lists those of a similar name."
         )
     if weights not in (None, "DEFAULT"):
-        model = f"{model.partition('.')[0]}.{weights}"
-    network: nn.Module = timm.create_model(
-        model, pretrained=weights is not None, **options
-    )
+        plain = model.partition(".")[0]
+        model = f"{plain}.{weights}"
+        known = timm.list_pretrained(f"{plain}.*")
+        if model not in known:
+            names = [name.partition(".")[2] for name in known]
+            raise _unknown_weights(plain, weights, names)
+    try:
+        network: nn.Module = timm.create_model(
+            model, pretrained=weights is not None, **options
+        )
+    except OSError as error:
+        if weights is None:
+            raise
+        raise _not_downloaded(model, weights, error) from error
     return network
+
+
+def _unknown_weights(model: str, weights: Any, known: list[str]) -> ValueError:
+    listed = ", ".join(map(repr, ["DEFAULT", *known] if known else []))
+    return ValueError(
+        f"`weights` must be a name of weights that the library has for {model!r}: "
+        f"{listed or 'there are none'}; got {weights!r}. The file of a state dict ends "
+        f"in {', '.join(_FILES)}."
+    )
+
+
+def _not_downloaded(model: str, weights: Any, error: OSError) -> OSError:
+    cause = getattr(error, "reason", error)  # of urllib's errors
+    reason = getattr(cause, "strerror", None) or first_line(error)
+    return OSError(
+        f"`weights` {weights!r} of {model!r} must be downloaded once, which failed "
+        f"({reason}). Try again with a network, or pass the path of a file of weights: "
+        "those that the library downloaded elsewhere, or your own state dict."
+    )
 
 
 def _imported(package: str, path: str) -> Callable[..., Any]:
