@@ -14,9 +14,9 @@ PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
 MUTANTS ?= --share 0.2
 
-FUZZ ?= --short
+FUZZ ?= --n 500
 FUZZERS := models labels configurations images
-FAULTS ?= --short
+FAULTS ?= --n 100
 
 .PHONY: demo test gpu mutants fuzz faults test-floors test-newest test-bare
 .PHONY: setup lint types doctest docs wheel clean
