@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import hashlib
 import importlib.util
 import json
 import pickle
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from model_parts import read_document, set_value, sign
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file
 from sklearn.base import clone
@@ -150,7 +152,6 @@ def test_classifiers_with_a_joined_network(
     Z = partial_problem[0]
     model = join_copies(network_model, layers)
     path = save_model(model, tmp_path / "model")
-    assert json.loads((path / "model.json").read_text())["format"] == 2
     for module in (network_factory, network_factory()):
         loaded = load_model(path, module=module)
         assert_same_model(loaded, model, Z)
@@ -163,11 +164,20 @@ def test_classifiers_with_a_joined_network(
     assert_same_model(load_model(again, module=network_factory), model, Z)
 
 
-def test_files_of_plain_networks_are_of_the_first_format(tmp_path, network_model):
+def test_every_file_is_listed_with_its_digest(tmp_path, network_model):
     path = save_model(network_model, tmp_path / "model")
-    document = json.loads((path / "model.json").read_text())
-    assert document["format"] == 1
-    assert "joined_network" not in document["model"]
+    document = read_document(path)
+    assert document["format"] == 2
+    assert list(document) == ["format", "digest", "cftlearn", "files", "model"]
+    assert document["files"] == {
+        name: {
+            "bytes": len((path / name).read_bytes()),
+            "sha256": hashlib.sha256((path / name).read_bytes()).hexdigest(),
+        }
+        for name in ("arrays.safetensors", "network.pt")
+    }
+    text = (path / "model.json").read_text().replace(document["digest"], "0" * 64)
+    assert document["digest"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -178,16 +188,19 @@ def test_files_of_plain_networks_are_of_the_first_format(tmp_path, network_model
         (lambda d: d["parts"][0].update(width="8"), "is damaged"),
         (lambda d: d["parts"][0].update(layers=["0"]), "is damaged"),
         (lambda d: d["parts"][0].update(head="fc"), "`module` must have the archi"),
-        (lambda d: d["parts"].pop(), "`module` must have the architecture"),
+        (lambda d: d["parts"].pop(), "is damaged"),
+        (lambda d: d.update(n_outputs=10**9), "is damaged"),
+        (lambda d: d["parts"][0].update(width=10**9), "is damaged"),
+        (lambda d: d["parts"].extend([{"width": 1}] * 5), "is damaged"),
     ],
 )
 def test_damaged_descriptions(
     tmp_path, network_model, network_factory, damage, message
 ):
     path = save_model(join_copies(network_model, ["0"]), tmp_path / "model")
-    document = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    document = read_document(path)
     damage(document["model"]["joined_network"])
-    (path / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    sign(path, document)
     error = ModelFormatError if "damaged" in message else ValueError
     with pytest.raises(error, match=message):
         load_model(path, module=network_factory)
@@ -327,8 +340,6 @@ def test_the_folder_holds_no_pickle(tmp_path, model, network_model):
     assert {file.name for file in path.iterdir()} == FILES
     path = save_model(network_model, tmp_path / "network")
     assert {file.name for file in path.iterdir()} == FILES | {"network.pt"}
-    document = json.loads((path / "model.json").read_text(encoding="utf-8"))
-    assert document["format"] == 1
     assert load_file(path / "arrays.safetensors")
     state = torch.load(path / "network.pt", weights_only=True)
     assert set(state) == set(network_model.module_.state_dict())
@@ -646,17 +657,13 @@ def test_files_of_another_kind(saved, network_factory, name, junk):
     ],
 )
 def test_documents_that_make_no_sense(saved, network_factory, key, value):
-    document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    *parents, last = key.split(".")
-    functools.reduce(dict.__getitem__, parents, document)[last] = value
-    (saved / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    set_value(saved, key, value)
     with pytest.raises(ModelFormatError, match="is damaged"):
         load_model(saved, module=network_factory)
 
 
 def test_newer_formats(saved, network_factory):
-    document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    (saved / "model.json").write_text(json.dumps(document | {"format": 3}))
+    set_value(saved, "format", 3)
     with pytest.raises(ModelFormatError, match=r"has format 3; .* Upgrade cftlearn"):
         load_model(saved, module=network_factory)
 
@@ -679,6 +686,7 @@ class Burglar:
 def test_pickles_are_not_executed(saved, network_factory, tmp_path, save):
     trace = tmp_path / "executed"
     save({"0.weight": Burglar(trace)}, saved / "network.pt")
+    sign(saved)
     with pytest.raises(ModelFormatError, match="is damaged"):
         load_model(saved, module=network_factory)
     assert not trace.exists()
