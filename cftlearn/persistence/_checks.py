@@ -1,6 +1,7 @@
 """What a fitted estimator has learned, held against itself."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cftlearn.persistence._parameters import as_numbers
 
 _EQUAL = 1e-6  # of sums of weights
 _ARCHITECTURE = ("name", "n_outputs", "weights", "options")
+_MOST_OPTION = 10**5  # a number that may say how many layers to make
 
 
 def check_names(estimator: Any, prefix: str) -> None:
@@ -137,13 +139,9 @@ def check_classifier(model: CFTClassifier, prefix: str) -> None:
     for name, part in (("fine_tuner_", tuner), ("calibrator_", calibrator)):
         if part is not None:
             _check_same(part, model, f"{prefix}{name}.")
-    if model.head_ is None:
-        n_features = getattr(model, "n_features_in_", None)
-        if n_features != tuner.n_features_in_:
-            rule = f"be that of the fine-tuner, {tuner.n_features_in_}"
-            raise broken(f"{prefix}n_features_in_", rule, n_features)
-        if model.module is not None:
-            raise broken(f"{prefix}head_", "name a layer of the network", None)
+    if model.head_ is None and model.module is not None:
+        raise broken(f"{prefix}head_", "name a layer of the network", None)
+    _check_inputs(model, prefix)
     _check_per_category(model, "threshold", prefix)
 
 
@@ -292,6 +290,16 @@ def check_structure(structure: Any, entry: Entry) -> None:
         raise entry.fault(f"{name}.parts", rule, sum(widths))
 
 
+def _numbers_in(options: Any) -> Iterator[float]:
+    """Yield all numbers in options."""
+    if isinstance(options, (dict, list)):
+        inner = options.values() if isinstance(options, dict) else options
+        for item in inner:
+            yield from _numbers_in(item)
+    elif isinstance(options, (int, float)):
+        yield options
+
+
 def _part_widths(part: Any, place: str, entry: Entry) -> list[int]:
     """Return the widths of a part's blocks of features."""
     if not isinstance(part, dict) or set(part) not in (
@@ -363,6 +371,20 @@ def _check_finite(
         first = values[~finite][0]
         rule = "hold finite numbers"
         raise broken(place, rule, float(first), ARRAYS)
+
+
+def _check_inputs(model: CFTClassifier, prefix: str) -> None:
+    """Check that all that says how many features there are says the same."""
+    if model.head_ is None:
+        expected, other = model.fine_tuner_.n_features_in_, "that of the fine-tuner"
+    elif model.input_shape_ and model.input_transform is None:
+        expected, other = model.input_shape_[0], "the first length of `input_shape`"
+    else:
+        return
+    is_needed = model.head_ is None  # a network may be fitted to what is no array
+    n_features = getattr(model, "n_features_in_", None if is_needed else expected)
+    if n_features != expected:
+        raise broken(f"{prefix}n_features_in_", f"be {other}, {expected}", n_features)
 
 
 def _check_same(part: Any, model: CFTClassifier, prefix: str) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._files import replace_folder
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
+from cftlearn.exceptions import first_line
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
@@ -36,6 +37,17 @@ from cftlearn.persistence._reading import (
 
 if TYPE_CHECKING:
     from torch import nn
+
+# What networks of libraries raise for options that make no sense.
+_UNBUILDABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
@@ -285,13 +297,34 @@ def _load_network(
     given = _trusted(model.module) if module is None else module
     bare = given.without_weights if isinstance(given, Architecture) else given
     structure = files.document.model.get(STRUCTURE)
-    with named(files.folder):
+    with named(files.folder), ExitStack() as stack:
         state = read_state(file)
+        if module is None:  # then the folder says how the network is made
+            stack.enter_context(_of_the_folder(given, state, structure))
         network = join_copies(structure, partial(copy_or_make, bare, seed=0), state)
         fill_network(network, state, model)
     model.module = given
     model.module_ = network.eval()
     model.device_ = "cpu"
+
+
+@contextmanager
+def _of_the_folder(
+    architecture: Architecture, state: Any, structure: Any
+) -> Iterator[None]:
+    """Turn what goes wrong with a network that the folder names into its fault."""
+    from cftlearn.persistence._networks import check_architecture
+
+    try:
+        if structure is None:
+            check_architecture(architecture.without_weights, state)
+        yield
+    except _UNBUILDABLE as error:
+        reason = first_line(error).rstrip(".")
+        raise Fault(
+            f"`architecture` in model.json must be one that can be built here; got "
+            f"{architecture.name!r}: {reason:.300}"
+        ) from error
 
 
 def _write_network(network: "nn.Module", path: Path) -> None:

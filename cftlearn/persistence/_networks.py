@@ -58,6 +58,36 @@ def join_copies(
         raise _unfit(error) from error
 
 
+def check_architecture(make: Callable[[], nn.Module], state: Mapping[str, Any]) -> None:
+    """Check, without memory for it, that a network has the weights of the folder.
+
+    Parameters
+    ----------
+    make : callable
+        Builds the network that the folder names.
+    state : mapping of str to Tensor
+        The weights.
+
+    Raises
+    ------
+    Fault
+        If it would have others, such as those of an option that makes it huge.
+    """
+    try:
+        with torch.device("meta"):
+            own = make().state_dict()
+    except (NotImplementedError, RuntimeError):
+        return  # it computes while it is made, and must be made to be known
+    for name in own | dict(state):
+        shapes = [getattr(each.get(name), "shape", None) for each in (own, state)]
+        if shapes[0] != shapes[1]:
+            raise Fault(
+                "`architecture` in model.json must be that of the weights; "
+                f"`{name:.60}` would have shape {shown(shapes[0])}, and has "
+                f"{shown(shapes[1])}"
+            )
+
+
 def fill_network(network: nn.Module, state: Mapping[str, Any], model: Any) -> None:
     """Load a state dict into a network.
 

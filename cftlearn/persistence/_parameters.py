@@ -50,11 +50,11 @@ def make_estimator(cls: type, params: Params, prefix: str) -> Any:
             return ImageTransform.from_params(params)
         except (TypeError, ValueError) as error:
             raise _invalid(prefix, error) from None
-    estimator: Any = cls(**{n: v for n, v in params.items() if n in _names(cls)})
-    unexpected = set(params) - set(_names(cls))
+    unexpected = set(params) - set(cls._get_param_names())  # type: ignore[attr-defined]
     if unexpected:
         rule = f"hold parameters of {cls.__name__}"
         raise broken(f"{prefix}params", rule, min(unexpected))
+    estimator: Any = cls(**params)
     for name, value in params.items():
         _check_types(estimator, name, value, f"{prefix}{name}")
     try:
@@ -89,11 +89,6 @@ def as_numbers(value: Any, name: str) -> NDArray[np.float64]:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"`{name}` must hold numbers; got others.")
     return array.astype(np.float64)
-
-
-def _names(cls: Any) -> list[str]:
-    names: list[str] = cls._get_param_names()
-    return names
 
 
 def _check_types(estimator: Any, name: str, value: Any, place: str) -> None:
