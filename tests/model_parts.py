@@ -13,7 +13,12 @@ def read_document(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "model.json").read_text(encoding="utf-8"))
 
 
-def sign(folder: Path, document: dict[str, Any] | None = None) -> Path:
+def sign(
+    folder: Path,
+    document: dict[str, Any] | None = None,
+    *,
+    list_files: bool = True,
+) -> Path:
     """Write ``model.json`` with the digests of the files as they are.
 
     It is written here once more, and not taken from the library: a test of the format
@@ -31,7 +36,8 @@ def sign(folder: Path, document: dict[str, Any] | None = None) -> Path:
             for file in sorted(folder.rglob("*"))
             if file.is_file() and file != folder / "model.json"
         }
-        listed = {"files": files} if "files" in document else {}
+        is_listed = list_files and "files" in document
+        listed = {"files": files} if is_listed else {}
         document = {"format": 2, "digest": NO_DIGEST, **document, **listed}
         document["digest"] = NO_DIGEST
     text = json.dumps(document, indent=1)

@@ -79,8 +79,8 @@ class StoredArrays:
             for found, needed in zip(array.shape, shape, strict=True)
         )
         if not fits:
-            words = ", ".join("any" if n is None else str(n) for n in shape)
-            raise broken(name, f"have shape ({words})", array.shape, ARRAYS)
+            words = str(shape).replace("None", "any")
+            raise broken(name, f"have shape {words}", array.shape, ARRAYS)
         if array.dtype not in (np.float64, np.float32):
             rule = "hold float64 or float32"
             raise broken(name, rule, array.dtype.name, ARRAYS)
@@ -115,7 +115,7 @@ def read_arrays(data: bytes) -> StoredArrays:
     Raises
     ------
     Fault
-        If it is damaged, or holds a type that numpy does not know.
+        If it is damaged, or holds a type that numpy has not.
     """
     n_header = int.from_bytes(data[:8], "little")
     if n_header > len(data) - 8:
@@ -147,7 +147,7 @@ def _check_entry(name: str, entry: Any) -> None:
         raise broken(place, "have a type, a shape and offsets", entry, ARRAYS)
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise broken(place, "be of a type that numpy has", dtype, ARRAYS)
+        raise broken(place, "hold numbers or truth values", dtype, ARRAYS)
     for rule, lengths in (("a shape", shape), ("offsets", offsets)):
         is_list = isinstance(lengths, list)
         if not is_list or not all(type(n) is int and n >= 0 for n in lengths):

@@ -204,10 +204,10 @@ def check_member(member: Any, ensemble: CFTEnsemble, name: str) -> None:
     names = list(ensemble.categories_)
     if list(member.categories_) not in (names, nameless):
         found = list(member.categories_)
-        raise broken(f"categories_ of member {name:.60}", f"be {names[:5]}", found)
+        raise broken(f"categories_` of member `{name:.60}", f"be {names[:5]}", found)
     found, expected = member.classes_.tolist(), ensemble.classes_.tolist()
     if found != expected:
-        raise broken(f"classes_ of member {name:.60}", f"be {expected[:5]}", found)
+        raise broken(f"classes_` of member `{name:.60}", f"be {expected[:5]}", found)
 
 
 def read_architecture(described: Any, entry: Entry) -> Architecture:

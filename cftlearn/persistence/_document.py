@@ -209,9 +209,13 @@ def strict_json(text: str, file: str) -> Any:
         )
     except RecursionError:
         raise too_deep from None
-    except ValueError as error:  # an integer of 5,000 digits, too
-        reason = str(error).partition(";")[0]
-        raise Fault(f"{file} must be JSON; got something else ({reason})") from None
+    except json.JSONDecodeError as error:
+        raise Fault(
+            f"{file} must be JSON; got something else in line {error.lineno}, column "
+            f"{error.colno}"
+        ) from None
+    except ValueError:
+        raise Fault(f"{file} must hold short numbers; got a very long one") from None
     level = [value]
     for _ in range(_MOST_DEPTH):
         level = [

@@ -296,8 +296,7 @@ def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
     known = {field.name for field in (*_ALWAYS, *plan.learned) if plan.learned}
     unexpected = set(document) - known - {"class", "params"}
     if unexpected:
-        rule = f"hold what a {name} has"
-        raise broken(place, rule, f"{min(unexpected):.60} too")
+        raise broken(place, f"hold what a {name} has", min(unexpected))
     fields = [field for field in _ALWAYS if field.name in document]
     if is_fitted:
         for needed in ("categories_", "classes_"):

@@ -254,6 +254,14 @@ class Names(Plain):
 
 
 _NUMBER = (int, float, type(None))
+_WORDS = {
+    str: "a text",
+    int: "an integer, 0 or more",
+    float: "a number",
+    bool: "true or false",
+    list: "a list of texts",
+    type(None): "null",
+}
 # What the values of a report's record are. Others may be any plain value.
 _RECORD: Mapping[str, tuple[type, ...]] = {
     "category": (str,),
@@ -332,10 +340,8 @@ class Report(Plain):
             if not is_wrong and key == "members":
                 is_wrong = not all(isinstance(item, str) for item in value)
             if is_wrong:
-                words = " or ".join(
-                    "null" if t is type(None) else t.__name__ for t in types
-                )
-                raise entry.fault(f"{place}.{key:.60}", f"be a valid {words}", value)
+                words = " or ".join(_WORDS[one] for one in types)
+                raise entry.fault(f"{place}.{key:.60}", f"be {words}", value)
         if record["category"] != name:
             rule = f"be the category's name, {name[:60]!r}"
             raise entry.fault(f"{place}.category", rule, record["category"])

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from cftlearn.exceptions import first_line
 from cftlearn.persistence._faults import Fault, shown
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ _ITEM_BYTES = {
     "LongStorage": 8,
     "ComplexDoubleStorage": 16,
 }
+_DAMAGED = "a list of tensors that cannot be read"
 _UNREADABLE = (  # what pickle and torch raise for bytes that are none of theirs
     AttributeError,
     EOFError,
@@ -80,7 +80,7 @@ def read_state(file: BinaryIO) -> "dict[str, Tensor]":
             file, map_location="cpu", weights_only=True
         )
     except _UNREADABLE as error:
-        raise _no_state(first_line(error)) from None
+        raise _no_state(_DAMAGED) from error
     return state  # as it is: torch keeps versions of layers beside the tensors
 
 
@@ -109,13 +109,13 @@ def check_state_file(file: BinaryIO) -> None:
         ValueError,
         zipfile.BadZipFile,
     ) as error:
-        raise _no_state(first_line(error)) from None
+        raise _no_state("no archive, or a damaged one") from error
     file.seek(0)
     _check_memory(listed)
     try:
         state = _StateReader(listed, records).load()
     except _UNREADABLE as error:
-        raise _no_state(first_line(error)) from None
+        raise _no_state(_DAMAGED) from error
     if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
         raise _no_state(f"a {type(state).__name__}")
 
@@ -150,7 +150,7 @@ def _check_memory(listed: bytes) -> None:
             if "PUT" in code.name and argument > len(listed):
                 raise _no_state(f"a place {argument} in {len(listed)} bytes")
     except _UNREADABLE as error:
-        raise _no_state(first_line(error)) from None
+        raise _no_state(_DAMAGED) from error
 
 
 class _StateReader(pickle.Unpickler):

@@ -137,9 +137,12 @@ def _check_kind(name: str, own: Any, saved: Any) -> None:
         raise Fault(f"`{name:.60}` in {NETWORK} must be a tensor; got {shown(saved)}")
     if saved.is_floating_point() != own.is_floating_point():
         raise Fault(
-            f"`{name:.60}` in {NETWORK} must be of the kind {own.dtype}; got "
-            f"{saved.dtype}"
+            f"`{name:.60}` in {NETWORK} must hold {_word(own)}; got {_word(saved)}"
         )
+
+
+def _word(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _unfit(error: Exception) -> ValueError:

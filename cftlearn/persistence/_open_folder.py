@@ -1,5 +1,6 @@
 """The files of a folder, opened in a way that neither hangs nor leaves it."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -45,13 +46,15 @@ class OpenFolder:
     handle: int | None
 
     @contextmanager
-    def subfolder(self, name: str) -> Iterator["OpenFolder"]:
+    def subfolder(self, name: str, label: str) -> Iterator["OpenFolder"]:
         """Open a folder in it, but not what a link points to.
 
         Parameters
         ----------
         name : str
             Its name.
+        label : str
+            What the fault calls it.
 
         Yields
         ------
@@ -69,7 +72,7 @@ class OpenFolder:
         if found is None:
             raise FileNotFoundError(name)
         if not stat.S_ISDIR(found.st_mode):
-            raise Fault(f"{name} must be a folder; got {_kind(found)}")
+            raise Fault(f"{label} must be a folder; got {_kind(found)}")
         with _opened(self.path / name, self.handle, name, _NO_LINK) as folder:
             yield folder
 
@@ -120,6 +123,10 @@ class OpenFolder:
             return os.stat(where, dir_fd=self.handle, follow_symlinks=follow)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise Fault(f"{name} must be a file; got links in a circle") from None
 
 
 @contextmanager

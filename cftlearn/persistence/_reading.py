@@ -232,8 +232,10 @@ def _read_member(
 ) -> ModelFiles:
     with named(folder.path):
         try:
-            members = stack.enter_context(folder.subfolder(MEMBERS))
-            member = stack.enter_context(members.subfolder(str(number)))
+            members = stack.enter_context(folder.subfolder(MEMBERS, MEMBERS))
+            name = str(number)
+            opened = members.subfolder(name, f"{MEMBERS}/{name}")
+            member = stack.enter_context(opened)
             if not member.has(DOCUMENT):
                 raise FileNotFoundError(DOCUMENT)
         except FileNotFoundError:
