@@ -118,7 +118,7 @@ def read_arrays(data: bytes) -> StoredArrays:
         If it is damaged, or holds a type that numpy has not.
     """
     n_header = int.from_bytes(data[:8], "little")
-    if n_header > len(data) - 8:
+    if n_header > len(data) - 8:  # also of fewer than 8 bytes
         raise Fault(
             f"{ARRAYS} must hold as many bytes as it says; got {len(data)}, so it was "
             "cut or changed"

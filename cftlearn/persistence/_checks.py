@@ -242,6 +242,10 @@ def read_architecture(described: Any, entry: Entry) -> Architecture:
     if type(n_outputs) is not int or n_outputs != entry.n_categories:
         rule = f"be the number of categories, {entry.n_categories}"
         raise entry.fault("architecture.n_outputs", rule, n_outputs)
+    numbers = [n for n in _numbers_in(options) if abs(n) > _MOST_OPTION]
+    if numbers:
+        rule = f"hold numbers up to {_MOST_OPTION}"
+        raise entry.fault("architecture.options", rule, numbers[0])
     try:
         return Architecture(name, n_outputs=n_outputs, weights=weights, options=options)
     except ValueError as error:

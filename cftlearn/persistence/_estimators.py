@@ -138,7 +138,7 @@ class _Plan:
 _COUNTS = ("n_positive", "n_negative", "n_unknown")
 _OUTCOME = ("status", "solver", "reason")
 # Each is saved where an estimator has it, whether the rest is learned or not.
-_ALWAYS = (
+_ALWAYS: tuple[Plain, ...] = (
     Table("categories_"),
     Table("classes_"),
     Table("feature_names_in_"),
@@ -291,14 +291,15 @@ def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
     cls = _CLASSES[name]
     estimator = make_estimator(cls, _read_params(document, prefix, stored), prefix)
     plan, entry = _PLANS[cls], Entry.to_read(document, stored, prefix)
-    is_fitted = plan.evidence in document
-    # Those of a network's parameters have learned nothing, whatever they say.
-    known = {field.name for field in (*_ALWAYS, *plan.learned) if plan.learned}
+    known = {field.name for field in (*_ALWAYS, *plan.learned) if field.in_document}
     unexpected = set(document) - known - {"class", "params"}
     if unexpected:
         raise broken(place, f"hold what a {name} has", min(unexpected))
+    has_learned = is_fitted(document)
+    if any(field.in_document and field.name in document for field in plan.learned):
+        entry.value(plan.evidence)  # who has learned one thing has learned all
     fields = [field for field in _ALWAYS if field.name in document]
-    if is_fitted:
+    if has_learned:
         for needed in ("categories_", "classes_"):
             entry.value(needed)
         fields += plan.learned
@@ -306,7 +307,7 @@ def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
         setattr(estimator, field.attribute, field.read(entry))
     if fields:
         check_names(estimator, prefix)
-    if is_fitted:
+    if has_learned:
         plan.check(estimator, prefix)
         plan.complete(estimator)
     return estimator

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,7 @@ class Plain:
 
     attribute: str
     key: str = ""
+    in_document: ClassVar[bool] = True  # and not beside it
 
     @property
     def name(self) -> str:
@@ -362,6 +363,7 @@ class Array(Plain):
 
     axes: tuple[str, ...] = ()
     may_be_none: bool = False
+    in_document: ClassVar[bool] = False
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the array to an entry."""
@@ -388,6 +390,7 @@ class Curves(Plain):
     """
 
     report: str = ""
+    in_document: ClassVar[bool] = False
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the curves to an entry."""

@@ -294,7 +294,8 @@ def _load_network(
     from cftlearn.networks._making import copy_or_make
     from cftlearn.persistence._networks import fill_network, join_copies
 
-    given = _trusted(model.module) if module is None else module
+    saved: Any = model.module
+    given = _trusted(saved) if module is None else module
     bare = given.without_weights if isinstance(given, Architecture) else given
     structure = files.document.model.get(STRUCTURE)
     with named(files.folder), ExitStack() as stack:

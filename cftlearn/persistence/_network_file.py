@@ -147,7 +147,7 @@ def _check_memory(listed: bytes) -> None:
     """Check that the list of tensors names no place beyond its own length."""
     try:
         for code, argument, _ in pickletools.genops(listed):
-            if "PUT" in code.name and argument > len(listed):
+            if "PUT" in code.name and int(argument or 0) > len(listed):
                 raise _no_state(f"a place {argument} in {len(listed)} bytes")
     except _UNREADABLE as error:
         raise _no_state(_DAMAGED) from error
@@ -175,6 +175,7 @@ class _StateReader(pickle.Unpickler):
             ("torch._utils", "_rebuild_tensor_v2"): _check_tensor,
             ("torch._utils", "_rebuild_tensor_v3"): _check_typed_tensor,
         }
+        module = "builtins" if module == "__builtin__" else module  # of Python 2
         if (module, name) in known:
             return known[module, name]
         if module in ("torch", "torch.storage") and name in _ITEM_BYTES:

@@ -177,9 +177,9 @@ def read_bytes(file: BinaryIO, most: int, name: str) -> bytes:
     n_bytes = os.fstat(file.fileno()).st_size
     if n_bytes > most:
         raise Fault(f"{name} must have at most {most} bytes; got {n_bytes}")
-    data = file.read(most + 1)
-    if len(data) > most:
-        raise Fault(f"{name} must have at most {most} bytes; got more")
+    data = file.read(n_bytes + 1)  # a buffer of what is allowed would be large
+    if len(data) > n_bytes:
+        raise Fault(f"{name} must not grow while it is read; it does")
     return data
 
 

@@ -414,10 +414,7 @@ DAMAGE = [
         "no report",
         TUNER,
         remove("model.report_"),
-        (
-            "model.json must describe a fitted model; got what a "
-            "CategoryWiseFineTuner is given, and not what it has learned."
-        ),
+        ("model.json must hold `report_`; got none."),
     ),
     damage_case(
         "no params",

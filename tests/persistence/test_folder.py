@@ -30,6 +30,7 @@ from cftlearn import (
     save_model,
 )
 from cftlearn._inputs import ArrayInputs
+from cftlearn.calibration import CategoryCalibrator
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.feature_extraction._widening import widen_network
 from cftlearn.images import ImageTransform
@@ -711,13 +712,18 @@ def test_modules_that_are_too_much(tmp_path, model, network_factory):
 
 
 # ------------------------------------------------------------------- older formats
-def test_format_1():
-    """A folder in the repository, written by ``data/make_saved_model.py``."""
+@pytest.fixture(scope="module")
+def script():
+    """Import ``data/make_saved_model.py``, which wrote the golden models."""
     spec = importlib.util.spec_from_file_location(
         "make_saved_model", DATA / "make_saved_model.py"
     )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_format_1(script):
     model = load_model(DATA / "model_format_1", module=script.make_network)
     X = script.make_features()
     expected = json.loads((DATA / "model_format_1_predictions.json").read_text())
@@ -729,6 +735,96 @@ def test_format_1():
     assert model.feature_names_in_.tolist() == ["sin1", "sin2", "sin3", "sin5"]
     assert [solver.name for solver in model.fine_tuner.solver] == ["bce", "ga"]
     assert len(model.report_) == 2
+
+
+FORMAT_2 = sorted(path.name for path in (DATA / "model_format_2").iterdir())
+
+
+@pytest.mark.parametrize("name", FORMAT_2)
+def test_format_2(script, tmp_path, name):
+    X = script.make_features()
+    expected = json.loads((DATA / "model_format_2_predictions.json").read_text())
+    path = DATA / "model_format_2" / name
+    has_network = any(path.rglob("network.pt"))
+    module = script.make_network if has_network else None
+    model = load_model(path, module=module)
+    found = script.predict(model, X)
+    assert set(found) == set(expected[name])
+    for method, values in found.items():
+        if method == "predict":
+            assert values == expected[name][method]
+        else:
+            assert_allclose(values, expected[name][method], rtol=1e-4, atol=1e-5)
+    again = load_model(save_model(model, tmp_path / "again"), module=module)
+    assert script.predict(again, X) == found
+
+
+def test_the_golden_models_are_of_all_kinds():
+    assert FORMAT_2 == [
+        "ensemble",
+        "features",
+        "fine_tuner",
+        "joined",
+        "network",
+        "two_classes",
+    ]
+    stored = load_file(DATA / "model_format_2" / "features" / "arrays.safetensors")
+    assert {"calibrator_.curves_.0", "threshold"} <= set(stored)
+    for path in (DATA / "model_format_2").rglob("model.json"):
+        assert json.loads(path.read_text())["format"] == 2
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_calibrators(tmp_path, make_model, partial_problem, method):
+    Z, y, _ = partial_problem
+    calibrator = CategoryCalibrator(
+        method, prevalence=[0.2, np.nan, 0.4], min_isotonic=3
+    )
+    model = make_model(calibration=calibrator).fit(Z, y)
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert_same_model(loaded, model, Z)
+    assert_array_equal(loaded.predict_proba(Z), model.predict_proba(Z))
+    for name in ("slope_", "intercept_", "shift_"):
+        one, other = getattr(loaded.calibrator_, name), getattr(model.calibrator_, name)
+        assert_array_equal(one, other)
+    for one, other in zip(
+        loaded.calibrator_.curves_, model.calibrator_.curves_, strict=True
+    ):
+        assert (one is None) == (other is None) == (method == "sigmoid")
+        assert one is None or all(map(np.array_equal, one, other))
+    assert_array_equal(loaded.calibration.prevalence, calibrator.prevalence)
+
+
+def test_models_that_could_not_be_loaded_are_not_saved(tmp_path, model):
+    model.fine_tuner_.coef_ = np.full_like(model.coef_, np.inf)
+    with pytest.raises(ValueError, match=r"must be as `fit` left it .*finite numbers"):
+        save_model(model, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_that_could_not_be_loaded_are_not_saved(tmp_path, network_model):
+    class Own(nn.Module):
+        def get_extra_state(self):
+            return Path("somewhere")
+
+        def set_extra_state(self, state):
+            pass
+
+    network_model.module_.add_module("own", Own())
+    with pytest.raises(
+        ValueError, match=r"network\.pt must be the state dict of a net"
+    ):
+        save_model(network_model, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_that_are_no_text(tmp_path, make_model, partial_problem):
+    Z, _, y_full = partial_problem
+    dates = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]")
+    model = make_model().fit(Z, y_full[:, 0])
+    model.classes_ = dates
+    with pytest.raises(TypeError, match=r"`classes_` must hold texts or numbers"):
+        save_model(model, tmp_path / "model")
 
 
 @pytest.mark.parametrize("combine", ["mean", "rank_mean"])
