@@ -1,5 +1,6 @@
 """Files of a folder: none that hangs, none outside, and always of the same folder."""
 
+import io
 import os
 import socket
 from pathlib import Path
@@ -113,6 +114,41 @@ def test_long_files(tmp_path):
             read_bytes(opened, 10, "file")
         with pytest.raises(Fault, match=r"the 3 bytes that model\.json says; got 109"):
             check_stamp(opened, Stamp(3, ""), "file")
+
+
+def test_short_files(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    for most in (3, 10):
+        with path.open("rb") as file:
+            assert read_bytes(file, most, "file") == b"abc"
+
+
+class Growing(io.FileIO):
+    """A file to which another process appends."""
+
+    def read(self, size=-1):
+        return super().read(size) + b"more"
+
+
+def test_a_file_that_grows(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    with (
+        Growing(tmp_path / "file") as file,
+        pytest.raises(Fault, match="must not grow while it is read"),
+    ):
+        read_bytes(file, 10, "file")
+
+
+@posix
+def test_what_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    with open_folder(tmp_path) as folder:
+        monkeypatch.setattr(os, "stat", refuse)
+        with pytest.raises(PermissionError, match="denied"):
+            folder.has("file")
 
 
 def test_stamps(tmp_path):
