@@ -161,7 +161,7 @@ def _check_probabilities(threshold: Any) -> None:
     values = _check_finite(threshold, "threshold")
     if values.ndim > 1:
         raise ValueError(f"`threshold` must be one or a list; got {values.ndim} axes.")
-    check_threshold(values, values.size)
+    check_threshold(values, [str(j) for j in range(values.size)])
 
 
 def _check_finite(value: Any, name: str) -> NDArray[np.float64]:
