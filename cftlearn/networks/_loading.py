@@ -1,14 +1,20 @@
 """Load networks from files that hold their code: torch.export and TorchScript."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from cftlearn._files import check_regular
 from cftlearn.exceptions import ModelFormatError, first_line
+from cftlearn.networks._archives import (
+    ArchiveError,
+    cause_of,
+    check_archive,
+    check_program,
+)
 from cftlearn.networks._exported import split_program
 from cftlearn.networks._torchscript import load_script, split_script
 
@@ -27,8 +33,9 @@ def load_network(
     Parameters
     ----------
     path : str, path-like, ExportedProgram or ScriptModule
-        The file, or what was read from it. A file holds a program, which will be run:
-        load only what you trust. A file of weights alone goes to
+        The file, or what was read from it. A file holds a program of torch's operators,
+        which run when the network does: load only what you trust. Pickles, Python code
+        and compiled code in it are refused. A file of weights alone goes to
         :class:`Architecture`.
 
     Returns
@@ -41,7 +48,8 @@ def load_network(
     FileNotFoundError
         If there is no such file.
     ModelFormatError
-        If it is neither of these files, or damaged.
+        If it is neither of these files, is damaged, unpacks to much more than its own
+        size, or holds code that would be executed when it is loaded.
     ValueError
         If the network does not end in a linear layer, takes or returns several tensors,
         accepts only one number of rows, or was exported in training mode. The message
@@ -91,29 +99,35 @@ def load_network(
             )
     except Exception as error:  # both readers raise errors of any type
         raise _unreadable(
-            file, f"{type(error).__name__}: {first_line(error)}"
-        ) from error
+            file, f"{kind} that torch cannot load: {cause_of(error)}"
+        ) from (error)
     split: Any = split_script if kind == "TorchScript" else split_program
-    return split(loaded, file.name).eval()
+    try:
+        return split(loaded, file.name).eval()
+    except (ModelFormatError, ValueError):
+        raise
+    except Exception as error:  # what a damaged program lacks, may be anything
+        raise _unreadable(file, f"{kind} without {first_line(error)}") from error
 
 
 def _kind(file: Path) -> str:
-    """Return the kind of a file by the names in its archive."""
-    if not file.is_file():
+    """Check an archive, and return what it is by the names in it."""
+    if not file.exists() or file.is_dir():
         raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
-    if not zipfile.is_zipfile(file):
-        raise _unreadable(file, "no archive")
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
-    if any("/code/" in name for name in names):
-        return "TorchScript"
-    inside_folder = {name.partition("/")[2] for name in names}
-    if "data.pkl" in inside_folder:
-        raise _unreadable(
-            file,
-            "a file of torch.save, with weights but without code: load these by "
-            "Architecture(name, n_outputs=..., weights=path)",
-        )
+    check_regular(file, f"`path` must be a file; {file}", ModelFormatError)
+    try:
+        names = check_archive(file)
+        inside_folder = {name.partition("/")[2] for name in names}
+        if any("/code/" in name for name in names):
+            return "TorchScript"
+        if "data.pkl" in inside_folder:
+            raise ArchiveError(
+                "a file of torch.save, with weights but without code: load these by "
+                "Architecture(name, n_outputs=..., weights=path)"
+            )
+        check_program(file)
+    except ArchiveError as error:
+        raise _unreadable(file, str(error)) from error
     return "exported program"
 
 
