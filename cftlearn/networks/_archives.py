@@ -2,7 +2,6 @@
 
 import io
 import json
-import pickletools
 import re
 import zipfile
 import zlib
@@ -13,6 +12,8 @@ from typing import IO, Any
 import torch
 
 from cftlearn.exceptions import first_line
+from cftlearn.networks._errors import ArchiveError
+from cftlearn.networks._pickles import check_pickles
 
 _BLOCK_BYTES = 2**20
 # torch compresses code alone, which is small and has no long runs of one byte.
@@ -20,23 +21,17 @@ _MOST_UNPACKED = 2**26
 _MOST_RATIO = 20
 _MOST_ENTRIES = 1_000_000
 _MOST_JSON = 2**28  # bytes of a program's operators
-# Builtin types that torch's reader of weights calls with any size.
-_NO_WEIGHTS = {"builtins bytearray", "__builtin__ bytearray", "torch Tensor"}
 _EXPRESSION = re.compile(r"(?:[A-Za-z0-9_ +\-*/%(),<>=!&|~]|(?<=[0-9])\.)*")
 _SMALL_CALL = re.compile(r"(?<![A-Za-z0-9_])[a-z_][A-Za-z0-9_]*\s*\(")
 
 
-class ArchiveError(Exception):
-    """An archive is damaged, or holds what must not be unpacked or executed."""
-
-
-def check_archive(file: Path) -> list[str]:
+def check_archive(file: IO[bytes]) -> list[str]:
     """Check sizes and checksums of an archive; unpack nothing.
 
     Parameters
     ----------
-    file : Path
-        A regular file.
+    file : binary file
+        Open for reading.
 
     Returns
     -------
@@ -50,10 +45,11 @@ def check_archive(file: Path) -> list[str]:
     """
     if not zipfile.is_zipfile(file):
         raise ArchiveError("no archive")
+    n_bytes = file.seek(0, io.SEEK_END)
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-            _check_sizes(entries, file.stat().st_size)
+            _check_sizes(entries, n_bytes)
             for entry in entries:
                 _check_content(archive, entry)
     except (
@@ -90,45 +86,6 @@ def _check_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
             n_bytes += len(block)
     if n_bytes != entry.file_size:
         raise ArchiveError(f"damaged: {entry.filename!r} is cut short")
-
-
-def check_weights(file: Path) -> None:
-    """Check the pickles of a file of ``torch.save`` without executing them.
-
-    Parameters
-    ----------
-    file : Path
-        An archive that was checked, or a file in torch's older format.
-
-    Raises
-    ------
-    ArchiveError
-        If they are no pickles, or name a type that takes any amount of memory.
-    """
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            pickles = [
-                io.BytesIO(archive.read(name))
-                for name in archive.namelist()
-                if name.endswith("data.pkl")
-            ]
-        for content in pickles:
-            _check_globals(content)
-        return
-    with file.open("rb") as opened:
-        for _ in range(3):  # two marks, the byte order and sizes come first
-            _check_globals(opened)
-        _check_globals(opened)
-
-
-def _check_globals(content: IO[bytes]) -> None:
-    try:
-        for opcode, argument, _ in pickletools.genops(content):
-            if opcode.name == "GLOBAL" and argument in _NO_WEIGHTS:
-                name = str(argument).replace(" ", ".")
-                raise ArchiveError(f"it holds a {name} beside tensors")
-    except (ValueError, IndexError, MemoryError, OverflowError) as error:
-        raise ArchiveError("it is no file of torch.save, or damaged") from error
 
 
 def check_program(file: Path) -> None:
@@ -201,6 +158,10 @@ def _check_pickle(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     content = archive.read(entry)
     if not content:
         return
+    nested = io.BytesIO(content)
+    if zipfile.is_zipfile(nested):
+        check_archive(nested)
+    check_pickles(nested)
     try:
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises errors of any type

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from cftlearn._dependencies import import_optional
 from cftlearn._files import check_regular
 from cftlearn.exceptions import first_line
-from cftlearn.networks._archives import ArchiveError
-from cftlearn.networks._errors import split_error
+from cftlearn.networks._errors import ArchiveError, split_error
 from cftlearn.networks._exported import backbone_of
 from cftlearn.networks._keras_files import read_config, simplified
 from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid

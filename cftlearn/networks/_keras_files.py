@@ -13,7 +13,8 @@ from typing import Any
 
 from cftlearn._dependencies import import_optional
 from cftlearn.exceptions import first_line
-from cftlearn.networks._archives import ArchiveError, check_archive
+from cftlearn.networks._archives import check_archive
+from cftlearn.networks._errors import ArchiveError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MOST_UNPACKED = 2**26
@@ -95,7 +96,8 @@ def _hdf5_config(file: Path) -> str | bytes:
 
 def _zipped_config(file: Path) -> bytes:
     h5py = import_optional("h5py", feature="load_keras", extra="keras")
-    names = check_archive(file)
+    with file.open("rb") as content:
+        names = check_archive(content)
     if "config.json" not in names:
         raise ArchiveError("an archive without the config.json of a model")
     try:

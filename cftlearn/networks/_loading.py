@@ -1,8 +1,9 @@
 """Load networks from files that hold their code: torch.export and TorchScript."""
 
+import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
@@ -10,12 +11,13 @@ from torch import nn
 from cftlearn._files import check_regular
 from cftlearn.exceptions import ModelFormatError, first_line
 from cftlearn.networks._archives import (
-    ArchiveError,
     cause_of,
     check_archive,
     check_program,
 )
+from cftlearn.networks._errors import ArchiveError, SplitError
 from cftlearn.networks._exported import split_program
+from cftlearn.networks._pickles import check_pickles
 from cftlearn.networks._torchscript import load_script, split_script
 
 
@@ -95,7 +97,7 @@ def load_network(
             loaded: Any = (
                 load_script(content)
                 if kind == "TorchScript"
-                else torch.export.load(content)
+                else _load_program(content)
             )
     except Exception as error:  # both readers raise errors of any type
         raise _unreadable(
@@ -104,10 +106,21 @@ def load_network(
     split: Any = split_script if kind == "TorchScript" else split_program
     try:
         return split(loaded, file.name).eval()
-    except (ModelFormatError, ValueError):
+    except SplitError:
         raise
     except Exception as error:  # what a damaged program lacks, may be anything
         raise _unreadable(file, f"{kind} without {first_line(error)}") from error
+
+
+def _load_program(content: IO[bytes]) -> torch.export.ExportedProgram:
+    """Load a program without torch's logging of tracebacks: an error says it."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return torch.export.load(content)  # type: ignore[arg-type]
+    finally:
+        logger.setLevel(level)
 
 
 def _kind(file: Path) -> str:
@@ -116,10 +129,12 @@ def _kind(file: Path) -> str:
         raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
     check_regular(file, f"`path` must be a file; {file}", ModelFormatError)
     try:
-        names = check_archive(file)
+        with file.open("rb") as content:
+            names = check_archive(content)
+            if any("/code/" in name for name in names):
+                check_pickles(content)
+                return "TorchScript"
         inside_folder = {name.partition("/")[2] for name in names}
-        if any("/code/" in name for name in names):
-            return "TorchScript"
         if "data.pkl" in inside_folder:
             raise ArchiveError(
                 "a file of torch.save, with weights but without code: load these by "
@@ -128,6 +143,8 @@ def _kind(file: Path) -> str:
         check_program(file)
     except ArchiveError as error:
         raise _unreadable(file, str(error)) from error
+    except OSError as error:
+        raise _unreadable(file, f"it cannot be opened: {error.strerror}") from error
     return "exported program"
 
 

@@ -13,12 +13,9 @@ from torch import Tensor
 
 from cftlearn._files import check_regular
 from cftlearn.exceptions import ModelFormatError, first_line
-from cftlearn.networks._archives import (
-    ArchiveError,
-    cause_of,
-    check_archive,
-    check_weights,
-)
+from cftlearn.networks._archives import cause_of, check_archive
+from cftlearn.networks._errors import ArchiveError
+from cftlearn.networks._pickles import check_pickles
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _MOST_HEADER = 10**8  # bytes, of safetensors
@@ -69,9 +66,10 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             loaded: Any = load_file(file)
         else:
             _check_start(start, file)
-            if zipfile.is_zipfile(file):
-                _check_kind(check_archive(file), file)
-            check_weights(file)
+            with file.open("rb") as content:
+                if zipfile.is_zipfile(content):
+                    _check_kind(check_archive(content), file)
+                check_pickles(content)
             loaded = torch.load(file, map_location="cpu", weights_only=True)
     except ModelFormatError:
         raise
