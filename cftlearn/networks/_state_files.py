@@ -1,6 +1,7 @@
 """Read state dicts from files, without executing anything in them."""
 
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,7 +71,9 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
                 if zipfile.is_zipfile(content):
                     _check_kind(check_archive(content), file)
                 check_pickles(content)
-            loaded = torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch, about types refused below
+                loaded = torch.load(file, map_location="cpu", weights_only=True)
     except ModelFormatError:
         raise
     except (ArchiveError, SafetensorError) as error:

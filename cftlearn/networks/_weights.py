@@ -131,7 +131,17 @@ def _unprefixed(
     if not best or "" in best:
         return state, ""
     prefix = best[0]
-    return {key.removeprefix(prefix): value for key, value in state.items()}, prefix
+    inside = {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
+    }
+    outside = {
+        f"(top).{key}" if key in inside else key: value
+        for key, value in state.items()
+        if not key.startswith(prefix)
+    }
+    return outside | inside, prefix
 
 
 def _wrapper(names: set[str], needed: set[str]) -> str:
