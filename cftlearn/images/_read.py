@@ -114,8 +114,13 @@ def read_image(
                 return convert_image(
                     opened, mode, subject=subject, value_range=value_range
                 )
-    except (ImageFileError, MemoryError):
+    except ImageFileError:
         raise
+    except MemoryError as error:
+        raise ImageFileError(
+            f"{subject} needs more memory than there is, or is damaged. Scale it down, "
+            "or leave it out."
+        ) from error
     except image_module.DecompressionBombError as error:
         raise ImageFileError(
             f"{subject} has too many pixels: {error} Scale it down, or raise "

@@ -234,14 +234,21 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         read_image("/dev/zero")
 
 
-def test_a_decoder_that_fails_in_any_way_is_a_damaged_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZeroDivisionError("of no use\nto all"), r"is damaged \(of no use\)\. Copy"),
+        (MemoryError(), "needs more memory than there is, or is damaged"),
+    ],
+)
+def test_a_decoder_may_fail_in_any_way(tmp_path, monkeypatch, error, message):
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
 
     def load(_):
-        raise ZeroDivisionError("of no use\nto anybody")
+        raise error
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
-    with pytest.raises(ImageFileError, match=r"is damaged \(of no use\)\. Copy"):
+    with pytest.raises(ImageFileError, match=message):
         read_image(tmp_path / "a.png")
 
 
