@@ -307,11 +307,11 @@ def _vectors(tensor: Any, tap: Tap, n_rows: int) -> Tensor:
 
 
 def _is_same(output: Any, layer_output: Any) -> bool:
-    """Return whether a network's output equals that of one of its layers."""
+    """Return whether a network's output equals that of one of its layers, or casts it."""
     if not isinstance(output, Tensor) or not isinstance(layer_output, Tensor):
         return False
     return output.shape == layer_output.shape and torch.allclose(
-        output, layer_output, rtol=0, atol=0, equal_nan=True
+        output, layer_output.to(output.dtype), rtol=0, atol=0, equal_nan=True
     )
 
 

@@ -144,7 +144,8 @@ def _read_meaning(image: "Image") -> _Meaning:
     sample_format = tags.get(_SAMPLE_FORMAT, (1,))
     is_grey = len(image.getbands()) == 1
     # Of a PNG, pillow keeps the depth only in the name of what decodes its pixels.
-    decoders = [tile[3] for tile in getattr(image, "tile", [])]
+    tiles: Any = getattr(image, "tile", [])
+    decoders = [tile[3] for tile in tiles]
     is_deep_png = image.format == "PNG" and any(
         isinstance(decoder, str) and decoder.endswith(";16B") for decoder in decoders
     )

@@ -104,7 +104,7 @@ def _zipped_config(file: Path) -> bytes:
         with zipfile.ZipFile(file) as archive:
             for name in names:
                 if name.endswith(".h5"):
-                    with archive.open(name) as content, h5py.File(content) as opened:
+                    with archive.open(name) as entry, h5py.File(entry) as opened:
                         _check_hdf5(opened, archive.getinfo(name).file_size)
             if archive.getinfo("config.json").file_size > _MOST_CONFIG:
                 raise ArchiveError("its config.json is too long for a model")

@@ -118,7 +118,7 @@ def _load_program(content: IO[bytes]) -> torch.export.ExportedProgram:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        return torch.export.load(content)  # type: ignore[arg-type]
+        return torch.export.load(content)
     finally:
         logger.setLevel(level)
 

@@ -214,3 +214,52 @@ def test_joined_and_wide_networks(problem, tmp_path):
     onnx = pytest.importorskip("onnx", reason="the onnx extra")
     names = [tensor.name for tensor in onnx.load(path).graph.initializer]
     assert not any("network.6" in name for name in names)  # the heads of the parts
+
+
+class Branching(nn.Module):
+    """A network whose forward pass depends on its values."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.fc(x * 2 if x.sum() > 0 else x)
+
+
+class Unusual(Branching):
+    """A network with an operator that ONNX has not."""
+
+    def forward(self, x):
+        return self.fc(torch.special.bessel_j0(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Branching, r"depends on the values of its input .*torch\.where instead"),
+        (Unusual, r"has the operator prims\.bessel_j0, which ONNX has not\. Compute"),
+    ],
+)
+def test_what_onnx_cannot_say_is_told(kind, message, tmp_path, rng):
+    X = rng.standard_normal((40, 6)).astype(np.float32)
+    y = (rng.random((40, 3)) < 0.5).astype(float)
+    model = CFTClassifier(kind, train=False, random_state=0)
+    model.fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
+    with pytest.raises(ValueError, match=message):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("opset", [3, 99, "18", True])
+def test_an_unknown_opset_is_refused(opset, fitted, tmp_path):
+    message = rf"`opset` must be None or a whole number from 7 to .*; got {opset!r}"
+    with pytest.raises(ValueError, match=message):
+        export_onnx(fitted, tmp_path / "model.onnx", opset=opset)
+
+
+def test_an_example_is_tried_first(fitted, tmp_path, caplog):
+    with pytest.raises(ValueError, match="`example` must hold numbers, at least one"):
+        export_onnx(fitted, tmp_path / "model.onnx", example=[["a"]])
+    with pytest.raises(ValueError, match=r"rows that the network takes; it failed on"):
+        export_onnx(fitted, tmp_path / "model.onnx", example=np.ones((2, 5)))
+    assert not caplog.records
