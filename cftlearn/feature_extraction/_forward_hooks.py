@@ -307,7 +307,7 @@ def _vectors(tensor: Any, tap: Tap, n_rows: int) -> Tensor:
 
 
 def _is_same(output: Any, layer_output: Any) -> bool:
-    """Return whether a network's output equals that of one of its layers, or casts it."""
+    """Return whether a network's output equals that of a layer, in any precision."""
     if not isinstance(output, Tensor) or not isinstance(layer_output, Tensor):
         return False
     return output.shape == layer_output.shape and torch.allclose(
