@@ -119,7 +119,7 @@ def check_value_range(value_range: Any) -> None:
     if value_range is None:
         return
     is_pair = isinstance(value_range, tuple) and len(value_range) == 2
-    numbers = value_range if is_pair else ()
+    numbers: tuple[Any, ...] = value_range if is_pair else ()
     is_real = all(
         isinstance(number, (int, float)) and not isinstance(number, bool)
         for number in numbers
