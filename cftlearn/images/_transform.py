@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "nearest", "area"]
 
 _CHANNELS = {"RGB": 3, "L": 1}
-_MOST_PIXELS = 2**27  # of the result; three channels of them take 1.6 GB
+_MOST_PIXELS = 10_000  # a side: one such image takes more than a gigabyte
 _INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "area")
 
 
@@ -40,7 +40,7 @@ class ImageTransform:
     Parameters
     ----------
     size : int or tuple (height, width), default=224
-        Pixels of the result. One number makes a square. At most 2**27 pixels.
+        Pixels of the result. One number makes a square. At most 10,000 a side.
     mode : {"RGB", "L"}, default='RGB'
         Three colours, or one channel of grey. Grey images in ``"RGB"`` have three
         equal channels.
@@ -257,8 +257,9 @@ def _check(transform: ImageTransform) -> None:
         _refuse("interpolation", f"one of {_INTERPOLATIONS}", transform.interpolation)
     if not all(type(side) is int and side > 0 for side in transform.shape):
         _refuse("size", "an int above 0, or two in (height, width)", transform.size)
-    if math.prod(transform.shape) > _MOST_PIXELS:
-        _refuse("size", f"at most {_MOST_PIXELS:,} pixels", transform.size)
+    if max(transform.shape) > _MOST_PIXELS:
+        rule = f"at most {_MOST_PIXELS:,} pixels a side, as networks take a few hundred"
+        _refuse("size", rule, transform.size)
     if crop is not None and not (_is_number(crop) and 0 < crop <= 1):
         _refuse("crop", "None or a number in (0, 1]", crop)
     if not _is_number(scale) or scale <= 0:

@@ -396,7 +396,11 @@ CASES = [
         "newer version.",
     ),
     number("size", 0, "an int above 0, or two in (height, width); got 0."),
-    number("size", 10**6, "at most 134,217,728 pixels; got 1000000."),
+    number(
+        "size",
+        10**6,
+        "at most 10,000 pixels a side, as networks take a few hundred; got 1000000.",
+    ),
     number("mode", "CMYK", "'RGB' or 'L'; got 'CMYK'."),
     number("crop", 1.5, "None or a number in (0, 1]; got 1.5."),
     number("scale", 0, "a number above 0; got 0."),
