@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -252,3 +253,39 @@ def _add_array(total: Any, array: Any) -> None:
     size = max(_BLOCK_BYTES // max(n_bytes, 1), 1)
     for start in range(0, rows.shape[0], size):
         total.update(np.ascontiguousarray(rows[start : start + size]).data)
+
+
+_SPECIAL = {  # what reading may wait for, or never end
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def check_regular(
+    path: Path, subject: str, error: type[Exception] = ValueError
+) -> None:
+    """Check that a path is no pipe, socket or device, before it is opened.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is there, a folder, or a link to either.
+    subject : str
+        How the error names it.
+    error : type, default=ValueError
+        What is raised.
+
+    Raises
+    ------
+    ValueError
+        Or the error that was passed, if reading might wait or never end.
+    OSError
+        If there is no such file.
+    """
+    kind = _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
+    if kind is not None:
+        raise error(
+            f"{subject} is {kind}, which may never end. Copy what it holds to a file."
+        )

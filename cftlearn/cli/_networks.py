@@ -15,7 +15,6 @@ from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
 
-_MOST_PIXELS = 10_000  # a side: a batch of one such image takes more than a gigabyte
 _KERAS = (".h5", ".hdf5", ".keras")
 
 
@@ -205,16 +204,10 @@ def make_transform(settings: Settings) -> ImageTransform:
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or images would not fit into memory.
+        If a parameter is out of its range.
     """
     saved = saved_network(settings.network)
     transform = ImageTransform() if saved is None else saved.input_transform
     if not isinstance(transform, ImageTransform):
         transform = ImageTransform()
-    made = ImageTransform.from_params(transform.get_params() | settings.image)
-    if max(made.shape) > _MOST_PIXELS:
-        raise SettingsError(
-            f"`size` must be at most {_MOST_PIXELS} pixels a side; got {made.size}. "
-            "Networks take 224 to a few hundred."
-        )
-    return made
+    return ImageTransform.from_params(transform.get_params() | settings.image)

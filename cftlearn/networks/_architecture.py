@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LIBRARIES = ("torchvision", "timm")
+_MOST_OUTPUTS = 1_000_000  # with 2,048 features, a layer of 8 GB
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]+")  # neither a hub nor a folder
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 # Options of the libraries that would load other weights, or set the number of outputs.
@@ -44,8 +45,8 @@ class Architecture:
         ``"torchvision:densenet121"``, ``"timm:resnet50"``, or
         ``"package.module:callable"`` for a function or class of your own.
     n_outputs : int
-        Number of categories, 1 or more. A classification layer of another size is
-        replaced by a new ``nn.Linear`` with random weights.
+        Number of categories, from 1 to 1,000,000. A classification layer of another
+        size is replaced by a new ``nn.Linear`` with random weights.
     weights : str or path, default=None
         Initial weights of the network. None: random weights. ``"DEFAULT"``, or another
         name that the library knows: weights that the library downloads. A path ending
@@ -59,8 +60,9 @@ class Architecture:
     Raises
     ------
     ValueError
-        If the name has another form, ``n_outputs`` is below 1, ``options`` cannot be
-        written as JSON, or an option must be passed as ``weights`` or ``n_outputs``.
+        If the name has another form, ``n_outputs`` is out of its range, ``options``
+        cannot be written as JSON, or an option must be passed as ``weights`` or
+        ``n_outputs``.
 
     See Also
     --------
@@ -192,11 +194,13 @@ class Architecture:
                 "`name` must be 'torchvision:<model>', 'timm:<model>' or "
                 f"'package.module:callable'; got {self.name!r}."
             )
-        is_count = isinstance(self.n_outputs, Integral) and self.n_outputs >= 1
-        if isinstance(self.n_outputs, bool) or not is_count:
+        is_count = isinstance(self.n_outputs, Integral) and not isinstance(
+            self.n_outputs, bool
+        )
+        if not is_count or not 1 <= self.n_outputs <= _MOST_OUTPUTS:
             raise ValueError(
-                "`n_outputs` must be the number of categories, 1 or more; got "
-                f"{self.n_outputs!r}."
+                "`n_outputs` must be the number of categories, a whole number from 1 "
+                f"to {_MOST_OUTPUTS:,}; got {self.n_outputs!r}."
             )
         self._check_options()
         if self.library in LIBRARIES or self.weights is None or self._has_file():
@@ -210,7 +214,7 @@ class Architecture:
         options = self.options or {}
         try:
             as_text = json.loads(json.dumps(options, allow_nan=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"`options` must hold plain values, which JSON can write; {error}."
             ) from error

@@ -530,8 +530,8 @@ CASES = [
         "a size of 10^9 pixels",
         config("[image]\nsize = 1000000000"),
         (
-            "1: cftlearn fit: `size` must be at most 10000 pixels a side; got "
-            "1000000000. Networks take 224 to a few hundred."
+            "1: cftlearn fit: `size` must be at most 10,000 pixels a side, as networks "
+            "take a few hundred; got 1000000000."
         ),
     ),
     case(
