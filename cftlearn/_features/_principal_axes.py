@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._features._stored import StoredFeatures, row_batches
+from cftlearn._seeding import one_thread
 
 Floats = NDArray[np.floating[Any]]
 SpaceName = Literal["standard", "tempered"]
@@ -133,6 +134,16 @@ def make_feature_spaces(
     spaces : dict of str to FeatureSpace
         In the precision of ``Z``.
     """
+    with one_thread():  # eigenvectors are rounded differently by several
+        return _feature_spaces(Z, mean, scale, names)
+
+
+def _feature_spaces(
+    Z: Floats | StoredFeatures,
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    names: Iterable[SpaceName],
+) -> dict[SpaceName, FeatureSpace]:
     scales = {"standard": scale, "tempered": _tempered(scale)}
     n_samples, n_features = Z.shape
     few = n_samples < n_features

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
+from cftlearn._seeding import own_generators
 from cftlearn.exceptions import ImageFileError, first_line
 from cftlearn.labels._plain_arrays import refuse_masked
 
@@ -254,13 +255,14 @@ def _unchanged(read: Any) -> Any:
 @contextmanager
 def _restored_randomness() -> Iterator[None]:
     """Restore the global generators of torch (on the CPU), numpy and Python."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    try:
-        yield
-    finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+    with own_generators(torch=True):
+        states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+        try:
+            yield
+        finally:
+            torch.set_rng_state(states[0])
+            np.random.set_state(states[1])
+            random.setstate(states[2])
 
 
 def _seed_all(seed: int) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from cftlearn._seeding import one_thread
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
 from cftlearn.fine_tuning._judging import JudgedCandidates, judge_candidates
@@ -239,7 +239,7 @@ def _repeat_category(
     """Fit the candidates of a recipe on all known labels, and average them."""
     recipe = recipes[task.name]
     weight_of = dict(zip(recipe.candidates, recipe.weights, strict=True))
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+    with one_thread():
         task = task.with_spaces()
         everything, train, held_out = task.known()
         problem = task.problem(objective, train, held_out)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from cftlearn._seeding import one_thread
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._report import (
     CategoryResult,
@@ -102,7 +102,7 @@ def repeat_category(
     name, n_iter = chosen[task.name]
     solver = next(each for each in solvers if each.name == name)
     everything, train, held_out = task.known()
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+    with one_thread():
         problem = task.with_spaces().problem(objective, train, held_out)
         fit = solver.fit_row(
             replace(problem, train=everything, validation=None, n_iter=n_iter)
@@ -128,7 +128,7 @@ def refit_category(
     skip_reason = missing_class(train.y, held_out.y)
     if skip_reason:
         return skipped(task, skip_reason)
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+    with one_thread():
         problem = task.with_spaces().problem(objective, train, held_out)
         choice = _fit_and_choose(task, problem, held_out, solvers)
         left_out = held_out.Z @ choice.fit.coef + choice.fit.intercept

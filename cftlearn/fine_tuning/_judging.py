@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from cftlearn._seeding import one_thread
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import effective_labels
 from cftlearn.metrics._objectives import Objective
@@ -139,7 +139,7 @@ def judge_candidates(
         The candidates, with evidence.
     """
     started = time.perf_counter()
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+    with one_thread():
         task = task.with_spaces()
         known, train, held_out = task.known()
         problem = task.problem(objective, train, held_out)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from cftlearn._features._moments import feature_moments
 from cftlearn._features._per_category import features_of
@@ -15,6 +14,7 @@ from cftlearn._features._principal_axes import (
     make_feature_spaces,
 )
 from cftlearn._features._stored import row_batches
+from cftlearn._seeding import one_thread
 from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
 from cftlearn.solvers._batched_loss import PathProblem
 
@@ -109,7 +109,7 @@ def _fit_category(
         n_features = own.shape[1]
         odds = (n_positive + 0.5) / (n_used - n_positive + 0.5)
         return np.zeros((len(SPREADS), n_features)), np.full(len(SPREADS), np.log(odds))
-    with threadpool_limits(limits=1):  # the same sums whatever the number of workers
+    with one_thread():
         rows = features if isinstance(features, _Rows) else _turn(features)
         problem = _problem(rows, target, used)
         found = BatchedLBFGS([problem]).minimise(

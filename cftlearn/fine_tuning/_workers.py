@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
-from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from cftlearn._features._stored import StoredFeatures, file_under
+from cftlearn._seeding import one_thread
 from cftlearn.exceptions import WorkerLostWarning
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._checkpoint import load_result, save_result
@@ -94,7 +94,7 @@ class CategoryWorkers:
         results = self._finished(kind, tasks)
         losses = 0
         # workers may be threads of this process
-        with self.progress(len(results), len(tasks)) as bar, threadpool_limits(1):
+        with self.progress(len(results), len(tasks)) as bar, one_thread():
             while True:
                 left = [k for k in range(len(tasks)) if k not in results]
                 made = self._results(make, [tasks[k] for k in left], arguments)

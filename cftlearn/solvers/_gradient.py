@@ -1,7 +1,5 @@
 """Refit a category by gradient descent on a loss."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -10,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._seeding import one_torch_thread
 from cftlearn.losses import make_loss
 from cftlearn.losses._registry import LOSSES
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
@@ -138,7 +137,7 @@ class GradientSolver(CategorySolver):
             If a parameter is out of its range.
         """
         self.check_parameters()
-        with _one_thread():
+        with one_torch_thread():
             return _Descent(self, problem).run()
 
     def check_parameters(self) -> None:
@@ -221,14 +220,3 @@ def _to_device(Z: NDArray[np.floating[Any]], device: str) -> torch.Tensor:
     """Convert features to torch; Apple's GPUs know no float64."""
     tensor = torch.from_numpy(Z)
     return tensor.float().to(device) if "mps" in device else tensor.to(device)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sum in the same order whatever the number of workers."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)

@@ -1,7 +1,6 @@
 """Refit a category by a genetic algorithm that maximises the metric itself."""
 
 import random
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._features._stored import logits_of
+from cftlearn._seeding import own_generators
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._problem_batch import ProblemBatch
 from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
 from cftlearn.solvers._weight_space import WeightSpace
 
-_DEAP_RANDOM = threading.Lock()
 _GENE_BYTES = 16  # on a device, for each byte of genes, to make the next generation
 
 
@@ -498,9 +497,9 @@ def _uniform_crossover(
 def _seeded_deap(generator: random.Random) -> Iterator[None]:
     """Let DEAP's operators, which use Python's global generator, draw from ours.
 
-    The lock keeps threads that refit other categories apart.
+    Threads that refit other categories wait meanwhile.
     """
-    with _DEAP_RANDOM:
+    with own_generators(torch=False):
         outside = random.getstate()
         random.setstate(generator.getstate())
         try:
