@@ -69,7 +69,7 @@ def test_two_networks_in_threads_are_those_of_fits_alone(parameters):
 
 
 def test_an_ensemble_in_threads_is_that_of_one_worker():
-    network = CFTClassifier(NETWORK, max_epochs=2)
+    network = CFTClassifier(NETWORK, max_epochs=20, batch_size=40)
     members = [("a", network), ("b", network), ("c", CategoryWiseFineTuner(GA))]
     ensemble = CFTEnsemble(members, weights="greedy", random_state=0)
     expected = ensemble.fit(X, Y).decision_function(X)
