@@ -11,6 +11,7 @@ __all__ = [
     "SeenLabelsWarning",
     "SkippedRowsWarning",
     "UndefinedCategoryWarning",
+    "ValidationScaleWarning",
     "WorkerLostWarning",
 ]
 
@@ -21,6 +22,10 @@ class UndefinedCategoryWarning(UserWarning):
 
 class SeenLabelsWarning(UserWarning):
     """Labels used to choose a refit may have trained the network before."""
+
+
+class ValidationScaleWarning(UserWarning):
+    """Rows to choose by are not in the scale of those to fit: one is transformed."""
 
 
 class WorkerLostWarning(UserWarning):

@@ -182,6 +182,7 @@ API = {
                     "SeenLabelsWarning",
                     "SkippedRowsWarning",
                     "UndefinedCategoryWarning",
+                    "ValidationScaleWarning",
                     "WorkerLostWarning",
                 ),
             ),

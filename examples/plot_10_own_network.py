@@ -58,7 +58,7 @@ network = Architecture(
     "torchvision:resnet18", n_outputs=10, weights=folder / "resnet18.pth"
 )
 model = CFTClassifier(network, train=False, random_state=0)
-model.fit(images[:800], y[:800], validation_data=(images[800:], y[800:]))
+model.fit(images[:800], y[:800], X_val=images[800:], y_val=y[800:])
 print(f"the layer {model.head_!r} was refitted")
 
 # %%

@@ -372,7 +372,7 @@ def test_a_trained_network_is_kept(make_model, held_out_problem):
 
 def test_a_trained_network_without_new_labels_warns(make_model, partial_problem):
     Z, y, _ = partial_problem
-    with pytest.warns(SeenLabelsWarning, match=r"Pass validation_data=\(X_val, y_val"):
+    with pytest.warns(SeenLabelsWarning, match="Pass X_val="):
         make_model(SmallNetwork(), train=False).fit(Z, y)
 
 

@@ -29,6 +29,7 @@ from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import warn_skipped
+from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.labels._names import check_same_rows
 from cftlearn.losses._registry import LOSSES, TREATMENTS
@@ -47,7 +48,7 @@ _BATCHES_AT_A_TIME = 32  # of which features are in memory together
 _PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
     "`train=False`: labels of `y` that the network was trained on cannot choose refits "
-    "honestly. Pass validation_data=(X_val, y_val) that it never saw."
+    "honestly. Pass X_val=..., y_val=... that it never saw."
 )
 
 
@@ -74,7 +75,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         the last ``nn.Linear`` of the network.
     train : bool, default=True
         Train the network in stage one. False: it is trained already, and only stage
-        two runs; ``fit`` then needs ``validation_data`` that the network never saw.
+        two runs; ``fit`` then needs ``X_val`` that the network never saw.
     unknown : {"auto", "ignore", "negative", "weak_negative", "hill"}, default="auto"
         What unknown labels are in stage one. ``"ignore"`` leaves them out,
         ``"negative"`` takes them for negatives; a network can also be trained with
@@ -131,7 +132,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         is labelled by categories goes by these names, not by place.
     validation_fraction : float, default=0.25
         Share in (0, 1) of every category's known positives and known negatives to
-        hold out of both stages where ``fit`` gets no ``validation_data``.
+        hold out of both stages where ``fit`` gets no ``X_val``.
     device : str, default="auto"
         Torch device of the network: ``"auto"`` takes a GPU where there is one.
         ``"cpu"`` also applies to a fine-tuner with ``device="auto"``.
@@ -308,6 +309,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         X: Any,
         y: ArrayLike,
         *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Run both stages.
@@ -323,9 +326,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
-        validation_data : tuple (X_val, y_val), default=None
+        X_val : as ``X``, default=None
             Other rows, whose labels choose the refits and train nothing before that.
-            A Pipeline does not transform them. None holds out known labels of ``y``.
+            A Pipeline with ``transform_input=["X_val"]`` transforms them too, see the
+            :ref:`User Guide <validation_rows>`. None holds out known labels of ``y``.
+        y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
+            Their labels, in the order of the categories of ``y``.
+        validation_data : tuple (X_val, y_val), default=None
+            Another way to pass both. No Pipeline can transform what is in it.
 
         Returns
         -------
@@ -345,10 +353,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         UndefinedCategoryWarning
             Naming the categories that could not be refitted, or calibrated.
         SeenLabelsWarning
-            If ``train=False`` and there is no ``validation_data``.
+            If ``train=False`` and there are no rows to choose by.
+        ValidationScaleWarning
+            If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(X, y, validation_data)
+            return self._fit(X, y, validation_pair(validation_data, X_val, y_val))
 
     def _fit(
         self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
@@ -387,6 +397,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
+            if inputs_val is not inputs:
+                warn_of_scale(inputs, inputs_val, stacklevel=3)
             split = LabelSplit(labels, held_out, inputs_val is inputs)
         if self.module is None:
             if tuner.coef_init is None:
@@ -552,7 +564,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         classifier : CFTClassifier
-            Not fitted. ``fit`` needs ``validation_data`` to follow the paper, which
+            Not fitted. ``fit`` needs ``X_val`` and ``y_val`` to follow the paper, which
             chooses on a validation set.
 
         Examples

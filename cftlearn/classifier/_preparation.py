@@ -99,7 +99,7 @@ def _check_cross_fit(
         ("train=True", classifier.train or not has_module),
         ("rounds=1", classifier.rounds == 1),
         ("solver='auto' and refit=True", is_auto),
-        ("validation_data=None", not has_validation_data),
+        ("X_val=None", not has_validation_data),
     ):
         if not is_kept:
             raise ValueError(

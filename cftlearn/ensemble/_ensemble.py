@@ -45,6 +45,7 @@ from cftlearn.ensemble._selection import (
     report_choices,
     warn_unjudged,
 )
+from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels import PartialLabels
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
@@ -94,7 +95,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         wrapped in :class:`sklearn.frozen.FrozenEstimator`.
     validation_fraction : float, default=0.25
         Share in (0, 1) of the rows that no member is fitted on, where labels are to
-        choose and ``fit`` gets no ``validation_data``.
+        choose and ``fit`` gets no ``X_val``.
     threshold : float or array-like of shape (n_categories,), default=0.5
         Probability in [0, 1] from which :meth:`predict` says positive.
     n_jobs : int, default=None
@@ -237,6 +238,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         X: Any,
         y: ArrayLike,
         *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Fit the members and weigh them.
@@ -249,8 +252,14 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
+        X_val : as ``X``, default=None
+            Other rows, to choose by and to rank among; no member is fitted on them. A
+            Pipeline with ``transform_input=["X_val"]`` transforms them too, see the
+            :ref:`User Guide <validation_rows>`.
+        y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
+            Their labels, in the order of the categories of ``y``.
         validation_data : tuple (X_val, y_val), default=None
-            Other rows, to choose by and to rank among; no member is fitted on them.
+            Another way to pass both. No Pipeline can transform what is in it.
 
         Returns
         -------
@@ -270,9 +279,11 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         UndefinedCategoryWarning
             Once, naming the categories that held-out labels could not judge; there
             all members weigh the same.
+        ValidationScaleWarning
+            If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(X, y, validation_data)
+            return self._fit(X, y, validation_pair(validation_data, X_val, y_val))
 
     def _fit(
         self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
@@ -288,6 +299,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         )
         if validation_data is not None:
             X_val, held_out = self._read_other_rows(validation_data)
+            warn_of_scale(X, X_val, stacklevel=3)
         elif self.prefit or not isinstance(self.weights, str):
             X_val, held_out = X, labels
         else:
@@ -458,15 +470,16 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             self._validate_names([name for name, _ in members])
         return [name for name, _ in members], [member for _, member in members]
 
-    def _read_other_rows(self, other: Any) -> tuple[Any, PartialLabels]:
-        if self.prefit or not isinstance(other, tuple) or len(other) != 2:
+    def _read_other_rows(self, other: tuple[Any, Any]) -> tuple[Any, PartialLabels]:
+        if self.prefit:
             raise ValueError(
-                "`validation_data` must be a tuple (X_val, y_val), and None with "
-                f"prefit=True, where X and y are such rows; got {type(other).__name__} "
-                f"with prefit={self.prefit}."
+                "`X_val` must be None with prefit=True, where no member is fitted to "
+                "`X` and `y`: these are the rows to choose by; got "
+                f"{type(other[0]).__name__}. Pass fit(X_val, y_val)."
             )
         check_same_rows(X_val=other[0], y_val=other[1])
-        return other[0], self._read_more_targets(*other, ("X_val", "y_val"))
+        X_val, y_val = as_table(other[0]), as_table(other[1])
+        return X_val, self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
 
     def _member_logits(self, X: Any) -> Floats:
         refuse_masked(X, "X")

@@ -35,6 +35,7 @@ from cftlearn.fine_tuning._solver_names import (
     choose_workers,
     make_refit_method,
 )
+from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
@@ -94,7 +95,7 @@ class CategoryWiseFineTuner(
         Their biases; must be given if and only if ``coef_init`` is.
     validation_fraction : float, default=0.25
         Share in (0, 1) of every category's known positives and known negatives to
-        hold out where ``fit`` gets no ``validation_data``.
+        hold out where ``fit`` gets no ``X_val``.
     refit : bool, default=True
         Refit on all known labels after the choice, where a refit was chosen.
     cross_fit : int, default=None
@@ -234,6 +235,8 @@ class CategoryWiseFineTuner(
         Z: ArrayLike,
         y: ArrayLike,
         *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Self:
         """Refit every category.
@@ -251,10 +254,16 @@ class CategoryWiseFineTuner(
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes.
-        validation_data : tuple (Z_val, y_val), default=None
-            Features and labels to choose by, of the same columns. They may be the
-            same rows with other known cells. None holds out known labels of ``y``:
-            honest only if the initial weights were not fitted to those labels.
+        X_val : as ``Z``, default=None
+            Features of rows to choose by. They may be ``Z`` itself with other known
+            cells in ``y_val``. A Pipeline with ``transform_input=["X_val"]`` transforms
+            them too, see the :ref:`User Guide <validation_rows>`. None holds out known
+            labels of ``y``: honest only if the initial weights were not fitted to
+            those labels.
+        y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
+            Their labels, in the order of the categories of ``y``.
+        validation_data : tuple (X_val, y_val), default=None
+            Another way to pass both. No Pipeline can transform what is in it.
 
         Returns
         -------
@@ -276,9 +285,11 @@ class CategoryWiseFineTuner(
             Once, naming the categories that could not be refitted.
         WorkerLostWarning
             If a process ended before its category, which another one then refits.
+        ValidationScaleWarning
+            If ``X_val`` is not in the scale of ``Z``.
         """
         with unchanged_by_errors(self):
-            return self._fit(Z, y, validation_data)
+            return self._fit(Z, y, validation_pair(validation_data, X_val, y_val))
 
     def _fit(
         self,
@@ -307,8 +318,10 @@ class CategoryWiseFineTuner(
             split = split_labels(labels, self.validation_fraction, seeds)
         else:
             features_val, held_out = self._read_validation(
-                Z, features, labels, validation_data, self._read_features, "Z"
+                Z, features, labels, validation_data, self._read_features, "X"
             )
+            if features_val is not features:
+                warn_of_scale(features, features_val, stacklevel=3)
             split = LabelSplit(labels, held_out, features_val is features)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
         warn_skipped(self.report_, self.solver, stacklevel=3)
@@ -430,7 +443,7 @@ class CategoryWiseFineTuner(
             ("solver='auto'", self.solver == "auto"),
             ("refit=True", self.refit),
             ("coef_init=None", self.coef_init is None),
-            ("validation_data=None", validation_data is None),
+            ("X_val=None", validation_data is None),
         ):
             if not is_kept:
                 raise ValueError(

@@ -16,7 +16,7 @@ from cftlearn.solvers._protocol import RowFit
 _NEEDS = {  # of a refit, by whether the solver is "auto"
     True: "A refit needs a known positive, and a known negative or unknown labels.",
     False: "A refit needs at least two known positives and two known negatives, or "
-    "validation_data that holds both classes.",
+    "X_val and y_val that hold both classes.",
 }
 
 

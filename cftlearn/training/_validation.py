@@ -31,7 +31,7 @@ def check_patience(trainer: NetworkTrainer, held_out: HeldOut | None) -> None:
         raise ValueError(
             "`patience` needs held-out labels and validate=True to stop by; got "
             f"validate={trainer.validate} and no held-out label. Pass patience=None, "
-            "or validation_data with known labels."
+            "or X_val and y_val with known labels."
         )
     has_both = np.any(labels == 1.0, axis=0) & np.any(labels == 0.0, axis=0)
     if trainer.monitor == "score" and not has_both.any():

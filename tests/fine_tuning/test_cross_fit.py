@@ -208,7 +208,7 @@ def test_validation_data_and_cross_fitting_exclude_each_other(problem):
     Z, y, _ = problem
     tuner = CategoryWiseFineTuner(cross_fit=3)
     for model in (tuner, CFTClassifier(fine_tuner=tuner)):
-        with pytest.raises(ValueError, match="without validation_data=None"):
+        with pytest.raises(ValueError, match="without X_val=None"):
             model.fit(Z, y, validation_data=(Z, y))
 
 

@@ -445,12 +445,12 @@ def test_bad_data(problem, change, error, match):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda Z, y: [Z, y], r"must be a tuple \(Z_val, y_val\); got list"),
+        (lambda Z, y: [Z, y], r"must be a tuple \(X_val, y_val\); got list"),
         (
             lambda Z, y: (Z[:, :3], y),
             "X has 3 features, but CategoryWiseFineTuner is expecting 8",
         ),
-        (lambda Z, y: (Z[:9], y), "`Z_val` and `y_val` must have one row per sample"),
+        (lambda Z, y: (Z[:9], y), "`X_val` and `y_val` must have one row per sample"),
         (lambda Z, y: (Z + 1, y[:, :3]), "the 4 categories that `fit` saw; got 3"),
         (lambda Z, y: (Z + 1, y - 2), "`y_val` must hold 0"),
     ],
