@@ -34,6 +34,7 @@ _STATUS = {
     "alike": ("=", "#767676"),
     "given": ("=", "#767676"),
     "skipped": ("!", "#C25400"),
+    "unlabelled": ("!", "#C25400"),
     "unjudged": ("!", "#C25400"),
 }
 _STYLE = """<style>

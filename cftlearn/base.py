@@ -99,6 +99,12 @@ class PartialLabelMixin:
             self.classes_ = np.tile([0, 1], (labels.values.shape[1], 1))
         self.categories_ = labels.categories
         self._check_length(X, labels, "X", "y")
+        if not labels.known.any():
+            raise ValueError(
+                "`y` must hold a known label; got none among "
+                f"{labels.known.size} cells. Write 1 for positive and 0 for negative, "
+                "and pass other rows than these if their labels are really unknown."
+            )
         return labels
 
     def _read_more_targets(

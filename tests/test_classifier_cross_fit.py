@@ -233,7 +233,7 @@ def test_scores_lie_where_those_of_the_last_network_do(make_model, problem):
         ({"tuner": {"solver": "proximal"}}, "solver='auto' and refit=True"),
         ({"tuner": {"refit": False}}, "solver='auto' and refit=True"),
         ({"module": None, "unknown": "ignore"}, "unknown other than 'ignore'"),
-        ({}, "validation_data=None"),
+        ({}, "X_val=None"),
     ],
 )
 def test_what_contradicts_cross_fitting_is_told_before_training(

@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_is_fitted,
+    validate_data,
+)
 
 from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
@@ -146,7 +150,8 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_categories)
             Logits (``decision_function``, ``CategoryWiseFineTuner.transform``) of rows
             whose labels the model was not fitted to. Not probabilities: pass
-            ``scipy.special.logit`` of them.
+            ``scipy.special.logit`` of them. A category that the model cannot score may
+            be NaN in all rows, and stays so.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
@@ -176,7 +181,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         self._validate_params()
         check_same_rows(X=X, y=y)
         plain = refuse_unlike_numbers(X, "X")
-        scores = validate_data(self, plain, dtype=np.float64)
+        scores = validate_data(self, plain, dtype=np.float64, ensure_all_finite=False)
         labels = self._read_targets(scores, y)
         values, names = labels.values, labels.categories
         if self._is_binary():
@@ -191,7 +196,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             )
         if not self._is_binary():
             self._check_names(X, names, order_of(y, "y"))
-        known = ~np.isnan(values)
+        unscored = np.isnan(scores).all(axis=0)
+        assert_all_finite(scores[:, ~unscored], input_name="X")
+        known = ~np.isnan(values) & ~unscored
         columns = [
             KnownScores(scores[rows, j], values[rows, j] == 1.0)
             for j, rows in enumerate(known.T)
@@ -224,7 +231,12 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         if not self._is_binary():
             self._check_names(X, self.categories_, "calibrator.categories_")
         plain = refuse_unlike_numbers(X, "X")
-        scores = validate_data(self, plain, dtype=np.float64, reset=False)
+        scores = validate_data(
+            self, plain, dtype=np.float64, reset=False, ensure_all_finite=False
+        )
+        calibrated = [record["method"] is not None for record in self.report_]
+        unscored = np.isnan(scores).all(axis=0) & ~np.array(calibrated)
+        assert_all_finite(scores[:, ~unscored], input_name="X")
         return self._proba(scores)
 
     def get_feature_names_out(

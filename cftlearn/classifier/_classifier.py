@@ -28,8 +28,9 @@ from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
-from cftlearn.fine_tuning._report import warn_skipped
+from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
+from cftlearn.labels._encoding import UNKNOWN
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.labels._names import check_same_rows
 from cftlearn.losses._registry import LOSSES, TREATMENTS
@@ -442,7 +443,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         -------
         logits : ndarray of shape (n_samples, n_categories)
             ``coef_`` and ``intercept_`` applied; ``calibration`` does not change them.
-            (n_samples,) for a 1-D target.
+            (n_samples,) for a 1-D target. NaN in a category without a known label
+            that was fitted, unless ``train=False``, or ``coef_init`` of the fine-tuner,
+            brought weights that know it.
 
         Raises
         ------
@@ -468,8 +471,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         proba : ndarray of shape (n_samples, n_categories)
-            Probability of the positive class of every category. For a 1-D target
-            shape (n_samples, 2), one column per class.
+            Probability of the positive class of every category; NaN where
+            :meth:`decision_function` is. For a 1-D target shape (n_samples, 2), one
+            column per class.
 
         Raises
         ------
@@ -493,7 +497,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Returns
         -------
         y : ndarray of shape (n_samples, n_categories), int64
-            1 or 0. For a 1-D target the classes, of shape (n_samples,).
+            1 or 0; -1, unknown, where :meth:`decision_function` is NaN. For a 1-D
+            target the classes, of shape (n_samples,).
 
         Raises
         ------
@@ -505,7 +510,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         logits = self.decision_function(X)
         proba = calibrated_proba(self.calibrator_, logits)
         is_positive = proba >= check_threshold(self.threshold, self.categories_)
-        decided = is_positive.astype(np.int64)
+        decided = np.where(np.isnan(proba), UNKNOWN, is_positive).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: Any, y: ArrayLike) -> float:
@@ -599,7 +604,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         -------
         module : torch.nn.Module
             A copy in evaluation mode, on the device of ``module_``, that returns
-            logits. Without a ``module``, an ``nn.Linear`` on features.
+            logits. Without a ``module``, an ``nn.Linear`` on features. Biases are NaN
+            where :meth:`decision_function` is.
 
         Raises
         ------
@@ -617,7 +623,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if network is None:
             network, head = nn.Linear(*self.coef_.shape[::-1]), ""
         calibrator = self.calibrator_ if calibrated else None
-        rows = calibrated_weights(self.coef_, self.intercept_, calibrator)
+        # as predictions: NaN where nothing was learned
+        intercept = np.where(unlabelled(self.report_), np.nan, self.intercept_)
+        rows = calibrated_weights(self.coef_, intercept, calibrator)
         return with_head_weights(network, head, *rows).eval()
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -641,6 +649,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             seed,
         )
         self.module_, self.head_, self.device_, tuner = fit.run()
+        if self.train:
+            learned = rows.split.fitted.known.any(axis=0)
+            if self.retrain:
+                learned |= rows.split.held_out.known.any(axis=0)
+            mark_unlabelled(tuner.report_, learned)
         return tuner, fit.history
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:

@@ -172,7 +172,10 @@ def _write_text(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> 
             decision = "" if layout.thresholds is None else " negative"
             if name in positive:
                 decision = " positive"
-            print(f"{on_one_line(name)}: {probability:.4f}{decision}", file=out)
+            shown = f"{probability:.4f}{decision}"
+            if np.isnan(probability):  # the model was fitted without a label of it
+                shown = "unknown"
+            print(f"{on_one_line(name)}: {shown}", file=out)
 
 
 def _write_csv(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
@@ -182,14 +185,18 @@ def _write_csv(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> N
     writer.writerow(["path", *layout.names, *(["positive"] if decides else [])])
     for path, probabilities in predicted:
         positive = ["; ".join(layout.positive(probabilities))] if decides else []
-        writer.writerow([path, *(f"{value:.9g}" for value in probabilities), *positive])
+        cells = ["" if np.isnan(value) else f"{value:.9g}" for value in probabilities]
+        writer.writerow([path, *cells, *positive])
 
 
 def _write_json(predicted: Iterable[Predicted], layout: Layout, out: TextIO) -> None:
     """Write a list image by image, since many images need not fit into memory."""
     out.write("[")
     for i, (path, probabilities) in enumerate(predicted):
-        numbers = (float(f"{value:.9g}") for value in probabilities)
+        numbers = (
+            None if np.isnan(value) else float(f"{value:.9g}")
+            for value in probabilities
+        )
         named = dict(zip(layout.names, numbers, strict=True))
         item: dict[str, Any] = {"path": path, "probabilities": named}
         if layout.thresholds is not None:

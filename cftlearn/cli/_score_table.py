@@ -91,7 +91,12 @@ def _refuse_repeated(names: list[str], what: str, path: Path) -> None:
 
 
 def _finite(cell: str, location: str) -> float:
-    """Return the number in a cell, which must be finite."""
+    """Return the number in a cell, which must be finite; NaN if it is empty.
+
+    A model that was fitted without a label of a category leaves its cells empty.
+    """
+    if not cell:
+        return np.nan
     try:
         value = float(cell)
     except ValueError:

@@ -270,7 +270,8 @@ default=None
             read_pair(y_true, given, "score", which)
             for which, given in (("before", before), ("after", after))
         ]
-        labels = pairs[0][0]
+        known = pairs[0][0].known & pairs[1][0].known
+        labels = pairs[0][0].restricted_to(known)
         values = np.full((2, len(labels.categories)), np.nan)
         values[0] = score(labels, pairs[0][1], average=None)
         defined = np.isfinite(values[0])  # which depends on the labels alone

@@ -36,6 +36,7 @@ from cftlearn.ensemble._members import (
     check_members,
     check_same_categories,
     fit_member,
+    silent_columns,
     weights_of_members,
 )
 from cftlearn.ensemble._selection import (
@@ -44,9 +45,11 @@ from cftlearn.ensemble._selection import (
     choose_members,
     report_choices,
     warn_unjudged,
+    weights_without,
 )
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels import PartialLabels
+from cftlearn.labels._encoding import UNKNOWN
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.metrics import partial_roc_auc_score
@@ -341,6 +344,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         scores : ndarray of shape (n_samples, n_categories)
             Log odds; above 0 the positive class is likelier. With
             ``combine="rank_mean"`` shares in (0, 1). (n_samples,) for a 1-D target.
+            Members that were fitted without a label of a category do not count there;
+            NaN if none is left.
 
         Raises
         ------
@@ -348,11 +353,13 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             Before ``fit``; if members do not accept ``X``.
         """
         check_is_fitted(self, "weights_")
-        logits = self._member_logits(X)
+        logits, silent = self._member_logits(X)
+        weights, has_member = weights_without(self.weights_, silent)
         if self.combine == "mean":
-            scores = mean_log_odds(logits, self.weights_)
+            scores = mean_log_odds(logits, weights)
         else:
-            scores = weighted_mean(self._to_average(logits), self.weights_)
+            scores = weighted_mean(self._to_average(logits), weights)
+        scores[:, ~has_member] = np.nan
         return scores.ravel() if self._is_binary() else scores
 
     @available_if(_gives_probabilities)
@@ -367,8 +374,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         Returns
         -------
         proba : ndarray of shape (n_samples, n_categories)
-            Probability of the positive class of every category. For a 1-D target
-            shape (n_samples, 2), one column per class.
+            Probability of the positive class of every category; NaN where
+            :meth:`decision_function` is. For a 1-D target shape (n_samples, 2), one
+            column per class.
 
         Raises
         ------
@@ -390,7 +398,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         Returns
         -------
         y : ndarray of shape (n_samples, n_categories), int64
-            1 or 0. For a 1-D target the classes, of shape (n_samples,).
+            1 or 0; -1, unknown, where :meth:`decision_function` is NaN. For a 1-D
+            target the classes, of shape (n_samples,).
 
         Raises
         ------
@@ -399,7 +408,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         """
         proba = expit(self.decision_function(X))
         threshold = check_threshold(self.threshold, self.categories_)
-        decided = (proba >= threshold).astype(np.int64)
+        is_positive = proba >= threshold
+        decided = np.where(np.isnan(proba), UNKNOWN, is_positive).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
     def score(self, X: Any, y: ArrayLike) -> float:
@@ -454,8 +464,11 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
                 f"{self.combine!r}."
             )
         coef, bias = weights_of_members(dict(self.named_estimators_))
-        mean_coef = np.einsum("mc,mcd->cd", self.weights_, coef)
-        return mean_coef, np.einsum("mc,mc->c", self.weights_, bias)
+        silent = np.isnan(bias)
+        weights, has_member = weights_without(self.weights_, silent)
+        mean_bias = np.einsum("mc,mc->c", weights, np.where(silent, 0.0, bias))
+        mean_bias[~has_member] = np.nan
+        return np.einsum("mc,mcd->cd", weights, coef), mean_bias
 
     def _named_members(self) -> tuple[list[str], list[Any]]:
         if self.estimators is None and self.prefit:
@@ -481,21 +494,25 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         X_val, y_val = as_table(other[0]), as_table(other[1])
         return X_val, self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
 
-    def _member_logits(self, X: Any) -> Floats:
+    def _member_logits(self, X: Any) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return scores, 0 where a member has none; and which members have none."""
         refuse_masked(X, "X")
-        return all_logits(dict(self.named_estimators_), X, len(self.categories_))
+        logits = all_logits(dict(self.named_estimators_), X, len(self.categories_))
+        return np.nan_to_num(logits), silent_columns(logits)
 
     def _weigh(self, X_val: Any, labels: PartialLabels, held: PartialLabels) -> None:
         """Set reference, weights and report."""
         held = held._replace(categories=self.categories_)
         by_labels, by_rank = isinstance(self.weights, str), self.combine == "rank_mean"
-        logits = self._member_logits(X_val) if by_labels or by_rank else np.empty(0)
+        logits, silent = np.empty(0), np.empty(0, dtype=bool)
+        if by_labels or by_rank:
+            logits, silent = self._member_logits(X_val)
         self.reference_ = reference_rows(logits) if by_rank else None
         if by_labels:
             how: Any = self.weights
             status = "selected"
             choices = choose_members(
-                held, self._to_average(logits), how, self.objective
+                held, self._to_average(logits), how, self.objective, silent=silent
             )
             warn_unjudged(held, choices, stacklevel=4)
         else:

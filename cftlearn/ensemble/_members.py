@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import StrOptions, validate_params
 from cftlearn.calibration._calibrator import calibrated_weights
+from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
     Floats,
     log_odds,
@@ -20,6 +21,8 @@ from cftlearn.ensemble._combination import (
     member_weights,
     weighted_mean,
 )
+from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.fine_tuning._report import unlabelled
 
 Members = list[tuple[str, Any]]
 
@@ -242,14 +245,15 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
     Returns
     -------
     logits : ndarray of shape (n_samples, n_categories), float64
-        Finite. One column for a 1-D target.
+        Finite, or NaN in all rows of a category that the model cannot score. One
+        column for a 1-D target.
 
     Raises
     ------
     TypeError
         If the model has none of the three.
     ValueError
-        If its scores are not a table of finite numbers.
+        If its scores are not a table of such numbers.
     """
     if hasattr(member, "decision_function") and not _is_calibrated(member):
         logits = np.asarray(member.decision_function(X), dtype=np.float64)
@@ -264,12 +268,22 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
         )
     if logits.ndim == 1:
         logits = logits[:, np.newaxis]
-    if logits.ndim != 2 or not np.isfinite(logits).all():
-        problem = f"shape {logits.shape}" if logits.ndim != 2 else "NaN or infinity"
+    is_table = logits.ndim == 2
+    if not is_table or not (np.isfinite(logits) | silent_columns(logits)).all():
+        problem = "NaN or infinity" if is_table else f"shape {logits.shape}"
         raise ValueError(
             f"{name} must give one finite score per row and category; got {problem}."
         )
     return logits
+
+
+def silent_columns(logits: Floats) -> NDArray[np.bool_]:
+    """Return the categories, of the last axis, that a model cannot score.
+
+    Their scores are NaN in all rows: the model was fitted without a label of them.
+    """
+    silent: NDArray[np.bool_] = np.isnan(logits).all(axis=-2)
+    return silent
 
 
 def all_logits(members: dict[str, Any], X: Any, n_categories: int) -> Floats:
@@ -287,7 +301,7 @@ def all_logits(members: dict[str, Any], X: Any, n_categories: int) -> Floats:
     Returns
     -------
     logits : ndarray of shape (n_members, n_samples, n_categories), float64
-        Finite.
+        Finite, or NaN in a whole column.
 
     Raises
     ------
@@ -319,7 +333,7 @@ def weights_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
     coef : ndarray of shape (n_members, n_categories, n_features)
         Weights.
     intercept : ndarray of shape (n_members, n_categories)
-        Their biases.
+        Their biases; NaN in a category that a member cannot score.
 
     Raises
     ------
@@ -337,7 +351,7 @@ def weights_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
     weights = [
         calibrated_weights(
             np.atleast_2d(member.coef_),
-            np.ravel(member.intercept_),
+            _intercept(member),
             getattr(member, "calibrator_", None),
         )
         for member in members.values()
@@ -346,6 +360,13 @@ def weights_of_members(members: dict[str, Any]) -> tuple[Floats, Floats]:
         np.stack([coef for coef, _ in weights]),
         np.stack([intercept for _, intercept in weights]),
     )
+
+
+def _intercept(member: Any) -> Floats:
+    intercept = np.ravel(member.intercept_).astype(np.float64)
+    if isinstance(member, (CFTClassifier, CategoryWiseFineTuner)):
+        intercept[unlabelled(member.report_)] = np.nan
+    return intercept
 
 
 def _is_calibrated(member: Any) -> bool:

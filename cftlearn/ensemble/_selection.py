@@ -140,6 +140,7 @@ def choose_members(
     how: Selection,
     objective: ObjectiveLike,
     n_rounds: int = N_ROUNDS,
+    silent: NDArray[np.bool_] | None = None,
 ) -> list[MemberChoice]:
     """Weigh models in every category; equally where held-out labels lack a class.
 
@@ -151,6 +152,9 @@ def choose_members(
         What is averaged.
     how, objective, n_rounds
         As :func:`select_members`.
+    silent : ndarray of shape (n_members, n_categories), bool, default=None
+        Which models have no scores of a category: they get no weight in it, unless no
+        model has any. None: none.
 
     Returns
     -------
@@ -162,12 +166,47 @@ def choose_members(
     for j in range(labels.values.shape[1]):
         rows = labels.known[:, j]
         y = labels.values[rows, j] == 1.0
-        if not y.any() or y.all():
-            choices.append(MemberChoice(np.full(len(scores), 1 / len(scores))))
-            continue
-        most = n_rounds if how == "greedy" else 1
-        choices.append(_choose(y, scores[:, rows, j], metric, most))
+        heard = np.arange(len(scores))
+        if silent is not None and not silent[:, j].all():
+            heard = np.flatnonzero(~silent[:, j])
+        has_scores = silent is None or not silent[:, j].all()
+        if not y.any() or y.all() or not has_scores:
+            choice = MemberChoice(np.full(len(heard), 1 / len(heard)))
+        else:
+            most = n_rounds if how == "greedy" else 1
+            choice = _choose(y, scores[np.ix_(heard, rows, [j])][..., 0], metric, most)
+        weights = np.zeros(len(scores))
+        weights[heard] = choice.weights
+        choices.append(choice._replace(weights=weights))
     return choices
+
+
+def weights_without(
+    weights: Floats, silent: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Distribute the weights of models without scores to the others.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_members, n_categories)
+        They sum to 1 in every category.
+    silent : ndarray of shape (n_members, n_categories), bool
+        Which models have no scores of a category.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members, n_categories)
+        They sum to 1.
+    has_member : ndarray of shape (n_categories,), bool
+        Whether a model with a weight has scores.
+    """
+    if not silent.any():
+        return weights, np.ones(weights.shape[1], dtype=bool)
+    heard = np.where(silent, 0.0, weights)
+    total = heard.sum(axis=0)
+    has_member = total > 0
+    shares = np.where(has_member, heard / np.where(has_member, total, 1.0), weights)
+    return shares, has_member
 
 
 def report_choices(

@@ -28,7 +28,12 @@ from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
-from cftlearn.fine_tuning._report import CategoryResult, warn_skipped
+from cftlearn.fine_tuning._report import (
+    CategoryResult,
+    mark_unlabelled,
+    unlabelled,
+    warn_skipped,
+)
 from cftlearn.fine_tuning._solver_names import (
     SOLVER_NAMES,
     RefitMethod,
@@ -139,12 +144,12 @@ class CategoryWiseFineTuner(
         The classes of each category.
     report_ : list of dict, one per category
         ``category``; ``n_positive``, ``n_negative``, ``n_unknown`` and
-        ``n_held_out`` labels; ``status`` ("refitted", "kept" or "skipped") with its
-        ``reason``; the ``solver`` that found the weights (None if the initial ones
-        were kept) and its ``n_iter``; ``score_before`` and ``score_after``, the
-        objective on the held-out labels (before the last refit; with ``"auto"``, of
-        fits that left them out); ``weight``, how much refits count in the new weights,
-        from 0 to 1; ``seconds``.
+        ``n_held_out`` labels; ``status`` ("refitted", "kept", "skipped" or
+        "unlabelled", see the :ref:`Glossary <statuses>`) with its ``reason``; the
+        ``solver`` that found the weights (None if the initial ones were kept) and its
+        ``n_iter``; ``score_before`` and ``score_after``, the objective on the held-out
+        labels (before the last refit; with ``"auto"``, of fits that left them out);
+        ``weight``, how much refits count in the new weights, from 0 to 1; ``seconds``.
         ``pandas.DataFrame(report_)`` is the table.
     history_ : list of dict
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
@@ -351,6 +356,7 @@ class CategoryWiseFineTuner(
         if initial is None:
             initial = self._initial_weights(features, features_val, split)
         self.coef_init_, self.intercept_init_ = initial.coef, initial.intercept
+        learned = split.fitted.known.any(axis=0) | (not initial.fitted_here)
         if unseen is not None:  # every label judges; none is only fitted
             split = LabelSplit(split.held_out, split.fitted, same_rows=True)
         tasks = make_tasks(
@@ -365,6 +371,7 @@ class CategoryWiseFineTuner(
         results = method(tasks, run)
         n_other = 0 if split.same_rows else len(features_val)
         self._store(results, len(features) + n_other)
+        mark_unlabelled(self.report_, learned)
         self.held_out_ = HeldOutScores.from_logits(
             split.held_out, [result.left_out for result in results]
         )
@@ -398,7 +405,8 @@ class CategoryWiseFineTuner(
         -------
         logits : ndarray of shape (n_samples, n_categories), float64
             ``Z @ coef_.T + intercept_``, or of each ``Z[:, c]`` with its own weights;
-            above 0 the positive class is likelier.
+            above 0 the positive class is likelier. NaN in a category without a known
+            label that was fitted, unless ``coef_init`` knew it.
 
         Raises
         ------
@@ -410,7 +418,9 @@ class CategoryWiseFineTuner(
         check_is_fitted(self)
         features = self._read_features(Z)
         compute = category_logits if self.features_per_category_ else logits_of
-        return compute(features, self.coef_, self.intercept_)
+        logits = compute(features, self.coef_, self.intercept_)
+        logits[:, unlabelled(self.report_)] = np.nan
+        return logits
 
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None

@@ -170,6 +170,40 @@ def initial_fit(task: CategoryTask) -> RowFit:
     return RowFit(task.coef, task.intercept, 0, 0, "n_iter")
 
 
+def mark_unlabelled(report: list[dict[str, Any]], learned: NDArray[np.bool_]) -> None:
+    """Mark the categories of which no weights have learned anything.
+
+    Stage one was fitted without a label of them, and there is no refit: whatever the
+    weights say has no ground.
+
+    Parameters
+    ----------
+    report : list of dict
+        Lines of all categories; those of skipped ones may change.
+    learned : ndarray of shape (n_categories,), bool
+        Whether stage one had a known label of the category.
+    """
+    for line, is_learned in zip(report, learned, strict=True):
+        if line["status"] == "skipped" and not is_learned:
+            line["status"] = "unlabelled"
+
+
+def unlabelled(report: list[dict[str, Any]]) -> NDArray[np.bool_]:
+    """Return which categories cannot be predicted: their scores are NaN.
+
+    Parameters
+    ----------
+    report : list of dict
+        Of a fitted fine-tuner or classifier.
+
+    Returns
+    -------
+    unlabelled : ndarray of shape (n_categories,), bool
+        True where no known label was fitted.
+    """
+    return np.array([line["status"] == "unlabelled" for line in report], dtype=bool)
+
+
 def warn_skipped(report: list[dict[str, Any]], solver: Any, stacklevel: int) -> None:
     """Warn of skipped categories.
 
@@ -182,6 +216,7 @@ def warn_skipped(report: list[dict[str, Any]], solver: Any, stacklevel: int) -> 
     stacklevel : int
         In whose name: a caller so many calls up.
     """
+    _warn_unlabelled(report, stacklevel + 1)
     skipped_lines = [line for line in report if line["status"] == "skipped"]
     if not skipped_lines:
         return
@@ -194,6 +229,22 @@ def warn_skipped(report: list[dict[str, Any]], solver: Any, stacklevel: int) -> 
     warnings.warn(
         f"{len(skipped_lines)} {subject} known labels and {kept} initial weights: "
         f"{shown}. {_NEEDS[is_auto]}",
+        UndefinedCategoryWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def _warn_unlabelled(report: list[dict[str, Any]], stacklevel: int) -> None:
+    names = [
+        repr(line["category"]) for line in report if line["status"] == "unlabelled"
+    ]
+    if not names:
+        return
+    warnings.warn(
+        f"{len(names)} {'category has' if len(names) == 1 else 'categories have'} no "
+        f"known label to fit: {list_some(names, 10)}. Their scores and probabilities "
+        "are NaN, and `predict` says -1, unknown. Leave them out of `y`, or label some "
+        "rows.",
         UndefinedCategoryWarning,
         stacklevel=stacklevel + 1,
     )

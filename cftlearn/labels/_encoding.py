@@ -30,6 +30,8 @@ _GENERIC_HINT = (
     "labels."
 )
 
+UNKNOWN = -1  # in an array of integers, which has no NaN
+
 
 class PartialLabels(NamedTuple):
     """Canonical labels, as :func:`check_partial_labels` returns them.

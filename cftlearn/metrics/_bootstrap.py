@@ -291,7 +291,8 @@ def _prepare(
         read_pair(y_true, scores, "score", name) for name, scores in all_scores.items()
     ]
     labels = pairs[0][0]
-    y, known = labels.values == 1.0, labels.known
+    known = np.logical_and.reduce([own.known for own, _ in pairs])
+    y = labels.values == 1.0
     n_positive = (y & known).sum(axis=0)
     n_negative = (~y & known).sum(axis=0)
     defined = (n_positive > 0) & (n_negative > 0)

@@ -23,6 +23,7 @@ from cftlearn.labels._names import (
 )
 from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
 from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
+from cftlearn.metrics._unscored import leave_out_unscored
 
 Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
@@ -309,7 +310,8 @@ def _warn_undefined(
     shown = list_some([repr(name) for name in categories], 10)
     warnings.warn(
         f"{metric_name} is undefined for {len(categories)} of {n_categories} "
-        "categories, because they have no known positive or no known negative: "
+        "categories, because they have no known positive or no known negative, or no "
+        "scores: "
         f"{shown}. Their score is NaN and they are left out of the average.",
         UndefinedCategoryWarning,
         stacklevel=5,  # past the decorator of the public function
@@ -353,6 +355,9 @@ def read_pair(
         labels = check_partial_labels(y_true, input_name="y_true")
         check_score_names(y_true, y_other, name)
         scores = _same_shape(_numbers(y_other, name), labels.values.shape)
+    labels, scores = leave_out_unscored(
+        labels, scores, are_decisions=kind == "decision"
+    )
     scores = _finite(scores)
     if kind == "probability":
         _check_proba(scores)

@@ -1,0 +1,45 @@
+"""Categories that a model cannot score, since it was fitted without a label of them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cftlearn.labels import PartialLabels
+
+
+def leave_out_unscored(
+    labels: PartialLabels, scores: NDArray[Any], *, are_decisions: bool
+) -> tuple[PartialLabels, NDArray[Any]]:
+    """Make labels unknown in categories whose known labels have no score at all.
+
+    A metric is then undefined there, as without labels, and says so.
+
+    Parameters
+    ----------
+    labels : PartialLabels
+        Labels.
+    scores : ndarray of shape (n_samples, n_categories)
+        NaN, or an integer -1 among decisions, is no score. A category in which only
+        some known labels have none is left as it is: that is an error.
+    are_decisions : bool
+        Whether the scores are decisions.
+
+    Returns
+    -------
+    labels : PartialLabels
+        Fewer are known.
+    scores : ndarray of the shape of ``scores``
+        0 in these categories.
+    """
+    if are_decisions and scores.dtype.kind in "iu":
+        absent = scores == -1
+    elif scores.dtype.kind == "f":
+        absent = np.isnan(scores)
+    else:
+        return labels, scores
+    unscored = absent.any(axis=0) & (absent | ~labels.known).all(axis=0)
+    if not unscored.any():
+        return labels, scores
+    filled = np.where(unscored & absent, np.zeros((), scores.dtype), scores)
+    return labels.restricted_to(labels.known & ~unscored), filled
