@@ -310,8 +310,7 @@ def _warn_undefined(
     shown = list_some([repr(name) for name in categories], 10)
     warnings.warn(
         f"{metric_name} is undefined for {len(categories)} of {n_categories} "
-        "categories, because they have no known positive or no known negative, or no "
-        "scores: "
+        "categories, because they have no known positive or no known negative: "
         f"{shown}. Their score is NaN and they are left out of the average.",
         UndefinedCategoryWarning,
         stacklevel=5,  # past the decorator of the public function

@@ -1,10 +1,12 @@
 """Categories that a model cannot score, since it was fitted without a label of them."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels
 
 
@@ -13,7 +15,7 @@ def leave_out_unscored(
 ) -> tuple[PartialLabels, NDArray[Any]]:
     """Make labels unknown in categories whose known labels have no score at all.
 
-    A metric is then undefined there, as without labels, and says so.
+    A metric is then undefined there, as without labels.
 
     Parameters
     ----------
@@ -31,6 +33,11 @@ def leave_out_unscored(
         Fewer are known.
     scores : ndarray of the shape of ``scores``
         0 in these categories.
+
+    Warns
+    -----
+    UndefinedCategoryWarning
+        Naming them.
     """
     if are_decisions and scores.dtype.kind in "iu":
         absent = scores == -1
@@ -41,5 +48,13 @@ def leave_out_unscored(
     unscored = absent.any(axis=0) & (absent | ~labels.known).all(axis=0)
     if not unscored.any():
         return labels, scores
+    names = [repr(str(name)) for name in labels.categories[unscored]]
+    warnings.warn(
+        f"{len(names)} of {len(unscored)} categories have no scores: "
+        f"{list_some(names, 10)}. A model returns none of a category if it was fitted "
+        "without a label of it. Their labels are left out.",
+        UndefinedCategoryWarning,
+        stacklevel=6,  # the caller of a metric
+    )
     filled = np.where(unscored & absent, np.zeros((), scores.dtype), scores)
     return labels.restricted_to(labels.known & ~unscored), filled
