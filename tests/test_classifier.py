@@ -743,7 +743,6 @@ def test_named_categories_may_change_places(make_model, partial_problem):
     [
         pytest.param(1.0, "no known negative", id="only positives"),
         pytest.param(0.0, "no known positive", id="only negatives"),
-        pytest.param(np.nan, "no known label", id="nothing known"),
     ],
 )
 def test_categories_of_one_class_keep_their_row(
@@ -786,11 +785,8 @@ def test_nothing_known_at_all(make_model, partial_problem, unknown, network):
     if not network and unknown in ("weak_negative", "hill"):
         pytest.skip("needs a network")
     model = make_model(SmallNetwork if network else None, unknown=unknown)
-    with pytest.warns(UndefinedCategoryWarning, match="3 categories lack"):
+    with pytest.raises(ValueError, match="`y` must hold a known label; got none"):
         model.fit(Z, np.full_like(y, np.nan))
-    assert_array_equal(model.coef_, model.fine_tuner_.coef_init_)
-    assert np.isfinite(model.predict_proba(Z)).all()
-    assert [line["n_unknown"] for line in model.report_] == [120] * 3
 
 
 # ---------------------------------------------------------------------- wrong inputs

@@ -219,7 +219,7 @@ def _fit(
     started = time.perf_counter()
     model.fit(images, y)
     seconds = time.perf_counter() - started
-    if all(line["status"] == "skipped" for line in model.report_):
+    if all(line["status"] in ("skipped", "unlabelled") for line in model.report_):
         raise ValueError(
             "no category has the known labels that a refit needs; got known="
             f"{known:g}. Keep more labels known: pass a higher --known."

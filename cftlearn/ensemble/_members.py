@@ -269,7 +269,8 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
     if logits.ndim == 1:
         logits = logits[:, np.newaxis]
     is_table = logits.ndim == 2
-    if not is_table or not (np.isfinite(logits) | silent_columns(logits)).all():
+    silent = silent_columns(logits) if is_table else np.False_
+    if not is_table or silent.all() or not (np.isfinite(logits) | silent).all():
         problem = "NaN or infinity" if is_table else f"shape {logits.shape}"
         raise ValueError(
             f"{name} must give one finite score per row and category; got {problem}."

@@ -23,7 +23,8 @@ def leave_out_unscored(
         Labels.
     scores : ndarray of shape (n_samples, n_categories)
         NaN, or an integer -1 among decisions, is no score. A category in which only
-        some known labels have none is left as it is: that is an error.
+        some known labels have none is left as it is, and so are scores without any
+        number: that is an error.
     are_decisions : bool
         Whether the scores are decisions.
 
@@ -46,7 +47,7 @@ def leave_out_unscored(
     else:
         return labels, scores
     unscored = absent.any(axis=0) & (absent | ~labels.known).all(axis=0)
-    if not unscored.any():
+    if not unscored.any() or unscored.all():
         return labels, scores
     names = [repr(str(name)) for name in labels.categories[unscored]]
     warnings.warn(
