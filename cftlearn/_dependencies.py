@@ -1,6 +1,7 @@
 """The one place for optional imports and for scikit-learn's private names."""
 
 import importlib
+from numbers import Integral
 from types import ModuleType
 
 from sklearn.metrics._scorer import _Scorer as Scorer
@@ -15,6 +16,7 @@ from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 
 __all__ = [
+    "N_JOBS",
     "BaseComposition",
     "HasMethods",
     "Interval",
@@ -24,6 +26,14 @@ __all__ = [
     "import_optional",
     "make_constraint",
     "validate_params",
+]
+
+
+# The parameter `n_jobs`: joblib knows no 0, and fails on more than a C int holds.
+N_JOBS = [
+    Interval(Integral, None, -1, closed="right"),
+    Interval(Integral, 1, 1024, closed="both"),
+    None,
 ]
 
 

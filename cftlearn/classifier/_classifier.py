@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import Interval, StrOptions
+from cftlearn._dependencies import N_JOBS, Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
@@ -27,6 +27,7 @@ from cftlearn.classifier._preparation import prepare_fine_tuner
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
+from cftlearn.fine_tuning._cross_fit import check_n_folds
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
@@ -227,7 +228,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "device": [str],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -388,6 +389,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
         if tuner.cross_fit is not None:
+            check_n_folds(labels, tuner.cross_fit)
             inputs_val = inputs
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)

@@ -23,6 +23,7 @@ from cftlearn.metrics._objectives import make_objective
 from cftlearn.networks._joined import join_coef, join_networks
 from cftlearn.training._stage_one import StageOne
 from cftlearn.training._trainings import (
+    SECOND,
     TrainingSettings,
     train_on_all_labels,
     train_without_held_out,
@@ -193,7 +194,7 @@ class NetworkFit:
         )
 
     def _train_on_all(
-        self, first: StageOne, soft: NDArray[np.float32] | None
+        self, first: StageOne, soft: NDArray[np.float32] | None, folder: str = SECOND
     ) -> StageOne:
         return train_on_all_labels(
             self.settings,
@@ -203,6 +204,7 @@ class NetworkFit:
             self.rows.split,
             seed=self._seed(0),
             soft=soft,
+            folder=folder,
         )
 
     def _choose(
@@ -222,7 +224,9 @@ class NetworkFit:
     ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
         """Train on all labels, and fit what was chosen on the new features."""
         soft = self._soft_targets(best, honest=False) if best.number > 1 else None
-        again = self._train_on_all(best.made, soft)
+        # After another round it is another training, with a checkpoint of its own.
+        folder = SECOND if best.number == 1 else f"{SECOND} of round {best.number}"
+        again = self._train_on_all(best.made, soft, folder)
         self._record("retrain", again, {})
         features = self._features(again)
         choice = best.choice

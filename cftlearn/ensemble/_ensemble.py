@@ -12,7 +12,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import BaseComposition, Interval, StrOptions
+from cftlearn._dependencies import N_JOBS, BaseComposition, Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
@@ -91,7 +91,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         What weights maximise on held-out labels; a callable
         ``metric(y_true, y_score) -> float`` is better when higher.
     n_estimators : int, default=3
-        How many members where ``estimators`` is None.
+        How many members where ``estimators`` is None, at most 10,000.
     prefit : bool, default=False
         Take the members as they are, fitted. ``fit`` then needs rows that no member
         was fitted on. Cloning, and so cross-validation, undoes members that are not
@@ -167,11 +167,11 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         "combine": [COMBINATIONS],
         "weights": [SELECTIONS, "array-like", None],
         "objective": [StrOptions({"roc_auc", "average_precision"}), callable],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, 10_000, closed="both")],
         "prefit": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "threshold": [Interval(Real, 0, 1, closed="both"), "array-like"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "random_state": ["random_state"],
     }
 

@@ -13,7 +13,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import Interval, StrOptions, check_feature_names_in
+from cftlearn._dependencies import (
+    N_JOBS,
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+)
 from cftlearn._features._per_category import (
     category_logits,
     check_categories,
@@ -26,7 +31,7 @@ from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
-from cftlearn.fine_tuning._cross_fit import cross_fit
+from cftlearn.fine_tuning._cross_fit import check_n_folds, cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import (
     CategoryResult,
@@ -200,7 +205,7 @@ class CategoryWiseFineTuner(
         "refit": ["boolean"],
         "checkpoint": [str, PathLike, None],
         "cross_fit": [Interval(Integral, 2, None, closed="left"), None],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "random_state": ["random_state"],
         "device": [str],
         "verbose": ["verbose"],
@@ -314,6 +319,7 @@ class CategoryWiseFineTuner(
         initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
+            check_n_folds(labels, self.cross_fit)
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
             unseen, initial = cross_fit(

@@ -27,7 +27,7 @@ from cftlearn.training._rate_probe import RateProbe
 from cftlearn.training._stage_one import StageOne, fit_network
 
 # The folder of the second training's checkpoint, in that of the first.
-_SECOND = "second"
+SECOND = "second"
 
 
 @dataclass(frozen=True)
@@ -214,6 +214,7 @@ def train_on_all_labels(
     *,
     seed: int,
     soft: NDArray[np.float32] | None = None,
+    folder: str = SECOND,
 ) -> StageOne:
     """Train the network again, on the held-out labels too.
 
@@ -230,6 +231,8 @@ def train_on_all_labels(
         Seed of the training.
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells of ``inputs``, as targets.
+    folder : str, default="second"
+        The folder of this training, in that of the trainer's checkpoint.
 
     Returns
     -------
@@ -249,7 +252,7 @@ def train_on_all_labels(
             no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
         others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
         targets = _joined(targets, others)
-    trainer = _in_folder(settings.trainer, _SECOND)
+    trainer = _in_folder(settings.trainer, folder)
     max_epochs = settings.max_epochs
     if trainer.patience is not None:
         # No label is left to stop by, and the best epoch is known.
