@@ -1,5 +1,9 @@
 """What a fit that fails, or is interrupted, leaves behind: nothing."""
 
+import contextlib
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.exceptions import DataConversionWarning
@@ -67,3 +71,37 @@ def test_a_warning_of_labels_names_the_line_that_called_fit(name):
         estimator.fit(inputs, y)
     lines = [each for each in caught if each.category is DataConversionWarning]
     assert {each.filename for each in lines} == {__file__}
+
+
+@pytest.fixture
+def faults(monkeypatch):
+    """Return the benchmark that interrupts fits at random lines."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+    return importlib.import_module("faults_fits")
+
+
+NAMES = [
+    "classifier",
+    "network",
+    "fine-tuner",
+    "genetic",
+    "gradient",
+    "ensemble",
+    "calibrator",
+    "extractor",
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fit_interrupted_at_some_line_changes_nothing(name, faults):
+    """`python benchmarks/faults_fits.py` interrupts 200 of each."""
+    assert faults.interrupt(name, 3, seed=1) == []
+
+
+def test_what_an_interrupted_fit_changes_is_noticed(faults, monkeypatch):
+    monkeypatch.setattr(
+        "cftlearn.calibration._calibrator.unchanged_by_errors",
+        lambda _: contextlib.nullcontext(),
+    )
+    assert faults.interrupt("calibrator", 30, seed=1)

@@ -473,7 +473,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
     def _named_members(self) -> tuple[list[str], list[Any]]:
         if self.estimators is None and self.prefit:
             raise ValueError(
-                "`estimators` must hold fitted members with prefit=True; got None."
+                "`estimators` must hold fitted members with prefit=True; got None. "
+                'Pass CFTEnsemble([("first", model_1), ("second", model_2)], '
+                "prefit=True)."
             )
         members: Members = [
             (f"seed{i}", CFTClassifier()) for i in range(self.n_estimators)

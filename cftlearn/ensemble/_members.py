@@ -86,7 +86,7 @@ def augmented_scores(
         if not callable(transform):
             raise TypeError(
                 f"`transforms` must hold functions; got {type(transform).__name__} at "
-                f"index {index}."
+                f"index {index}. Pass a list such as [lambda X: X[..., ::-1]]."
             )
         logits.append(member_logits(model, transform(X), "`model`"))
         if logits[-1].shape != logits[0].shape:

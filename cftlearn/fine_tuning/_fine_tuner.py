@@ -481,7 +481,8 @@ class CategoryWiseFineTuner(
         if (self.coef_init is None) != (self.intercept_init is None):
             raise ValueError(
                 "`coef_init` and `intercept_init` must be given together; got only "
-                f"{'intercept_init' if self.coef_init is None else 'coef_init'}."
+                f"{'intercept_init' if self.coef_init is None else 'coef_init'}. Pass "
+                "both, or neither."
             )
         if self.coef_init is None:
             return fit_initial_weights(
@@ -505,7 +506,7 @@ class CategoryWiseFineTuner(
             raise ValueError(
                 f"`coef_init` must have shape {shape} and `intercept_init` shape "
                 f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
-                f"{intercept.shape}."
+                f"{intercept.shape}. Pass weights of a layer on these features."
             )
         return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 

@@ -98,6 +98,8 @@ def make_refit_method(
     if isinstance(solver, str) and solver == "auto":
         return AutoRefit(objective, refit=refit)
     solvers = make_solvers(solver, device)
+    for each in solvers:
+        each.check_parameters()  # now, and not after hours of training
     on_device = batch_device(solvers, objective, device)
     if on_device is None:
         return BestSolverRefit(solvers, objective, refit=refit)
@@ -126,12 +128,17 @@ def make_solvers(solver: Any, device: str) -> list[CategorySolver]:
     """
     given = solver if isinstance(solver, list) else [solver]
     if not given:
-        raise ValueError("`solver` must name at least one solver; got an empty list.")
+        raise ValueError(
+            "`solver` must name at least one solver; got an empty list. Pass "
+            "solver='auto'."
+        )
     solvers = [_make_solver(item, device) for item in given]
     names = [item.name for item in solvers]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"The solvers of a list must have different names; got {names}."
+            "`solver` must be a list of solvers with different names, by which "
+            f"`report_` tells them apart; got {names}. Leave one of them out, or set "
+            "its `name`."
         )
     return solvers
 

@@ -202,13 +202,14 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
     if factors.shape != (n_categories,):
         raise ValueError(
             "`pos_weight` must be 'balanced' or one factor per category, shape "
-            f"({n_categories},); got shape {factors.shape}."
+            f"({n_categories},); got shape {factors.shape}. Write 1 where positives "
+            "count as negatives do."
         )
     wrong = np.flatnonzero(~(np.isfinite(factors) & (factors > 0)))
     if len(wrong):
         raise ValueError(
             f"`pos_weight` must be finite and above 0; got {factors[wrong[0]]} for "
-            f"category {wrong[0]}."
+            f"category {wrong[0]}. Write 1 where positives count as negatives do."
         )
     return torch.from_numpy(factors).float()
 

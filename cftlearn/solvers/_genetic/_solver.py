@@ -124,11 +124,11 @@ class GeneticSolver(CategorySolver):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "population_size": [Interval(Integral, 2, None, closed="left")],
+        "population_size": [Interval(Integral, 2, 100_000, closed="both")],
         "n_generations": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "selection": [StrOptions({"tournament", "roulette"})],
-        "tournament_size": [Interval(Integral, 1, None, closed="left")],
+        "tournament_size": [Interval(Integral, 1, 100_000, closed="both")],
         "crossover_prob": [Interval(Real, 0, 1, closed="both")],
         "mutation_prob": [Interval(Real, 0, 1, closed="both")],
         "mutation_scale": [Interval(Real, 0, None, closed="neither")],
