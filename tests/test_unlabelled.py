@@ -225,7 +225,7 @@ def test_no_known_label_at_all_is_refused():
 
 
 def test_the_command_line_says_unknown():
-    from cftlearn.cli import _predict
+    from cftlearn.cli import _prediction as _predict
 
     rows = [("a.png", np.array([0.25, np.nan]))]
     layout = _predict.Layout(["cat", "dog"], np.array([0.2, 0.5]), False)

@@ -27,7 +27,6 @@ from cftlearn.classifier._preparation import prepare_fine_tuner
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
-from cftlearn.fine_tuning._cross_fit import check_n_folds
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
@@ -389,7 +388,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
         if tuner.cross_fit is not None:
-            check_n_folds(labels, tuner.cross_fit)
             inputs_val = inputs
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
@@ -400,8 +398,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
-            if inputs_val is not inputs:
-                warn_of_scale(inputs, inputs_val, stacklevel=3)
+            warn_of_scale(inputs, inputs_val, stacklevel=3)
             split = LabelSplit(labels, held_out, inputs_val is inputs)
         if self.module is None:
             if tuner.coef_init is None:
@@ -652,10 +649,14 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         )
         self.module_, self.head_, self.device_, tuner = fit.run()
         if self.train:
-            learned = rows.split.fitted.known.any(axis=0)
-            if self.retrain:
-                learned |= rows.split.held_out.known.any(axis=0)
-            mark_unlabelled(tuner.report_, learned)
+            fitted, held_out = rows.split.fitted.known.T, rows.split.held_out.known.T
+            mark_unlabelled(
+                tuner.report_,
+                [
+                    bool(own.any() or (self.retrain and other.any()))
+                    for own, other in zip(fitted, held_out, strict=True)
+                ],
+            )
         return tuner, fit.history
 
     def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:

@@ -268,14 +268,22 @@ def member_logits(member: Any, X: Any, name: str) -> Floats:
         )
     if logits.ndim == 1:
         logits = logits[:, np.newaxis]
-    is_table = logits.ndim == 2
-    silent = silent_columns(logits) if is_table else np.False_
-    if not is_table or silent.all() or not (np.isfinite(logits) | silent).all():
-        problem = "NaN or infinity" if is_table else f"shape {logits.shape}"
+    problem = ""
+    if logits.ndim != 2:
+        problem = f"shape {logits.shape}"
+    elif not _are_scores(logits):
+        problem = "NaN or infinity"
+    if problem:
         raise ValueError(
             f"{name} must give one finite score per row and category; got {problem}."
         )
     return logits
+
+
+def _are_scores(logits: Floats) -> bool:
+    """Check that some category has scores, and that those which have are whole."""
+    silent = silent_columns(logits)
+    return bool((np.isfinite(logits) | silent).all() and not silent.all())
 
 
 def silent_columns(logits: Floats) -> NDArray[np.bool_]:
@@ -283,7 +291,7 @@ def silent_columns(logits: Floats) -> NDArray[np.bool_]:
 
     Their scores are NaN in all rows: the model was fitted without a label of them.
     """
-    silent: NDArray[np.bool_] = np.isnan(logits).all(axis=-2)
+    silent: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(logits), axis=-2)
     return silent
 
 

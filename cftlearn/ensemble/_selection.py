@@ -174,7 +174,7 @@ def choose_members(
             choice = MemberChoice(np.full(len(heard), 1 / len(heard)))
         else:
             most = n_rounds if how == "greedy" else 1
-            choice = _choose(y, scores[np.ix_(heard, rows, [j])][..., 0], metric, most)
+            choice = _choose(y, scores[heard][:, rows, j], metric, most)
         weights = np.zeros(len(scores))
         weights[heard] = choice.weights
         choices.append(choice._replace(weights=weights))

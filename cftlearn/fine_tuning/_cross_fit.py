@@ -18,8 +18,7 @@ from cftlearn.fine_tuning._penalty_choice import (
     path_logits,
 )
 from cftlearn.fine_tuning._regression_paths import fit_regression_paths
-from cftlearn.labels import PartialLabels
-from cftlearn.labels._label_split import CLASSES, LabelSplit, deal_labels
+from cftlearn.labels._label_split import LabelSplit, deal_labels
 
 
 class CrossFit(NamedTuple):
@@ -35,23 +34,6 @@ class CrossFit(NamedTuple):
 
     unseen: UnseenLogits
     initial: InitialWeights
-
-
-def check_n_folds(labels: PartialLabels, n_folds: int) -> None:
-    """Check that every fold gets a label to judge by.
-
-    Raises
-    ------
-    ValueError
-        If there are more folds than known labels of either class in any category.
-    """
-    most = max(int(np.max(np.sum(labels.values == c, axis=0))) for c in CLASSES)
-    if n_folds > most:
-        raise ValueError(
-            "`cross_fit` must be at most the number of known labels of one class in "
-            f"some category, {most}, so that every fold has a label; got {n_folds}. "
-            "Pass cross_fit=4, for example."
-        )
 
 
 def cross_fit(

@@ -31,7 +31,7 @@ from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
-from cftlearn.fine_tuning._cross_fit import check_n_folds, cross_fit
+from cftlearn.fine_tuning._cross_fit import cross_fit
 from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
 from cftlearn.fine_tuning._report import (
     CategoryResult,
@@ -319,7 +319,6 @@ class CategoryWiseFineTuner(
         initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
-            check_n_folds(labels, self.cross_fit)
             nothing = labels.restricted_to(np.zeros_like(labels.known))
             split = LabelSplit(labels, nothing, same_rows=True)
             unseen, initial = cross_fit(
@@ -331,8 +330,7 @@ class CategoryWiseFineTuner(
             features_val, held_out = self._read_validation(
                 Z, features, labels, validation_data, self._read_features, "X"
             )
-            if features_val is not features:
-                warn_of_scale(features, features_val, stacklevel=3)
+            warn_of_scale(features, features_val, stacklevel=3)
             split = LabelSplit(labels, held_out, features_val is features)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
         warn_skipped(self.report_, self.solver, stacklevel=3)
@@ -362,7 +360,8 @@ class CategoryWiseFineTuner(
         if initial is None:
             initial = self._initial_weights(features, features_val, split)
         self.coef_init_, self.intercept_init_ = initial.coef, initial.intercept
-        learned = split.fitted.known.any(axis=0) | (not initial.fitted_here)
+        is_given = not initial.fitted_here
+        learned = [is_given or bool(own.any()) for own in split.fitted.known.T]
         if unseen is not None:  # every label judges; none is only fitted
             split = LabelSplit(split.held_out, split.fitted, same_rows=True)
         tasks = make_tasks(

@@ -1,6 +1,7 @@
 """What the refit of one category answers, and its line of the report."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple, Self
 
@@ -170,7 +171,7 @@ def initial_fit(task: CategoryTask) -> RowFit:
     return RowFit(task.coef, task.intercept, 0, 0, "n_iter")
 
 
-def mark_unlabelled(report: list[dict[str, Any]], learned: NDArray[np.bool_]) -> None:
+def mark_unlabelled(report: list[dict[str, Any]], learned: Sequence[bool]) -> None:
     """Mark the categories of which no weights have learned anything.
 
     Stage one was fitted without a label of them, and there is no refit: whatever the
@@ -180,7 +181,7 @@ def mark_unlabelled(report: list[dict[str, Any]], learned: NDArray[np.bool_]) ->
     ----------
     report : list of dict
         Lines of all categories; those of skipped ones may change.
-    learned : ndarray of shape (n_categories,), bool
+    learned : sequence of bool
         Whether stage one had a known label of the category.
     """
     for line, is_learned in zip(report, learned, strict=True):

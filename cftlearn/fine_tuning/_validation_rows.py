@@ -85,6 +85,8 @@ def warn_of_scale(rows: Any, other_rows: Any, *, stacklevel: int) -> None:
     stacklevel : int
         In whose name: a caller so many calls up.
     """
+    if other_rows is rows:
+        return
     fitted, others = _sample(rows), _sample(other_rows)
     if fitted is None or others is None or fitted.shape[1:] != others.shape[1:]:
         return

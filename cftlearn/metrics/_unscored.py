@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels
+from cftlearn.labels._encoding import UNKNOWN
 
 
 def leave_out_unscored(
@@ -22,7 +23,7 @@ def leave_out_unscored(
     labels : PartialLabels
         Labels.
     scores : ndarray of shape (n_samples, n_categories)
-        NaN, or an integer -1 among decisions, is no score. A category in which only
+        NaN, or -1 among decisions, is no score. A category in which only
         some known labels have none is left as it is, and so are scores without any
         number: that is an error.
     are_decisions : bool
@@ -40,12 +41,11 @@ def leave_out_unscored(
     UndefinedCategoryWarning
         Naming them.
     """
-    if are_decisions and scores.dtype.kind in "iu":
-        absent = scores == -1
-    elif scores.dtype.kind == "f":
-        absent = np.isnan(scores)
-    else:
+    if scores.dtype.kind not in "fi":
         return labels, scores
+    absent = np.isnan(scores)
+    if are_decisions:
+        absent |= scores == UNKNOWN
     unscored = absent.any(axis=0) & (absent | ~labels.known).all(axis=0)
     if not unscored.any() or unscored.all():
         return labels, scores

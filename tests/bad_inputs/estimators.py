@@ -203,9 +203,9 @@ CASES = [
         "more folds than labels",
         lambda folder: CategoryWiseFineTuner(cross_fit=10**9).fit(X, Y),
         ValueError,
-        "`cross_fit` must be at most the number of known labels of one "
-        "class in some category, 25, so that every fold has a label; got "
-        "1000000000. Pass cross_fit=4, for example.",
+        "`cross_fit` must be at most 25, the largest number of known labels"
+        " of a class in one category, so that every fold has labels; got "
+        "1000000000. Pass cross_fit=5, say.",
     ),
     Case(
         "CFTClassifier.fit",
@@ -214,9 +214,9 @@ CASES = [
             fine_tuner=CategoryWiseFineTuner(cross_fit=10**9)
         ).fit(X, Y),
         ValueError,
-        "`cross_fit` must be at most the number of known labels of one "
-        "class in some category, 25, so that every fold has a label; got "
-        "1000000000. Pass cross_fit=4, for example.",
+        "`cross_fit` must be at most 25, the largest number of known labels"
+        " of a class in one category, so that every fold has labels; got "
+        "1000000000. Pass cross_fit=5, say.",
     ),
     Case(
         "CategoryWiseFineTuner.fit",
