@@ -17,7 +17,12 @@ import cftlearn
 
 PACKAGE = str(Path(cftlearn.__file__).parent)
 # Blocks that restore something: a second interrupt in them cannot be undone.
-_RESTORING = ("unchanged_by_errors", "one_thread", "one_torch_thread")
+_RESTORING = (
+    "evaluating_on",
+    "one_thread",
+    "one_torch_thread",
+    "unchanged_by_errors",
+)
 
 
 class LineCounter:

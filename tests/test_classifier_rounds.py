@@ -338,7 +338,7 @@ def test_every_round_has_folders_of_its_own(
     def folders(root):
         return {each.name for each in root.iterdir() if each.is_dir()}
 
-    assert folders(tmp_path / "epochs") == {"round 2", "round 3", "second"}
+    assert folders(tmp_path / "epochs") == {"round 2", "round 3", "second of round 3"}
     assert folders(tmp_path / "refits") == {"round 2", "round 3"}
     for folder in ("", "round 2", "round 3"):
         assert len(list((tmp_path / "refits" / folder).glob("*.npz"))) == 3
@@ -369,7 +369,7 @@ def test_a_fit_that_was_stopped_goes_on(
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
     assert saved[-1].parent.name == {2: "c", 4: "round 2", 7: "round 3"}.get(
-        n_saved, "second"
+        n_saved, "second of round 3"
     )
     assert_same_fit(model.fit(X, y), expected)
     assert model.history_ == expected.history_
@@ -489,3 +489,16 @@ def test_initial_logits_of_one_category(problem, has_network):
     assert initial.shape == (120,)
     if has_network:
         assert_allclose(initial, output(model.module_, X)[:, 0], atol=1e-5)
+
+
+def test_a_checkpoint_of_one_round_is_continued_by_more(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5)).astype(np.float32)
+    y = (X[:, :2] > 0).astype(float)
+    y[rng.random(y.shape) < 0.5] = np.nan
+    model = CFTClassifier(nn.Linear(5, 2), max_epochs=1, random_state=0)
+    expected = clone(model).set_params(rounds=2).fit(X, y)
+    model.set_params(trainer=NetworkTrainer(checkpoint=tmp_path / "kept"))
+    model.fit(X, y)
+    model.set_params(rounds=2).fit(X, y)
+    assert_array_equal(model.coef_, expected.coef_)

@@ -149,6 +149,7 @@ def test_categories_that_lack_labels_are_skipped(problem):
         "no known negative" in tuner.report_[2]["reason"]
     )
     y[:] = np.nan
+    y[:3] = 1.0  # one class alone
     rows = {"coef_init": np.zeros((5, 8)), "intercept_init": np.zeros(5)}
     with pytest.warns(UndefinedCategoryWarning, match="5 categories lack"):
         nothing = CategoryWiseFineTuner(QUICK, random_state=0, **rows).fit(Z, y)
