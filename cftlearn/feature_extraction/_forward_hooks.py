@@ -97,26 +97,25 @@ def feature_batches(
     calls: list[_Call] = []
     precision = autocast(device) if amp else nullcontext()
     layer = module.get_submodule(tap.layer)
-    hook = layer.register_forward_hook(
-        lambda _, arguments, output: calls.append(_Call(arguments, output))
-    )
-    try:
-        with evaluating_on(module, device):
-            for rows, batch in inputs.batches(
-                batches, num_workers=num_workers, skipped=skipped
-            ):
-                with torch.inference_mode(), precision:
-                    output = run_batch(module, batch, device)
-                    tapped = _tapped(calls, output, tap, len(rows))
-                if tap.side == "input" and not amp:  # too coarse to compare products
-                    logits = calls[0].output
-                    check_head_inputs(layer, tap.layer, tapped, logits, len(rows))
-                calls.clear()
-                features = tapped.float().cpu().numpy()
-                _check_finite(features, rows, inputs)
-                yield rows, features
-    finally:
-        hook.remove()
+
+    def note(_: nn.Module, arguments: Any, output: Any) -> None:
+        calls.append(_Call(arguments, output))
+
+    # The handle takes the hook away, also from an interrupt right after it was set.
+    with layer.register_forward_hook(note), evaluating_on(module, device):
+        for rows, batch in inputs.batches(
+            batches, num_workers=num_workers, skipped=skipped
+        ):
+            with torch.inference_mode(), precision:
+                output = run_batch(module, batch, device)
+                tapped = _tapped(calls, output, tap, len(rows))
+            if tap.side == "input" and not amp:  # too coarse to compare products
+                logits = calls[0].output
+                check_head_inputs(layer, tap.layer, tapped, logits, len(rows))
+            calls.clear()
+            features = tapped.float().cpu().numpy()
+            _check_finite(features, rows, inputs)
+            yield rows, features
 
 
 def natural_tap(module: nn.Module, row: Inputs, device: str) -> Tap:
