@@ -188,8 +188,9 @@ def _columns_to_judge(values: Any) -> Iterator[tuple[object | None, NDArray[Any]
         for name, column in zip(names, columns, strict=True):
             if np.asarray(column[:0]).dtype.kind not in "biuf":
                 yield name, np.asarray(column)
-    elif _kind_of(values) not in "biuf":
-        yield None, np.asarray(values)
+    elif (kind := _kind_of(values)) not in "biuf":
+        # What is stored in a file need not be an array; its type says enough.
+        yield None, np.asarray(values) if kind == "O" else np.empty(0, values.dtype)
 
 
 def _kind_of(values: Any) -> str:
