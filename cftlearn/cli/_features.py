@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cftlearn._files import claim_folder, open_atomically
 from cftlearn.cli._settings import SettingsError
+from cftlearn.feature_extraction._feature_file import read_features
 
 FEATURES = "features.npy"
 _PATHS, _HEAD, _NOTE = "paths.csv", "rows.npz", "extraction.json"
@@ -115,7 +116,7 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
             f"{folder} must be a folder written by `cftlearn extract`; {FEATURES} "
             f"or {_PATHS} is missing."
         )
-    Z = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    Z = read_features(folder / FEATURES)
     with (folder / _PATHS).open(
         encoding="utf-8", errors="surrogateescape", newline=""
     ) as file:
@@ -148,7 +149,8 @@ def write_head(
 ) -> None:
     """Write the weights of the classification layer, and its categories if known."""
     names = np.array(categories or [], dtype=str)
-    np.savez(folder / _HEAD, coef=coef, intercept=intercept, categories=names)
+    with open_atomically(folder / _HEAD, "wb") as file:
+        np.savez(file, coef=coef, intercept=intercept, categories=names)
 
 
 def sign(folder: Path, extraction: dict[str, str | None]) -> None:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn._files import folder_beside
+from cftlearn._files import as_path, check_writable_file, folder_beside
 from cftlearn._inputs import to_tensor
 from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
@@ -110,7 +110,7 @@ def export_onnx(
             f"{type(model).__name__}. Export the classifier of a Pipeline alone."
         )
     check_is_fitted(model)
-    target = Path(path)
+    target = as_path(path)
     if target.is_dir():
         raise IsADirectoryError(
             f"`path` must be a file; got the folder '{target}'. Name a file in it: "
@@ -118,6 +118,9 @@ def export_onnx(
         )
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    check_writable_file(target)
+    target = Path(os.path.realpath(target))  # a link stays a link
     network = model.to_torch(calibrated=sigmoid).cpu().eval()
     if sigmoid:
         network = _Probabilities(network).eval()
@@ -137,7 +140,7 @@ def export_onnx(
         _compare(staged, network, inputs)
         for file in sorted(folder.iterdir(), reverse=True):  # weights first
             file.replace(target.parent / file.name)
-    return target
+    return Path(path)
 
 
 def _example(model: Any, example: ArrayLike | None) -> Tensor:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._files import replace_folder
+from cftlearn._files import as_path, find_folder, open_new, replace_folder
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import ModelFormatError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 from cftlearn.persistence._estimators import STRUCTURE, describe, rebuild
 from cftlearn.persistence._fields import Arrays
+from cftlearn.persistence._target import check_target, replaceable_files
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
 
@@ -44,8 +45,7 @@ def save_model(
     The folder holds ``model.json`` (parameters, categories, report),
     ``arrays.safetensors`` (weights) and, for a classifier with a network,
     ``network.pt`` (its state dict). Members of an ensemble have such a folder each, in
-    ``members``. The folder is written under another name and then renamed, so an
-    interrupted call leaves nothing half done. ``history_`` is not saved; neither is a
+    ``members``. ``history_`` is not saved; neither is a
     ``module``, unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's
     ``fabric``. Its processes must not all save: save where ``fabric.is_global_zero``.
 
@@ -54,10 +54,11 @@ def save_model(
     model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
         A fitted model.
     path : str or path-like
-        The folder.
+        The folder: new, empty (a mount point too), or with an earlier model. Its
+        parents are created. A link stays a link: the folder that it names is written.
     overwrite : bool, default=False
-        Replace an earlier model there. A folder that holds anything else is never
-        replaced.
+        Replace an earlier model there. A folder that holds any file which the model
+        does not name is never replaced.
 
     Returns
     -------
@@ -69,15 +70,25 @@ def save_model(
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     FileExistsError
-        If the path exists and ``overwrite`` is False, or it is not a saved model.
+        If the path is no folder, holds anything but a saved model, or holds one and
+        ``overwrite`` is False.
+    OSError
+        If the folder cannot be written: the disk is full, or permission is missing.
+        What was there before has not changed.
     TypeError
-        If ``model`` is of another class, or a parameter cannot be written as text: a
-        callable ``loss``, ``objective`` or ``input_transform`` (but not an
-        ``ImageTransform``), a solver of one's own, a ``RandomState``.
+        If ``path`` is no path, ``model`` is of another class, or a parameter cannot be
+        written as text: a callable ``loss``, ``objective`` or ``input_transform`` (but
+        not an ``ImageTransform``), a solver of one's own, a ``RandomState``.
 
     See Also
     --------
     load_model : Load it again.
+
+    Notes
+    -----
+    The folder is written beside its path, and gets its name when all of it is on the
+    disk. So an interrupted or killed call leaves the earlier model or the new one, both
+    of them whole. The next call deletes what a killed one left.
 
     Examples
     --------
@@ -98,7 +109,7 @@ def save_model(
             "Pipeline one by one."
         )
     check_is_fitted(model)
-    target = Path(path)
+    target = as_path(path)
     check_target(target, overwrite=overwrite)
     arrays: Arrays = {}
     described = describe(model, "", arrays)
@@ -107,15 +118,18 @@ def save_model(
         "cftlearn": version("cftlearn"),
         "model": described,
     }
-    with replace_folder(target) as staged:
-        text = json.dumps(document, indent=1, allow_nan=False)
-        (staged / _DOCUMENT).write_text(text, encoding="utf-8")
+    check = partial(replaceable_files, shown=target, overwrite=overwrite)
+    with replace_folder(target, check) as staged:
+        with open_new(staged / _DOCUMENT) as file:
+            file.write(json.dumps(document, indent=1, allow_nan=False))
         in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
-        save_file(in_order, staged / _ARRAYS)  # which ignores strides
+        with open_new(staged / _ARRAYS, "wb") as file:
+            file.write(save(in_order))  # which ignores strides
         if getattr(model, "module_", None) is not None:
             import torch
 
-            torch.save(model.module_.state_dict(), staged / _NETWORK)
+            with open_new(staged / _NETWORK, "wb") as file:
+                torch.save(model.module_.state_dict(), file)
         if isinstance(model, CFTEnsemble):
             for number, member in enumerate(model.estimators_):
                 save_model(member, staged / _MEMBERS / str(number))
@@ -164,7 +178,7 @@ def load_model(
     --------
     save_model : Save a model.
     """
-    folder = Path(path)
+    folder = find_folder(as_path(path))
     model = load_without_network(folder)
     if isinstance(model, CFTEnsemble):
         return _load_members(model, module, folder)
@@ -188,7 +202,7 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
     FileNotFoundError, ModelFormatError
         As :func:`load_model`.
     """
-    folder = Path(path)
+    folder = find_folder(as_path(path))
     document = _read_document(folder)
     try:
         return rebuild(document["model"], "", load_file(folder / _ARRAYS))
@@ -206,7 +220,7 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Check whether a folder looks like one that :func:`save_model` wrote."""
-    return (Path(path) / _DOCUMENT).is_file()
+    return (find_folder(Path(path)) / _DOCUMENT).is_file()
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
@@ -245,29 +259,6 @@ def _trusted(architecture: Architecture | None) -> Architecture:
             f" n_outputs={architecture.n_outputs}))."
         )
     return architecture
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Check that a folder is free, or may be replaced.
-
-    Raises
-    ------
-    FileExistsError
-        If the path exists and ``overwrite`` is False, or it is not a saved model.
-    """
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    names = {file.name for file in target.iterdir()} if target.is_dir() else set()
-    if not {_DOCUMENT, _ARRAYS} <= names <= {_DOCUMENT, _ARRAYS, _NETWORK, _MEMBERS}:
-        raise FileExistsError(
-            f"`path` must be free; {target} exists and is no saved model, or holds "
-            "more than one. Choose another path."
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"`path` must be free; {target} holds a saved model. Pass overwrite=True "
-            "to replace it."
-        )
 
 
 def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:

@@ -147,7 +147,7 @@ def test_a_damaged_note_is_told(rows, tmp_path, note):
     extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
     (tmp_path / "Z.npy.json").write_text(note)
     with pytest.raises(
-        ValueError, match=r"The note '.*json' .* cannot be read .*Delete"
+        ValueError, match=r"The note '.*json' .* cannot be read: .*Delete"
     ):
         extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
 

@@ -27,6 +27,7 @@ from cftlearn import (
     load_model,
     save_model,
 )
+from cftlearn._files import is_hidden
 from cftlearn._inputs import ArrayInputs
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.feature_extraction._widening import widen_network
@@ -410,7 +411,7 @@ def test_what_is_no_model_alone_is_never_destroyed(tmp_path, model, occupy, over
     path = tmp_path / "place"
     occupy(path, model)
     before = contents(path)
-    with pytest.raises(FileExistsError, match="`path` must be free"):
+    with pytest.raises(FileExistsError, match=r"must be (a folder, or )?free"):
         save_model(model, path, overwrite=overwrite)
     assert contents(path) == before
     assert [file.name for file in tmp_path.iterdir()] == ["place"]
@@ -420,7 +421,7 @@ def interrupt_writing(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("cftlearn.persistence._folder.save_file", fail)
+    monkeypatch.setattr("cftlearn.persistence._folder.save", fail)
 
 
 def interrupt_moving(monkeypatch, error):
@@ -428,15 +429,35 @@ def interrupt_moving(monkeypatch, error):
     rename = Path.rename
 
     def fail(self, target):
-        if self.name == "new" and self.parent.name.startswith(".saving-"):
+        is_whole = self.name == "new" and not is_hidden(target.parent.name)
+        if is_whole and target.name != "whole":
+            raise error
+        return rename(self, target)
+
+    def fail_to_exchange(*_):
+        raise error
+
+    monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("cftlearn._files._folders.exchange", fail_to_exchange)
+
+
+def interrupt_between_renames(monkeypatch, error):
+    """Fail between two renames, where folders cannot be exchanged."""
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.name == "whole" and target.name == "place":
             raise error
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("cftlearn._files._folders.exchange", lambda *_: False)
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt("ctrl-C")])
-@pytest.mark.parametrize("interrupt", [interrupt_writing, interrupt_moving])
+@pytest.mark.parametrize(
+    "interrupt", [interrupt_writing, interrupt_moving, interrupt_between_renames]
+)
 def test_an_interrupted_save_keeps_the_earlier_model(
     tmp_path, model, network_model, partial_problem, monkeypatch, interrupt, error
 ):

@@ -21,6 +21,7 @@ from training_parts import (
 )
 
 from cftlearn import CFTClassifier
+from cftlearn._files import open_sealed
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.losses import PartialAsymmetricLoss, make_loss
 from cftlearn.training import NetworkTrainer
@@ -209,7 +210,7 @@ def test_damaged_states_are_refused(problem, module, tmp_path, damage):
     train(module, *problem, checkpoint=tmp_path)
     path = tmp_path / "training.pt"
     path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
-    with pytest.raises(ValueError, match=r"'.*training\.pt' cannot be read .* Delete"):
+    with pytest.raises(ValueError, match=r"'.*training\.pt' cannot be read: .* Delete"):
         train(module, *problem, checkpoint=tmp_path)
 
 
@@ -219,7 +220,10 @@ def test_a_pickle_in_the_folder_is_not_executed(problem, module, tmp_path):
             return (Path.touch, (tmp_path / "sprung",))
 
     train(module, *problem, checkpoint=tmp_path)
-    torch.save({"network": Trap()}, tmp_path / "training.pt")
+    with open_sealed(
+        tmp_path / "training.pt", (tmp_path / "fit.json").read_bytes()
+    ) as f:
+        torch.save({"network": Trap()}, f)
     with pytest.raises(ValueError, match="cannot be read"):
         train(module, *problem, checkpoint=tmp_path)
     assert not (tmp_path / "sprung").exists()
