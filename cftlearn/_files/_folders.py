@@ -167,8 +167,8 @@ def check_writable_folder(path: Path, check: Check | None = None) -> None:
     """
     target = real_place(path, "a folder")
     with _errors_of(path):
+        _settle(target)
         if target.is_dir():
-            _settle(target)
             _try(hidden_inside(target))
             if not _stays(target):
                 _try(hidden_beside(target))
@@ -291,14 +291,24 @@ def _rename_twice(hidden: Path, target: Path) -> None:
     new, whole, earlier = (hidden / name for name in (_NEW, _WHOLE, _EARLIER))
     new.rename(whole)
     try:
-        target.rename(earlier)
-        whole.rename(target)
+        _put(target, earlier)
+        _put(whole, target)
     except BaseException:  # Ctrl-C too
-        if earlier.exists() and not os.path.lexists(target):
-            earlier.rename(target)
-        if whole.exists():
-            whole.rename(new)
+        _restore(hidden, target)
         raise
+
+
+def _put(folder: Path, place: Path) -> None:
+    folder.rename(place)
+
+
+def _restore(hidden: Path, target: Path) -> None:
+    """Undo two renames of which not both were made."""
+    new, whole, earlier = (hidden / name for name in (_NEW, _WHOLE, _EARLIER))
+    if earlier.exists() and not os.path.lexists(target):
+        earlier.rename(target)
+    if whole.exists():
+        whole.rename(new)
 
 
 def _move_into(new: Path, target: Path, check: Check) -> None:
@@ -322,35 +332,47 @@ def _move_files(hidden: Path, target: Path, check: Check) -> None:
 
 def _pour(hidden: Path, target: Path) -> None:
     """Move whole files to their places; it may be done again at any moment."""
-    whole, waiting = hidden / _WHOLE, hidden / _NEXT
-    for name in _all_files(whole):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        waiting.unlink(missing_ok=True)
-        try:
-            os.link(whole / name, waiting)
-        except OSError:  # a file system without links
-            shutil.copyfile(whole / name, waiting)
-            force_file(waiting)
-        waiting.replace(target / name)
-    for name in json.loads((hidden / _STALE).read_text()):
+    whole = hidden / _WHOLE
+    names = _all_files(whole)
+    for name in names:
+        _place(whole / name, target / name, hidden / _NEXT)
+    _sweep(target, json.loads((hidden / _STALE).read_text()))
+    for folder in {target, *((target / name).parent for name in names)}:
+        force_folder(folder)
+    whole.rename(hidden / _DONE)
+
+
+def _place(file: Path, place: Path, waiting: Path) -> None:
+    """Give a file a second name, by way of a third one beside it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    waiting.unlink(missing_ok=True)
+    try:
+        os.link(file, waiting)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, waiting)
+        force_file(waiting)
+    waiting.replace(place)
+
+
+def _sweep(target: Path, stale: list[str]) -> None:
+    """Delete files of the earlier folder, and folders that are empty without them."""
+    for name in stale:
         (target / name).unlink(missing_ok=True)
         for parent in (target / name).parents:
             if parent == target or not parent.is_dir() or any(parent.iterdir()):
                 break
             parent.rmdir()
-    for folder in {target, *((target / name).parent for name in _all_files(whole))}:
-        force_folder(folder)
-    whole.rename(hidden / _DONE)
 
 
 def _all_files(folder: Path) -> list[str]:
     """List the files of a folder, relative to it, without those of hidden folders."""
-    return [
-        file.relative_to(folder).as_posix()
-        for file in sorted(folder.rglob("*"))
-        if not file.is_dir() or file.is_symlink()
-        if not is_hidden(file.relative_to(folder).parts[0])
-    ]
+    files = []
+    for root, folders, names in os.walk(folder):
+        if Path(root) == folder:  # others may delete theirs just now
+            folders[:] = [name for name in folders if not is_hidden(name)]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        files += [Path(root, name).relative_to(folder) for name in names + links]
+    return sorted(file.as_posix() for file in files)
 
 
 @contextmanager

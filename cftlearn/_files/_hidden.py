@@ -103,11 +103,13 @@ def _take(folder: Path, *, make: bool) -> int | None:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             return None
         lock = os.open(folder / _LOCK, flags, 0o600)
+    except FileNotFoundError:  # another process took it for a leftover
+        return None
     except OSError:
         if is_new:  # it cannot hold a file
             folder.rmdir()
             raise
-        return None  # of another user, or deleted just now
+        return None  # of another user
     is_locked = try_lock(lock)
     # Without locks nothing is known about who has an older folder.
     is_ours = is_new if is_locked is None else is_locked

@@ -73,7 +73,7 @@ class FeatureFile:
     """A ``.npy`` file that is written as ``<path>.partial``, and renamed when complete.
 
     A note in ``<path>.json`` says what is computed, how many rows are done, and their
-    fingerprints. After an interruption, the rows since the last note are computed again:
+    fingerprints. After an interruption, rows since the last note are computed again:
     a few seconds' work. Rows that were changed since are refused.
 
     Parameters
