@@ -47,39 +47,44 @@ def open_own(path: Path) -> int | None:
     Returns
     -------
     descriptor : int or None
-        The locked file, open for writing. None if it belongs to somebody else.
+        The locked file, open for writing. None if it belongs to somebody else, or
+        there are no locks.
 
     Raises
     ------
     OSError
         If the file cannot be created.
     """
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    if fcntl is None:
-        flags |= os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    is_new = False
     try:
-        descriptor = os.open(path, flags, 0o666)
+        try:
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+            is_new = True
+        except FileExistsError:
+            descriptor = os.open(path, flags)
     except OSError:
         if os.path.lexists(path):  # a link, or the file of another user
             return None
         raise
-    is_ours = False
+    is_locked: bool | None = False
     try:
-        is_ours = _lock_if_alone(descriptor, path)
-        if is_ours:
+        is_locked = _lock_if_alone(descriptor, path)
+        if is_locked:
             os.ftruncate(descriptor, 0)
+        elif is_locked is None and is_new:
+            path.unlink()
     finally:
-        if not is_ours:
+        if not is_locked:
             os.close(descriptor)
-    return descriptor if is_ours else None
+    return descriptor if is_locked else None
 
 
-def _lock_if_alone(descriptor: int, path: Path) -> bool:
+def _lock_if_alone(descriptor: int, path: Path) -> bool | None:
     """Lock a file, and check that it still has its name, and no second one."""
-    if fcntl is None:  # it was created just now
-        return True
-    if try_lock(descriptor) is False:
-        return False
+    is_locked = try_lock(descriptor)
+    if not is_locked:
+        return is_locked
     own = os.fstat(descriptor)
     if not stat.S_ISREG(own.st_mode):
         return False

@@ -179,13 +179,15 @@ def _open_beside(target: Path) -> tuple[Path, int]:
     name = target.name
     if len(os.fsencode(name)) > _LONGEST:
         name = digest(name)[:16]
-    for number in range(_MOST_WRITERS):
+    # Without locks, as on Windows, every writer has a name of its own.
+    for number in range(0 if fcntl is None else _MOST_WRITERS):
         beside = target.with_name(f".{name}.{number}.part")
         descriptor = open_own(beside)
         if descriptor is not None:
             return beside, descriptor
     beside = target.with_name(f".{name}.{uuid4().hex[:12]}.part")
-    return beside, os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return beside, os.open(beside, flags, 0o666)
 
 
 def _link(source: Path, path: Path) -> None:
