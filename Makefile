@@ -13,8 +13,9 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
 MUTANTS ?= --share 0.2
+FAULTS ?= --kills 5000
 
-.PHONY: demo test gpu mutants setup lint types doctest docs wheel clean
+.PHONY: demo test gpu mutants faults setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
@@ -28,6 +29,10 @@ gpu: setup
 # Changes the code in small ways, and fails if the tests notice too few of them.
 mutants: setup
 	$(BIN)/python benchmarks/mutants.py $(MUTANTS)
+
+# Kills saves of models at every step, fills disks, and reads while others write.
+faults: setup
+	$(BIN)/python benchmarks/faults.py $(FAULTS)
 
 setup: $(INSTALLED)
 

@@ -48,7 +48,7 @@ def as_path(path: Any, parameter: str = "path") -> Path:
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise TypeError(
             f"`{parameter}` must be a str or a pathlib.Path; got "
-            f"{type(path).__name__} {path!r}."
+            f"{type(path).__name__} {path!r}. Name a file or folder."
         )
     text = os.fspath(path)
     if not text or "\0" in text:

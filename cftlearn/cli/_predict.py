@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import open_atomically
+from cftlearn._files import check_writable_file, open_atomically
 from cftlearn.cli import _arguments
 from cftlearn.cli._features import is_extracted, read_extracted
 from cftlearn.cli._image_paths import expand_paths
@@ -103,6 +103,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict images. The exit code is 3 if some were skipped."""
+    if arguments.output is not None:
+        check_writable_file(arguments.output)  # now, not after all images
     network = settings_given(arguments)["network.name"]
     n_skipped = predict(
         Predictor.read(arguments.model, network, reading_options(arguments)),

@@ -129,14 +129,15 @@ class FeatureFile:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Save the progress, also after an error, and close the partial file."""
-        if kind is None:
+        try:
             self._save_note()
-            self._file.close()
-            return
-        with suppress(OSError):  # such as a full disk, which the error tells of already
-            self._save_note()
-        with suppress(OSError):
-            self._file.close()
+        except OSError:
+            if kind is None:
+                raise
+            # such as a full disk, which the error under way tells of already
+        finally:
+            with suppress(OSError):  # of bytes that could not be written before
+                self._file.close()
 
     @property
     def is_complete(self) -> bool:

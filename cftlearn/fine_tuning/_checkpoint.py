@@ -147,7 +147,8 @@ def load_result(path: Path, kind: type[Storable]) -> Any:
         If the file is not what :func:`save_result` wrote under this name.
     """
     try:
-        content = path.read_bytes()[: check_sealed(path, path.name)]
+        n_bytes = check_sealed(path, path.name)
+        content = path.read_bytes()[:n_bytes]
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return kind.unpack(arrays, json.loads(str(arrays.pop(_PLAIN))))

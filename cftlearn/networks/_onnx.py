@@ -16,7 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn._files import as_path, check_writable_file, folder_beside
+from cftlearn._files import (
+    as_path,
+    check_writable_file,
+    check_writable_folder,
+    folder_beside,
+)
 from cftlearn._inputs import to_tensor
 from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
@@ -118,8 +123,10 @@ def export_onnx(
         )
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    check_writable_file(target)
+    if target.parent.is_dir():
+        check_writable_file(target)
+    else:
+        check_writable_folder(target.parent)
     target = Path(os.path.realpath(target))  # a link stays a link
     network = model.to_torch(calibrated=sigmoid).cpu().eval()
     if sigmoid:
