@@ -145,9 +145,11 @@ def real_place(path: Path, wanted: str) -> Path:
         raise write_error(error, path) from error
     if kind not in ("", wanted):
         folder = kind == "a folder"
-        error = IsADirectoryError if folder else FileExistsError
+        refused = IsADirectoryError if folder else FileExistsError
         remedy = "Name a file in it" if folder else "Name another place"
-        raise error(f"{str(path)!r} must be {wanted}, or free; it is {kind}. {remedy}.")
+        raise refused(
+            f"{str(path)!r} must be {wanted}, or free; it is {kind}. {remedy}."
+        )
     return Path(os.path.realpath(path))
 
 

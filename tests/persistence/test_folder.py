@@ -389,6 +389,37 @@ def a_model_with_notes(path, model):
     (path / "notes.txt").write_text("do not lose")
 
 
+def a_model_with_an_empty_folder(path, model):
+    save_model(model, path)
+    (path / "plots").mkdir()
+
+
+def a_model_with_weights_of_another_one(path, model):
+    save_model(model, path)
+    (path / "network.pt").write_text("do not lose")
+
+
+def ensemble_of(model):
+    rng = np.random.default_rng(0)
+    Z, y = rng.standard_normal((40, 6)), rng.integers(0, 2, (40, 3)).astype(float)
+    return CFTEnsemble([("a", model), ("b", model)], prefit=True).fit(Z, y)
+
+
+def a_model_with_notes_in_members(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "notes.txt").write_text("do not lose")
+
+
+def a_model_with_notes_in_a_member(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "1" / "notes.txt").write_text("do not lose")
+
+
+def a_model_with_a_link_for_a_member(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "2").symlink_to(path.parent)
+
+
 def a_model_with_a_folder(path, model):
     save_model(model, path)
     (path / "plots").mkdir()
@@ -405,6 +436,11 @@ def a_model_with_a_folder(path, model):
         only_a_document,
         a_model_with_notes,
         a_model_with_a_folder,
+        a_model_with_an_empty_folder,
+        a_model_with_weights_of_another_one,
+        a_model_with_notes_in_members,
+        a_model_with_notes_in_a_member,
+        a_model_with_a_link_for_a_member,
     ],
 )
 def test_what_is_no_model_alone_is_never_destroyed(tmp_path, model, occupy, overwrite):
