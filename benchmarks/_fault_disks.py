@@ -106,6 +106,9 @@ def write_together(
                 print(f"{type(error).__name__}: {error}", file=sys.stderr)
         found["seconds"] = round(time.perf_counter() - started)
         for child in writers:
+            if os.waitpid(child, os.WNOHANG)[0]:  # it ended by itself
+                found["BAD writers"] += 1
+                continue
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         save_model(models[0], path, overwrite=True)

@@ -52,3 +52,4 @@ def test_writers_leave_a_whole_model(faults, models, tmp_path):
     found = faults.write_together(models["tuner"], 20, tmp_path)
     assert found["loads"] == 20
     assert not found["litter"]
+    assert not found.get("BAD writers")

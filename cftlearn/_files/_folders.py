@@ -190,8 +190,13 @@ def _check_missing(target: Path) -> None:
 
 def _try(places: list[Path]) -> None:
     """Make a hidden folder, and delete it."""
-    with own_folder(places, _finish_nothing):
-        pass
+    for is_last in [False] * (_MOST_TRIES - 1) + [True]:
+        try:
+            with own_folder(places, _finish_nothing):
+                return
+        except FileNotFoundError:  # another process has just replaced the folder
+            if is_last or not places[0].parent.is_dir():
+                raise
 
 
 def _stays(target: Path) -> bool:
@@ -201,9 +206,20 @@ def _stays(target: Path) -> bool:
     return (
         os.path.ismount(target)
         or not os.access(target.parent, os.W_OK | os.X_OK)
-        or all(is_hidden(part.name) for part in target.iterdir())
+        or _is_empty(target)
         or _is_in(target)
     )
+
+
+def _is_empty(target: Path) -> bool:
+    """Return whether a folder is empty, though another process may replace it now."""
+    for _ in range(_MOST_TRIES):
+        before = target.stat()
+        is_empty = all(is_hidden(part.name) for part in target.iterdir())
+        # What was listed may be the earlier folder, whose files are being deleted.
+        if not is_empty or os.path.samestat(before, target.stat()):
+            return is_empty
+    return False
 
 
 def _is_in(target: Path) -> bool:

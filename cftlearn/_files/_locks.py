@@ -56,17 +56,15 @@ def open_own(path: Path) -> int | None:
         If the file cannot be created.
     """
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
-    is_new = False
+    is_new = True
     try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        is_new = False
         try:
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-            is_new = True
-        except FileExistsError:
             descriptor = os.open(path, flags)
-    except OSError:
-        if os.path.lexists(path):  # a link, or the file of another user
+        except OSError:  # a link, the file of another user, or renamed just now
             return None
-        raise
     is_locked: bool | None = False
     try:
         is_locked = _lock_if_alone(descriptor, path)

@@ -543,3 +543,19 @@ def test_a_system_without_the_exchange(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert not exchange(Path("a"), Path("b"))
     _renameat2.cache_clear()
+
+
+def test_a_folder_may_be_replaced_while_it_is_checked(model, monkeypatch):
+    real, n_calls = _hidden._empty, 0
+
+    def replaced(folder):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 1:
+            shutil.rmtree(folder)
+        real(folder)
+
+    monkeypatch.setattr(_hidden, "_empty", replaced)
+    check_writable_folder(model)
+    assert n_calls > 1
+    assert names(model) == ["a", "members"]
