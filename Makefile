@@ -13,9 +13,13 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 PAGES := README.md $(wildcard docs/*.md docs/user_guide/*.md)
 
 MUTANTS ?= --share 0.2
-FAULTS ?= --kills 5000
 
-.PHONY: demo test gpu mutants faults setup lint types doctest docs wheel clean
+FUZZ ?= --n 500
+FUZZERS := models labels configurations images
+FAULTS ?= --n 100
+
+.PHONY: demo test gpu mutants fuzz faults test-floors test-newest test-bare
+.PHONY: setup lint types doctest docs wheel clean
 
 demo: setup
 	$(BIN)/cftlearn demo $(DEMO)
@@ -30,9 +34,34 @@ gpu: setup
 mutants: setup
 	$(BIN)/python benchmarks/mutants.py $(MUTANTS)
 
-# Kills saves of models at every step, fills disks, and reads while others write.
+# Reads damaged and odd models, label files, configurations and images. The tests have a
+# short form of it; `make fuzz FUZZ="--n 20000 --seed 1"` takes longer.
+fuzz: setup
+	for what in $(FUZZERS); do $(BIN)/python benchmarks/fuzz_$$what.py $(FUZZ) || exit 1; done
+
+# Kills processes that write, and interrupts fits: `make faults FAULTS="--n 5000"`.
 faults: setup
 	$(BIN)/python benchmarks/faults.py $(FAULTS)
+	$(BIN)/python benchmarks/faults_fits.py $(FAULTS)
+
+# The tests with the oldest versions that pyproject.toml allows, with the newest that
+# there are, and without any extra. Each takes an environment of its own below build/.
+test-floors: setup
+	$(PYTHON) -m venv build/floors
+	$(BIN)/uv pip install --quiet --python build/floors/bin/python \
+	    --resolution lowest-direct --editable ".[tests]"
+	build/floors/bin/pytest -n 2 $(PYTEST)
+
+test-newest:
+	$(PYTHON) -m venv build/newest
+	build/newest/bin/python -m pip install --quiet --upgrade --editable ".[tests]"
+	build/newest/bin/pytest -n 2 $(PYTEST)
+
+test-bare: setup
+	$(PYTHON) -m venv build/bare
+	build/bare/bin/python -m pip install --quiet --editable . hypothesis pytest \
+	    pytest-xdist --constraint constraints.txt
+	build/bare/bin/pytest -n 2 $(PYTEST)
 
 setup: $(INSTALLED)
 

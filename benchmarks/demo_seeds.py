@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from _machine import describe_machine
 
-from cftlearn.cli._demo import run_demo
+from cftlearn.cli._demo_run import run_demo
 
 LOOPS = ("masked", "masked_twice", "negative")
 COLUMNS = (*LOOPS, "cft", *(f"+{name[:11]}" for name in LOOPS))

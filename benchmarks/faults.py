@@ -86,7 +86,7 @@ def run(n_kills: int, n_loads: int, folder: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--kills", "--n", type=int, default=1000)
     parser.add_argument("--loads", type=int, default=1000)
     parser.add_argument("--folder", type=Path, help="where to save; temporary if none")
     arguments = parser.parse_args()

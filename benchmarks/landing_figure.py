@@ -19,7 +19,8 @@ from _machine import describe_machine
 from matplotlib.patches import Rectangle
 
 from cftlearn import CFTClassifier
-from cftlearn.cli._demo import make_demo_network, train_plainly
+from cftlearn.cli._demo import make_demo_network
+from cftlearn.cli._demo_run import train_plainly
 from cftlearn.datasets import load_digit_panels
 from cftlearn.labels import hide_labels
 from cftlearn.metrics import partial_average_precision_score

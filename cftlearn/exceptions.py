@@ -1,5 +1,6 @@
 """Errors and warnings that cftlearn raises, each catchable by its name."""
 
+import re
 from collections.abc import Sequence
 
 __all__ = [
@@ -27,7 +28,7 @@ class WorkerLostWarning(UserWarning):
 
 
 class SkippedRowsWarning(UserWarning):
-    """Some rows could not be read and were left out, as was asked for."""
+    """Some rows were left out: asked for, or files of a folder that are no images."""
 
 
 class PartialWeightsWarning(UserWarning):
@@ -71,6 +72,9 @@ def list_some(items: Sequence[str], most: int = 5, *, separator: str = ", ") -> 
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its type if it has no text."""
-    text = str(error).strip()
+    """Return the first line of an error's text, or its type if it has no text.
+
+    Codes for bold and coloured text, which torch writes, are left out.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return text.splitlines()[0].rstrip() if text else type(error).__name__

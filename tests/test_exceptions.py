@@ -29,3 +29,8 @@ def test_longer_items_have_another_separator():
 )
 def test_first_line(error, expected):
     assert first_line(error) == expected
+
+
+def test_codes_of_bold_text_are_left_out():
+    error = ValueError("\x1b[1mdo those steps\x1b[0m only\nif")
+    assert first_line(error) == "do those steps only"

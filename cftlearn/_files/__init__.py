@@ -9,7 +9,7 @@ from cftlearn._files._folders import (
     replace_folder,
 )
 from cftlearn._files._hidden import is_hidden
-from cftlearn._files._places import as_path, check_regular, write_error
+from cftlearn._files._places import as_path, check_is_file, check_regular, write_error
 from cftlearn._files._sealed import check_sealed, open_sealed
 from cftlearn._files._writing import check_writable_file, open_atomically, open_new
 
@@ -17,6 +17,7 @@ __all__ = [
     "BlockDigests",
     "as_path",
     "blocks_of",
+    "check_is_file",
     "check_regular",
     "check_sealed",
     "check_writable_file",

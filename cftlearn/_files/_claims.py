@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cftlearn._files._folders import check_writable_folder
-from cftlearn._files._places import check_regular
+from cftlearn._files._places import check_is_file
 from cftlearn._files._writing import open_atomically
 
 
@@ -52,7 +52,7 @@ def claim_folder(
             file.write(json.dumps(dict(owner), indent=1))
     try:
         # read in any case: another process may have been faster
-        check_regular(path)
+        check_is_file(path)
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
         earlier = dict(json.loads(text))
     except (OSError, RecursionError, TypeError, ValueError) as error:

@@ -25,6 +25,12 @@ _REASONS = {
     errno.ENAMETOOLONG: ("the name is too long", "Name a shorter one"),
     errno.ELOOP: ("its links lead back to themselves", "Name another place"),
 }
+_SPECIAL = {  # what reading may wait for, or never end
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
@@ -153,7 +159,35 @@ def real_place(path: Path, wanted: str) -> Path:
     return Path(os.path.realpath(path))
 
 
-def check_regular(path: Path) -> None:
+def check_regular(
+    path: Path, subject: str, error: type[Exception] = ValueError
+) -> None:
+    """Check that a path is no pipe, socket or device, before it is opened.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is there, a folder, or a link to either.
+    subject : str
+        How the error names it.
+    error : type, default=ValueError
+        What is raised.
+
+    Raises
+    ------
+    ValueError
+        Or the error that was passed, if reading might wait or never end.
+    OSError
+        If there is no such file.
+    """
+    kind = _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
+    if kind is not None:
+        raise error(
+            f"{subject} is {kind}, which may never end. Copy what it holds to a file."
+        )
+
+
+def check_is_file(path: Path) -> None:
     """Refuse to open what is no file: a pipe would wait for ever.
 
     A path where nothing is passes: opening it raises.

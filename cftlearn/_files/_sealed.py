@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn._files._digests import BlockDigests, blocks_of, digest
-from cftlearn._files._places import check_regular
+from cftlearn._files._places import check_is_file
 from cftlearn._files._writing import open_atomically
 
 _LENGTH = len(digest())
@@ -76,7 +76,7 @@ def check_sealed(path: Path, *owner: object) -> int:
     ValueError
         If it was changed, or written for something else.
     """
-    check_regular(path)
+    check_is_file(path)
     n_bytes = path.stat().st_size - _LENGTH
     with path.open("rb") as file:
         file.seek(max(n_bytes, 0))

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from cftlearn._features._stored import is_stored
+from cftlearn._inputs._image_folders import image_files
 from cftlearn._inputs._loader import Transform
 from cftlearn._inputs._rows import ArrayInputs, Inputs
 from cftlearn.exceptions import ImageFileError
+from cftlearn.images._pixels import ValueRange
 from cftlearn.images._read import read_image
 from cftlearn.labels._plain_arrays import refuse_masked
-
-_IMAGE_SUFFIXES = {".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm"}
-_IMAGE_SUFFIXES |= {".ppm", ".tif", ".tiff", ".webp"}
 
 
 def read_inputs(
@@ -68,6 +68,11 @@ def read_inputs(
         )
     if isinstance(X, Inputs):
         return X
+    if _is_image(X):
+        raise TypeError(
+            f"`{name}` must hold rows, one image per row; got one image of the size "
+            f"{X.size}. Pass a list of it: [image]."
+        )
     if isinstance(X, (str, os.PathLike)):
         X = image_files(Path(X), name)
     inputs = _wrap(X, transform, {"name": name, "transform_name": transform_name})
@@ -80,7 +85,7 @@ def read_inputs(
 
 def is_array_like(X: Any) -> bool:
     """Return whether inputs are numbers in memory, which scikit-learn can check."""
-    if isinstance(X, (str, os.PathLike, Dataset, Inputs)):
+    if isinstance(X, (str, os.PathLike, Dataset, Inputs)) or _is_image(X):
         return False
     return _item_kind(X) is None and not is_stored(X)
 
@@ -103,14 +108,14 @@ def _wrap(X: Any, transform: Transform | None, names: dict[str, str]) -> Inputs:
 class _ImageFiles:
     """Image files, each opened when its row is read."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[str], value_range: ValueRange | None) -> None:
+        self.paths, self.value_range = paths, value_range
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, row: int) -> Any:
-        return read_image(self.paths[row])
+        return read_image(self.paths[row], value_range=self.value_range)
 
 
 class _FirstParts:
@@ -136,11 +141,15 @@ def _item_kind(X: Any) -> str | None:
     first = next(iter(X), None) if is_list else None
     if isinstance(first, (str, os.PathLike)):
         return "path"
-    is_image = any(
+    return "image" if _is_image(first) else None
+
+
+def _is_image(item: Any) -> bool:
+    """Return whether an object is an image of pillow, without importing pillow."""
+    return any(
         kind.__module__ == "PIL.Image" and kind.__name__ == "Image"
-        for kind in type(first).__mro__
+        for kind in type(item).__mro__
     )
-    return "image" if is_image else None
 
 
 def _check_map_style(X: Any, name: str) -> None:
@@ -170,7 +179,8 @@ def _wrap_images(
     if kind == "image":
         return Inputs(items, transform, **names)
     paths = [str(os.fspath(item)) for item in items]
-    return Inputs(_ImageFiles(paths), transform, paths=paths, **names)
+    value_range = getattr(transform, "value_range", None)  # of an ImageTransform
+    return Inputs(_ImageFiles(paths, value_range), transform, paths=paths, **names)
 
 
 def _check_files(paths: Sequence[str], name: str) -> None:
@@ -179,10 +189,11 @@ def _check_files(paths: Sequence[str], name: str) -> None:
         return
     first = paths[missing[0]]
     where = "" if Path(first).is_absolute() else f", seen from {Path.cwd()}"
+    verb = "are folders, pipes or devices" if _exists(first) else "do not exist"
     raise ImageFileError(
-        f"`{name}` must hold paths of files; {len(missing)} of {len(paths)} do not "
-        f"exist, the first is row {missing[0]} ({first!r}){where}. Check the folder, "
-        "or leave these rows out."
+        f"`{name}` must hold paths of files; {len(missing)} of {len(paths)} {verb}, "
+        f"the first is row {missing[0]} ({first!r}){where}. Check the folder, or leave "
+        "these rows out."
     )
 
 
@@ -193,54 +204,34 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def image_files(folder: Path, name: str) -> list[str]:
-    """Find the images below a folder, except hidden files and folders.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        How errors name it.
-
-    Returns
-    -------
-    paths : list of str
-        Sorted.
-
-    Raises
-    ------
-    ImageFileError
-        If there is no such folder, or it has no images.
-    """
-    if not folder.is_dir():
-        remedy = "Pass a list of paths" if folder.exists() else "Check the path"
-        raise ImageFileError(
-            f"`{name}` must be a folder where it is a single path; got "
-            f"{str(folder)!r}, which is "
-            f"{'a file' if folder.exists() else 'not there'}. {remedy}."
+def _dense(tensor: Tensor, name: str) -> Tensor:
+    """Return a tensor on the CPU, if it has values that are all stored."""
+    if tensor.is_meta:
+        raise ValueError(
+            f"`{name}` must hold values; got a tensor on the device 'meta', which has "
+            f"only a shape, {tuple(tensor.shape)}. Pass the data itself."
         )
-    found = sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-    if not found:
-        raise ImageFileError(
-            f"`{name}` must hold images; got the folder {str(folder)!r} without any "
-            f"({', '.join(sorted(_IMAGE_SUFFIXES))})."
+    if tensor.layout != torch.strided:
+        raise TypeError(
+            f"`{name}` must be a dense tensor; got one that is {tensor.layout}, of "
+            f"shape {tuple(tensor.shape)}. Pass x.to_dense()."
         )
-    return found
+    return tensor.detach().cpu()
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def _numbers(X: Any, name: str) -> NDArray[Any]:
     refuse_masked(X, name)
     if isinstance(X, (list, tuple)) and any(isinstance(row, Tensor) for row in X):
-        X = [row.detach().cpu() if isinstance(row, Tensor) else row for row in X]
+        X = [_dense(row, name) if isinstance(row, Tensor) else row for row in X]
     if isinstance(X, Tensor):
-        tensor = X.detach().cpu()
+        tensor = _dense(X, name)
         X = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     try:
         array = np.asarray(X)

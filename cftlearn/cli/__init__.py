@@ -1,14 +1,18 @@
 """The command line: ``cftlearn fit``, ``predict``, ``evaluate`` and others."""
 
 import argparse
-import io
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from cftlearn.cli._commands import make_parser
+from cftlearn.cli._console import (
+    end_output,
+    in_words,
+    prepare_streams,
+    print_problem,
+)
 from cftlearn.exceptions import NonFiniteLossError
 
 __all__ = ["main"]
@@ -42,10 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with 2.
     """
     argv = sys.argv[1:] if argv is None else argv
-    arguments = make_parser(argv).parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names that are not UTF-8 are printed with their own bytes.
-        sys.stdout.reconfigure(errors="surrogateescape")
+    prepare_streams()
+    try:
+        arguments = make_parser(argv).parse_args(argv)
+    except SystemExit:  # of --help, --version and wrong arguments
+        if not _flushed("cftlearn"):
+            raise SystemExit(1) from None
+        raise
     with warnings.catch_warnings():
         warnings.showwarning = _warning_printer(arguments.command)
         return _run(arguments)
@@ -54,21 +61,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     """Run a command, and turn what stops it into a line on stderr and an exit code."""
     run: Callable[[argparse.Namespace], int] = arguments.run
+    name = f"cftlearn {arguments.command}"
     try:
         status = run(arguments)
-        sys.stdout.flush()  # so that a closed pipe raises here, not at exit
-        return status
     except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe: this is no failure. Python
-        # flushes stdout once more at exit, which must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        end_output()
         return 0
     except KeyboardInterrupt:
-        print(f"cftlearn {arguments.command}: interrupted", file=sys.stderr)
+        print_problem(f"{name}: interrupted")
         return 130
     except _EXPECTED as error:
-        print(f"cftlearn {arguments.command}: {error}", file=sys.stderr)
+        print_problem(f"{name}: {in_words(error)}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # the error was that of stdout, on a full disk say
+            end_output()
         return 1
+    return status if _flushed(name) else 1
+
+
+def _flushed(name: str) -> bool:
+    """Write out what was printed; say why that fails, but where nobody reads it."""
+    try:
+        sys.stdout.flush()  # so that it fails here, not at exit
+    except BrokenPipeError:
+        # The reader, such as `head`, has closed the pipe: this is no failure.
+        end_output()
+    except OSError as error:
+        end_output()
+        print_problem(f"{name}: {in_words(error)}")
+        return False
+    return True
 
 
 def _warning_printer(command: str) -> Callable[..., None]:
@@ -82,6 +105,6 @@ def _warning_printer(command: str) -> Callable[..., None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        print(f"cftlearn {command}: warning: {message}", file=sys.stderr)
+        print_problem(f"cftlearn {command}: warning: {message}")
 
     return show

@@ -93,7 +93,9 @@ def _imported(name: str) -> Callable[..., Any]:
         found: Any = import_module(module)
         for attribute in attributes.split("."):
             found = getattr(found, attribute)
-    except (AttributeError, ImportError) as error:
+    except AttributeError as error:
+        raise SettingsError(f"{_RULE}; {module} has no {attributes!r}.") from error
+    except ImportError as error:
         raise SettingsError(
             f"{_RULE}; {name!r} cannot be imported: {error}."
         ) from error

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import cftlearn
+from cftlearn.cli._arguments import StoreLast
 
 # A command is one line here and one module `_<name>.py`, which holds DESCRIPTION,
 # EXAMPLES, add_arguments(parser) and run(arguments), which returns the exit code.
@@ -90,6 +91,7 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         own = parsers.add_parser(name, help=summary, formatter_class=HelpFormatter)
         if name == asked_for:
             module = import_module(f"cftlearn.cli._{name}")
+            own.register("action", None, StoreLast)
             own.description, own.epilog = module.DESCRIPTION, module.EXAMPLES
             module.add_arguments(own)
             own.set_defaults(run=module.run)

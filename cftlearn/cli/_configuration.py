@@ -1,12 +1,11 @@
 """Reading a configuration file, whose settings arguments override."""
 
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cftlearn._dependencies import import_optional
+from cftlearn.cli._console import shown
+from cftlearn.cli._document import read_document
 from cftlearn.cli._parameters import PARAMETERS, check_parameter
 from cftlearn.cli._settings import (
     RULES,
@@ -21,6 +20,7 @@ from cftlearn.cli._settings import (
 
 _SECTIONS = ("data", "network", "image", "train", "refit")
 _PATHS = ("train.checkpoint", "refit.checkpoint")  # parameters that are paths
+_CELLS = ("data.where", "data.validation_where")  # whose names may be numbers
 
 
 def read_settings(
@@ -46,7 +46,7 @@ def read_settings(
     SettingsError
         If the file cannot be read, or a name or value is not a setting's.
     """
-    settings = {} if path is None else _read_document(_load(path), path)
+    settings = {} if path is None else _read_document(read_document(path), path)
     arguments = {k: v for k, v in (given or {}).items() if v is not None}
     for name, value in arguments.items():
         if name in PARAMETERS:
@@ -66,38 +66,6 @@ def _build(settings: Mapping[str, Any]) -> Settings:
     return Settings(data, network, **sections, **top)
 
 
-def _load(path: Path) -> Section:
-    """Parse a file, in the format that its suffix names."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} must be UTF-8 text; {error}.") from error
-    if path.suffix in (".yaml", ".yml"):
-        yaml = import_optional("yaml", feature=f"Reading {path.name}", extra="yaml")
-        parse, failure = yaml.safe_load, yaml.YAMLError
-    elif path.suffix == ".toml":
-        parse, failure = tomllib.loads, tomllib.TOMLDecodeError
-    elif path.suffix == ".json":
-        parse, failure = json.loads, json.JSONDecodeError
-    else:
-        raise SettingsError(
-            f"A configuration must be a .toml, .yaml or .json file; got {path}. Name "
-            "a label file by --labels."
-        )
-    try:
-        document = parse(text)
-    except failure as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    if document is None:  # an empty YAML file
-        document = {}
-    if not isinstance(document, dict):
-        raise SettingsError(
-            f"{path} must hold sections such as [data]; got a "
-            f"{type(document).__name__}."
-        )
-    return document
-
-
 def _read_document(document: Section, path: Path) -> dict[str, Any]:
     """Check the settings of a document, and return them by dotted name."""
     read = {}
@@ -109,7 +77,8 @@ def _read_document(document: Section, path: Path) -> dict[str, Any]:
             continue
         if not isinstance(value, dict):
             raise SettingsError(
-                f"`{name}` must be a section of {path}; got {value!r}. Write [{name}]."
+                f"`{name}` must be a section of {path}; got {shown(value)}. Write "
+                f"[{name}]."
             )
         known = [k for k in (*RULES, *PARAMETERS) if k.startswith(f"{name}.")]
         for key, item in value.items():
@@ -120,10 +89,31 @@ def _read_document(document: Section, path: Path) -> dict[str, Any]:
 
 def _read(name: str, value: Any, path: Path) -> Any:
     """Check a value of a file, and turn it into what the commands use."""
-    if name in PARAMETERS:
-        check_parameter(name, value, path)
-        return read_path(value, path.parent) if name in _PATHS else value
-    rule = RULES[name]
-    if not rule.holds(value):
-        raise SettingsError(f"`{name}` must be {rule.text}; got {value!r} in {path}.")
-    return rule.read(value, path.parent)
+    _check_names(name, value, path)
+    try:
+        if name in PARAMETERS:
+            check_parameter(name, value, path)
+            return read_path(value, path.parent) if name in _PATHS else value
+        rule = RULES[name]
+        if rule.holds(value):
+            return rule.read(value, path.parent)
+    except RuntimeError as error:  # of expanduser
+        raise SettingsError(
+            f"`{name}` must be a path; got {shown(value)} in {path}, and there is no "
+            "such home folder. Write the whole path."
+        ) from error
+    raise SettingsError(f"`{name}` must be {rule.text}; got {shown(value)} in {path}.")
+
+
+def _check_names(name: str, value: Any, path: Path) -> None:
+    """Refuse tables whose names are not text, which only YAML can hold."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str) and name not in _CELLS:
+                raise SettingsError(
+                    f"`{name}` must have names that are text; got {shown(key)} in "
+                    f"{path}. Put it in quotes."
+                )
+    if isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_names(name, part, path)

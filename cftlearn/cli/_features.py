@@ -1,10 +1,12 @@
 """The folder that ``cftlearn extract`` writes: features, paths, weights."""
 
 import csv
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,18 +111,19 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
     Raises
     ------
     SettingsError
-        If it is no such folder, or its files do not belong together.
+        If it is no such folder, a file of it is damaged, or its files do not belong
+        together.
     """
     if not is_extracted(folder):
         raise SettingsError(
             f"{folder} must be a folder written by `cftlearn extract`; {FEATURES} "
             f"or {_PATHS} is missing."
         )
-    Z = read_features(folder / FEATURES)
-    with (folder / _PATHS).open(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        paths = [line["path"] for line in csv.DictReader(file)]
+    try:
+        Z = read_features(folder / FEATURES)
+    except (EOFError, ValueError) as error:
+        raise _damaged(folder / FEATURES) from error
+    paths = _read_paths(folder / _PATHS)
     if Z.ndim != 2 or len(Z) != len(paths):
         raise SettingsError(
             f"{folder} must have one row of features per path; got shape {Z.shape} "
@@ -128,9 +131,49 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
         )
     if not (folder / _HEAD).is_file():
         return ExtractedFeatures(Z, paths)
-    with np.load(folder / _HEAD, allow_pickle=False) as head:
-        names = head["categories"].tolist() or None
-        return ExtractedFeatures(Z, paths, head["coef"], head["intercept"], names)
+    return ExtractedFeatures(Z, paths, *_read_head(folder / _HEAD, Z.shape[1]))
+
+
+def _read_paths(file: Path) -> list[str]:
+    """Read the paths of the rows of features."""
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
+            rows = list(csv.reader(lines, strict=True))
+    except csv.Error as error:
+        raise _damaged(file) from error
+    if rows[:1] != [["path"]] or any(len(row) != 1 for row in rows):
+        raise _damaged(file)
+    return [path for [path] in rows[1:]]
+
+
+def _read_head(
+    file: Path, n_features: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str] | None]:
+    """Read the weights of the classification layer, and its categories if known."""
+    try:
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as head:
+            coef, intercept = head["coef"], head["intercept"]
+            names = [str(name) for name in head["categories"].tolist()]
+    except (BadZipFile, EOFError, LookupError, TypeError, ValueError, zlib.error) as e:
+        raise _damaged(file) from e
+    is_sound = (
+        coef.ndim == 2
+        and coef.shape[1] == n_features
+        and intercept.shape == coef.shape[:1]
+        and len(names) in (0, len(coef))
+        and all(part.dtype.kind == "f" for part in (coef, intercept))
+        and bool(np.isfinite(coef).all() and np.isfinite(intercept).all())
+    )
+    if not is_sound:
+        raise _damaged(file)
+    return coef, intercept, names or None
+
+
+def _damaged(file: Path) -> SettingsError:
+    return SettingsError(
+        f"{file} must be as `cftlearn extract` wrote it; it is damaged or of something "
+        "else. Extract the features again, into another folder."
+    )
 
 
 def write_paths(folder: Path, paths: Sequence[str]) -> None:

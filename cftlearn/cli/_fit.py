@@ -1,33 +1,11 @@
 """``cftlearn fit``: from a label file and images to a saved model."""
 
 import argparse
-import warnings
 from pathlib import Path
-from typing import Any
 
-from cftlearn.classifier import CFTClassifier
 from cftlearn.cli import _arguments
-from cftlearn.cli._configuration import read_settings
-from cftlearn.cli._fit_data import (
-    Start,
-    check_sources,
-    read_inputs,
-    read_parts,
-    read_start,
-)
-from cftlearn.cli._model import make_model
-from cftlearn.cli._networks import needs_code, own_name, read_network
-from cftlearn.cli._options import (
-    add_labels,
-    add_network,
-    add_reading,
-    settings_given,
-)
-from cftlearn.cli._parameters import words_of
-from cftlearn.cli._settings import Settings, SettingsError
-from cftlearn.cli._tables import print_coverage, print_report
-from cftlearn.exceptions import SeenLabelsWarning
-from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.cli._choices import OBJECTIVES, solvers, treatments
+from cftlearn.cli._options import add_labels, add_network, add_reading
 
 DESCRIPTION = (
     "Train a network on images of which only some labels are known. Hold some of these "
@@ -76,11 +54,6 @@ a configuration (TOML, YAML or JSON; paths in it start from its folder):
   solver = "auto"
   objective = "roc_auc"
 """
-_SEEN_LABELS = (
-    "the network may have been trained on these labels; then they cannot fairly choose "
-    "the refits. Name other labels with --validation FILE, or validation_where in "
-    "[data]."
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="train.unknown",
         metavar="MODE",
         help="what unknown labels are in training: "
-        f"{', '.join(words_of(CFTClassifier, 'unknown'))}; auto, the default, learns "
+        f"{', '.join(treatments())}; auto, the default, learns "
         "from held-out labels how much more often positives are known",
     )
     parser.add_argument(
@@ -142,6 +115,14 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
     )
     add_labels(parser)
     parser.add_argument(
+        "--categories",
+        dest="data.categories",
+        type=_arguments.names,
+        metavar="NAME,...",
+        help="categories to learn, with commas between them; by default all that the "
+        "label file has",
+    )
+    parser.add_argument(
         "--validation",
         dest="data.validation",
         type=Path,
@@ -149,11 +130,11 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
         help="label file that is only used to choose the refits",
     )
     add_network(parser)
-    for name, help_text in (
-        ("solver", "how to refit"),
-        ("objective", "score that refits should raise"),
+    for name, help_text, choices in (
+        ("solver", "how to refit", solvers()),
+        ("objective", "score that refits should raise", OBJECTIVES),
     ):
-        words = ", ".join(words_of(CategoryWiseFineTuner, name))
+        words = ", ".join(choices)
         parser.add_argument(
             f"--{name}",
             dest=f"refit.{name}",
@@ -183,112 +164,6 @@ def add_fitting(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, refit and save a model."""
+    from cftlearn.cli._fitting import run_fitting
+
     return run_fitting(arguments, train=True)
-
-
-def run_fitting(arguments: argparse.Namespace, *, train: bool) -> int:
-    """Run ``fit``, or ``refit`` if the network is trained already."""
-    given = settings_given(arguments) | {
-        "output": arguments.output,
-        "seed": arguments.seed,
-        "n_jobs": arguments.n_jobs,
-        "train.batch_size": arguments.batch_size,
-        "train.num_workers": arguments.num_workers,
-    }
-    settings = read_settings(arguments.config, given)
-    folder = fit_and_save(
-        settings, train=train, overwrite=arguments.overwrite, quiet=arguments.quiet
-    )
-    if not arguments.quiet:
-        example = settings.data.features or f"IMAGE{_network_option(folder)}"
-        print(f"saved in {folder}; try: cftlearn predict {folder} {example}")
-    return 0
-
-
-def _network_option(folder: Path) -> str:
-    """Return the option that ``predict`` needs for a network of the user's code."""
-    from cftlearn.persistence._folder import load_without_network
-
-    saved = load_without_network(folder)
-    return f" --network {own_name(saved)}" if needs_code(saved) else ""
-
-
-def fit_and_save(
-    settings: Settings, *, train: bool, overwrite: bool, quiet: bool
-) -> Path:
-    """Fit a model, print its table and save it.
-
-    Parameters
-    ----------
-    settings : Settings
-        What to fit, and on which data.
-    train : bool
-        Train the network first. Otherwise it is trained already and only refitted.
-    overwrite : bool
-        Replace an earlier model in the folder of output.
-    quiet : bool
-        Print nothing.
-
-    Returns
-    -------
-    folder : Path
-        Where the model is.
-    """
-    # Everything that can be wrong is checked now, not after hours of training.
-    model = make_model(settings, train=train, verbose=0 if quiet else 1)
-    check_sources(settings)
-    output = settings.output or Path("model")
-    _check_output(output, overwrite=overwrite)
-    data = settings.data
-    start = read_start(settings, train=train)
-    fitted, held_out = read_parts(
-        data,
-        start.categories,
-        validation_fraction=model.validation_fraction,
-        seed=settings.seed or 0,
-    )
-    saved_module = _set_start(model, settings, start, len(fitted.y.categories))
-    if not quiet:
-        print_coverage(fitted, held_out)
-    if not train and held_out is None:
-        warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
-    validation_data = None
-    if held_out is not None:
-        validation_data = read_inputs(held_out, data), held_out.y
-    with warnings.catch_warnings():
-        # It names parameters of Python; the line above names arguments.
-        warnings.simplefilter("ignore", SeenLabelsWarning)
-        model.fit(read_inputs(fitted, data), fitted.y, validation_data=validation_data)
-    if not quiet:
-        print_report(model.report_)
-    # A file cannot hold callables, and predictions need none of them.
-    model.set_params(module=saved_module, trainer__augment=None)
-    from cftlearn.persistence import save_model
-
-    return save_model(model, output, overwrite=overwrite)
-
-
-def _check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that could not be written at the end."""
-    from cftlearn.persistence._folder import is_saved_model
-    from cftlearn.persistence._target import check_target
-
-    if is_saved_model(output) and not overwrite:
-        raise SettingsError(
-            f"{output} holds a model. Pass --overwrite to replace it, or another "
-            "--output."
-        )
-    check_target(output, overwrite=overwrite)
-
-
-def _set_start(model: Any, settings: Settings, start: Start, n_categories: int) -> Any:
-    """Set the network, or the initial weights; return the module to save with it."""
-    if settings.data.features is None:
-        network = read_network(settings.network, n_categories)
-        model.set_params(module=network.module, head=network.head)
-        return network.saved_as
-    if start.coef is not None:
-        model.set_params(
-            fine_tuner__coef_init=start.coef, fine_tuner__intercept_init=start.intercept
-        )
-    return None

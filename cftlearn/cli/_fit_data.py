@@ -8,8 +8,14 @@ import numpy as np
 from cftlearn.cli._features import read_extracted
 from cftlearn.cli._labels import Labelled, read_labels
 from cftlearn.cli._networks import saved_network
-from cftlearn.cli._settings import DataSettings, Settings, SettingsError
+from cftlearn.cli._settings import (
+    DataSettings,
+    NetworkSettings,
+    Settings,
+    SettingsError,
+)
 from cftlearn.model_selection import partial_train_test_split
+from cftlearn.networks._architecture import LIBRARIES
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,8 @@ def check_sources(settings: Settings) -> None:
     Raises
     ------
     SettingsError
-        If no label file is given, or the network and features are both given.
+        If no label file is given, the network and features are both given, or rows are
+        named that choose the refits although every row shall judge.
     """
     if settings.data.labels is None:
         raise SettingsError("`labels` must be given: --labels FILE, or data.labels.")
@@ -44,6 +51,14 @@ def check_sources(settings: Settings) -> None:
             "`network` and `features` must not both be given: the features in "
             f"{settings.data.features} are computed already. Leave one out."
         )
+    data = settings.data
+    if settings.refit.get("cross_fit") is not None:
+        for name in ("validation", "validation_where", "group"):
+            if getattr(data, name) is not None:
+                raise SettingsError(
+                    f"`{name}` and `cross_fit` must not both be given: with cross_fit "
+                    "no rows are held out, every known label judges. Leave one out."
+                )
 
 
 def read_start(settings: Settings, *, train: bool) -> Start:
@@ -59,12 +74,15 @@ def read_start(settings: Settings, *, train: bool) -> Start:
     Raises
     ------
     SettingsError
-        If there are no initial weights to refit, or the saved model has no network.
+        If there are no initial weights to refit, the network to refit has random
+        weights, or the saved model has no network.
     """
     folder = settings.data.features
     if folder is None:
         saved = saved_network(settings.network)
         if saved is None:
+            if not train:
+                _check_trained(settings.network)
             return Start()
         return Start(categories=[str(name) for name in saved.categories_])
     if train:
@@ -77,6 +95,16 @@ def read_start(settings: Settings, *, train: bool) -> Start:
             "features with a network that has its own layer."
         )
     return Start(stored.categories, stored.coef, stored.intercept)
+
+
+def _check_trained(network: NetworkSettings) -> None:
+    """Refuse a network of random weights, of which no refit makes anything."""
+    library, colon, _ = (network.name or "").partition(":")
+    if colon and library in LIBRARIES and network.weights is None:
+        raise SettingsError(
+            f"`refit` needs a trained network; {network.name} has random weights. Name "
+            "its weights, --weights FILE, or use `cftlearn fit`."
+        )
 
 
 def read_parts(
@@ -121,7 +149,9 @@ def read_parts(
     if data.validation is not None or data.validation_where is not None:
         path = data.validation or labels
         names = list(fitted.y.categories)
-        return fitted, read_labels(path, data, data.validation_where, names)
+        held_out = read_labels(path, data, data.validation_where, names)
+        _check_apart(fitted, held_out, data)
+        return fitted, held_out
     if fitted.groups is None:
         return fitted, None
     # The fit would hold labels of one group out and train on others of it.
@@ -133,6 +163,21 @@ def read_parts(
         random_state=seed,
     )
     return fitted.take(rows), fitted.take(other_rows)
+
+
+def _check_apart(fitted: Labelled, held_out: Labelled, data: DataSettings) -> None:
+    """Check that no image, and no group, is on both sides."""
+    shared = set(fitted.table.paths) & set(held_out.table.paths)
+    what, remedy = "images", "Name other rows by where and validation_where."
+    if not shared and fitted.groups is not None and held_out.groups is not None:
+        shared = set(fitted.groups) & set(held_out.groups)
+        what = f"groups ({data.group})"
+        remedy += " If equal names mean different groups there, leave `group` out."
+    if shared:
+        raise SettingsError(
+            f"Rows that choose the refits must not train: {len(shared)} {what} are on "
+            f"both sides, such as {str(min(shared))!r}. {remedy}"
+        )
 
 
 def read_inputs(labelled: Labelled, data: DataSettings) -> Any:

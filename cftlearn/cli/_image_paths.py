@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import SettingsError
 
 
@@ -36,8 +37,12 @@ def expand_paths(paths: Sequence[Path], *, skips: bool) -> list[str]:
             f"The images must be files, or folders of them; {len(missing)} of "
             f"{len(paths)} do not exist, the first is {str(missing[0])!r}."
         )
-    return [
-        file
-        for path in paths
-        for file in (image_files(path, "images") if path.is_dir() else [str(path)])
-    ]
+    files = []
+    for path in paths:
+        if path.is_dir():
+            files += image_files(path, "images")
+        else:
+            if path.exists():
+                check_regular(path, "An image")
+            files.append(str(path))
+    return files

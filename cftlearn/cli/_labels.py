@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cftlearn.cli._guessed import warn_of_guesses
+from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import (
     DataSettings,
     Section,
@@ -106,6 +108,8 @@ def read_labels(
     wanted = data.categories if categories is None else list(categories)
     columns = [*(where or {}), *([] if data.group is None else [data.group])]
     table = _load(path, data, wanted, columns)
+    if wanted is None and _is_wide(data):
+        warn_of_guesses(table, path)
     for column, value in (where or {}).items():
         table = _rows_where(table, column, value, path)
     if wanted is not None:
@@ -173,6 +177,12 @@ def _load(
     return table
 
 
+def _is_wide(data: DataSettings) -> bool:
+    """Whether every column of the file may be a category."""
+    is_csv = data.format in (None, "csv")
+    return is_csv and "label_column" not in (data.options or {})
+
+
 def _named_by_columns(
     path: Path, load: Callable[..., LabelTable], options: Section, known: Sequence[str]
 ) -> list[str] | None:
@@ -197,6 +207,8 @@ def _loader(
             f"`format` must be named for {path}, which is not a CSV file. It is one of "
             f"{', '.join(FORMATS)}."
         )
+    if path.exists() and not path.is_dir():  # some formats are folders
+        check_regular(path, "A label file")
     name = data.format or "csv"
     if name not in FORMATS:
         raise SettingsError(

@@ -34,7 +34,10 @@ def make_model(settings: Settings, *, train: bool, verbose: int = 0) -> CFTClass
         If the image transform does not accept its parameters.
     """
     transform = make_transform(settings)
-    training = dict(settings.train)
+    training, refit = dict(settings.train), dict(settings.refit)
+    if settings.data.features is not None and settings.device is not None:
+        # Without a network, the device is that of the refits.
+        refit.setdefault("device", settings.device)
     own = {n: training.pop(n) for n in CLASSIFIER_PARAMETERS if n in training}
     if "augment" in training:
         training["augment"] = make_augmentation(training["augment"], transform)
@@ -42,7 +45,7 @@ def make_model(settings: Settings, *, train: bool, verbose: int = 0) -> CFTClass
         train=train,
         input_transform=transform,
         trainer=NetworkTrainer(**training),
-        fine_tuner=CategoryWiseFineTuner(**settings.refit),
+        fine_tuner=CategoryWiseFineTuner(**refit),
         device=settings.device or "auto",
         n_jobs=settings.n_jobs,
         random_state=settings.seed or 0,

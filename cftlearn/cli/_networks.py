@@ -62,12 +62,15 @@ def read_network(settings: NetworkSettings, n_outputs: int) -> Network:
     name = settings.name
     if name is None:
         raise SettingsError(
-            "A network must be named: --network torchvision:densenet121, or "
-            'name = "torchvision:densenet121" in [network].'
+            "A network must be named: --network torchvision:densenet121, say; in a "
+            'configuration, name = "torchvision:densenet121" in [network].'
         )
     path = Path(name)
     if ":" in name and not path.exists():
         return _named_architecture(name, settings, n_outputs)
+    folder = _saved_folder(settings.weights)
+    if folder is not None and settings.options is None and path.is_file():
+        return _with_weights(folder, _read_file(path), settings.head, None)
     if settings.weights is not None or settings.options is not None:
         raise SettingsError(
             f"{name} has weights of its own; leave `weights` and `options` out."
@@ -85,25 +88,32 @@ def _named_architecture(
     name: str, settings: NetworkSettings, n_outputs: int
 ) -> Network:
     """Describe a network by its name; read it if its weights are a saved model."""
+    folder = _saved_folder(settings.weights)
+    describe = partial(Architecture, name, options=settings.options)
+    if folder is None:
+        architecture = describe(n_outputs=n_outputs, weights=settings.weights)
+        return Network(architecture, settings.head, architecture)
+    saved = _saved_classifier(folder)
+    architecture = describe(n_outputs=len(saved.categories_))
+    own = architecture_of(saved)
+    if own is not None and own.name == name and settings.options is None:
+        architecture = own  # with the options that the weights need
+    return _with_weights(folder, architecture, settings.head, architecture)
+
+
+def _with_weights(
+    folder: Path, module: Any, head: str | None, saved_as: Architecture | None
+) -> Network:
+    """Build a network with the weights of a saved model."""
     from cftlearn.persistence import load_model
 
-    describe = partial(
-        Architecture, name, n_outputs=n_outputs, options=settings.options
-    )
-    folder = _saved_folder(settings.weights)
-    if folder is None:
-        architecture = describe(weights=settings.weights)
-        return Network(architecture, settings.head, architecture)
-    head = settings.head or _saved_classifier(folder).head_
-    architecture = describe()
     # It may be two networks in one, whose weights are not those of the architecture.
-    model: Any = load_model(folder, module=architecture)
-    return Network(model.to_torch(), head, architecture)
+    model: Any = load_model(folder, module=module)
+    return Network(model.to_torch(), head or model.head_, saved_as)
 
 
 def _read_from_path(path: Path, head: str | None) -> Network:
     """Load the network of a saved model, or of a file that torch or Keras exported."""
-    from cftlearn.networks import load_keras, load_network
     from cftlearn.persistence import load_model
     from cftlearn.persistence._folder import is_saved_model
 
@@ -112,9 +122,15 @@ def _read_from_path(path: Path, head: str | None) -> Network:
         _check_can_be_built(path, saved)
         model: Any = load_model(path)
         return Network(model.to_torch(), head or saved.head_, architecture_of(saved))
+    return Network(_read_file(path), head, None)
+
+
+def _read_file(path: Path) -> Any:
+    from cftlearn.networks import load_keras, load_network
+
     if path.suffix.lower() in _KERAS:
-        return Network(load_keras(path), head, None)
-    return Network(load_network(path), head, None)
+        return load_keras(path)
+    return load_network(path)
 
 
 def saved_network(settings: NetworkSettings) -> CFTClassifier | None:

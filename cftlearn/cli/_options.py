@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn.cli import _arguments
-from cftlearn.cli._labels import FORMATS
+from cftlearn.cli._choices import FORMATS
+from cftlearn.cli._settings import SettingsError
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--num-workers",
-        type=_arguments.count_or_zero,
+        type=_arguments.workers_or_zero,
         metavar="N",
         help="processes that read images; 0, the default, reads between batches",
     )
@@ -173,9 +174,32 @@ def reading_options(arguments: argparse.Namespace) -> ReadingOptions:
     )
 
 
+def options_of_images(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that only images need, and what was given; None if not."""
+    return {
+        "--network": getattr(arguments, "network.name"),
+        "--batch-size": arguments.batch_size,
+        "--num-workers": arguments.num_workers,
+        "--device": arguments.device,
+    }
+
+
 def settings_given(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that options set, by dotted name; None if not given."""
     given = {name: value for name, value in vars(arguments).items() if "." in name}
     if given.get("data.where"):
-        given["data.where"] = dict(given["data.where"])
+        given["data.where"] = _one_value_each(given["data.where"])
     return given | {"device": arguments.device}
+
+
+def _one_value_each(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the value of every column; no row has two in one column."""
+    where: dict[str, str] = {}
+    for column, value in pairs:
+        if where.setdefault(column, value) != value:
+            raise SettingsError(
+                f"`--where` must name a column once; got {column}={where[column]} and "
+                f"{column}={value}, which no row has both. Add a column that marks all "
+                "rows to use."
+            )
+    return where

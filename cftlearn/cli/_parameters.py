@@ -5,6 +5,8 @@ from typing import Any
 
 from cftlearn._dependencies import Interval, StrOptions, make_constraint
 from cftlearn.classifier import CFTClassifier
+from cftlearn.cli._arguments import MOST_WORKERS
+from cftlearn.cli._console import shown
 from cftlearn.cli._settings import SettingsError
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
@@ -24,8 +26,10 @@ CLASSIFIER_PARAMETERS = (  # in section [train]; other settings make the others
     "threshold",
     "validation_fraction",
 )
-# Parameters that no file can hold, or that `seed`, `n_jobs` and --quiet set.
+# Parameters that no file can hold, or that `seed`, `n_jobs` and --quiet set; and the
+# fine-tuner's own fraction, since the classifier holds labels out for both stages.
 _NOT_IN_FILES = {
+    "validation_fraction",
     "fabric",
     "coef_init",
     "intercept_init",
@@ -86,10 +90,27 @@ def check_parameter(name: str, value: Any, source: object) -> None:
         If the estimator would not accept the value.
     """
     constraints = PARAMETERS[name]
+    if name == "train.num_workers" and isinstance(value, int) and value > MOST_WORKERS:
+        raise SettingsError(
+            f"`{name}` must be at most {MOST_WORKERS} processes; got {value} in "
+            f"{source}."
+        )
     if constraints and not _is_accepted(value, constraints):
         raise SettingsError(
-            f"`{name}` must be {_rule(constraints)}; got {value!r} in {source}."
+            f"`{name}` must be {_rule(constraints)}; got {shown(value)} in {source}."
+            f"{_remedy(value)}"
         )
+
+
+def _remedy(value: Any) -> str:
+    """Return what to do about a number that is written as text."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        float(value)
+    except ValueError:
+        return ""
+    return " A number stands without quotes, and in YAML with a point: 1.0e-4."
 
 
 def words_of(owner: Any, parameter: str) -> list[str]:

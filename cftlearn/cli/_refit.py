@@ -2,7 +2,7 @@
 
 import argparse
 
-from cftlearn.cli._fit import add_fitting, run_fitting
+from cftlearn.cli._fit import add_fitting
 
 DESCRIPTION = (
     "As `fit`, but the network is already trained: its features are computed once, and "
@@ -28,4 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Refit and save a model."""
+    from cftlearn.cli._fitting import run_fitting
+
     return run_fitting(arguments, train=False)

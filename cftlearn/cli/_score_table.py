@@ -1,6 +1,7 @@
 """Scores that ``cftlearn predict --format csv`` wrote."""
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from cftlearn.cli._features import find_rows
 from cftlearn.cli._labels import Labelled
+from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import SettingsError
 
 
@@ -37,16 +39,18 @@ class ScoreTable:
         Raises
         ------
         SettingsError
-            If it is not such a table, or a cell is not a finite number.
+            If it is not such a table, names a category or a path twice, or a cell is
+            not a finite number.
         """
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as f:
-            lines = list(csv.reader(f))
+        lines = _read_lines(path)
         if not lines or lines[0][:1] != ["path"] or len(lines[0]) < 2:
             raise SettingsError(
                 f"{path} must start with a line of 'path' and the categories, as "
                 "`cftlearn predict --format csv` writes it."
             )
         categories, rows = lines[0][1:], lines[1:]
+        _refuse_repeated(categories, "category", path)
+        _refuse_repeated([row[0] for row in rows if row], "path", path)
         values = np.empty((len(rows), len(categories)))
         for number, row in enumerate(rows):
             if len(row) != len(lines[0]):
@@ -62,6 +66,28 @@ class ScoreTable:
     def scores_of(self, labelled: Labelled) -> NDArray[np.float64]:
         """Return the scores of labelled rows, found by their paths."""
         return self.values[find_rows(self.paths, list(labelled.table.paths), "scores")]
+
+
+def _read_lines(path: Path) -> list[list[str]]:
+    check_regular(path, "A file of scores")
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            return list(reader)
+        except csv.Error as error:
+            raise SettingsError(
+                f"{path} must be a CSV file; it is none in line {reader.line_num}. Is "
+                "a quote left open, or the file cut short?"
+            ) from error
+
+
+def _refuse_repeated(names: list[str], what: str, path: Path) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise SettingsError(
+            f"{path} must have every {what} once; {repeated[0]!r} is there "
+            f"{names.count(repeated[0])} times. Delete what is doubled."
+        )
 
 
 def _finite(cell: str, location: str) -> float:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
 
-from cftlearn.cli._arguments import SEEDS_BELOW
+from cftlearn.cli._arguments import MOST_WORKERS, SEEDS_BELOW
+from cftlearn.cli._console import LONGEST, shown
 
 Section = dict[str, Any]
 
@@ -47,7 +48,7 @@ class Rule:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _is_names(value: Any) -> bool:
@@ -85,7 +86,10 @@ def read_path(value: str, folder: Path) -> Path:
 def _path_or_name(value: str, folder: Path) -> str:
     """Return the path if there is such a file, else the name as it is."""
     path = read_path(value, folder)
-    return str(path) if path.exists() else value
+    try:
+        return str(path) if path.exists() else value
+    except OSError:  # too long for a path
+        return value
 
 
 def _path(what: str) -> Rule:
@@ -112,8 +116,8 @@ _SEED = Rule(
     lambda value: _is_whole(value) and 0 <= value < SEEDS_BELOW,
 )
 _N_JOBS = Rule(
-    "a whole number of workers, or -1 for all cores",
-    lambda value: _is_whole(value) and value != 0,
+    f"a whole number of workers up to {MOST_WORKERS}, or -1 for all cores",
+    lambda value: _is_whole(value) and value != 0 and abs(value) <= MOST_WORKERS,
 )
 
 
@@ -253,9 +257,13 @@ def check_known(name: str, known: Iterable[str], source: object) -> None:
     names = sorted(known)
     if name in names:
         return
-    close = difflib.get_close_matches(name, names, n=1)
-    guess = f" Did you mean `{close[0]}`?" if close else ""
+    is_short = len(name) <= LONGEST  # comparing long ones takes minutes
+    keys = {each.rpartition(".")[2]: each for each in names}
+    key = name.rpartition(".")[2]
+    close = difflib.get_close_matches(key, keys, n=1) if is_short else []
+    guess = f" Did you mean `{keys[close[0]]}`?" if close else ""
+    wrong = name if is_short and name.isprintable() else shown(name)
     raise SettingsError(
-        f"There is no setting `{name}` (in {source}).{guess} There are: "
+        f"There is no setting `{wrong}` (in {source}).{guess} There are: "
         f"{', '.join(names)}."
     )

@@ -245,6 +245,7 @@ class TorchFeatureExtractor(
         from cftlearn._inputs import is_array_like, read_inputs
         from cftlearn.feature_extraction._extraction import Extraction, ExtractionPlan
         from cftlearn.networks._making import copy_or_make
+        from cftlearn.networks._precision import check_parameters
 
         skips = self.on_error == "skip"
         plan = ExtractionPlan(
@@ -267,6 +268,7 @@ class TorchFeatureExtractor(
             transform_name="input_transform",
         )
         if isinstance(self.module, nn.Module):
+            check_parameters(self.module)
             return Extraction(self.module, inputs, plan)
         return Extraction(copy_or_make(self.module, seed=0), inputs, plan)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cftlearn._files import (
     BlockDigests,
     blocks_of,
-    check_regular,
+    check_is_file,
     digest,
     open_atomically,
     write_error,
@@ -191,7 +191,7 @@ class FeatureFile:
             changed.
         """
         try:
-            check_regular(self.path)
+            check_is_file(self.path)
             features = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (EOFError, OSError, SyntaxError, ValueError) as error:
             raise self._changed(self.path) from error
@@ -255,7 +255,7 @@ class FeatureFile:
                 f"{str(self.path.parent)!r} first."
             )
         for path in (self.path, self.partial, self.note):
-            check_regular(path)
+            check_is_file(path)
         noted = _read_note(self.note, self.path)
         if noted is None or noted.digest != plan.digest:
             if self.path.exists() or noted is not None:
@@ -313,7 +313,7 @@ def read_features(path: Path) -> np.memmap[Any, Any]:
     """
     noted = _read_note(_note_of(path), path)
     if noted is None:
-        check_regular(path)
+        check_is_file(path)
         features = np.load(path, mmap_mode="r", allow_pickle=False)
         return cast("np.memmap[Any, Any]", features)
     return FeatureFile(path, noted).read()

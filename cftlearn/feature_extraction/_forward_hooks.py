@@ -15,6 +15,7 @@ from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs, SkippedRow
 from cftlearn.exceptions import first_line
 from cftlearn.networks._heads import check_head_inputs
+from cftlearn.networks._precision import failure_of, other_precision
 
 
 @dataclass(frozen=True)
@@ -236,12 +237,15 @@ def run_batch(module: nn.Module, batch: Tensor, device: str) -> Any:
             f"{len(batch)} rows. Lower `batch_size`. ({first_line(error)})"
         ) from error
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        advice = ""
+        if other_precision(module, batch) is None:
+            advice = (
+                " Check shape and type of `X`: channels first (one of them for a grey "
+                "image), and X.astype('float32') / 255 for images of bytes."
+            )
         raise ValueError(
-            f"`module` must accept the rows of `X`; it failed on a batch of shape "
-            f"{tuple(batch.shape)} and type {batch.dtype}: "
-            f"{first_line(error).rstrip('.')}. Check shape and type of `X`: channels "
-            "first (one of them for a grey image), and X.astype('float32') / 255 for "
-            "images of bytes."
+            "`module` must accept the rows of `X`; "
+            f"{failure_of(module, batch, error)}{advice}"
         ) from error
 
 
@@ -303,11 +307,11 @@ def _vectors(tensor: Any, tap: Tap, n_rows: int) -> Tensor:
 
 
 def _is_same(output: Any, layer_output: Any) -> bool:
-    """Return whether a network's output equals that of one of its layers."""
+    """Return whether a network's output equals that of a layer, in any precision."""
     if not isinstance(output, Tensor) or not isinstance(layer_output, Tensor):
         return False
     return output.shape == layer_output.shape and torch.allclose(
-        output, layer_output, rtol=0, atol=0, equal_nan=True
+        output, layer_output.to(output.dtype), rtol=0, atol=0, equal_nan=True
     )
 
 

@@ -1,22 +1,24 @@
 """Read image files upright and unclipped, or explain why one cannot be read."""
 
 import os
+import stat
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cftlearn._dependencies import import_optional
-from cftlearn.exceptions import ImageFileError
+from cftlearn._files import check_regular
+from cftlearn.exceptions import ImageFileError, first_line
+from cftlearn.images._formats import image_formats, pillow
+from cftlearn.images._pixels import Mode, ValueRange, check_value_range, convert_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Mode = Literal["RGB", "L"]
-
-# Files that are no images: at which byte they hold which mark, and what to do.
-_NO_IMAGES = (
+_PROGRAM = (
+    "which is a program that draws, and is not run. Save what it draws as PNG first"
+)
+# Files that are not read: at which byte they hold which mark, and what to do.
+_NOT_READ = (
     (
         128,
         b"DICM",
@@ -33,120 +35,122 @@ _NO_IMAGES = (
         b"<",
         "is text (HTML or SVG), not pixels. Fetch it again if its download failed",
     ),
+    (0, b"%!", f"is a PostScript file (EPS), {_PROGRAM}"),
+    (0, b"\xc5\xd0\xd3\xc6", f"is a PostScript file (EPS), {_PROGRAM}"),
+    (0, b"%PDF", f"is a PDF file, {_PROGRAM}"),
+    (0, b"\xd7\xcd\xc6\x9a", f"is a Windows metafile (WMF), {_PROGRAM}"),
+    (0, b"SIMPLE", "is a FITS file. Scale its values, and save them as PNG first"),
+    (0, b"8BPS", "is a Photoshop file. Save it as PNG first"),
     (
         4,
         b"ftyp",
-        "is a HEIF image or a film, which pillow does not read by itself. Convert it "
-        "to PNG or JPEG, or call pillow_heif.register_heif_opener() first",
+        "is a HEIF or AVIF image or a film, which the installed pillow does not read "
+        "by itself. Convert it to PNG or JPEG, or call "
+        "pillow_heif.register_heif_opener() first",
+    ),
+    (
+        0,
+        (b"II*\0", b"MM\0*"),
+        "is a TIFF file of a kind that pillow cannot read (10 or 14 bits a channel, "
+        "say), or damaged. Save it with 8 or 16 bits",
     ),
 )
 # Formats of photographs. Their other frames are previews or depth maps.
 _PHOTOGRAPHS = {"MPO"}
-# Formats whose values of 16 bits pillow returns in 32.
-_SIXTEEN_BITS = {"PNG", "PPM"}
 
 
-def read_image(path: str | os.PathLike[str], *, mode: Mode = "RGB") -> "Image":
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    mode: Mode = "RGB",
+    value_range: ValueRange | None = None,
+) -> "Image":
     """Read one image file, upright, eight bits a channel.
+
+    JPEG, PNG, TIFF, WebP, BMP, GIF, PPM and its relatives, JPEG 2000, and AVIF are
+    read, each where the installed pillow can decode it. All are decoded in this
+    process: files such as EPS, which are programs, are refused.
 
     Parameters
     ----------
     path : str or path-like
-        A file of any format that pillow reads, with one frame. Of a photograph with
-        previews (MPO) the first frame is read.
+        A file with one frame. Of a photograph with previews (MPO) the first frame is
+        read. The content tells the format, not the name.
     mode : {"RGB", "L"}, default="RGB"
-        Colour, or grey. Grey of sixteen bits is scaled, not clipped. Transparent images
-        are laid over white.
+        Colour, or grey. Transparent pixels become white.
+    value_range : tuple (low, high), default=None
+        Stored values of grey that become 0 and 255, in images of more than eight bits;
+        values outside are clipped. ``(0, 4095)`` reads 12 bits that are stored in 16.
+        None: from 0 to the largest value of so many bits. Colours of 16 bits must have
+        this full range.
 
     Returns
     -------
     image : PIL.Image.Image
-        The image, turned as its EXIF orientation says.
+        The image, turned as its EXIF orientation says. Where a TIFF file says that
+        white is zero, its values are inverted.
 
     Raises
     ------
     ImageFileError
         If the file is missing, empty, no image, or damaged; or the image has more than
-        one frame, more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, or values of
-        unknown range.
+        one frame, more than twice ``PIL.Image.MAX_IMAGE_PIXELS`` pixels, values of
+        unknown range, or 16 bits of which all values are below 4,096.
+    ValueError
+        If ``value_range`` is no range.
     ImportError
         If pillow is not installed.
     """
-    image_module, ops = _pillow("Image"), _pillow("ImageOps")
+    check_value_range(value_range)
+    image_module, formats = pillow("Image"), image_formats()
+    file = Path(path)
     subject = f"Image {os.fspath(path)!r}"
+    _check_file(file, subject)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged metadata and large images
-            with image_module.open(path) as opened:
+            with image_module.open(file, formats=formats) as opened:
                 _check_frames(opened, subject)
-                ops.exif_transpose(opened, in_place=True)
-                return convert_image(opened, mode, subject=subject)
+                return convert_image(
+                    opened, mode, subject=subject, value_range=value_range
+                )
     except ImageFileError:
         raise
+    except MemoryError as error:
+        raise ImageFileError(
+            f"{subject} needs more memory than there is, or is damaged. Scale it down, "
+            "or leave it out."
+        ) from error
     except image_module.DecompressionBombError as error:
         raise ImageFileError(
             f"{subject} has too many pixels: {error} Scale it down, or raise "
             "PIL.Image.MAX_IMAGE_PIXELS if you trust it."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise ImageFileError(f"{subject} {_reason(Path(path), error)}.") from error
+    except Exception as error:  # decoders raise errors of any type
+        raise ImageFileError(f"{subject} {_reason(file, error)}.") from error
 
 
-def convert_image(image: "Image", mode: Mode, *, subject: str = "The image") -> "Image":
-    """Convert an image to eight bits a channel without clipping it.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Of any mode. Grey values of sixteen bits are scaled from [0, 65535] to
-        [0, 255]. Transparent images are laid over white.
-    mode : {"RGB", "L"}
-        Colour, or grey.
-    subject : str, default="The image"
-        How errors name it.
-
-    Returns
-    -------
-    image : PIL.Image.Image
-        An image of that mode, with its pixels in memory.
-
-    Raises
-    ------
-    ImageFileError
-        If the range of its values is unknown (floats, integers of 32 bits), or pillow
-        cannot convert the mode.
-    """
-    image.load()
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = _scale_to_bytes(image, subject)
-    elif image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = _pillow("Image").new("RGB", image.size, (255, 255, 255))
-        image.paste(layer, mask=layer.getchannel("A"))
+def _check_file(file: Path, subject: str) -> None:
+    """Check that a file can be opened, and does not wait for another process."""
     try:
-        return image.convert(mode)
-    except ValueError as error:
-        raise ImageFileError(
-            f"{subject} has the mode {image.mode}, which pillow cannot convert to "
-            f"{mode}. Save it as RGB."
-        ) from error
-
-
-def _scale_to_bytes(image: "Image", subject: str) -> "Image":
-    values = np.asarray(image)
-    has_16_bits = image.mode.startswith("I;16") or image.format in _SIXTEEN_BITS
-    if not has_16_bits:
-        raise ImageFileError(
-            f"{subject} holds values from {values.min():g} to {values.max():g} (mode "
-            f"{image.mode}); which of them are black and white is unknown. Scale "
-            "them to 8 or 16 bits and save it again."
+        status = file.stat()
+    except FileNotFoundError as error:
+        where = "" if file.is_absolute() else f" in {Path.cwd()}"
+        raise ImageFileError(f"{subject} does not exist{where}. Check the path.") from (
+            error
         )
-    scaled = np.rint(values.astype(np.float32) / 257).astype(np.uint8)
-    return _pillow("Image").fromarray(scaled)
+    except (OSError, ValueError) as error:
+        raise ImageFileError(_unopened(subject, error)) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageFileError(
+            f"{subject} is a folder. Pass the folder itself to read all images below "
+            "it."
+        )
+    check_regular(file, subject, ImageFileError)
 
 
-def _pillow(module: str) -> Any:
-    return import_optional(f"PIL.{module}", feature="Reading images", extra="images")
+def _unopened(subject: str, error: Exception) -> str:
+    return f"{subject} cannot be opened ({error}). Check its name and its permissions."
 
 
 def _check_frames(image: Any, subject: str) -> None:
@@ -158,23 +162,18 @@ def _check_frames(image: Any, subject: str) -> None:
         )
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(file: Path, error: Exception) -> str:
     """Explain why a file could not be read, and what to do about it."""
     try:
-        if path.is_dir():
-            return "is a folder. Pass the folder itself to read all images below it"
-        with path.open("rb") as file:
-            start = file.read(132)
-    except FileNotFoundError:
-        where = "" if path.is_absolute() else f" in {Path.cwd()}"
-        return f"does not exist{where}. Check the path"
-    except (OSError, ValueError) as failure:
+        with file.open("rb") as opened:
+            start = opened.read(132)
+    except OSError as failure:
         return f"cannot be opened ({failure}). Check its name and its permissions"
     if not start:
         return "is empty (0 bytes). Copy it again, or leave it out"
-    for offset, mark, reason in _NO_IMAGES:
+    if type(error).__name__ != "UnidentifiedImageError":
+        return f"is damaged ({first_line(error)}). Copy it again, or leave it out"
+    for offset, mark, reason in _NOT_READ:
         if start[offset:].lstrip().startswith(mark):
             return reason
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "is not an image that pillow can read. Convert it to PNG or JPEG"
-    return f"is damaged ({error}). Copy it again, or leave it out"
+    return "is not an image that pillow can read. Convert it to PNG or JPEG"

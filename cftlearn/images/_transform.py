@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from cftlearn._dependencies import import_optional
-from cftlearn.images._read import Mode, convert_image
+from cftlearn.images._pixels import (
+    Mode,
+    ValueRange,
+    check_value_range,
+    convert_image,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 Interpolation = Literal["bilinear", "bicubic", "lanczos", "nearest", "area"]
 
 _CHANNELS = {"RGB": 3, "L": 1}
+_MOST_PIXELS = 10_000  # a side: one such image takes more than a gigabyte
 _INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest", "area")
 
 
@@ -34,7 +40,7 @@ class ImageTransform:
     Parameters
     ----------
     size : int or tuple (height, width), default=224
-        Pixels of the result. One number makes a square.
+        Pixels of the result. One number makes a square. At most 10,000 a side.
     mode : {"RGB", "L"}, default='RGB'
         Three colours, or one channel of grey. Grey images in ``"RGB"`` have three
         equal channels.
@@ -54,6 +60,10 @@ default='bilinear'
         proportions, so that no finding at the margin is lost.
     scale : float, default=0.00392156862745098
         Factor of the bytes in [0, 255]; the default 1/255 gives [0, 1].
+    value_range : tuple (low, high), default=None
+        Stored values of grey that become the bytes 0 and 255, in images of more than
+        eight bits: ``(0, 4095)`` for 12 bits that are stored in 16. None: the full
+        range of so many bits. See :func:`read_image`.
 
     Raises
     ------
@@ -76,10 +86,11 @@ default='bilinear'
     interpolation: Interpolation = "bilinear"
     crop: float | None = None
     scale: float = 1 / 255
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         """Check the parameters; lists, as JSON gives them, become tuples."""
-        for name in ("size", "mean", "std"):
+        for name in ("size", "mean", "std", "value_range"):
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
@@ -103,7 +114,8 @@ default='bilinear'
         TypeError
             If it is no PIL image.
         ImageFileError
-            If the range of its values is unknown; see :func:`read_image`.
+            If the range of its values is unknown or unlikely; see
+            :func:`read_image`.
         """
         import torch
 
@@ -112,8 +124,7 @@ default='bilinear'
                 f"`image` must be a PIL image; got {type(image).__name__}. Make one "
                 "with cftlearn.images.read_image(path) or PIL.Image.fromarray(array)."
             )
-        ops = import_optional("PIL.ImageOps", feature="ImageTransform", extra="images")
-        upright = convert_image(ops.exif_transpose(image), self.mode)
+        upright = convert_image(image, self.mode, value_range=self.value_range)
         pixels = self._resize(upright).reshape(*self.shape, self.n_channels)
         mean, std = (np.asarray(x, np.float32) for x in (self.mean, self.std))
         values = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
@@ -240,16 +251,20 @@ def _overlaps(low: float, high: float, n_old: int, n_new: int) -> csr_array:
 
 def _check(transform: ImageTransform) -> None:
     mode, crop, scale = transform.mode, transform.crop, transform.scale
-    if mode not in _CHANNELS:
+    if not isinstance(mode, str) or mode not in _CHANNELS:
         _refuse("mode", "'RGB' or 'L'", mode)
     if transform.interpolation not in _INTERPOLATIONS:
         _refuse("interpolation", f"one of {_INTERPOLATIONS}", transform.interpolation)
     if not all(type(side) is int and side > 0 for side in transform.shape):
         _refuse("size", "an int above 0, or two in (height, width)", transform.size)
+    if max(transform.shape) > _MOST_PIXELS:
+        rule = f"at most {_MOST_PIXELS:,} pixels a side, as networks take a few hundred"
+        _refuse("size", rule, transform.size)
     if crop is not None and not (_is_number(crop) and 0 < crop <= 1):
         _refuse("crop", "None or a number in (0, 1]", crop)
     if not _is_number(scale) or scale <= 0:
         _refuse("scale", "a number above 0", scale)
+    check_value_range(transform.value_range)
     _check_per_channel("mean", transform.mean, mode)
     _check_per_channel("std", transform.std, mode)
     if np.min(transform.std) <= 0:

@@ -164,7 +164,22 @@ def deal_labels(
     folds : ndarray of shape (n_samples, n_categories), int
         From 0; -1 where a label is unknown. Of either class the folds of a category
         differ in size by at most one.
+
+    Raises
+    ------
+    ValueError
+        If there are more folds than known labels of a class in any category: some would
+        have no label at all, and every fold costs a fit.
     """
+    most = max(
+        int(np.sum(labels.values == one, axis=0).max(initial=0)) for one in CLASSES
+    )
+    if n_folds > most:
+        raise ValueError(
+            f"`cross_fit` must be at most {most}, the largest number of known labels "
+            "of a class in one category, so that every fold has labels; got "
+            f"{n_folds}. Pass cross_fit=5, say."
+        )
     folds = np.full(labels.known.shape, -1, dtype=np.intp)
     for j, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)

@@ -29,6 +29,8 @@ class PartialBCEWithLogitsLoss(nn.Module):
     ------
     ValueError
         If a weight is not above 0 or ``reduction`` is none of the three.
+    TypeError
+        If ``pos_weight`` is no tensor.
 
     See Also
     --------
@@ -49,10 +51,8 @@ class PartialBCEWithLogitsLoss(nn.Module):
         self, *, pos_weight: Tensor | None = None, reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
-        if pos_weight is not None and not bool((pos_weight > 0).all()):
-            raise ValueError(
-                f"`pos_weight` must be above 0; got {pos_weight.tolist()}."
-            )
+        if pos_weight is not None:
+            _check_positive_weights(pos_weight)
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = _check_reduction(reduction)
 
@@ -77,10 +77,26 @@ class PartialBCEWithLogitsLoss(nn.Module):
             If the shapes differ or a target is outside [0, 1].
         """
         logits, target, known = _filled(logits, target)
+        weight = self.pos_weight
+        if weight is not None and weight.shape not in ((), (1,), logits.shape[1:]):
+            raise ValueError(
+                "`pos_weight` must hold one factor per category, shape "
+                f"{tuple(logits.shape[1:])}; got shape {tuple(weight.shape)}."
+            )
         loss = binary_cross_entropy_with_logits(
             logits, target, pos_weight=self.pos_weight, reduction="none"
         )
         return _reduced(loss, known, self.reduction)
+
+
+def _check_positive_weights(pos_weight: Tensor) -> None:
+    if not isinstance(pos_weight, Tensor):
+        raise TypeError(
+            "`pos_weight` must be a tensor of one factor per category; got "
+            f"{type(pos_weight).__name__}. Pass torch.tensor([...])."
+        )
+    if not bool((pos_weight > 0).all()):
+        raise ValueError(f"`pos_weight` must be above 0; got {pos_weight.tolist()}.")
 
 
 class PartialAsymmetricLoss(nn.Module):

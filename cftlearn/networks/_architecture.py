@@ -10,11 +10,13 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from cftlearn._dependencies import import_optional
+from cftlearn.exceptions import first_line
 
 if TYPE_CHECKING:
     from torch import nn
 
 LIBRARIES = ("torchvision", "timm")
+_MOST_OUTPUTS = 1_000_000  # with 2,048 features, a layer of 8 GB
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]+")  # neither a hub nor a folder
 _FILES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 # Options of the libraries that would load other weights, or set the number of outputs.
@@ -43,8 +45,8 @@ class Architecture:
         ``"torchvision:densenet121"``, ``"timm:resnet50"``, or
         ``"package.module:callable"`` for a function or class of your own.
     n_outputs : int
-        Number of categories, 1 or more. A classification layer of another size is
-        replaced by a new ``nn.Linear`` with random weights.
+        Number of categories, from 1 to 1,000,000. A classification layer of another
+        size is replaced by a new ``nn.Linear`` with random weights.
     weights : str or path, default=None
         Initial weights of the network. None: random weights. ``"DEFAULT"``, or another
         name that the library knows: weights that the library downloads. A path ending
@@ -58,8 +60,9 @@ class Architecture:
     Raises
     ------
     ValueError
-        If the name has another form, ``n_outputs`` is below 1, ``options`` cannot be
-        written as JSON, or an option must be passed as ``weights`` or ``n_outputs``.
+        If the name has another form, ``n_outputs`` is out of its range, ``options``
+        cannot be written as JSON, or an option must be passed as ``weights`` or
+        ``n_outputs``.
 
     See Also
     --------
@@ -191,11 +194,13 @@ class Architecture:
                 "`name` must be 'torchvision:<model>', 'timm:<model>' or "
                 f"'package.module:callable'; got {self.name!r}."
             )
-        is_count = isinstance(self.n_outputs, Integral) and self.n_outputs >= 1
-        if isinstance(self.n_outputs, bool) or not is_count:
+        is_count = isinstance(self.n_outputs, Integral) and not isinstance(
+            self.n_outputs, bool
+        )
+        if not is_count or not 1 <= self.n_outputs <= _MOST_OUTPUTS:
             raise ValueError(
-                "`n_outputs` must be the number of categories, 1 or more; got "
-                f"{self.n_outputs!r}."
+                "`n_outputs` must be the number of categories, a whole number from 1 "
+                f"to {_MOST_OUTPUTS:,}; got {self.n_outputs!r}."
             )
         self._check_options()
         if self.library in LIBRARIES or self.weights is None or self._has_file():
@@ -209,7 +214,7 @@ class Architecture:
         options = self.options or {}
         try:
             as_text = json.loads(json.dumps(options, allow_nan=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(
                 f"`options` must hold plain values, which JSON can write; {error}."
             ) from error
@@ -235,7 +240,18 @@ def _from_torchvision(model: str, weights: Any, options: dict[str, Any]) -> "nn.
             "`name` must be a classification network of torchvision.models; got "
             f"{model!r}. torchvision.models.list_models() lists them."
         )
-    network: nn.Module = models.get_model(model, weights=weights, **options)
+    try:
+        network: nn.Module = models.get_model(model, weights=weights, **options)
+    except KeyError as error:
+        if weights is None:
+            raise
+        raise _unknown_weights(
+            model, weights, [item.name for item in models.get_model_weights(model)]
+        ) from error
+    except OSError as error:
+        if weights is None:
+            raise
+        raise _not_downloaded(model, weights, error) from error
     return network
 
 
@@ -247,11 +263,40 @@ def _from_timm(model: str, weights: Any, options: dict[str, Any]) -> "nn.Module"
             f"'*{model[:6]}*') lists those of a similar name."
         )
     if weights not in (None, "DEFAULT"):
-        model = f"{model.partition('.')[0]}.{weights}"
-    network: nn.Module = timm.create_model(
-        model, pretrained=weights is not None, **options
-    )
+        plain = model.partition(".")[0]
+        model = f"{plain}.{weights}"
+        known = timm.list_pretrained(f"{plain}.*")
+        if model not in known:
+            names = [name.partition(".")[2] for name in known]
+            raise _unknown_weights(plain, weights, names)
+    try:
+        network: nn.Module = timm.create_model(
+            model, pretrained=weights is not None, **options
+        )
+    except OSError as error:
+        if weights is None:
+            raise
+        raise _not_downloaded(model, weights, error) from error
     return network
+
+
+def _unknown_weights(model: str, weights: Any, known: list[str]) -> ValueError:
+    listed = ", ".join(map(repr, ["DEFAULT", *known] if known else []))
+    return ValueError(
+        f"`weights` must be a name of weights that the library has for {model!r}: "
+        f"{listed or 'there are none'}; got {weights!r}. The file of a state dict ends "
+        f"in {', '.join(_FILES)}."
+    )
+
+
+def _not_downloaded(model: str, weights: Any, error: OSError) -> OSError:
+    cause = getattr(error, "reason", error)  # of urllib's errors
+    reason = getattr(cause, "strerror", None) or first_line(error)
+    return OSError(
+        f"`weights` {weights!r} of {model!r} must be downloaded once, which failed "
+        f"({reason}). Try again with a network, or pass the path of a file of weights: "
+        "those that the library downloaded elsewhere, or your own state dict."
+    )
 
 
 def _imported(package: str, path: str) -> Callable[..., Any]:

@@ -1,7 +1,15 @@
 """What errors say about networks that cannot be read or split."""
 
 
-def split_error(source: str, reason: str, remedy: str) -> ValueError:
+class ArchiveError(Exception):
+    """A file is damaged, or holds what must not be unpacked or executed."""
+
+
+class SplitError(ValueError):
+    """A network cannot be split at its classification layer."""
+
+
+def split_error(source: str, reason: str, remedy: str) -> SplitError:
     """Build the error for a network without a linear layer at its end.
 
     Parameters
@@ -15,10 +23,10 @@ def split_error(source: str, reason: str, remedy: str) -> ValueError:
 
     Returns
     -------
-    error : ValueError
+    error : SplitError
         To be raised.
     """
-    return ValueError(
+    return SplitError(
         f"`path` must hold a network that ends in one linear layer; {source} {reason}. "
         f"{remedy}"
     )

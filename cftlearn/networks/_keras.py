@@ -1,5 +1,6 @@
 """Load networks of Keras as torch modules."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
+from cftlearn._files import check_regular
 from cftlearn.exceptions import first_line
-from cftlearn.networks._errors import split_error
+from cftlearn.networks._errors import ArchiveError, split_error
 from cftlearn.networks._exported import backbone_of
+from cftlearn.networks._keras_files import read_config, simplified
 from cftlearn.networks._split import SplitNetwork, log_removed_sigmoid
 
 _TOLERANCE = 1e-4
@@ -39,12 +42,13 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     need Keras. Images have **channels first**, (n, channels, height, width), as
     everywhere in torch. Their values are those that the Keras model takes; a layer that
     rescales them stays in the network. A sigmoid at the end is removed, and the logger
-    "cftlearn" says so.
+    "cftlearn" says so. A model in half or mixed precision computes in float32.
 
     Parameters
     ----------
     path : str or path-like
-        The file. A model with custom layers must be loaded by code that has them.
+        The file. A model with custom layers must be loaded by code that has them, and
+        layers that hold code (``Lambda``) are refused.
 
     Returns
     -------
@@ -77,8 +81,9 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     >>> model = CFTClassifier(network, train=False)  # doctest: +SKIP
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.exists() or file.is_dir():
         raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
+    check_regular(file, f"`path` must be a file; {file}")
     keras = _keras_on_torch()
     with keras.device("cpu"):
         model = _loaded(keras, file)
@@ -121,12 +126,22 @@ def _keras_on_torch() -> Any:
 
 def _loaded(keras: Any, file: Path) -> Any:
     try:
-        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        config, is_changed = simplified(read_config(file), keras)
+    except ArchiveError as error:
+        raise ValueError(
+            f"`path` must be a model that Keras saved; {file} is not ({error})."
+        ) from error
+    try:
+        if is_changed:
+            model = _built(keras, config)
+            model.load_weights(file)
+        else:
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # layers raise errors of any type
         raise ValueError(
             f"`path` must be a model that Keras {keras.__version__} can load; {file}: "
-            f"{first_line(error)} If it has layers of your own, load it in Keras and "
-            "save a model without them."
+            f"{_cause(error).rstrip('.')}. If it has layers of your own, load it in "
+            "Keras and save a model without them."
         ) from error
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise split_error(
@@ -136,6 +151,24 @@ def _loaded(keras: Any, file: Path) -> Any:
             "Save a keras.Model of one input and one output.",
         )
     return model
+
+
+def _built(keras: Any, config: dict[str, Any]) -> Any:
+    """Build a model without its weights."""
+    if "module" in config:
+        return keras.models.model_from_json(json.dumps(config))
+    is_sequential = config.get("class_name") == "Sequential"  # of Keras 2, or .h5
+    kind = keras.Sequential if is_sequential else keras.Model
+    return kind.from_config(config["config"])
+
+
+def _cause(error: Exception) -> str:
+    """Return what went wrong, not the settings that Keras writes before it."""
+    if "void16" in str(error):
+        return "a .h5 file cannot hold bfloat16; save the model as .keras"
+    _, _, cause = str(error).partition("Exception encountered: ")
+    line = cause.strip().partition("\n")[0] or first_line(error)
+    return line.partition(" Full object config")[0]
 
 
 def _last_dense(keras: Any, model: Any, source: str) -> tuple[Any, bool]:

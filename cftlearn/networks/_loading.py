@@ -1,15 +1,23 @@
 """Load networks from files that hold their code: torch.export and TorchScript."""
 
+import logging
 import os
-import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import nn
 
+from cftlearn._files import check_regular
 from cftlearn.exceptions import ModelFormatError, first_line
+from cftlearn.networks._archives import (
+    cause_of,
+    check_archive,
+    check_program,
+)
+from cftlearn.networks._errors import ArchiveError, SplitError
 from cftlearn.networks._exported import split_program
+from cftlearn.networks._pickles import check_pickles
 from cftlearn.networks._torchscript import load_script, split_script
 
 
@@ -27,8 +35,9 @@ def load_network(
     Parameters
     ----------
     path : str, path-like, ExportedProgram or ScriptModule
-        The file, or what was read from it. A file holds a program, which will be run:
-        load only what you trust. A file of weights alone goes to
+        The file, or what was read from it. A file holds a program of torch's operators,
+        which run when the network does: load only what you trust. Pickles, Python code
+        and compiled code in it are refused. A file of weights alone goes to
         :class:`Architecture`.
 
     Returns
@@ -41,7 +50,8 @@ def load_network(
     FileNotFoundError
         If there is no such file.
     ModelFormatError
-        If it is neither of these files, or damaged.
+        If it is neither of these files, is damaged, unpacks to much more than its own
+        size, or holds code that would be executed when it is loaded.
     ValueError
         If the network does not end in a linear layer, takes or returns several tensors,
         accepts only one number of rows, or was exported in training mode. The message
@@ -87,33 +97,54 @@ def load_network(
             loaded: Any = (
                 load_script(content)
                 if kind == "TorchScript"
-                else torch.export.load(content)
+                else _load_program(content)
             )
     except Exception as error:  # both readers raise errors of any type
         raise _unreadable(
-            file, f"{type(error).__name__}: {first_line(error)}"
-        ) from error
+            file, f"{kind} that torch cannot load: {cause_of(error)}"
+        ) from (error)
     split: Any = split_script if kind == "TorchScript" else split_program
-    return split(loaded, file.name).eval()
+    try:
+        return split(loaded, file.name).eval()
+    except SplitError:
+        raise
+    except Exception as error:  # what a damaged program lacks, may be anything
+        raise _unreadable(file, f"{kind} without {first_line(error)}") from error
+
+
+def _load_program(content: IO[bytes]) -> torch.export.ExportedProgram:
+    """Load a program without torch's logging of tracebacks: an error says it."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        return torch.export.load(content)
+    finally:
+        logger.setLevel(level)
 
 
 def _kind(file: Path) -> str:
-    """Return the kind of a file by the names in its archive."""
-    if not file.is_file():
+    """Check an archive, and return what it is by the names in it."""
+    if not file.exists() or file.is_dir():
         raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
-    if not zipfile.is_zipfile(file):
-        raise _unreadable(file, "no archive")
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()
-    if any("/code/" in name for name in names):
-        return "TorchScript"
-    inside_folder = {name.partition("/")[2] for name in names}
-    if "data.pkl" in inside_folder:
-        raise _unreadable(
-            file,
-            "a file of torch.save, with weights but without code: load these by "
-            "Architecture(name, n_outputs=..., weights=path)",
-        )
+    check_regular(file, f"`path` must be a file; {file}", ModelFormatError)
+    try:
+        with file.open("rb") as content:
+            names = check_archive(content)
+            if any("/code/" in name for name in names):
+                check_pickles(content)
+                return "TorchScript"
+        inside_folder = {name.partition("/")[2] for name in names}
+        if "data.pkl" in inside_folder:
+            raise ArchiveError(
+                "a file of torch.save, with weights but without code: load these by "
+                "Architecture(name, n_outputs=..., weights=path)"
+            )
+        check_program(file)
+    except ArchiveError as error:
+        raise _unreadable(file, str(error)) from error
+    except OSError as error:
+        raise _unreadable(file, f"it cannot be opened: {error.strerror}") from error
     return "exported program"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from cftlearn._seeding import seeded_torch
+from cftlearn.networks._precision import check_parameters
 
 
 def copy_or_make(module: Any, seed: int) -> nn.Module:
@@ -28,8 +29,11 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
     ------
     TypeError
         If it is neither, or the callable needs arguments or returns no module.
+    ValueError
+        If its parameters have no values, or are sparse.
     """
     if isinstance(module, nn.Module):
+        check_parameters(module)
         return copy.deepcopy(module)
     if not callable(module):
         raise TypeError(
@@ -49,4 +53,5 @@ def copy_or_make(module: Any, seed: int) -> nn.Module:
             "A callable `module` must return a torch.nn.Module; got "
             f"{type(made).__name__}."
         )
+    check_parameters(made)
     return copy.deepcopy(made)

@@ -6,6 +6,7 @@ import re
 import warnings
 from importlib.metadata import version
 from importlib.util import find_spec
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from cftlearn._files import (
 from cftlearn._inputs import to_tensor
 from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
+from cftlearn.networks._precision import failure_of
 
 _INPUT = "input"
 _TOLERANCE = 1e-3  # of the largest number; wrong operators differ by more
+_LOWEST_OPSET = 7  # of those that torch ever wrote
 
 
 class _Probabilities(nn.Module):
@@ -73,7 +76,7 @@ def export_onnx(
         model is. False outputs logits, as ``decision_function`` does. A 1-D target has
         one column, of the second class.
     opset : int, default=None
-        Version of the ONNX operators. None leaves it to torch.
+        Version of the ONNX operators, 7 or more. None leaves it to torch.
 
     Returns
     -------
@@ -91,8 +94,8 @@ def export_onnx(
     IsADirectoryError
         If ``path`` is a folder.
     ValueError
-        If the network cannot be exported, ``example`` does not fit it, or
-        ``sigmoid=True`` for a model with isotonic calibration.
+        If the network cannot be exported, ``example`` does not fit it, ``opset`` is
+        unknown, or ``sigmoid=True`` for a model with isotonic calibration.
     ArithmeticError
         If the file computes other numbers than the network.
 
@@ -123,6 +126,7 @@ def export_onnx(
         )
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
+    _check_opset(opset)
     if target.parent.is_dir():
         check_writable_file(target)
     else:
@@ -132,6 +136,7 @@ def export_onnx(
     if sigmoid:
         network = _Probabilities(network).eval()
     inputs = _example(model, example)
+    _check_runs(network, inputs)
     output = "probability" if sigmoid else "logit"
     program = _exported(network, inputs, output, opset)
     program.model.metadata_props.update(
@@ -156,10 +161,10 @@ def _example(model: Any, example: ArrayLike | None) -> Tensor:
         shape = _row_shape(model)
         return to_tensor(np.random.default_rng(0).standard_normal((2, *shape)))
     rows = np.asarray(example)
-    if not len(rows.shape) or not len(rows):
+    if not len(rows.shape) or not len(rows) or rows.dtype.kind not in "fiub":
         raise ValueError(
-            "`example` must hold at least one row, rows first; got shape "
-            f"{rows.shape}. Pass X[:2]."
+            "`example` must hold numbers, at least one row of them, rows first; got "
+            f"shape {rows.shape} and type {rows.dtype}. Pass X[:2]."
         )
     return to_tensor(np.resize(rows[:2], (2, *rows.shape[1:])))
 
@@ -196,22 +201,59 @@ def _exported(
                 opset_version=opset,
                 verbose=False,
             )
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:
+    except Exception as error:  # the exporter raises errors of any type
         raise ValueError(
             "`model` must have a network that torch.onnx can export for any number of "
-            f"rows, from inputs of shape {tuple(inputs.shape)} and type {inputs.dtype} "
-            f"(see `example`); {_innermost(error)}"
+            f"rows; for inputs of shape {tuple(inputs.shape)} and type {inputs.dtype}, "
+            f"{_cause(error)}"
         ) from error
     if program is None:
         raise ValueError("`model` could not be exported: torch.onnx gave no program.")
     return program
 
 
-def _innermost(error: BaseException) -> str:
-    """Return the first line of the error that caused the others, without colours."""
+def _check_opset(opset: Any) -> None:
+    onnx = import_optional("onnx", feature="export_onnx", extra="onnx")
+    highest = onnx.defs.onnx_opset_version()
+    is_number = isinstance(opset, Integral) and not isinstance(opset, bool)
+    if opset is None or (is_number and _LOWEST_OPSET <= opset <= highest):
+        return
+    raise ValueError(
+        f"`opset` must be None or a whole number from {_LOWEST_OPSET} to {highest}, "
+        f"the highest that onnx {version('onnx')} knows; got {opset!r}."
+    )
+
+
+def _check_runs(network: nn.Module, inputs: Tensor) -> None:
+    """Run the network on the example: the exporter's own errors say less."""
+    try:
+        with torch.inference_mode():
+            network(inputs)
+    except Exception as error:  # networks raise errors of any type
+        raise ValueError(
+            "`example` must hold rows that the network takes; "
+            f"{failure_of(network, inputs, error)} Pass X[:2], of the shape and type "
+            "that the model was fitted on."
+        ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Say what the exporter cannot do, and what to change."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return re.sub(r"\x1b\[[0-9;]*m", "", first_line(error))
+    line = first_line(error).rstrip(".")
+    operator = re.search(r"No ONNX function found for <OpOverload\(op='([^']+)'", line)
+    if operator is not None:
+        return (
+            f"it has the operator {operator.group(1)}, which ONNX has not. Compute the "
+            "same by other operators, or raise `opset`."
+        )
+    if "data-dependent" in line:
+        return (
+            "a branch or a size in its forward pass depends on the values of its input "
+            f"({line}). Use torch.where instead of `if`."
+        )
+    return f"it fails: {line}. Change what the network does there."
 
 
 def _compare(file: Path, network: nn.Module, inputs: Tensor) -> None:

@@ -2,27 +2,19 @@
 
 import os
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
-from pickle import UnpicklingError
+from collections import Counter
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from cftlearn.exceptions import (
-    ModelFormatError,
-    PartialWeightsWarning,
-    first_line,
-    list_some,
-)
+from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning, list_some
 from cftlearn.networks._heads import last_linear, with_layer
+from cftlearn.networks._state_files import read_state
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, compile, Lightning
+_PREFIXES = {"module", "_orig_mod", "model"}  # of DataParallel, compile, Lightning
 _SHOWN = 5
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def resized(network: Any, n_outputs: int) -> nn.Module:
@@ -82,19 +74,23 @@ def load_weights(network: Any, path: Any, n_outputs: int) -> nn.Module:
     ------
     ModelFormatError
         If the file cannot be read, or any weight but those of the classification
-        layer is missing or has another shape.
+        layer is missing, has another shape, or is no finite number.
 
     Warns
     -----
     PartialWeightsWarning
-        Once, if weights of the file are not used, or the classification layer is new.
+        Once, if weights of the file are not used, the classification layer is new, or
+        the names of the file have a prefix that no wrapper of torch makes.
     """
-    state = _unprefixed(read_state(path), network)
+    state, prefix = _unprefixed(read_state(path), network.state_dict())
     name = last_linear(network)
     weight_key, bias_key = (f"{name}.{key}".lstrip(".") for key in ("weight", "bias"))
     new_keys: set[str] = set()
     reasons = []
-    n_stored = len(state.get(weight_key, torch.empty(0)))
+    if not set(prefix.split(".")[:-1]) <= _PREFIXES:
+        reasons.append(f"its names are used without their prefix {prefix!r}")
+    stored = state.get(weight_key)
+    n_stored = len(stored) if stored is not None and stored.ndim else 0
     if n_stored != n_outputs:
         new_keys = {weight_key, bias_key}
         reasons.append(
@@ -104,6 +100,7 @@ def load_weights(network: Any, path: Any, n_outputs: int) -> nn.Module:
         state = {key: value for key, value in state.items() if key not in new_keys}
     network = resized(network, n_outputs)
     _check_complete(state, network.state_dict(), new_keys, path)
+    _check_values(state, dict(network.named_parameters()), path)
     outcome = network.load_state_dict(state, strict=False)
     if outcome.unexpected_keys:
         reasons.append(_listed("the network does not have", outcome.unexpected_keys))
@@ -116,76 +113,47 @@ def load_weights(network: Any, path: Any, n_outputs: int) -> nn.Module:
     return network
 
 
-def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict without executing anything in its file.
+def _unprefixed(
+    state: dict[str, Tensor], needed: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], str]:
+    """Remove the prefix behind which most names of the network stand.
 
-    Parameters
-    ----------
-    path : str or path
-        A safetensors file, or one of ``torch.save``.
-
-    Returns
-    -------
-    state : dict of str to Tensor
-        On the CPU.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFormatError
-        If it holds no state dict, or more than tensors and plain values.
+    Of prefixes that are equally good, only that of a wrapper of torch is removed.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"`weights` must be a file; there is no {file}.")
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        EOFError,
-        LookupError,  # from torch, for a file that is no pickle
-        OSError,
-        RuntimeError,
-        SafetensorError,
-        UnpicklingError,
-        ValueError,
-    ) as error:
-        raise ModelFormatError(
-            f"`weights` must be a state dict, of tensors alone; {file} cannot be read "
-            f"as one ({first_line(error)}). If you trust the file, load it yourself "
-            "and save model.state_dict(); a TorchScript or exported program goes "
-            "through cftlearn.networks.load_network."
-        ) from error
-    return _tensors_of(loaded, file)
-
-
-def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
-    """Find the state dict in a checkpoint."""
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    tensors = isinstance(loaded, Mapping) and {
-        str(key): value for key, value in loaded.items() if isinstance(value, Tensor)
+    found: Counter[str] = Counter()
+    for key in state:
+        ends = [0] + [i + 1 for i, letter in enumerate(key) if letter == "."]
+        found.update(key[:end] for end in ends if key[end:] in needed)
+    most = max(found.values(), default=0)
+    best = [prefix for prefix, count in found.items() if count == most]
+    if len(best) > 1:
+        best = [each for each in best if set(each.split(".")[:-1]) <= _PREFIXES]
+    if not best or "" in best:
+        return state, ""
+    prefix = best[0]
+    inside = {
+        key.removeprefix(prefix): value
+        for key, value in state.items()
+        if key.startswith(prefix)
     }
-    if not tensors:
-        raise ModelFormatError(
-            f"`weights` must be a state dict; {file} holds a {type(loaded).__name__} "
-            f"without tensors, or with entries other than {', '.join(_WRAPPERS)}."
-        )
-    return tensors
+    outside = {
+        f"(top).{key}" if key in inside else key: value
+        for key, value in state.items()
+        if not key.startswith(prefix)
+    }
+    return outside | inside, prefix
 
 
-def _unprefixed(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Remove the prefixes that wrappers put before names; keep the network's own."""
-    own = set(network.state_dict())
-    while not own & set(state):
-        prefix = next((p for p in _PREFIXES if any(k.startswith(p) for k in state)), "")
-        if not prefix:
-            break
-        state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return state
+def _wrapper(names: set[str], needed: set[str]) -> str:
+    """Return the prefix that the network has before the names of a file, or ""."""
+    found: Counter[str] = Counter()
+    for key in needed:
+        ends = [i + 1 for i, letter in enumerate(key) if letter == "."]
+        found.update(key[:end] for end in ends if key[end:] in names)
+    if not found or names & needed:
+        return ""
+    prefix, count = found.most_common(1)[0]
+    return prefix if 2 * count > len(names) else ""
 
 
 def _check_complete(
@@ -205,6 +173,13 @@ def _check_complete(
     ]
     if not missing and not differing:
         return
+    hint = "Name the architecture that was trained, with its options"
+    wrapper = _wrapper(set(state), set(needed))
+    if wrapper:
+        hint = (
+            f"The network has these names behind {wrapper!r}: make the module without "
+            "what wraps it, or save the state dict of the whole"
+        )
     problems = {
         "lacks": missing,
         "has another shape in": differing,
@@ -213,8 +188,29 @@ def _check_complete(
     raise ModelFormatError(
         f"`weights` must hold all weights of the network; {os.fspath(path)} "
         + "; ".join(_listed(verb, keys) for verb, keys in problems.items() if keys)
-        + ". Name the architecture that was trained, with its options."
+        + f". {hint}."
     )
+
+
+def _check_values(
+    state: dict[str, Tensor], parameters: dict[str, nn.Parameter], path: Any
+) -> None:
+    """Check that weights are stored as finite numbers of a type that weights have."""
+    for key, value in state.items():
+        if key not in parameters or not parameters[key].is_floating_point():
+            continue
+        if value.dtype not in _TYPES:
+            problem = f"{key} of type {value.dtype}"
+            remedy = "Save the network in float32"
+        elif not bool(torch.isfinite(value).all()):
+            problem = f"NaN or infinity in {key}"
+            remedy = "Save the weights of an epoch before its training failed"
+        else:
+            continue
+        raise ModelFormatError(
+            f"`weights` must hold finite numbers in floating point; "
+            f"{os.fspath(path)} has {problem}. {remedy}."
+        )
 
 
 def _listed(verb: str, names: list[str]) -> str:

@@ -13,9 +13,21 @@ from cftlearn.ensemble import CFTEnsemble
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
 from cftlearn.networks import Architecture
+from cftlearn.persistence._array_file import StoredArrays
+from cftlearn.persistence._checks import (
+    check_calibrator,
+    check_classifier,
+    check_ensemble,
+    check_fine_tuner,
+    check_names,
+    check_structure,
+    read_architecture,
+)
+from cftlearn.persistence._faults import broken
 from cftlearn.persistence._fields import (
     Array,
     Arrays,
+    Count,
     Curves,
     Entry,
     Flag,
@@ -24,8 +36,10 @@ from cftlearn.persistence._fields import (
     Report,
     Shape,
     Table,
+    Text,
     as_plain,
 )
+from cftlearn.persistence._parameters import make_estimator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
@@ -42,7 +56,9 @@ class _Nested(Plain):
 
     def read(self, entry: Entry) -> Any:
         value = entry.values.get(self.name)  # files older than calibration lack one
-        return decode(value, f"{entry.prefix}{self.name}", entry.arrays)
+        if value is None:
+            return None
+        return rebuild(value, f"{entry.prefix}{self.name}.", entry.stored)
 
 
 class _Module(Plain):
@@ -54,7 +70,7 @@ class _Module(Plain):
 
     def read(self, entry: Entry) -> Architecture | None:
         described = entry.values.get(self.name)
-        return None if described is None else Architecture(**described)
+        return None if described is None else read_architecture(described, entry)
 
 
 class _Structure(Plain):
@@ -69,7 +85,9 @@ class _Structure(Plain):
             entry.values[self.name] = value.describe()
 
     def read(self, entry: Entry) -> None:
-        """Leave it to who reads the weights, which go into the network."""
+        """Check it, and leave it to who reads the weights, which go into it."""
+        if self.name in entry.values:
+            check_structure(entry.values[self.name], entry)
 
 
 def _complete_fine_tuner(tuner: CategoryWiseFineTuner) -> None:
@@ -88,6 +106,10 @@ def _nothing_more(_: Any) -> None:
     pass
 
 
+def _no_check(_: Any, place: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class _Plan:
     """What is saved of a class of estimators.
@@ -100,6 +122,8 @@ class _Plan:
         A name that is in the document of a fitted estimator only.
     not_saved : tuple of str
         Parameters that cannot be written.
+    check : callable
+        Compares what a fitted estimator has learned; gets the estimator and its place.
     complete : callable
         Sets what else a fitted estimator has.
     """
@@ -107,21 +131,24 @@ class _Plan:
     learned: tuple[Plain, ...] = ()
     evidence: str = ""
     not_saved: tuple[str, ...] = ()
+    check: Callable[[Any, str], None] = _no_check
     complete: Callable[[Any], None] = _nothing_more
 
 
+_COUNTS = ("n_positive", "n_negative", "n_unknown")
+_OUTCOME = ("status", "solver", "reason")
 # Each is saved where an estimator has it, whether the rest is learned or not.
-_ALWAYS = (
+_ALWAYS: tuple[Plain, ...] = (
     Table("categories_"),
     Table("classes_"),
     Table("feature_names_in_"),
-    Plain("n_features_in_"),
+    Count("n_features_in_"),
 )
 
 _PLANS: dict[type, _Plan] = {
     CFTClassifier: _Plan(
         learned=(
-            Plain("head_"),
+            Text("head_"),
             _Structure("module_", key=STRUCTURE),
             Shape("input_shape_", key="input_shape"),
             _Module("module", key="architecture"),
@@ -130,40 +157,58 @@ _PLANS: dict[type, _Plan] = {
         ),
         evidence="fine_tuner_",
         not_saved=("module",),
+        check=check_classifier,
         complete=_complete_classifier,
     ),
     CategoryWiseFineTuner: _Plan(
         learned=(
-            Array("coef_"),
-            Array("intercept_"),
-            Array("coef_init_"),
-            Array("intercept_init_"),
+            Array("coef_", axes=("categories", "features")),
+            Array("intercept_", axes=("categories",)),
+            Array("coef_init_", axes=("categories", "features")),
+            Array("intercept_init_", axes=("categories",)),
             Flag("features_per_category_", key="per_category"),
-            Report("report_", undefined=("score_before", "score_after")),
+            Report(
+                "report_",
+                undefined=("score_before", "score_after"),
+                needed=(*_COUNTS, "n_held_out", "n_iter", *_OUTCOME),
+            ),
         ),
         evidence="report_",
+        check=check_fine_tuner,
         complete=_complete_fine_tuner,
     ),
     CategoryCalibrator: _Plan(
         learned=(
-            Array("slope_"),
-            Array("intercept_"),
-            Array("shift_"),
-            Curves("curves_", report="calibrations"),
+            Array("slope_", axes=("categories",)),
+            Array("intercept_", axes=("categories",)),
+            Array("shift_", axes=("categories",)),
             Report(
-                "report_", key="calibrations", undefined=("slope", "intercept")
-            ),  # which an isotonic curve has not
+                "report_",
+                key="calibrations",
+                undefined=("slope", "intercept"),  # which an isotonic curve has not
+                needed=("n_positive", "n_negative", "method", "reason", "shift"),
+            ),
+            Curves("curves_", report="calibrations"),  # reads the report again
         ),
         evidence="calibrations",
+        check=check_calibrator,
     ),
     CFTEnsemble: _Plan(
         learned=(
-            Array("weights_"),
-            Array("reference_", may_be_none=True),
             Names("named_estimators_", key="members"),
-            Report("report_", key="choices", undefined=("score_best", "score")),
+            Array("weights_", axes=("members", "categories")),
+            Array(
+                "reference_", axes=("members", "rows", "categories"), may_be_none=True
+            ),
+            Report(
+                "report_",
+                key="choices",
+                undefined=("score_best", "score"),
+                needed=(*_COUNTS, "members", "status"),
+            ),
         ),
         evidence="members",
+        check=check_ensemble,
         not_saved=("estimators",),
     ),
     NetworkTrainer: _Plan(not_saved=("fabric",)),
@@ -206,7 +251,7 @@ def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str,
             if name not in plan.not_saved
         },
     }
-    entry = Entry(document, arrays, prefix)
+    entry = Entry.to_write(document, arrays, prefix)
     fields = [field for field in _ALWAYS if hasattr(estimator, field.attribute)]
     if plan.learned and all(hasattr(estimator, f.attribute) for f in plan.learned):
         fields += plan.learned
@@ -215,7 +260,7 @@ def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str,
     return document
 
 
-def rebuild(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
+def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
     """Build the estimator that a document describes.
 
     Parameters
@@ -224,7 +269,7 @@ def rebuild(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
         As :func:`describe` returned it.
     prefix : str
         What the names of its arrays begin with.
-    arrays : dict of str to ndarray
+    stored : StoredArrays
         All arrays of the file.
 
     Returns
@@ -234,29 +279,66 @@ def rebuild(document: dict[str, Any], prefix: str, arrays: Arrays) -> Any:
 
     Raises
     ------
-    AttributeError, KeyError, TypeError, ValueError
-        If the document makes no sense.
+    Fault
+        If the document says anything that :func:`describe` would not write.
     """
-    cls = _CLASSES[document["class"]]
-    params = {
-        name: decode(value, f"{prefix}{name}", arrays)
-        for name, value in document["params"].items()
-    }
-    estimator = cls(**params)
-    plan, entry = _PLANS[cls], Entry(document, arrays, prefix)
-    unexpected = set(document) - {field.name for field in (*_ALWAYS, *plan.learned)}
-    unexpected -= {"class", "params"}
+    place = prefix.rstrip(".") or "model"
+    if not isinstance(document, dict) or not {"class", "params"} <= set(document):
+        raise broken(place, "hold a `class` and its `params`", document)
+    name = document["class"]
+    if not isinstance(name, str) or name not in _CLASSES:
+        raise broken(f"{prefix}class", f"be one of {', '.join(_CLASSES)}", name)
+    cls = _CLASSES[name]
+    estimator = make_estimator(cls, _read_params(document, prefix, stored), prefix)
+    plan, entry = _PLANS[cls], Entry.to_read(document, stored, prefix)
+    known = {field.name for field in (*_ALWAYS, *plan.learned) if field.in_document}
+    unexpected = set(document) - known - {"class", "params"}
     if unexpected:
-        raise ValueError(f"{cls.__name__} has no {sorted(unexpected)[0]!r}")
+        raise broken(place, f"hold what a {name} has", min(unexpected))
+    has_learned = is_fitted(document)
+    if any(field.in_document and field.name in document for field in plan.learned):
+        entry.value(plan.evidence)  # who has learned one thing has learned all
     fields = [field for field in _ALWAYS if field.name in document]
-    is_fitted = plan.evidence in document
-    if is_fitted:
+    if has_learned:
+        for needed in ("categories_", "classes_"):
+            entry.value(needed)
         fields += plan.learned
     for field in fields:
         setattr(estimator, field.attribute, field.read(entry))
-    if is_fitted:
+    if fields:
+        check_names(estimator, prefix)
+    if has_learned:
+        plan.check(estimator, prefix)
         plan.complete(estimator)
     return estimator
+
+
+def is_fitted(document: dict[str, Any]) -> bool:
+    """Check whether a document describes a fitted model.
+
+    Parameters
+    ----------
+    document : dict
+        That :func:`rebuild` has read.
+
+    Returns
+    -------
+    is_fitted : bool
+        False for parameters alone, and for what is no model.
+    """
+    plan = _PLANS[_CLASSES[document["class"]]]
+    return bool(plan.evidence) and plan.evidence in document
+
+
+def _read_params(
+    document: dict[str, Any], prefix: str, stored: StoredArrays
+) -> dict[str, Any]:
+    params = document["params"]
+    if not isinstance(params, dict):
+        raise broken(f"{prefix}params", "be an object", params)
+    return {
+        name: decode(value, f"{prefix}{name}", stored) for name, value in params.items()
+    }
 
 
 def encode(value: Any, name: str, arrays: Arrays) -> Any:
@@ -307,7 +389,7 @@ def encode(value: Any, name: str, arrays: Arrays) -> Any:
     )
 
 
-def decode(value: Any, name: str, arrays: Arrays) -> Any:
+def decode(value: Any, name: str, stored: StoredArrays) -> Any:
     """Return the parameter that :func:`encode` wrote.
 
     Parameters
@@ -316,20 +398,27 @@ def decode(value: Any, name: str, arrays: Arrays) -> Any:
         What JSON holds.
     name : str
         What the parameter is called.
-    arrays : dict of str to ndarray
+    stored : StoredArrays
         All arrays of the file.
 
     Returns
     -------
     decoded : object
         The parameter.
+
+    Raises
+    ------
+    Fault
+        If :func:`encode` would not write the value.
     """
     if isinstance(value, list):
-        return [decode(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        return [decode(v, f"{name}.{i}", stored) for i, v in enumerate(value)]
     if not isinstance(value, dict):
         return value
-    if "tuple" in value:
-        return tuple(decode(value["tuple"], name, arrays))
-    if "array" in value:
-        return arrays[value["array"]]
-    return rebuild(value, f"{name}.", arrays)
+    if set(value) == {"tuple"} and isinstance(value["tuple"], list):
+        return tuple(decode(value["tuple"], name, stored))
+    if set(value) == {"array"}:
+        if value["array"] != name:
+            raise broken(name, "be the array of its own name", value["array"])
+        return stored.take(name)
+    return rebuild(value, f"{name}.", stored)

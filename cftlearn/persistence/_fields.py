@@ -1,14 +1,30 @@
 """How the learned attributes of an estimator are written to a model file, and read."""
 
 import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from cftlearn.persistence._array_file import ARRAYS, StoredArrays
+from cftlearn.persistence._faults import Fault, broken
+
 Arrays = dict[str, NDArray[Any]]
+
+_MOST_TABLE_BYTES = 2**26  # of names or classes in memory
+_TABLE_TYPES = re.compile(r"\|O|[<>]U([1-9][0-9]{0,8})|[<>|][biuf][1-8]")
+_KINDS: dict[str, tuple[type, ...]] = {
+    "O": (str, int, float, bool),
+    "U": (str,),
+    "b": (bool,),
+    "i": (int,),
+    "u": (int,),
+    "f": (float,),
+}
 
 
 @dataclass(frozen=True)
@@ -20,14 +36,50 @@ class Entry:
     values : dict
         What JSON can hold.
     arrays : dict of str to ndarray
-        The arrays of all estimators in the file.
+        The arrays of all estimators in the file, where one is written.
     prefix : str
         What the names of this estimator's arrays begin with.
+    stored : StoredArrays
+        The same, where one is read.
     """
 
     values: dict[str, Any]
     arrays: Arrays
     prefix: str
+    stored: StoredArrays
+
+    @classmethod
+    def to_write(cls, values: dict[str, Any], arrays: Arrays, prefix: str) -> "Entry":
+        """Make one that is to be filled."""
+        return cls(values, arrays, prefix, StoredArrays({}))
+
+    @classmethod
+    def to_read(
+        cls, values: dict[str, Any], stored: StoredArrays, prefix: str
+    ) -> "Entry":
+        """Make one that is to be read."""
+        return cls(values, {}, prefix, stored)
+
+    def value(self, name: str) -> Any:
+        """Return a value that must be there.
+
+        Raises
+        ------
+        Fault
+            If it is not.
+        """
+        if name not in self.values:
+            raise Fault(f"model.json must hold `{self.prefix}{name}`; got none")
+        return self.values[name]
+
+    def fault(self, name: str, rule: str, value: Any) -> Fault:
+        """Return the fault that a value breaks a rule."""
+        return broken(f"{self.prefix}{name}", rule, value)
+
+    @property
+    def n_categories(self) -> int:
+        """Return the number of categories, which has been checked."""
+        return len(self.value("categories_")["values"])
 
 
 @dataclass(frozen=True)
@@ -44,6 +96,7 @@ class Plain:
 
     attribute: str
     key: str = ""
+    in_document: ClassVar[bool] = True  # and not beside it
 
     @property
     def name(self) -> str:
@@ -55,8 +108,14 @@ class Plain:
         entry.values[self.name] = value
 
     def read(self, entry: Entry) -> Any:
-        """Return the value that an entry holds."""
-        return entry.values[self.name]
+        """Return the value that an entry holds.
+
+        Raises
+        ------
+        Fault
+            If there is none, or it is none that was written.
+        """
+        return entry.value(self.name)
 
 
 class Flag(Plain):
@@ -64,7 +123,36 @@ class Flag(Plain):
 
     def read(self, entry: Entry) -> bool:
         """Return the value that an entry holds."""
-        return bool(entry.values.get(self.name, False))
+        value = entry.values.get(self.name, False)
+        if not isinstance(value, bool):
+            raise entry.fault(self.name, "be true or false", value)
+        return value
+
+
+class Count(Plain):
+    """A number of things, 1 or more."""
+
+    def write(self, value: Any, entry: Entry) -> None:
+        """Add the value to an entry."""
+        entry.values[self.name] = int(value)
+
+    def read(self, entry: Entry) -> int:
+        """Return the value that an entry holds."""
+        value = entry.value(self.name)
+        if type(value) is not int or value < 1:
+            raise entry.fault(self.name, "be a number, 1 or more", value)
+        return value
+
+
+class Text(Plain):
+    """A text, or None."""
+
+    def read(self, entry: Entry) -> str | None:
+        """Return the value that an entry holds."""
+        value = entry.value(self.name)
+        if value is not None and not isinstance(value, str):
+            raise entry.fault(self.name, "be a text or null", value)
+        return value
 
 
 class Table(Plain):
@@ -73,12 +161,61 @@ class Table(Plain):
     def write(self, value: Any, entry: Entry) -> None:
         """Add the array to an entry."""
         table = np.asarray(value)
-        entry.values[self.name] = {"dtype": table.dtype.str, "values": table.tolist()}
+        values = table.tolist()
+        for item in _flat(values):
+            if not isinstance(item, (str, int, float)):
+                raise TypeError(
+                    f"`{entry.prefix}{self.name}` must hold texts or numbers to be "
+                    f"saved; got {type(item).__name__} {item!r:.60}. Fit the model "
+                    "with classes that are texts or numbers."
+                )
+        entry.values[self.name] = {"dtype": table.dtype.str, "values": values}
 
     def read(self, entry: Entry) -> NDArray[Any]:
         """Return the array that an entry holds."""
-        table = entry.values[self.name]
-        return np.array(table["values"], dtype=np.dtype(table["dtype"]))
+        table = entry.value(self.name)
+        if not isinstance(table, dict) or set(table) != {"dtype", "values"}:
+            raise entry.fault(self.name, "hold `dtype` and `values`", table)
+        dtype, values = table["dtype"], table["values"]
+        known = isinstance(dtype, str) and _TABLE_TYPES.fullmatch(dtype)
+        if not known or not _exists(dtype):
+            rule = "be a type of texts or numbers"
+            raise entry.fault(f"{self.name}.dtype", rule, dtype)
+        items = self._items(values, entry)
+        kind = np.dtype(dtype).kind
+        wrong = [item for item in items if type(item) not in _KINDS[kind]]
+        if wrong:
+            raise entry.fault(self.name, f"hold values of type {dtype}", wrong[0])
+        if np.dtype(dtype).itemsize * len(items) > _MOST_TABLE_BYTES:
+            rule = f"take at most {_MOST_TABLE_BYTES} bytes in all"
+            raise entry.fault(f"{self.name}.dtype", rule, dtype)
+        return self._converted(values, items, dtype, entry)
+
+    def _items(self, values: Any, entry: Entry) -> list[Any]:
+        """Return the items of a list, or of a list of equally long ones."""
+        rows = values if isinstance(values, list) else None
+        if not rows:
+            rule = "hold a list of values, at least one"
+            raise entry.fault(self.name, rule, values)
+        widths = {len(row) if isinstance(row, list) else None for row in rows}
+        items = list(_flat(rows))
+        if len(widths) > 1 or any(isinstance(item, (list, dict)) for item in items):
+            raise entry.fault(self.name, "hold values, or pairs of them", values)
+        return items
+
+    def _converted(
+        self, values: list[Any], items: list[Any], dtype: str, entry: Entry
+    ) -> NDArray[Any]:
+        """Convert to an array, which must hold the same values."""
+        fault = entry.fault(self.name, f"hold values of type {dtype}", values)
+        try:
+            with np.errstate(over="ignore"):
+                array = np.array(values, dtype=dtype)
+        except OverflowError:
+            raise fault from None
+        if list(_flat(array.tolist())) != items:
+            raise fault
+        return array
 
 
 class Shape(Plain):
@@ -86,12 +223,19 @@ class Shape(Plain):
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the shape to an entry."""
-        entry.values[self.name] = list(value or ())
+        entry.values[self.name] = [int(n) for n in value or ()]
 
     def read(self, entry: Entry) -> tuple[int, ...] | None:
         """Return the shape that an entry holds."""
-        shape = tuple(entry.values[self.name])
-        return None if entry.values["head_"] is None else shape
+        shape = entry.value(self.name)
+        is_list = isinstance(shape, list)
+        if not is_list or not all(type(n) is int and n >= 0 for n in shape):
+            raise entry.fault(self.name, "be a list of lengths", shape)
+        if entry.value("head_") is not None:
+            return tuple(shape)
+        if shape:
+            raise entry.fault(self.name, "be empty where there is no network", shape)
+        return None
 
 
 class Names(Plain):
@@ -103,7 +247,45 @@ class Names(Plain):
 
     def read(self, entry: Entry) -> Bunch:
         """Return members by name, each None until it is loaded."""
-        return Bunch(**dict.fromkeys(entry.values[self.name]))
+        names = entry.value(self.name)
+        are_names = isinstance(names, list) and all(isinstance(n, str) for n in names)
+        if not are_names or not names or len(set(names)) < len(names):
+            raise entry.fault(self.name, "be a list of different names", names)
+        return Bunch(**dict.fromkeys(names))
+
+
+_NUMBER = (int, float, type(None))
+_WORDS = {
+    str: "a text",
+    int: "an integer, 0 or more",
+    float: "a number",
+    bool: "true or false",
+    list: "a list of texts",
+    type(None): "null",
+}
+# What the values of a report's record are. Others may be any plain value.
+_RECORD: Mapping[str, tuple[type, ...]] = {
+    "category": (str,),
+    "n_positive": (int,),
+    "n_negative": (int,),
+    "n_unknown": (int,),
+    "n_held_out": (int,),
+    "n_iter": (int,),
+    "status": (str,),
+    "reason": (str,),
+    "solver": (str, type(None)),
+    "method": (str, type(None)),
+    "members": (list,),
+    "score": _NUMBER,
+    "score_best": _NUMBER,
+    "score_before": _NUMBER,
+    "score_after": _NUMBER,
+    "weight": _NUMBER,
+    "seconds": _NUMBER,
+    "slope": _NUMBER,
+    "intercept": _NUMBER,
+    "shift": _NUMBER,
+}
 
 
 @dataclass(frozen=True)
@@ -114,36 +296,74 @@ class Report(Plain):
     ----------
     undefined : tuple of str
         Keys whose null was a NaN. Other keys may be None in memory, too.
+    needed : tuple of str
+        Keys that every record has, beside those.
     """
 
     undefined: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the report to an entry."""
         entry.values[self.name] = [
-            {key: None if cell != cell else cell for key, cell in record.items()}
+            {
+                key: None if cell != cell else as_plain(cell)
+                for key, cell in record.items()
+            }
             for record in value
         ]
 
     def read(self, entry: Entry) -> list[dict[str, Any]]:
         """Return the report that an entry holds."""
+        report = entry.value(self.name)
+        n = entry.n_categories
+        if not isinstance(report, list) or len(report) != n:
+            rule = f"be a list of {n} records, one per category"
+            raise entry.fault(self.name, rule, report)
+        names = entry.value("categories_")["values"]
+        for j, (record, name) in enumerate(zip(report, names, strict=True)):
+            self._check_record(record, str(name), f"{self.name}[{j}]", entry)
         return [
             record | {key: np.nan for key in self.undefined if record[key] is None}
-            for record in entry.values[self.name]
+            for record in report
         ]
+
+    def _check_record(self, record: Any, name: str, place: str, entry: Entry) -> None:
+        needed = {"category", *self.undefined, *self.needed}
+        if not isinstance(record, dict) or not needed <= set(record):
+            rule = f"hold {', '.join(sorted(needed))}"
+            raise entry.fault(place, rule, record)
+        for key, value in record.items():
+            types = _RECORD.get(key, (str, int, float, bool, type(None)))
+            is_wrong = type(value) not in types
+            if not is_wrong and key.startswith("n_"):
+                is_wrong = value < 0
+            if not is_wrong and key == "members":
+                is_wrong = not all(isinstance(item, str) for item in value)
+            if is_wrong:
+                words = " or ".join(_WORDS[one] for one in types)
+                raise entry.fault(f"{place}.{key:.60}", f"be {words}", value)
+        if record["category"] != name:
+            rule = f"be the category's name, {name[:60]!r}"
+            raise entry.fault(f"{place}.category", rule, record["category"])
 
 
 @dataclass(frozen=True)
 class Array(Plain):
-    """An array, kept beside the document.
+    """An array of numbers, kept beside the document.
 
     Attributes
     ----------
+    axes : tuple of str
+        What its axes are: ``"categories"``, ``"features"`` and ``"members"`` have the
+        lengths that the document says, any other name has any length above 0.
     may_be_none : bool
         Whether None takes its place, and is not written.
     """
 
+    axes: tuple[str, ...] = ()
     may_be_none: bool = False
+    in_document: ClassVar[bool] = False
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the array to an entry."""
@@ -153,7 +373,10 @@ class Array(Plain):
     def read(self, entry: Entry) -> Any:
         """Return the array that an entry holds."""
         name = entry.prefix + self.name
-        return entry.arrays.get(name) if self.may_be_none else entry.arrays[name]
+        if self.may_be_none and name not in entry.stored:
+            return None
+        shape = tuple(_length_of(axis, entry) for axis in self.axes)
+        return entry.stored.take_numbers(name, shape)
 
 
 @dataclass(frozen=True)
@@ -163,10 +386,11 @@ class Curves(Plain):
     Attributes
     ----------
     report : str
-        Key of a report in the same entry, which has a record per category.
+        Key of a report in the same entry, which says who has a curve.
     """
 
     report: str = ""
+    in_document: ClassVar[bool] = False
 
     def write(self, value: Any, entry: Entry) -> None:
         """Add the curves to an entry."""
@@ -176,14 +400,24 @@ class Curves(Plain):
 
     def read(self, entry: Entry) -> list[tuple[NDArray[Any], ...] | None]:
         """Return the curves that an entry holds."""
-        names = [
-            f"{entry.prefix}{self.name}.{j}"
-            for j in range(len(entry.values[self.report]))
-        ]
-        return [
-            tuple(entry.arrays[name]) if name in entry.arrays else None
-            for name in names
-        ]
+        report = entry.value(self.report)
+        return [self._read_curve(j, record, entry) for j, record in enumerate(report)]
+
+    def _read_curve(
+        self, j: int, record: dict[str, Any], entry: Entry
+    ) -> tuple[NDArray[Any], ...] | None:
+        if record["method"] != "isotonic":
+            return None
+        name = f"{entry.prefix}{self.name}.{j}"
+        curve = entry.stored.take_numbers(name, (2, None))
+        logits, proba = curve
+        rises = (np.diff(logits) >= 0).all() and (np.diff(proba) >= 0).all()
+        if not rises or not np.isfinite(logits).all():
+            raise broken(name, "hold finite corners that rise", curve.shape, ARRAYS)
+        if not (proba[0] > 0 and proba[-1] < 1):
+            rule = "hold probabilities in (0, 1)"
+            raise broken(name, rule, proba[[0, -1]].tolist(), ARRAYS)
+        return tuple(curve)
 
 
 def as_plain(value: Any) -> Any:
@@ -192,6 +426,31 @@ def as_plain(value: Any) -> Any:
         value = os.fspath(value)
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and np.isnan(value):
-        return np.array(value)  # JSON has no NaN
+    if isinstance(value, float) and not np.isfinite(value):
+        return np.array(value)  # JSON has neither NaN nor infinity
     return value
+
+
+def _exists(dtype: str) -> bool:
+    try:
+        return np.dtype(dtype).str == dtype
+    except (TypeError, ValueError):  # too long a text
+        return False
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """Return the items of a list, or of the lists in it."""
+    if values and all(isinstance(row, list) for row in values):
+        return [item for row in values for item in row]
+    return values
+
+
+def _length_of(axis: str, entry: Entry) -> int | None:
+    if axis == "categories":
+        return entry.n_categories
+    if axis == "features":
+        n_features: int = entry.value("n_features_in_")
+        return n_features
+    if axis == "members":
+        return len(entry.value("members"))
+    return None

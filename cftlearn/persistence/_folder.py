@@ -1,40 +1,56 @@
 """Save fitted models without pickle: JSON, safetensors and a plain state dict."""
 
-import copy
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._files import as_path, find_folder, open_new, replace_folder
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
-from cftlearn.exceptions import ModelFormatError
+from cftlearn.exceptions import first_line
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
+from cftlearn.persistence._array_file import ARRAYS, StoredArrays
+from cftlearn.persistence._checks import check_member
+from cftlearn.persistence._document import read_document, write_document
+from cftlearn.persistence._estimators import STRUCTURE, describe, rebuild
+from cftlearn.persistence._faults import Fault
+from cftlearn.persistence._fields import Arrays
+from cftlearn.persistence._network_file import NETWORK, check_state_file, read_state
+from cftlearn.persistence._open_folder import stamp_of
+from cftlearn.persistence._reading import (
+    DOCUMENT,
+    MEMBERS,
+    ModelFiles,
+    named,
+    read_model,
+)
+from cftlearn.persistence._target import check_target, replaceable_files
 
 if TYPE_CHECKING:
     from torch import nn
 
-from cftlearn.persistence._estimators import STRUCTURE, describe, rebuild
-from cftlearn.persistence._fields import Arrays
-from cftlearn.persistence._target import check_target, replaceable_files
+# What networks of libraries raise for options that make no sense.
+_UNBUILDABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 Model = CFTClassifier | CategoryWiseFineTuner | CFTEnsemble
-
-_FORMAT, _PLAIN_FORMAT = 2, 1  # the older one has no joined networks
-_DOCUMENT, _ARRAYS, _NETWORK = "model.json", "arrays.safetensors", "network.pt"
-_MEMBERS = "members"  # of an ensemble: one folder per member, by number
 
 
 def save_model(
@@ -42,12 +58,12 @@ def save_model(
 ) -> Path:
     """Save a fitted model to a folder.
 
-    The folder holds ``model.json`` (parameters, categories, report),
-    ``arrays.safetensors`` (weights) and, for a classifier with a network,
-    ``network.pt`` (its state dict). Members of an ensemble have such a folder each, in
-    ``members``. ``history_`` is not saved; neither is a
-    ``module``, unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's
-    ``fabric``. Its processes must not all save: save where ``fabric.is_global_zero``.
+    The folder holds ``model.json`` (parameters, categories, report, and the SHA-256 of
+    itself and all other files), ``arrays.safetensors`` (weights) and, for a classifier
+    with a network, ``network.pt`` (its state dict). Members of an ensemble have such a
+    folder each, in ``members``. ``history_`` is not saved; neither is a ``module``,
+    unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's ``fabric``.
+    Its processes must not all save: save where ``fabric.is_global_zero``.
 
     Parameters
     ----------
@@ -79,6 +95,9 @@ def save_model(
         If ``path`` is no path, ``model`` is of another class, or a parameter cannot be
         written as text: a callable ``loss``, ``objective`` or ``input_transform`` (but
         not an ``ImageTransform``), a solver of one's own, a ``RandomState``.
+    ValueError
+        If the model is not as ``fit`` left it, and :func:`load_model` would refuse it:
+        weights that are NaN, a parameter that is out of its range.
 
     See Also
     --------
@@ -113,26 +132,25 @@ def save_model(
     check_target(target, overwrite=overwrite)
     arrays: Arrays = {}
     described = describe(model, "", arrays)
-    document = {
-        "format": _FORMAT if STRUCTURE in described else _PLAIN_FORMAT,
-        "cftlearn": version("cftlearn"),
-        "model": described,
-    }
+    in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
+    with _refused():  # now, not when the model is needed
+        rebuild(_as_read(described), "", StoredArrays(in_order))
     check = partial(replaceable_files, shown=target, overwrite=overwrite)
     with replace_folder(target, check) as staged:
-        with open_new(staged / _DOCUMENT) as file:
-            file.write(json.dumps(document, indent=1, allow_nan=False))
-        in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
-        with open_new(staged / _ARRAYS, "wb") as file:
+        with open_new(staged / ARRAYS, "wb") as file:
             file.write(save(in_order))  # which ignores strides
         if getattr(model, "module_", None) is not None:
-            import torch
-
-            with open_new(staged / _NETWORK, "wb") as file:
-                torch.save(model.module_.state_dict(), file)
+            _write_network(model.module_, staged / NETWORK)
         if isinstance(model, CFTEnsemble):
             for number, member in enumerate(model.estimators_):
-                save_model(member, staged / _MEMBERS / str(number))
+                save_model(member, staged / MEMBERS / str(number))
+        stamps = {
+            file.relative_to(staged).as_posix(): stamp_of(file)
+            for file in sorted(staged.rglob("*"))
+            if file.is_file()
+        }
+        with open_new(staged / DOCUMENT, "wb") as file:
+            file.write(write_document(described, stamps, version("cftlearn")))
     return target
 
 
@@ -143,8 +161,13 @@ def load_model(
 ) -> Model:
     """Load a model that :func:`save_model` saved.
 
-    Nothing in the folder is executed. No pickle is read, and of the architectures that
-    a folder may name, only those of torchvision and timm are built.
+    Nothing in the folder is executed: of the state dict, only tensors and plain values
+    are read, and of the architectures that a folder may name, only those of
+    torchvision and timm are built. Every file must have the SHA-256 that ``model.json``
+    says, and arrays, names and parameters must fit each other. If another process
+    saves to the same path meanwhile, the earlier or the new model is loaded, and never
+    a mixture. Models of the first format, which has no digests, are checked as far as
+    possible.
 
     Parameters
     ----------
@@ -167,7 +190,8 @@ def load_model(
     FileNotFoundError
         If there is no saved model at ``path``.
     ModelFormatError
-        If the folder is damaged, or of a newer format than this version reads.
+        If the folder is damaged, or of a newer format than this version reads; or
+        other processes keep saving to it.
     ValueError
         If the model has a network and ``module`` does not fit it, or is None where it
         must be given; or the model has none and a ``module`` is given.
@@ -178,17 +202,7 @@ def load_model(
     --------
     save_model : Save a model.
     """
-    folder = find_folder(as_path(path))
-    model = load_without_network(folder)
-    if isinstance(model, CFTEnsemble):
-        return _load_members(model, module, folder)
-    has_network = getattr(model, "head_", None) is not None
-    if module is not None and not has_network:
-        raise ValueError("`module` must be None: the saved model has no network.")
-    if has_network:
-        module = _trusted(model.module) if module is None else module
-        _load_network(model, module, folder)
-    return model
+    return read_model(as_path(path), partial(_build, module=module))
 
 
 def load_without_network(path: str | os.PathLike[str]) -> Any:
@@ -202,45 +216,12 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
     FileNotFoundError, ModelFormatError
         As :func:`load_model`.
     """
-    folder = find_folder(as_path(path))
-    document = _read_document(folder)
-    try:
-        return rebuild(document["model"], "", load_file(folder / _ARRAYS))
-    except (
-        AttributeError,
-        KeyError,
-        OSError,
-        RecursionError,
-        SafetensorError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise _damaged(folder, error) from error
+    return read_model(as_path(path), _model_of, whole=False)
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Check whether a folder looks like one that :func:`save_model` wrote."""
-    return (find_folder(Path(path)) / _DOCUMENT).is_file()
-
-
-def _read_document(folder: Path) -> dict[str, Any]:
-    """Load ``model.json``, which must have a known format."""
-    if not is_saved_model(folder):
-        raise FileNotFoundError(
-            f"`path` must be a folder written by save_model; {folder} has no "
-            f"{_DOCUMENT}."
-        )
-    try:
-        document = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
-        newer = document["format"] > _FORMAT
-    except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
-        raise _damaged(folder, error) from error
-    if newer:
-        raise ModelFormatError(
-            f"The model in {folder} has format {document['format']}; this version "
-            f"of cftlearn reads formats up to {_FORMAT}. Upgrade cftlearn."
-        )
-    return dict(document)
+    return (find_folder(Path(path)) / DOCUMENT).is_file()
 
 
 def _trusted(architecture: Architecture | None) -> Architecture:
@@ -261,69 +242,102 @@ def _trusted(architecture: Architecture | None) -> Architecture:
     return architecture
 
 
-def _load_members(ensemble: CFTEnsemble, module: Any, folder: Path) -> CFTEnsemble:
-    """Load the members, of which the ensemble has only the names so far."""
-    for number, name in enumerate(ensemble.named_estimators_):
-        path = folder / _MEMBERS / str(number)
+def _model_of(files: ModelFiles) -> Any:
+    return files.model
+
+
+def _build(files: ModelFiles, module: Any) -> Any:
+    """Build the network of a model, or the members of an ensemble."""
+    model = files.model
+    if isinstance(model, CFTEnsemble):
+        return _build_members(model, files, module)
+    if files.network is None:
+        if module is not None:
+            raise ValueError("`module` must be None: the saved model has no network.")
+        return model
+    _load_network(model, module, files, files.network)
+    return model
+
+
+def _build_members(ensemble: CFTEnsemble, files: ModelFiles, module: Any) -> Any:
+    """Build the members, of which the ensemble has only the names so far."""
+    names = list(ensemble.named_estimators_)
+    for name, member in zip(names, files.members, strict=True):
         own = module.get(name) if isinstance(module, dict) else module
-        has_network = any(path.rglob(_NETWORK))
-        try:
-            member = load_model(path, module=own if has_network else None)
-        except FileNotFoundError as error:
-            raise _damaged(folder, error) from error
-        ensemble.named_estimators_[name] = member
+        with named(files.folder):
+            check_member(member.model, ensemble, name)
+        built = _build(member, own if _has_network(member) else None)
+        ensemble.named_estimators_[name] = built
     ensemble.estimators_ = list(ensemble.named_estimators_.values())
     ensemble.estimators = list(ensemble.named_estimators_.items())
     return ensemble
 
 
-def _load_network(model: CFTClassifier, module: Any, folder: Path) -> None:
-    import torch
+def _has_network(files: ModelFiles) -> bool:
+    return files.network is not None or any(map(_has_network, files.members))
 
+
+def _load_network(
+    model: CFTClassifier, module: Any, files: ModelFiles, file: BinaryIO
+) -> None:
     from cftlearn.networks._making import copy_or_make
+    from cftlearn.persistence._networks import fill_network, join_copies
 
-    bare = module.without_weights if isinstance(module, Architecture) else module
-    structure = _read_document(folder)["model"].get(STRUCTURE)
-    network = _structured(structure, partial(copy_or_make, bare, seed=0), folder)
-    try:
-        state = torch.load(folder / _NETWORK, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise _damaged(folder, error) from error
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise _unfit(error) from error
-    model.module = module
+    saved: Any = model.module
+    given = _trusted(saved) if module is None else module
+    bare = given.without_weights if isinstance(given, Architecture) else given
+    structure = files.document.model.get(STRUCTURE)
+    with named(files.folder), ExitStack() as stack:
+        state = read_state(file)
+        if module is None:  # then the folder says how the network is made
+            stack.enter_context(_of_the_folder(given, state, structure))
+        network = join_copies(structure, partial(copy_or_make, bare, seed=0), state)
+        fill_network(network, state, model)
+    model.module = given
     model.module_ = network.eval()
     model.device_ = "cpu"
 
 
-def _structured(
-    structure: dict[str, Any] | None, make: "Callable[[], nn.Module]", folder: Path
-) -> "nn.Module":
-    """Make the network, or join copies of it as the folder says."""
-    from cftlearn.networks._joined import rebuild_joined
+@contextmanager
+def _of_the_folder(
+    architecture: Architecture, state: Any, structure: Any
+) -> Iterator[None]:
+    """Turn what goes wrong with a network that the folder names into its fault."""
+    from cftlearn.persistence._networks import check_architecture
 
-    if structure is None:
-        return make()
-    first = make()  # errors of the caller's module are not the folder's
     try:
-        return rebuild_joined(structure, partial(copy.deepcopy, first))
-    except AttributeError as error:
-        raise _unfit(error) from error
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise _damaged(folder, error) from error
+        if structure is None:
+            check_architecture(architecture.without_weights, state)
+        yield
+    except _UNBUILDABLE as error:
+        reason = first_line(error).rstrip(".")
+        raise Fault(
+            f"`architecture` in model.json must be one that can be built here; got "
+            f"{architecture.name!r}: {reason:.300}"
+        ) from error
 
 
-def _unfit(error: Exception) -> ValueError:
-    return ValueError(
-        "`module` must have the architecture of the saved network; "
-        f"{str(error).splitlines()[-1].strip()}"
-    )
+def _write_network(network: "nn.Module", path: Path) -> None:
+    import torch
+
+    with open_new(path, "wb") as file:
+        torch.save(network.state_dict(), file)
+    with _refused(), path.open("rb") as file:
+        check_state_file(file)
 
 
-def _damaged(folder: Path, error: Exception) -> ModelFormatError:
-    return ModelFormatError(
-        f"The model in {folder} is damaged ({type(error).__name__}: {error}). Restore "
-        "the folder, or save the model again."
-    )
+def _as_read(described: dict[str, Any]) -> Any:
+    """Return a description as :func:`load_model` will read it."""
+    return read_document(write_document(described, {}, "")).model
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Raise what would be a fault of the folder as one of the model."""
+    try:
+        yield
+    except Fault as fault:
+        raise ValueError(
+            f"`model` must be as `fit` left it to be saved: {fault}. Set what is wrong "
+            "with set_params, or fit the model again."
+        ) from None

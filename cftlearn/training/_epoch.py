@@ -15,6 +15,7 @@ from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError, first_line
 from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.networks._precision import failure_of, other_precision
 from cftlearn.training._distributed import mixed_seed
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._state import TrainingState
@@ -286,12 +287,15 @@ def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:
             f"{len(X)} rows. Lower `batch_size`. ({first_line(error)})"
         ) from error
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        advice = ""
+        if other_precision(network, X) is None:
+            advice = (
+                " Batch norm cannot train on one row: raise `batch_size`. And "
+                "`augment` must return the shape and type that the network takes."
+            )
         raise ValueError(
-            "`module` must accept batches of rows in training mode; it failed on one "
-            f"of shape {tuple(X.shape)} and type {X.dtype}: "
-            f"{first_line(error).rstrip('.')}. Batch norm cannot train on one row: "
-            "raise `batch_size`. And `augment` must return the shape and type that the "
-            "network takes."
+            "`module` must accept batches of rows in training mode; "
+            f"{failure_of(network, X, error)}{advice}"
         ) from error
 
 

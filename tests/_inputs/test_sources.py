@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset, TensorDataset
 
 from cftlearn._inputs import is_array_like, read_inputs
 from cftlearn.exceptions import ImageFileError
+from cftlearn.images import ImageTransform
 
 Image = pytest.importorskip("PIL.Image", reason="the images extra")
 
@@ -247,5 +248,42 @@ def test_a_single_file_is_no_folder(folder):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "a.txt").touch()
-    with pytest.raises(ImageFileError, match=r"without any \(\.bmp, \.gif, "):
+    with pytest.raises(ImageFileError, match=r"without any \(\.apng, \.avif, "):
         read_inputs(tmp_path, Pixels())
+
+
+def test_one_image_is_no_list_of_rows():
+    image = Image.new("L", (4, 3))
+    assert not is_array_like(image)
+    with pytest.raises(TypeError, match=r"one image of the size \(4, 3\).*: \[image\]"):
+        read_inputs(image, Pixels())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: torch.empty(2, 3, device="meta"), "on the device 'meta', which has"),
+        (lambda: [torch.empty(3, device="meta")], "on the device 'meta'"),
+        (lambda: torch.eye(2).to_sparse(), r"is torch\.sparse_coo, .*x\.to_dense\(\)"),
+        (lambda: torch.eye(2).to_sparse_csr(), r"is torch\.sparse_csr"),
+    ],
+    ids=["meta", "list of meta", "sparse", "sparse rows"],
+)
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_tensors_without_all_their_values_are_refused(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        read_inputs(make())
+
+
+def test_a_range_of_values_belongs_to_the_transform(tmp_path):
+    values = np.array([[0, 4095]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    with pytest.raises(ImageFileError, match="All are below 4,096"):
+        read(read_inputs(tmp_path, ImageTransform((1, 2))))
+    transform = ImageTransform((1, 2), mean=0, std=1, value_range=(0, 4095))
+    assert read(read_inputs(tmp_path, transform))[0, 0].tolist() == [[0, 1]]
+
+
+def test_what_is_no_file_is_told(folder):
+    with pytest.raises(ImageFileError, match="1 of 1 are folders, pipes or devices"):
+        read_inputs([folder], Pixels())

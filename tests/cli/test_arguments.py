@@ -50,7 +50,11 @@ def test_what_is_read(name, text, value):
             ["-1", "4294967295", "1.5", "x"],
             r"a whole number in \[0, 2\*\*32 - 1",
         ),
-        ("n_jobs", ["0", "1.5", "inf", "all"], "a whole number of workers, or -1"),
+        (
+            "n_jobs",
+            ["0", "1.5", "inf", "all"],
+            "a whole number of workers up to 1024, or -1",
+        ),
         ("positive_number", ["0", "-1", "inf", "x"], "a number above 0"),
         ("threshold", ["-0.1", "1.1", "own"], r"a probability in \[0, 1\], or 'model'"),
         ("column_and_value", ["a", "=a", ""], "COLUMN=VALUE"),

@@ -190,7 +190,7 @@ def test_a_network_may_be_a_file_beside_the_configuration(tmp_path):
         ("seed = true", r"`seed` must be a whole number .*; got True"),
         ("seed = -1", r"`seed` must be a whole number in .*; got -1"),
         ("seed = 4294967295", r"`seed` must be .* 2\*\*32 - 1.*; got 4294967295"),
-        ("n_jobs = 0", r"`n_jobs` must be a whole number of workers, or -1.* got 0"),
+        ("n_jobs = 0", r"`n_jobs` must be a whole number of workers.*, or -1.* got 0"),
         ("device = 0", r"`device` must be a torch device; got 0"),
         ("[image]\nsiz = 3", r"no setting `image.siz` \(in .*toml.*`image.size`\?"),
         ("[train]\nmax_epoch = 1", r"mean `train.max_epochs`\? There are: train.acc"),

@@ -11,8 +11,9 @@ import torch
 from sklearn.utils import Bunch
 
 from cftlearn import load_model
-from cftlearn.cli import _demo, main
-from cftlearn.cli._demo import make_demo_network, run_demo, train_plainly
+from cftlearn.cli import _demo_run, main
+from cftlearn.cli._demo import make_demo_network
+from cftlearn.cli._demo_run import run_demo, train_plainly
 from cftlearn.datasets import _digit_panels, load_digit_panels
 
 SIZES = {"train": 150, "validation": 80, "test": 60}
@@ -33,7 +34,7 @@ def demo(few_panels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
     printed, scores = io.StringIO(), {}
     with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_demo, "run_demo", lambda **kw: scores.update(run_demo(**kw)))
+        patch.setattr(_demo_run, "run_demo", lambda **kw: scores.update(run_demo(**kw)))
         status = main([*QUICK, "--output", str(folder)])
     return status, printed.getvalue(), folder, scores
 
@@ -45,7 +46,7 @@ def _no_training(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("the demo should have stopped before")
 
-    monkeypatch.setattr("cftlearn.cli._demo.CFTClassifier.fit", fail)
+    monkeypatch.setattr("cftlearn.cli._demo_run.CFTClassifier.fit", fail)
 
 
 # ----------------------------------------------------------------------- arguments
@@ -132,7 +133,7 @@ def test_the_demo_gives_the_means_of_its_table(demo):
 def test_the_demo_says_what_was_estimated_last(log_ratios, words):
     history = [{"stage": "train"}, {"stage": "cft"}]
     history[1:1] = [{"known_log_ratio": value} for value in log_ratios]
-    text = _demo._estimate(Bunch(history_=history))
+    text = _demo_run._estimate(Bunch(history_=history))
     assert words in " ".join(text.split())
 
 
@@ -171,7 +172,7 @@ def test_labels_can_be_hidden_as_in_reports(few_panels, tmp_path, monkeypatch):
         schemes.append(scheme)
         raise ValueError("far enough")
 
-    monkeypatch.setattr(_demo, "hide_labels", stop)
+    monkeypatch.setattr(_demo_run, "hide_labels", stop)
     for options in ([], ["--scheme", "report_like"]):
         assert main([*QUICK, "--output", str(tmp_path), *options]) == 1
     assert schemes == ["uniform", "report_like"]
@@ -225,12 +226,12 @@ def test_the_demo_loads_its_model_for_the_same_device(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "cftlearn.persistence.load_model", lambda *_, **__: OnADevice("cpu")
     )
-    _demo._check_reload(OnADevice("cuda"), tmp_path)
+    _demo_run._check_reload(OnADevice("cuda"), tmp_path)
     monkeypatch.setattr(
         "cftlearn.persistence.load_model", lambda *_, **__: Other("cpu")
     )
     with pytest.raises(ValueError, match="does not predict as the one saved"):
-        _demo._check_reload(OnADevice("cuda"), tmp_path)
+        _demo_run._check_reload(OnADevice("cuda"), tmp_path)
 
 
 class Other(OnADevice):

@@ -74,7 +74,7 @@ def test_a_killed_extraction_goes_on(photos, extracted, tmp_path, capsys, monkey
     ("options", "what"),
     [
         (["--size", "9"], "image size or scale"),
-        (["--layer", "1"], "layer"),
+        (["--layer", "3"], "layer"),
         (["--network", "cli_parts:other"], "network"),
         (["--head", "4", "--size", "9"], "network, image size or scale"),
     ],
@@ -139,6 +139,76 @@ def test_unreadable_images(photos, tmp_path, capsys):
     stored = read_extracted(tmp_path / "g")
     assert stored.paths == [str(tmp_path / "00.png"), str(tmp_path / "01.png")]
     assert main(["extract", *images, *options]) == 1  # other images
+
+
+def test_a_head_that_is_not_the_last_layer(photos, tmp_path):
+    """Its input is written, also where further layers follow."""
+    import cli_parts
+    from torch import nn
+
+    class TwoHeads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = cli_parts.make_network()[:-1]
+            self.first, self.second = nn.Linear(16, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.second(self.first(self.body(x)))
+
+    cli_parts.make_two_heads = TwoHeads
+    network = ["--network", "cli_parts:make_two_heads", "--size", "8"]
+    network += ["--device", "cpu", "-q"]
+    for name, options, width in (
+        ("last", [], 3),
+        ("first", ["--head", "first"], 16),
+        ("same", ["--head", "second"], 3),
+    ):
+        assert extract(photos, tmp_path / name, *options, network=network) == 0
+        assert read_extracted(tmp_path / name).Z.shape == (60, width)
+
+
+def test_a_network_of_ones_own_code_with_options(photos, tmp_path, capsys):
+    """What an error asks for works: the code, and the model as its weights."""
+    config = tmp_path / "c.toml"
+    config.write_text(
+        '[network]\nname = "cli_parts:make_network"\noptions = {width = 3}'
+    )
+    data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
+    fit = ["fit", str(config), *data, "--size", "8", "--device", "cpu", "--max-epochs"]
+    model = tmp_path / "model"
+    fit += ["1", "--solver", "proximal", "-q", "--retrain", "false", "--output"]
+    assert main([*fit, str(model)]) == 0
+    options = ["--device", "cpu", "-q", "--network"]
+    assert extract(photos, tmp_path / "f", network=[*options, str(model)]) == 1
+    assert not (tmp_path / "f").exists()
+    asked = capsys.readouterr().err.partition("name the code, --network ")[2]
+    name, _, weights = asked.rstrip(".\n").split()
+    told = [*options, name, "--weights", weights]
+    assert extract(photos, tmp_path / "f", network=told) == 0
+    stored = read_extracted(tmp_path / "f")
+    saved = load_without_network(model)
+    np.testing.assert_allclose(stored.coef, saved.coef_, rtol=1e-6)
+    assert stored.categories == ["red", "green", "blue"]
+
+
+def test_an_image_that_is_named_twice(photos, tmp_path, capsys):
+    images = [str(photos / "images"), str(photos / "images" / "00.png")]
+    assert main(["extract", *images, *NETWORK, "--output", str(tmp_path / "f")]) == 1
+    assert "00.png' is named 2 times" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--layer", "3", "--head", "4"], "--head does not apply"),
+        (["--layer", "9"], "`layer` must name a layer"),
+        (["--head", "9"], "`head` must name a layer of the network; got '9'"),
+    ],
+)
+def test_a_wrong_layer_leaves_no_folder(photos, tmp_path, capsys, options, message):
+    assert extract(photos, tmp_path / "f", *options) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "f").exists()
 
 
 @pytest.mark.parametrize(

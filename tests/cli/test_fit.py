@@ -224,7 +224,7 @@ def test_a_folder_without_permission_is_refused_before_training(
         (["--network", "torchvision:resnet0"], "got 'resnet0'"),
         (["--head", "last"], "'last'"),
         (["--weights", "DEFAULT"], "`weights` must be None or the path"),
-        (["--where", "split=trian"], "it has 'test', 'train'"),
+        (["--where", "person=p99"], "no row where person is 'p99'"),
         (["--group", "patient"], "no column 'patient'"),
         (["--labels", "none.csv"], "none.csv"),
         (["--images", "nowhere"], "40 of 40 images do not exist"),
@@ -274,7 +274,44 @@ def test_a_loss_that_is_no_number_is_no_traceback(photo_arguments, tmp_path, cap
     assert "Lower `learning_rate`" in error_of(argv, capsys)
 
 
+def test_a_reader_that_has_seen_enough_costs_no_model(
+    photo_arguments, tmp_path, monkeypatch
+):
+    def closed(report):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("cftlearn.cli._fitting.print_report", closed)
+    monkeypatch.setattr("cftlearn.cli.end_output", lambda: None)
+    options = ["--max-epochs", "1", "--output", str(tmp_path / "m")]
+    assert main(["fit", *photo_arguments, *options]) == 0
+    assert load_without_network(tmp_path / "m").max_epochs == 1
+
+
+def test_categories_can_be_named(photo_arguments, tmp_path):
+    options = ["--max-epochs", "1", "--quiet", "--output", str(tmp_path / "m")]
+    assert main(["fit", *photo_arguments, *options, "--categories", "blue, red"]) == 0
+    model = load_without_network(tmp_path / "m")
+    assert model.categories_.tolist() == ["blue", "red"]
+
+
+@pytest.mark.usefixtures("_no_training")
+def test_an_option_twice_is_said(photo_arguments, tmp_path, capsys):
+    argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m")]
+    err = error_of([*argv, "--labels", "none.csv", "--size", "8"], capsys)
+    first, second = err.splitlines()
+    assert first.startswith("cftlearn fit: warning: --labels is given twice; none.csv")
+    assert "none.csv" in second
+
+
 # --------------------------------------------------------------------------- refit
+@pytest.mark.usefixtures("_no_training")
+def test_a_network_of_random_weights_is_not_refitted(photos, tmp_path, capsys):
+    data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
+    argv = ["refit", *data, "--network", "timm:resnet10t", "--output"]
+    err = error_of([*argv, str(tmp_path / "m")], capsys)
+    assert "timm:resnet10t has random weights. Name its weights, --weights" in err
+
+
 def reordered(photos, path, names):
     """Write the labels with their columns in another order."""
     with (photos / "labels.csv").open(newline="") as file:

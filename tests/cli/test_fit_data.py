@@ -117,3 +117,27 @@ def test_features_of_labelled_rows(labels, features):
     np.testing.assert_array_equal(Z, [[12, 13], [14, 15]])
     data = DataSettings(labels=labels, features=features)
     assert isinstance(read_inputs(split(data)[0], data), np.memmap)  # not a copy
+
+
+def test_rows_on_both_sides_are_refused(labels):
+    data = DataSettings(labels=labels, validation_where={"split": "b"})
+    with pytest.raises(SettingsError, match=r"2 images are on both sides.*'6\.png'"):
+        split(data)
+
+
+def test_groups_on_both_sides_are_refused(labels, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("path,patient,dog,cat\n9.png,p0,1,0\n")
+    data = DataSettings(labels=labels, validation=other, group="patient")
+    with pytest.raises(SettingsError, match=r"1 groups \(patient\) are on both.*'p0'"):
+        split(data)
+    other.write_text("path,patient,dog,cat\n9.png,p9,1,0\n")
+    assert len(split(data)[1]) == 1
+
+
+@pytest.mark.parametrize("name", ["group", "validation", "validation_where"])
+def test_nothing_chooses_beside_folds(name):
+    value = {"group": "p", "validation": Path("v"), "validation_where": {"a": "b"}}
+    data = DataSettings(labels=Path("l"), **{name: value[name]})
+    with pytest.raises(SettingsError, match=f"`{name}` and `cross_fit` must not both"):
+        check_sources(Settings(data, refit={"cross_fit": 3}))

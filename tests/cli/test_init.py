@@ -47,7 +47,7 @@ def command(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError, OSError, RuntimeError, TypeError, ImportError, MemoryError]
+    "error", [ValueError, OSError, RuntimeError, TypeError, ImportError]
 )
 def test_errors_go_to_stderr(command, capsys, error):
     command(raising(error("what is wrong")))

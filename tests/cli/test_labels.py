@@ -9,6 +9,10 @@ from cftlearn.cli._labels import FORMATS, read_known_categories, read_labels
 from cftlearn.cli._settings import DataSettings, SettingsError
 from cftlearn.exceptions import UndefinedCategoryWarning
 
+# The column "fold" of the file below is one of 0 and 1.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::cftlearn.cli._guessed.GuessedCategoriesWarning"
+)
 NAN = np.nan
 CSV = """path,split,fold,patient,cat,dog
 a.jpg,train,0,p1,1,0

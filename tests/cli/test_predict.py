@@ -11,7 +11,7 @@ from PIL import Image
 from cftlearn import CFTClassifier, CFTEnsemble, load_model, save_model
 from cftlearn.cli import main
 from cftlearn.cli._features import FEATURES, write_paths
-from cftlearn.cli._predict import Layout
+from cftlearn.cli._prediction import Layout
 from cftlearn.persistence._folder import load_without_network
 
 OWN = ["--network", "cli_parts:make_network", "--device", "cpu"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cftlearn.cli import _fit, _refit
+from cftlearn.cli import _fit, _fitting, _refit
 from cftlearn.cli._commands import make_parser
 
 LABELS = ["--labels", "l.csv", "--features", "f"]
@@ -12,11 +12,13 @@ LABELS = ["--labels", "l.csv", "--features", "f"]
 def test_only_fit_trains(monkeypatch, capsys, tmp_path, command, train):
     seen = []
 
-    def record(settings, **options):
+    def record(settings, given, source, **options):
+        assert given["refit.solver"] == "ga"
+        assert source is None
         seen.append((settings, options))
         return tmp_path
 
-    monkeypatch.setattr(_fit, "fit_and_save", record)
+    monkeypatch.setattr(_fitting, "fit_and_save", record)
     argv = [command, *LABELS, "--batch-size", "3", "--n-jobs", "2", "--solver", "ga"]
     arguments = make_parser(argv).parse_args(argv)
     assert arguments.run(arguments) == 0

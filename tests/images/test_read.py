@@ -1,5 +1,6 @@
 """Image files become the pixels that are meant, or errors that name them."""
 
+import os
 import sys
 
 import numpy as np
@@ -107,9 +108,9 @@ def test_images_are_turned_upright(tmp_path, colours, orientation):
 def test_sixteen_bits_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    values = np.array([[0, 257, 514]], dtype=np.uint16)
+    values = np.array([[0, 25700, 51400]], dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
-    assert pixels(tmp_path / "a.png", "L").tolist() == [[0], [1], [2]]
+    assert pixels(tmp_path / "a.png", "L").tolist() == [[0], [100], [200]]
 
 
 def test_photographs_with_previews_give_the_first_frame(tmp_path):
@@ -162,11 +163,24 @@ def test_modes_that_pillow_cannot_convert_are_refused(tmp_path, monkeypatch):
             b"\n <!DOCTYPE html><html>",
             r"is text \(HTML or SVG\), not pixels\. Fetch it",
         ),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIF image or a film"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "is a HEIF or AVIF image or a film"),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n",
+            r"is a PostScript file \(EPS\), which is a prog",
+        ),
+        (b"\xc5\xd0\xd3\xc6" + bytes(28), r"is a PostScript file \(EPS\)"),
+        (b"%PDF-1.7\n", "is a PDF file, which is a program"),
+        (b"\xd7\xcd\xc6\x9a" + bytes(40), r"is a Windows metafile \(WMF\)"),
+        (b"SIMPLE  =                    T", "is a FITS file"),
+        (b"8BPS\0\1", "is a Photoshop file"),
+        (b"II*\0\x08\0\0\0\0\0", "is a TIFF file of a kind that pillow cannot read"),
         (b"PK\x03\x04 and so on", "is not an image that pillow can read"),
         (b"\x93NUMPY", "is not an image that pillow can read"),
     ],
-    ids=["empty", "dicom", "git-lfs", "web page", "heif", "archive", "numpy"],
+    ids=[
+        *["empty", "dicom", "git-lfs", "web page", "heif", "eps", "binary eps", "pdf"],
+        *["wmf", "fits", "photoshop", "tiff", "archive", "numpy"],
+    ],
 )
 def test_files_that_are_no_images_say_what_they_are(tmp_path, content, message):
     path = tmp_path / "Thorax ünï.png"
@@ -184,6 +198,68 @@ def test_files_cut_short_are_damaged(tmp_path, rng, suffix, share):
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ImageFileError, match=r"is damaged|is not an image"):
         read_image(path)
+
+
+def test_no_program_is_started_for_a_file(tmp_path, monkeypatch):
+    """Pillow starts Ghostscript for an EPS, whatever the name of its file."""
+    eps = (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+        b"newpath 0 0 moveto 10 10 lineto stroke\nshowpage\n%%EOF\n"
+    )
+    (tmp_path / "scan.png").write_bytes(eps)
+    started = []
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *a, **k: started.append(a))
+    with Image.open(tmp_path / "scan.png") as opened:  # so it would be
+        assert opened.format == "EPS"
+    with pytest.raises(ImageFileError, match="is a PostScript file"):
+        read_image(tmp_path / "scan.png")
+    assert not started
+
+
+def test_only_listed_formats_are_tried(tmp_path, monkeypatch):
+    """Formats that pillow knows besides, PCX for one, are refused by it."""
+    Image.new("L", (4, 4)).save(tmp_path / "a.png", "PCX")
+    with pytest.raises(ImageFileError, match="is not an image that pillow can read"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    for name in ("a.png", "link.png"):
+        with pytest.raises(ImageFileError, match=rf"{name}' is a named pipe, which"):
+            read_image(tmp_path / name)
+    with pytest.raises(ImageFileError, match="is a device, which may never end"):
+        read_image("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZeroDivisionError("of no use\nto all"), r"is damaged \(of no use\)\. Copy"),
+        (MemoryError(), "needs more memory than there is, or is damaged"),
+    ],
+)
+def test_a_decoder_may_fail_in_any_way(tmp_path, monkeypatch, error, message):
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+
+    def load(_):
+        raise error
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(ImageFileError, match=message):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "jp2", "j2k", "avif", "dib", "pbm"])
+def test_rarer_names_are_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    try:
+        Image.new("1" if suffix == "pbm" else "L", (16, 16), 255).save(path)
+    except (KeyError, ValueError):
+        pytest.skip(f"pillow was built without {suffix}")
+    assert (pixels(path) > 250).all()
 
 
 def test_missing_files_and_folders_are_told_apart(tmp_path, monkeypatch):

@@ -103,7 +103,15 @@ def test_sixteen_bits_in_memory_are_scaled():
     "transform",
     [
         ImageTransform(),
-        ImageTransform((8, 9), mode="L", mean=0.5, std=(1.5,), crop=0.875, scale=1),
+        ImageTransform(
+            (8, 9),
+            mode="L",
+            mean=0.5,
+            std=(1.5,),
+            crop=0.875,
+            scale=1,
+            value_range=(0, 4095),
+        ),
     ],
     ids=["defaults", "others"],
 )
@@ -139,6 +147,10 @@ def test_strange_parameters_are_named():
         ({"interpolation": "cubic"}, r"`interpolation` must be one of"),
         ({"crop": 1.5}, r"`crop` must be None or a number in \(0, 1\]; got 1\.5"),
         ({"crop": True}, r"`crop` must be None"),
+        (
+            {"size": 10**6},
+            r"must be at most 10,000 pixels a side, .*; got 1000000",
+        ),
         ({"scale": 0}, r"`scale` must be a number above 0; got 0"),
     ],
     ids=str,

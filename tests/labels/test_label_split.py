@@ -92,3 +92,11 @@ def test_folds_are_dealt_by_chance_and_by_the_seed_of_their_category(labels):
     assert (other[:, 1] != folds[:, 1]).any()
     in_order = folds[labels.values[:, 0] == 1.0, 0]
     assert_array_equal(np.unique(np.diff(in_order)), [-1, 0, 1])
+
+
+def test_more_folds_than_labels_are_refused():
+    y = np.array([[1.0, 0.0], [0.0, np.nan], [0.0, 1.0]])
+    labels = check_partial_labels(y)
+    assert deal_labels(labels, 2, np.array([0, 1])).max() == 1
+    with pytest.raises(ValueError, match=r"`cross_fit` must be at most 2, .*got 3\."):
+        deal_labels(labels, 3, np.array([0, 1]))

@@ -375,3 +375,12 @@ def test_the_weight_moves_with_the_loss():
     loss = PartialBCEWithLogitsLoss(pos_weight=torch.ones(3)).double()
     assert loss.pos_weight.dtype == torch.float64
     assert "pos_weight" in loss.state_dict()
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 1), (3, 5), (1, 5)])
+def test_factors_of_another_shape_are_refused(shape):
+    loss = PartialBCEWithLogitsLoss(pos_weight=torch.ones(shape))
+    with pytest.raises(ValueError, match=r"one factor per category, shape \(5,\); got"):
+        loss(torch.zeros(3, 5), torch.ones(3, 5))
+    with pytest.raises(TypeError, match=r"a tensor of one factor .* got list"):
+        PartialBCEWithLogitsLoss(pos_weight=[1.0] * 5)

@@ -124,7 +124,7 @@ def test_a_new_loss_refits_categories(squared, partial_problem):
 
 def test_the_command_line_knows_a_new_loss(squared, partial_problem, capsys):
     from cftlearn.cli import main
-    from cftlearn.cli._fit import make_model
+    from cftlearn.cli._model import make_model
     from cftlearn.cli._settings import Settings
 
     settings = Settings(

@@ -59,10 +59,11 @@ def test_it_is_a_value(own):
         ({"name": "timm:hf-hub:me/net"}, r"must be .* got 'timm:hf-hub:me/net'"),
         ({"name": "timm:local-dir:/x"}, r"must be .* got"),
         ({"name": None}, "must be .* got None"),
-        ({"n_outputs": 0}, "1 or more; got 0"),
-        ({"n_outputs": True}, "1 or more; got True"),
-        ({"n_outputs": 2.5}, r"1 or more; got 2\.5"),
-        ({"n_outputs": "3"}, "1 or more; got '3'"),
+        ({"n_outputs": 0}, "to 1,000,000; got 0"),
+        ({"n_outputs": 10**9}, "from 1 to 1,000,000; got 1000000000"),
+        ({"n_outputs": True}, "to 1,000,000; got True"),
+        ({"n_outputs": 2.5}, r"to 1,000,000; got 2\.5"),
+        ({"n_outputs": "3"}, "to 1,000,000; got '3'"),
         ({"options": {"act": nn.ReLU}}, "plain values, which JSON can write"),
         ({"options": {"rate": float("nan")}}, "plain values, which JSON can write"),
         ({"options": {"sizes": (1, 2)}}, r"which JSON reads as \{'sizes': \[1, 2\]\}"),
@@ -170,3 +171,33 @@ def test_importing_networks_stays_light():
         "assert not heavy, heavy; assert 'load_keras' in dir(n)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_weights_that_a_library_does_not_have():
+    pytest.importorskip("torchvision")
+    named = Architecture("torchvision:resnet18", n_outputs=2, weights="IMAGENET")
+    with pytest.raises(ValueError, match=r"'DEFAULT', 'IMAGENET1K_V1'; got"):
+        named()
+
+
+def test_weights_of_timm_that_there_are_not():
+    pytest.importorskip("timm")
+    named = Architecture("timm:resnet10t", n_outputs=2, weights="none")
+    with pytest.raises(ValueError, match=r"'resnet10t': 'DEFAULT', .*; got 'none'"):
+        named()
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_weights_without_a_network_connection(monkeypatch, library):
+    from urllib.error import URLError
+
+    pytest.importorskip(library)
+
+    def fail(*_, **__):
+        raise URLError(OSError(-2, "Name or service not known"))
+
+    monkeypatch.setattr("torchvision.models.get_model", fail)
+    monkeypatch.setattr("timm.create_model", fail, raising=False)
+    named = Architecture(f"{library}:resnet18", n_outputs=2, weights="DEFAULT")
+    with pytest.raises(OSError, match=r"failed \(Name or service not known\)\. Try .*"):
+        named()

@@ -97,7 +97,7 @@ def test_integers_need_an_example(tmp_path, rng):
     network = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Linear(8, 3))
     X, y = rng.integers(0, 10, (60, 2)), (rng.random((60, 3)) < 0.5).astype(float)
     model = CFTClassifier(network, max_epochs=1, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match=r"type torch\.float32 \(see `example`"):
+    with pytest.raises(ValueError, match=r"`example` must .*type torch\.float32"):
         export_onnx(model, tmp_path / "model.onnx")
     path = export_onnx(model, tmp_path / "model.onnx", example=X[:1])
     np.testing.assert_allclose(run(path, X), model.predict_proba(X), atol=1e-5)
@@ -183,7 +183,7 @@ def test_what_is_no_fitted_classifier(tmp_path, fitted):
         export_onnx(CFTClassifier(), tmp_path / "model.onnx")
     with pytest.raises(TypeError, match="must be a CFTClassifier; got CategoryWise"):
         export_onnx(CategoryWiseFineTuner(), tmp_path / "model.onnx")
-    with pytest.raises(ValueError, match="at least one row, rows first"):
+    with pytest.raises(ValueError, match="at least one row of them, rows first"):
         export_onnx(fitted, tmp_path / "model.onnx", example=np.empty((0, 1, 8, 8)))
 
 
@@ -214,3 +214,52 @@ def test_joined_and_wide_networks(problem, tmp_path):
     onnx = pytest.importorskip("onnx", reason="the onnx extra")
     names = [tensor.name for tensor in onnx.load(path).graph.initializer]
     assert not any("network.6" in name for name in names)  # the heads of the parts
+
+
+class Branching(nn.Module):
+    """A network whose forward pass depends on its values."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.fc(x * 2 if x.sum() > 0 else x)
+
+
+class Unusual(Branching):
+    """A network with an operator that ONNX has not."""
+
+    def forward(self, x):
+        return self.fc(torch.special.bessel_j0(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (Branching, r"depends on the values of its input .*torch\.where instead"),
+        (Unusual, r"has the operator prims\.bessel_j0, which ONNX has not\. Compute"),
+    ],
+)
+def test_what_onnx_cannot_say_is_told(kind, message, tmp_path, rng):
+    X = rng.standard_normal((40, 6)).astype(np.float32)
+    y = (rng.random((40, 3)) < 0.5).astype(float)
+    model = CFTClassifier(kind, train=False, random_state=0)
+    model.fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
+    with pytest.raises(ValueError, match=message):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("opset", [3, 99, "18", True])
+def test_an_unknown_opset_is_refused(opset, fitted, tmp_path):
+    message = rf"`opset` must be None or a whole number from 7 to .*; got {opset!r}"
+    with pytest.raises(ValueError, match=message):
+        export_onnx(fitted, tmp_path / "model.onnx", opset=opset)
+
+
+def test_an_example_is_tried_first(fitted, tmp_path, caplog):
+    with pytest.raises(ValueError, match="`example` must hold numbers, at least one"):
+        export_onnx(fitted, tmp_path / "model.onnx", example=[["a"]])
+    with pytest.raises(ValueError, match=r"rows that the network takes; it failed on"):
+        export_onnx(fitted, tmp_path / "model.onnx", example=np.ones((2, 5)))
+    assert not caplog.records

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from cftlearn.exceptions import ModelFormatError, PartialWeightsWarning
 from cftlearn.networks import Architecture
-from cftlearn.networks._weights import read_state
+from cftlearn.networks._weights import load_weights, read_state
 
 
 def outputs(network, n_rows=5):
@@ -128,3 +128,76 @@ def test_counters_of_batch_norm_may_be_missing(own, tmp_path):
     torch.save(state, tmp_path / "w.pt")
     network = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
     assert torch.equal(outputs(network), outputs(trained))
+
+
+def test_another_prefix_is_removed_and_told(own, tmp_path):
+    trained = make_sized_network()
+    state = under("backbone.")(trained.state_dict()) | {"loss.weight": torch.ones(3)}
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.warns(PartialWeightsWarning, match=r"without their prefix 'back"):
+        network = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+    assert torch.equal(outputs(network), outputs(trained))
+
+
+def test_names_that_meet_by_chance_do_not_hide_a_prefix(own, tmp_path):
+    trained = make_sized_network()
+    state = under("model.")(trained.state_dict()) | {"0.bias": torch.ones(8)}
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.warns(PartialWeightsWarning, match=r"does not have \(top\)\.0\.bias"):
+        network = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+    assert torch.equal(outputs(network), outputs(trained))
+
+
+def test_of_two_prefixes_none_is_guessed(own, tmp_path):
+    state = make_sized_network().state_dict()
+    torch.save(under("student.")(state) | under("teacher.")(state), tmp_path / "w.pt")
+    with pytest.raises(ModelFormatError, match=r"lacks 0\.weight"):
+        Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+    # That of a wrapper is no guess.
+    torch.save(under("model.")(state) | under("ema.")(state), tmp_path / "w.pt")
+    with pytest.warns(PartialWeightsWarning, match="does not have ema"):
+        Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+
+
+def test_a_wrapped_network_is_told_so(tmp_path):
+    network = torch.nn.Sequential()
+    network.add_module("backbone", make_sized_network())
+    torch.save(make_sized_network().state_dict(), tmp_path / "w.pt")
+    message = r"has these names behind 'backbone\.': make the module without what wraps"
+    with pytest.raises(ModelFormatError, match=message):
+        load_weights(network, tmp_path / "w.pt", 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda w: w.to_sparse(), "'0.weight' is torch.sparse_coo. Save it with"),
+        (lambda w: w.to("meta"), "'0.weight' is on the device 'meta', without values"),
+        (lambda w: w.to(torch.int8), "has 0.weight of type torch.int8. Save the netw"),
+        (lambda w: w.to(torch.complex64), "has 0.weight of type torch.complex64"),
+        (lambda w: w * float("nan"), "has NaN or infinity in 0.weight. Save the wei"),
+        (lambda w: w.sum(), r"another shape in 0\.weight \(\) for \(8, 6\)"),
+    ],
+    ids=["sparse", "meta", "int8", "complex", "nan", "0-d"],
+)
+@pytest.mark.parametrize("changes_head", [False, True], ids=["body", "head"])
+def test_weights_that_are_no_weights(own, tmp_path, change, message, changes_head):
+    state = make_sized_network().state_dict()
+    name = "2.weight" if changes_head else "0.weight"
+    state[name] = change(state[name])
+    torch.save(state, tmp_path / "w.pt")
+    if changes_head:
+        if "0-d" in message or "shape" in message:
+            return  # a layer of another size is replaced, see above
+        message = message.replace("0.weight", "2.weight")
+    with pytest.raises(ModelFormatError, match=message):
+        Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_are_used(own, tmp_path, dtype):
+    trained = make_sized_network()
+    torch.save(trained.to(dtype).state_dict(), tmp_path / "w.pt")
+    network = Architecture(own, n_outputs=3, weights=tmp_path / "w.pt")()
+    assert network[0].weight.dtype == torch.float32
+    assert torch.equal(network[0].weight, trained[0].weight.float())

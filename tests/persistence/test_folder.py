@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import hashlib
 import importlib.util
 import json
 import pickle
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from model_parts import read_document, set_value, sign
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load_file
 from sklearn.base import clone
@@ -29,6 +31,7 @@ from cftlearn import (
 )
 from cftlearn._files import is_hidden
 from cftlearn._inputs import ArrayInputs
+from cftlearn.calibration import CategoryCalibrator
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.feature_extraction._widening import widen_network
 from cftlearn.images import ImageTransform
@@ -151,7 +154,6 @@ def test_classifiers_with_a_joined_network(
     Z = partial_problem[0]
     model = join_copies(network_model, layers)
     path = save_model(model, tmp_path / "model")
-    assert json.loads((path / "model.json").read_text())["format"] == 2
     for module in (network_factory, network_factory()):
         loaded = load_model(path, module=module)
         assert_same_model(loaded, model, Z)
@@ -164,11 +166,20 @@ def test_classifiers_with_a_joined_network(
     assert_same_model(load_model(again, module=network_factory), model, Z)
 
 
-def test_files_of_plain_networks_are_of_the_first_format(tmp_path, network_model):
+def test_every_file_is_listed_with_its_digest(tmp_path, network_model):
     path = save_model(network_model, tmp_path / "model")
-    document = json.loads((path / "model.json").read_text())
-    assert document["format"] == 1
-    assert "joined_network" not in document["model"]
+    document = read_document(path)
+    assert document["format"] == 2
+    assert list(document) == ["format", "digest", "cftlearn", "files", "model"]
+    assert document["files"] == {
+        name: {
+            "bytes": len((path / name).read_bytes()),
+            "sha256": hashlib.sha256((path / name).read_bytes()).hexdigest(),
+        }
+        for name in ("arrays.safetensors", "network.pt")
+    }
+    text = (path / "model.json").read_text().replace(document["digest"], "0" * 64)
+    assert document["digest"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -179,16 +190,19 @@ def test_files_of_plain_networks_are_of_the_first_format(tmp_path, network_model
         (lambda d: d["parts"][0].update(width="8"), "is damaged"),
         (lambda d: d["parts"][0].update(layers=["0"]), "is damaged"),
         (lambda d: d["parts"][0].update(head="fc"), "`module` must have the archi"),
-        (lambda d: d["parts"].pop(), "`module` must have the architecture"),
+        (lambda d: d["parts"].pop(), "is damaged"),
+        (lambda d: d.update(n_outputs=10**9), "is damaged"),
+        (lambda d: d["parts"][0].update(width=10**9), "is damaged"),
+        (lambda d: d["parts"].extend([{"width": 1}] * 5), "is damaged"),
     ],
 )
 def test_damaged_descriptions(
     tmp_path, network_model, network_factory, damage, message
 ):
     path = save_model(join_copies(network_model, ["0"]), tmp_path / "model")
-    document = json.loads((path / "model.json").read_text(encoding="utf-8"))
+    document = read_document(path)
     damage(document["model"]["joined_network"])
-    (path / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    sign(path, document)
     error = ModelFormatError if "damaged" in message else ValueError
     with pytest.raises(error, match=message):
         load_model(path, module=network_factory)
@@ -328,8 +342,6 @@ def test_the_folder_holds_no_pickle(tmp_path, model, network_model):
     assert {file.name for file in path.iterdir()} == FILES
     path = save_model(network_model, tmp_path / "network")
     assert {file.name for file in path.iterdir()} == FILES | {"network.pt"}
-    document = json.loads((path / "model.json").read_text(encoding="utf-8"))
-    assert document["format"] == 1
     assert load_file(path / "arrays.safetensors")
     state = torch.load(path / "network.pt", weights_only=True)
     assert set(state) == set(network_model.module_.state_dict())
@@ -703,17 +715,13 @@ def test_files_of_another_kind(saved, network_factory, name, junk):
     ],
 )
 def test_documents_that_make_no_sense(saved, network_factory, key, value):
-    document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    *parents, last = key.split(".")
-    functools.reduce(dict.__getitem__, parents, document)[last] = value
-    (saved / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    set_value(saved, key, value)
     with pytest.raises(ModelFormatError, match="is damaged"):
         load_model(saved, module=network_factory)
 
 
 def test_newer_formats(saved, network_factory):
-    document = json.loads((saved / "model.json").read_text(encoding="utf-8"))
-    (saved / "model.json").write_text(json.dumps(document | {"format": 3}))
+    set_value(saved, "format", 3)
     with pytest.raises(ModelFormatError, match=r"has format 3; .* Upgrade cftlearn"):
         load_model(saved, module=network_factory)
 
@@ -736,6 +744,7 @@ class Burglar:
 def test_pickles_are_not_executed(saved, network_factory, tmp_path, save):
     trace = tmp_path / "executed"
     save({"0.weight": Burglar(trace)}, saved / "network.pt")
+    sign(saved)
     with pytest.raises(ModelFormatError, match="is damaged"):
         load_model(saved, module=network_factory)
     assert not trace.exists()
@@ -760,13 +769,18 @@ def test_modules_that_are_too_much(tmp_path, model, network_factory):
 
 
 # ------------------------------------------------------------------- older formats
-def test_format_1():
-    """A folder in the repository, written by ``data/make_saved_model.py``."""
+@pytest.fixture(scope="module")
+def script():
+    """Import ``data/make_saved_model.py``, which wrote the golden models."""
     spec = importlib.util.spec_from_file_location(
         "make_saved_model", DATA / "make_saved_model.py"
     )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_format_1(script):
     model = load_model(DATA / "model_format_1", module=script.make_network)
     X = script.make_features()
     expected = json.loads((DATA / "model_format_1_predictions.json").read_text())
@@ -778,6 +792,96 @@ def test_format_1():
     assert model.feature_names_in_.tolist() == ["sin1", "sin2", "sin3", "sin5"]
     assert [solver.name for solver in model.fine_tuner.solver] == ["bce", "ga"]
     assert len(model.report_) == 2
+
+
+FORMAT_2 = sorted(path.name for path in (DATA / "model_format_2").iterdir())
+
+
+@pytest.mark.parametrize("name", FORMAT_2)
+def test_format_2(script, tmp_path, name):
+    X = script.make_features()
+    expected = json.loads((DATA / "model_format_2_predictions.json").read_text())
+    path = DATA / "model_format_2" / name
+    has_network = any(path.rglob("network.pt"))
+    module = script.make_network if has_network else None
+    model = load_model(path, module=module)
+    found = script.predict(model, X)
+    assert set(found) == set(expected[name])
+    for method, values in found.items():
+        if method == "predict":
+            assert values == expected[name][method]
+        else:
+            assert_allclose(values, expected[name][method], rtol=1e-4, atol=1e-5)
+    again = load_model(save_model(model, tmp_path / "again"), module=module)
+    assert script.predict(again, X) == found
+
+
+def test_the_golden_models_are_of_all_kinds():
+    assert FORMAT_2 == [
+        "ensemble",
+        "features",
+        "fine_tuner",
+        "joined",
+        "network",
+        "two_classes",
+    ]
+    stored = load_file(DATA / "model_format_2" / "features" / "arrays.safetensors")
+    assert {"calibrator_.curves_.0", "threshold"} <= set(stored)
+    for path in (DATA / "model_format_2").rglob("model.json"):
+        assert json.loads(path.read_text())["format"] == 2
+
+
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
+def test_calibrators(tmp_path, make_model, partial_problem, method):
+    Z, y, _ = partial_problem
+    calibrator = CategoryCalibrator(
+        method, prevalence=[0.2, np.nan, 0.4], min_isotonic=3
+    )
+    model = make_model(calibration=calibrator).fit(Z, y)
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert_same_model(loaded, model, Z)
+    assert_array_equal(loaded.predict_proba(Z), model.predict_proba(Z))
+    for name in ("slope_", "intercept_", "shift_"):
+        one, other = getattr(loaded.calibrator_, name), getattr(model.calibrator_, name)
+        assert_array_equal(one, other)
+    for one, other in zip(
+        loaded.calibrator_.curves_, model.calibrator_.curves_, strict=True
+    ):
+        assert (one is None) == (other is None) == (method == "sigmoid")
+        assert one is None or all(map(np.array_equal, one, other))
+    assert_array_equal(loaded.calibration.prevalence, calibrator.prevalence)
+
+
+def test_models_that_could_not_be_loaded_are_not_saved(tmp_path, model):
+    model.fine_tuner_.coef_ = np.full_like(model.coef_, np.inf)
+    with pytest.raises(ValueError, match=r"must be as `fit` left it .*finite numbers"):
+        save_model(model, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_that_could_not_be_loaded_are_not_saved(tmp_path, network_model):
+    class Own(nn.Module):
+        def get_extra_state(self):
+            return Path("somewhere")
+
+        def set_extra_state(self, state):
+            pass
+
+    network_model.module_.add_module("own", Own())
+    with pytest.raises(
+        ValueError, match=r"network\.pt must be the state dict of a net"
+    ):
+        save_model(network_model, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_that_are_no_text(tmp_path, make_model, partial_problem):
+    Z, _, y_full = partial_problem
+    dates = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]")
+    model = make_model().fit(Z, y_full[:, 0])
+    model.classes_ = dates
+    with pytest.raises(TypeError, match=r"`classes_` must hold texts or numbers"):
+        save_model(model, tmp_path / "model")
 
 
 @pytest.mark.parametrize("combine", ["mean", "rank_mean"])
