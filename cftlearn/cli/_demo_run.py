@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from cftlearn._dependencies import import_optional
+from cftlearn._files import check_writable_file, open_atomically
 from cftlearn.classifier import CFTClassifier
 from cftlearn.cli._demo import make_demo_network
 from cftlearn.datasets import load_digit_panels
@@ -89,7 +90,11 @@ def run_demo(
     """
     plt = import_optional("matplotlib", feature="The demo's figure", extra="plots")
     plt.use("Agg")
-    output.mkdir(parents=True, exist_ok=True)  # fail now if it cannot be made
+    from cftlearn.persistence._target import check_target
+
+    output.mkdir(parents=True, exist_ok=True)
+    check_target(output / "model", overwrite=True)  # now, not after the training
+    check_writable_file(output / "demo.png")
     started = time.perf_counter()
     train, test = (
         load_digit_panels(subset, random_state=seed) for subset in ("train", "test")
@@ -314,7 +319,8 @@ def _write(
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper left", frameon=False)
     path = output / "demo.png"
-    figure.savefig(path, dpi=120)
+    with open_atomically(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=120)
     plt.close(figure)
     folder = save_model(model, output / "model", overwrite=True)
     _check_reload(model, folder)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import open_atomically
+from cftlearn._files import check_writable_file, open_atomically
 from cftlearn.cli._configuration import read_settings
 from cftlearn.cli._console import json_text
 from cftlearn.cli._labels import Labelled, read_known_categories
@@ -80,6 +80,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         raise SettingsError(
             "`--merge-views` needs --group COLUMN, which names the studies."
         )
+    if arguments.output is not None:
+        check_writable_file(arguments.output)  # now, not after all images
     if arguments.scores is not None:
         of_images = options_of_images(arguments) | {"--images": data.images}
         refuse_given(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cftlearn._files import claim_folder, open_atomically
 from cftlearn.cli._settings import SettingsError
+from cftlearn.feature_extraction._feature_file import read_features
 
 FEATURES = "features.npy"
 _PATHS, _HEAD, _NOTE = "paths.csv", "rows.npz", "extraction.json"
@@ -119,7 +120,7 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
             f"or {_PATHS} is missing."
         )
     try:
-        Z = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+        Z = read_features(folder / FEATURES)
     except (EOFError, ValueError) as error:
         raise _damaged(folder / FEATURES) from error
     paths = _read_paths(folder / _PATHS)
@@ -191,7 +192,8 @@ def write_head(
 ) -> None:
     """Write the weights of the classification layer, and its categories if known."""
     names = np.array(categories or [], dtype=str)
-    np.savez(folder / _HEAD, coef=coef, intercept=intercept, categories=names)
+    with open_atomically(folder / _HEAD, "wb") as file:
+        np.savez(file, coef=coef, intercept=intercept, categories=names)
 
 
 def sign(folder: Path, extraction: dict[str, str | None]) -> None:

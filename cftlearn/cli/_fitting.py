@@ -138,8 +138,8 @@ def _check_device(device: str | None) -> None:
 
 def _check_output(output: Path, *, overwrite: bool) -> None:
     """Refuse a folder that could not be written at the end."""
-    from cftlearn._files import folder_beside
-    from cftlearn.persistence._folder import check_target, is_saved_model
+    from cftlearn.persistence._folder import is_saved_model
+    from cftlearn.persistence._target import check_target
 
     if is_saved_model(output) and not overwrite:
         raise SettingsError(
@@ -147,8 +147,6 @@ def _check_output(output: Path, *, overwrite: bool) -> None:
             "--output."
         )
     check_target(output, overwrite=overwrite)
-    with folder_beside(output):  # which save_model needs, too
-        pass
 
 
 def _set_start(model: Any, settings: Settings, start: Start, n_categories: int) -> Any:

@@ -60,10 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict images. The exit code is 3 if some were skipped."""
+    from cftlearn._files import check_writable_file
     from cftlearn.cli._prediction import predict, reads_features
     from cftlearn.cli._predictor import Predictor
     from cftlearn.cli._unused import refuse_given
 
+    if arguments.output is not None:
+        check_writable_file(arguments.output)  # now, not after all images
     network = settings_given(arguments)["network.name"]
     predictor = Predictor.read(arguments.model, network, reading_options(arguments))
     if reads_features(arguments.images) and not predictor.is_of_images:

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import StrOptions, validate_params
+from cftlearn._dependencies import StrOptions, end_with_parent, validate_params
 from cftlearn.calibration._calibrator import calibrated_weights
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
@@ -166,6 +166,7 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
     fitted : estimator
         The clone.
     """
+    end_with_parent()
     fitted = clone(member)
     params = fitted.get_params(deep=True)
     unset = [

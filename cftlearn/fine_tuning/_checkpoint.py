@@ -1,5 +1,6 @@
 """Finished categories on disk, so that a killed fit can be continued."""
 
+import io
 import json
 import os
 from importlib.metadata import version
@@ -11,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn._files import claim_folder, digest, open_atomically
+from cftlearn._files import check_sealed, claim_folder, digest, open_sealed
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
@@ -84,11 +85,15 @@ def checkpoint_paths(
     }
     root = Path(folder)
     claim_folder(root, fit)
-    return {task.name: root / f"{digest(task.name)[:20]}.npz" for task in categories}
+    # A file counts only under its own name, so it counts for its category and fit.
+    names = {task.name: digest(fit, task.name)[:20] for task in categories}
+    return {category: root / f"{name}.npz" for category, name in names.items()}
 
 
 def save_result(path: Path, result: Storable) -> None:
     """Save the result of a category; the file is whole, or not there at all.
+
+    A fingerprint of its name and content stands at its end.
 
     Parameters
     ----------
@@ -105,8 +110,10 @@ def save_result(path: Path, result: Storable) -> None:
     arrays, plain = result.pack()
     contents: dict[str, Any] = {_PLAIN: np.array(json.dumps(plain, default=_as_plain))}
     contents |= arrays
-    with open_atomically(path, "wb") as file:
-        np.savez(file, **contents)
+    data = io.BytesIO()
+    np.savez(data, **contents)
+    with open_sealed(path, path.name) as file:
+        file.write(data.getbuffer())
 
 
 def _as_plain(value: Any) -> Any:
@@ -137,17 +144,25 @@ def load_result(path: Path, kind: type[Storable]) -> Any:
     Raises
     ------
     ValueError
-        If the file was not written by :func:`save_result`.
+        If the file is not what :func:`save_result` wrote under this name.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        n_bytes = check_sealed(path, path.name)
+        content = path.read_bytes()[:n_bytes]
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return kind.unpack(arrays, json.loads(str(arrays.pop(_PLAIN))))
     except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
             f"A file in `checkpoint` must be a finished category; {str(path)!r} "
-            f"cannot be read ({error!r}). Delete it, and the category is refitted."
+            f"cannot be read: {_reason(error)}. Delete it, and the category is "
+            "refitted."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    words = getattr(error, "strerror", None) or str(error)
+    return words.rstrip(".") or type(error).__name__
 
 
 def _digest_of_matrices(matrices: list[Any]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from cftlearn._dependencies import end_with_parent
 from cftlearn._features._moments import feature_moments
 from cftlearn._features._per_category import features_of
 from cftlearn._features._principal_axes import (
@@ -102,6 +103,7 @@ def _turn(Z: Floats) -> _Rows:
 def _fit_category(
     features: _Rows | Floats, target: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    end_with_parent()
     used = ~np.isnan(target)
     n_used, n_positive = float(used.sum()), float(np.nansum(target))
     if n_positive in (0.0, n_used):

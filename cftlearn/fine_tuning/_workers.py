@@ -13,6 +13,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from tqdm.auto import tqdm
 
+from cftlearn._dependencies import end_with_parent
 from cftlearn._features._stored import StoredFeatures, file_under
 from cftlearn._seeding import one_thread
 from cftlearn.exceptions import WorkerLostWarning
@@ -232,6 +233,7 @@ def _compute_there(
     *matrices: Any,
 ) -> Any:
     """Compute, in another process, the result of a task sent without matrices."""
+    end_with_parent()
     Z, Z_val, *axes = map(_received, matrices)
     spaces = {
         name: replace(space, axes=own)

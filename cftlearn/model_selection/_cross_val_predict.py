@@ -11,7 +11,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils.parallel import Parallel, delayed
 
-from cftlearn._dependencies import HasMethods, StrOptions, validate_params
+from cftlearn._dependencies import (
+    HasMethods,
+    StrOptions,
+    end_with_parent,
+    validate_params,
+)
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.model_selection._split import (
@@ -160,6 +165,7 @@ def _fit_and_predict(
     params: Mapping[str, Any],
 ) -> tuple[NDArray[Any], Any]:
     """Predict the test rows; return also the classes that a 1-D ``y`` had."""
+    end_with_parent()
     n_samples, shape = count_rows(y), np.shape(y)
     fit_params = {
         name: take_rows(value, train) if _is_per_row(value, n_samples) else value

@@ -17,7 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from cftlearn._dependencies import import_optional
-from cftlearn._files import folder_beside
+from cftlearn._files import (
+    as_path,
+    check_writable_file,
+    check_writable_folder,
+    folder_beside,
+)
 from cftlearn._inputs import to_tensor
 from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
@@ -113,7 +118,7 @@ def export_onnx(
             f"{type(model).__name__}. Export the classifier of a Pipeline alone."
         )
     check_is_fitted(model)
-    target = Path(path)
+    target = as_path(path)
     if target.is_dir():
         raise IsADirectoryError(
             f"`path` must be a file; got the folder '{target}'. Name a file in it: "
@@ -122,6 +127,11 @@ def export_onnx(
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
     _check_opset(opset)
+    if target.parent.is_dir():
+        check_writable_file(target)
+    else:
+        check_writable_folder(target.parent)
+    target = Path(os.path.realpath(target))  # a link stays a link
     network = model.to_torch(calibrated=sigmoid).cpu().eval()
     if sigmoid:
         network = _Probabilities(network).eval()
@@ -142,7 +152,7 @@ def export_onnx(
         _compare(staged, network, inputs)
         for file in sorted(folder.iterdir(), reverse=True):  # weights first
             file.replace(target.parent / file.name)
-    return target
+    return Path(path)
 
 
 def _example(model: Any, example: ArrayLike | None) -> Tensor:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._files import replace_folder
+from cftlearn._files import as_path, find_folder, open_new, replace_folder
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import first_line
@@ -34,6 +34,7 @@ from cftlearn.persistence._reading import (
     named,
     read_model,
 )
+from cftlearn.persistence._target import check_target, replaceable_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,21 +61,20 @@ def save_model(
     The folder holds ``model.json`` (parameters, categories, report, and the SHA-256 of
     itself and all other files), ``arrays.safetensors`` (weights) and, for a classifier
     with a network, ``network.pt`` (its state dict). Members of an ensemble have such a
-    folder each, in ``members``. The folder is written under another name and then
-    renamed, so an interrupted call leaves nothing half done. ``history_`` is not saved;
-    neither is a ``module``, unless it is a :class:`~cftlearn.networks.Architecture`,
-    nor a trainer's ``fabric``. Its processes must not all save: save where
-    ``fabric.is_global_zero``.
+    folder each, in ``members``. ``history_`` is not saved; neither is a ``module``,
+    unless it is a :class:`~cftlearn.networks.Architecture`, nor a trainer's ``fabric``.
+    Its processes must not all save: save where ``fabric.is_global_zero``.
 
     Parameters
     ----------
     model : CFTClassifier, CategoryWiseFineTuner or CFTEnsemble
         A fitted model.
     path : str or path-like
-        The folder.
+        The folder: new, empty (a mount point too), or with an earlier model. Its
+        parents are created. A link stays a link: the folder that it names is written.
     overwrite : bool, default=False
-        Replace an earlier model there. A folder that holds anything else is never
-        replaced.
+        Replace an earlier model there. A folder that holds any file which the model
+        does not name is never replaced.
 
     Returns
     -------
@@ -86,11 +86,15 @@ def save_model(
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     FileExistsError
-        If the path exists and ``overwrite`` is False, or it is not a saved model.
+        If the path is no folder, holds anything but a saved model, or holds one and
+        ``overwrite`` is False.
+    OSError
+        If the folder cannot be written: the disk is full, or permission is missing.
+        What was there before has not changed.
     TypeError
-        If ``model`` is of another class, or a parameter cannot be written as text: a
-        callable ``loss``, ``objective`` or ``input_transform`` (but not an
-        ``ImageTransform``), a solver of one's own, a ``RandomState``.
+        If ``path`` is no path, ``model`` is of another class, or a parameter cannot be
+        written as text: a callable ``loss``, ``objective`` or ``input_transform`` (but
+        not an ``ImageTransform``), a solver of one's own, a ``RandomState``.
     ValueError
         If the model is not as ``fit`` left it, and :func:`load_model` would refuse it:
         weights that are NaN, a parameter that is out of its range.
@@ -98,6 +102,12 @@ def save_model(
     See Also
     --------
     load_model : Load it again.
+
+    Notes
+    -----
+    The folder is written beside its path, and gets its name when all of it is on the
+    disk. So an interrupted or killed call leaves the earlier model or the new one, both
+    of them whole. The next call deletes what a killed one left.
 
     Examples
     --------
@@ -118,15 +128,17 @@ def save_model(
             "Pipeline one by one."
         )
     check_is_fitted(model)
-    target = Path(path)
+    target = as_path(path)
     check_target(target, overwrite=overwrite)
     arrays: Arrays = {}
     described = describe(model, "", arrays)
     in_order = {name: np.array(a, order="C") for name, a in arrays.items()}
     with _refused():  # now, not when the model is needed
         rebuild(_as_read(described), "", StoredArrays(in_order))
-    with replace_folder(target) as staged:
-        save_file(in_order, staged / ARRAYS)  # which ignores strides
+    check = partial(replaceable_files, shown=target, overwrite=overwrite)
+    with replace_folder(target, check) as staged:
+        with open_new(staged / ARRAYS, "wb") as file:
+            file.write(save(in_order))  # which ignores strides
         if getattr(model, "module_", None) is not None:
             _write_network(model.module_, staged / NETWORK)
         if isinstance(model, CFTEnsemble):
@@ -137,8 +149,8 @@ def save_model(
             for file in sorted(staged.rglob("*"))
             if file.is_file()
         }
-        text = write_document(described, stamps, version("cftlearn"))
-        (staged / DOCUMENT).write_bytes(text)
+        with open_new(staged / DOCUMENT, "wb") as file:
+            file.write(write_document(described, stamps, version("cftlearn")))
     return target
 
 
@@ -190,7 +202,7 @@ def load_model(
     --------
     save_model : Save a model.
     """
-    return read_model(Path(path), partial(_build, module=module))
+    return read_model(as_path(path), partial(_build, module=module))
 
 
 def load_without_network(path: str | os.PathLike[str]) -> Any:
@@ -204,12 +216,12 @@ def load_without_network(path: str | os.PathLike[str]) -> Any:
     FileNotFoundError, ModelFormatError
         As :func:`load_model`.
     """
-    return read_model(Path(path), _model_of, whole=False)
+    return read_model(as_path(path), _model_of, whole=False)
 
 
 def is_saved_model(path: str | os.PathLike[str]) -> bool:
     """Check whether a folder looks like one that :func:`save_model` wrote."""
-    return (Path(path) / DOCUMENT).is_file()
+    return (find_folder(Path(path)) / DOCUMENT).is_file()
 
 
 def _trusted(architecture: Architecture | None) -> Architecture:
@@ -228,29 +240,6 @@ def _trusted(architecture: Architecture | None) -> Architecture:
             f" n_outputs={architecture.n_outputs}))."
         )
     return architecture
-
-
-def check_target(target: Path, *, overwrite: bool) -> None:
-    """Check that a folder is free, or may be replaced.
-
-    Raises
-    ------
-    FileExistsError
-        If the path exists and ``overwrite`` is False, or it is not a saved model.
-    """
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    names = {file.name for file in target.iterdir()} if target.is_dir() else set()
-    if not {DOCUMENT, ARRAYS} <= names <= {DOCUMENT, ARRAYS, NETWORK, MEMBERS}:
-        raise FileExistsError(
-            f"`path` must be free; {target} exists and is no saved model, or holds "
-            "more than one. Choose another path."
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"`path` must be free; {target} holds a saved model. Pass overwrite=True "
-            "to replace it."
-        )
 
 
 def _model_of(files: ModelFiles) -> Any:
@@ -331,7 +320,8 @@ def _of_the_folder(
 def _write_network(network: "nn.Module", path: Path) -> None:
     import torch
 
-    torch.save(network.state_dict(), path)
+    with open_new(path, "wb") as file:
+        torch.save(network.state_dict(), file)
     with _refused(), path.open("rb") as file:
         check_state_file(file)
 

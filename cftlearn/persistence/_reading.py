@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cftlearn._files import find_folder
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.persistence._array_file import ARRAYS, StoredArrays, read_arrays
 from cftlearn.persistence._document import (
@@ -113,7 +114,8 @@ def read_model(
         before = _state_of(path)
         with ExitStack() as stack:
             try:
-                files = _read_whole(path, stack, whole=whole)
+                # after a kill, a hidden folder may hold it
+                files = _read_whole(find_folder(path), stack, whole=whole)
             except (FileNotFoundError, ModelFormatError):
                 is_changing = _state_of(path) != before or _is_being_saved(path)
                 if not is_changing or time.monotonic() > end:

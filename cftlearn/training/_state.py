@@ -15,13 +15,14 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from cftlearn._files import claim_folder, digest, open_atomically
+from cftlearn._files import check_sealed, claim_folder, digest, open_sealed
 from cftlearn._inputs import ArrayInputs, Inputs
+from cftlearn.exceptions import first_line
 from cftlearn.labels._known_rates import KnownRates
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
 
-_STATE_FILE = "training.pt"
+_NOTE, _STATE_FILE = "fit.json", "training.pt"
 
 
 class BestEpoch(NamedTuple):
@@ -184,15 +185,18 @@ def state_path(trainer: NetworkTrainer, network: nn.Module, **fit: Any) -> Path 
     }
     signature |= {name: digest(_described(value)) for name, value in fit.items()}
     root = Path(trainer.checkpoint)
-    claim_folder(root, signature)
+    claim_folder(root, signature, note=_NOTE)
     return root / _STATE_FILE
 
 
 def save_state(path: Path | None, state: TrainingState) -> None:
-    """Write the state of a training; None writes nothing."""
+    """Write the state of a training; None writes nothing.
+
+    A fingerprint of the fit and of the content stands at the end of the file.
+    """
     if path is None:
         return
-    with open_atomically(path, "wb") as file:
+    with open_sealed(path, _note_of(path)) as file:
         torch.save(state.state_dict(), file)
     # A state that cannot be read again raises after one epoch, not after a crash.
     if len(state.history) == 1:
@@ -212,11 +216,12 @@ def load_state(path: Path | None, state: TrainingState) -> None:
     Raises
     ------
     ValueError
-        If the file cannot be read.
+        If the file cannot be read, was changed, or is that of another fit.
     """
     if path is None or not path.exists():
         return
     try:
+        check_sealed(path, _note_of(path))
         state.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (
         EOFError,
@@ -227,13 +232,18 @@ def load_state(path: Path | None, state: TrainingState) -> None:
         UnpicklingError,
         ValueError,
     ) as error:
-        reason = str(error).strip().splitlines()
         raise ValueError(
             f"`checkpoint` must hold a state of training; {str(path)!r} cannot be "
-            f"read ({type(error).__name__}: {reason[0] if reason else ''}). Delete "
-            "the folder to train from the start; an optimizer or schedule of one's own "
-            "must have a state_dict of tensors and plain values."
+            f"read: {first_line(error).rstrip('.')}. Delete the folder to train from "
+            "the start; an optimizer or schedule of one's own must have a state_dict "
+            "of tensors and plain values."
         ) from error
+
+
+def _note_of(path: Path) -> bytes:
+    """Read what the folder of a state says of its fit."""
+    note = path.with_name(_NOTE)
+    return note.read_bytes() if note.is_file() else b""
 
 
 def _described(value: Any) -> Any:

@@ -180,7 +180,7 @@ def test_stored_features_need_rows_and_finite_values(own_problem):
     Z[7, 1, 2] = np.nan
     with pytest.raises(ValueError, match="nan in row 7, category 1, column 2"):
         CategoryWiseFineTuner().fit(slices_alone(Z), y)
-    with pytest.raises(ValueError, match="numbers; got complex numbers .dtype complex128"):
+    with pytest.raises(ValueError, match="numbers; got complex numbers"):
         CategoryWiseFineTuner().fit(slices_alone(Z.astype(complex)), y)
 
 

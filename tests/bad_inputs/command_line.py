@@ -810,8 +810,8 @@ CASES = [
         "an output that is a file",
         command("fit", *FEATURES, "--output", "labels.csv"),
         (
-            "1: cftlearn fit: `path` must be free; labels.csv exists and is no saved "
-            "model, or holds more than one. Choose another path."
+            "1: cftlearn fit: 'labels.csv' must be a folder, or free; it is a file. "
+            "Name another place."
         ),
     ),
     case(

@@ -209,9 +209,10 @@ def test_a_folder_without_permission_is_refused_before_training(
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
-    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)  # root may write any
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)  # root may write any
     argv = ["fit", *photo_arguments, "--output", str(tmp_path / "m")]
-    assert "Permission denied" in error_of(argv, capsys)
+    expected = f"'{tmp_path / 'm'}' cannot be written: permission is missing"
+    assert expected in error_of(argv, capsys)
 
 
 @pytest.mark.usefixtures("_no_training")

@@ -1,5 +1,6 @@
 """Features in a file, also after an interruption."""
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from extraction_parts import Counting, Fatal, extract, seeded
+
+from cftlearn.feature_extraction._feature_file import read_features
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # 1 core
 
@@ -147,7 +150,7 @@ def test_a_damaged_note_is_told(rows, tmp_path, note):
     extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
     (tmp_path / "Z.npy.json").write_text(note)
     with pytest.raises(
-        ValueError, match=r"The note '.*json' .* cannot be read .*Delete"
+        ValueError, match=r"The note '.*json' .* cannot be read: .*Delete"
     ):
         extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
 
@@ -186,3 +189,109 @@ def test_nothing_is_left_of_a_longer_partial_file(rows, tmp_path):
     Z = extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
     assert (tmp_path / "Z.npy").stat().st_size == Z.offset + Z.nbytes
     np.testing.assert_array_equal(Z, extract(seeded(Counting), rows))
+
+
+def flip(path, place):
+    """Change one byte."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0b100
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("place", [130, 400, -1, 0, 70])
+def test_changed_features_are_refused(rows, tmp_path, place):
+    out = tmp_path / "Z.npy"
+    extract(seeded(Counting), rows, out=out)
+    flip(out, place)
+    with pytest.raises(
+        ValueError, match=r"Z\.npy' must hold .*Delete .*to start again"
+    ):
+        extract(seeded(Counting), rows, out=out)
+    out.unlink()
+    (tmp_path / "Z.npy.json").unlink()
+    extract(seeded(Counting), rows, out=out)
+
+
+def test_every_changed_byte_of_a_note_is_told(rows, tmp_path):
+    out = tmp_path / "Z.npy"
+    extract(seeded(Counting), rows, out=out)
+    note = tmp_path / "Z.npy.json"
+    whole = note.read_bytes()
+    for place in range(0, len(whole), 7):
+        flip(note, place)
+        with pytest.raises(ValueError, match=r"it was changed\. Delete|something else"):
+            extract(seeded(Counting), rows, out=out)
+        note.write_bytes(whole)
+    extract(seeded(Counting), rows, out=out)
+
+
+@pytest.mark.usefixtures("noted_at_once")
+def test_changed_rows_of_a_started_file_are_refused(rows, tmp_path):
+    out = tmp_path / "Z.npy"
+    network = seeded(Counting, n_most=3)
+    with pytest.raises(KeyboardInterrupt):
+        extract(network, rows, out=out)
+    flip(tmp_path / "Z.npy.partial", 200)
+    network.n_most = 1000
+    with pytest.raises(ValueError, match=r"partial' must hold .* it was changed\. Del"):
+        extract(network, rows, out=out)
+
+
+def test_fingerprints_of_many_blocks(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("cftlearn._files._digests._BLOCK_BYTES", 100)
+    out = tmp_path / "Z.npy"
+    extract(seeded(Counting), rows, out=out)
+    note = json.loads((tmp_path / "Z.npy.json").read_text())
+    assert len(note["blocks"]) == 6  # of 23 rows of 24 bytes
+    extract(seeded(Counting, n_most=0), rows, out=out)
+    flip(out, 300)
+    with pytest.raises(ValueError, match="it was changed"):
+        extract(seeded(Counting), rows, out=out)
+
+
+def test_features_of_somebody_else_are_read_as_they_are(rows, tmp_path):
+    np.save(tmp_path / "Z.npy", rows)
+    np.testing.assert_array_equal(read_features(tmp_path / "Z.npy"), rows)
+    extract(seeded(Counting), rows, out=tmp_path / "Y.npy")
+    assert read_features(tmp_path / "Y.npy").shape == (23, 6)
+    flip(tmp_path / "Y.npy", 200)
+    with pytest.raises(ValueError, match="it was changed"):
+        read_features(tmp_path / "Y.npy")
+
+
+def test_a_link_to_features_stays_a_link(rows, tmp_path):
+    (tmp_path / "link.npy").symlink_to("Z.npy")
+    extract(seeded(Counting), rows, out=tmp_path / "link.npy")
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load(tmp_path / "Z.npy").shape == (23, 6)
+    extract(seeded(Counting, n_most=0), rows, out=tmp_path / "link.npy")
+
+
+@pytest.mark.parametrize("name", ["Z.npy", "Z.npy.json", "Z.npy.partial"])
+def test_a_pipe_is_not_waited_for(rows, tmp_path, name):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs pipes")
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}' must be a file; it is a pipe"):
+        extract(seeded(Counting), rows, out=tmp_path / "Z.npy")
+
+
+@pytest.mark.usefixtures("noted_at_once")
+@pytest.mark.parametrize("limit", [130, 300, 500])
+def test_a_full_disk_keeps_the_rows_so_far(rows, tmp_path, limit):
+    resource = pytest.importorskip("resource")
+    out = tmp_path / "Z.npy"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    words = (
+        r"Z\.npy' cannot be written: the file would be larger .* The rows so far are"
+    )
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        with pytest.raises(OSError, match=words) as caught:
+            extract(seeded(Counting), rows, out=out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG
+    Z = extract(seeded(Counting), rows, out=out)
+    np.testing.assert_array_equal(Z, extract(seeded(Counting), rows))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["Z.npy", "Z.npy.json"]

@@ -14,6 +14,7 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_mode
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.fine_tuning import _auto
 from cftlearn.fine_tuning._checkpoint import load_result, save_result
+from cftlearn.fine_tuning._report import CategoryResult
 from cftlearn.solvers import GeneticSolver, ProximalSolver
 
 SOLVERS = {
@@ -314,3 +315,42 @@ def test_a_saved_model_remembers_its_folder(tmp_path):
     save_model(tuner, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert loaded.checkpoint == str(tmp_path / "fit")
+
+
+def test_swapped_categories_are_refused(tmp_path):
+    Z, y = data()
+    tuner_of("bce", checkpoint=tmp_path).fit(Z, y)
+    one, other = (tmp_path / name for name in files(tmp_path)[:2])
+    contents = one.read_bytes(), other.read_bytes()
+    one.write_bytes(contents[1])
+    other.write_bytes(contents[0])
+    words = r"cannot be read: it was changed, or written for something else\. Delete it"
+    with pytest.raises(ValueError, match=words):
+        tuner_of("bce", checkpoint=tmp_path).fit(Z, y)
+
+
+def test_a_category_of_another_fit_is_refused(tmp_path):
+    Z, y = data()
+    for folder, seed in (("one", 0), ("other", 1)):
+        tuner = tuner_of("bce", checkpoint=tmp_path / folder)
+        tuner.set_params(random_state=seed).fit(Z, y)
+    ours, theirs = (files(tmp_path / folder) for folder in ("one", "other"))
+    assert not set(ours) & set(theirs)
+    (tmp_path / "other" / theirs[0]).replace(tmp_path / "one" / ours[0])
+    with pytest.raises(ValueError, match="written for something else"):
+        tuner_of("bce", checkpoint=tmp_path / "one").fit(Z, y)
+
+
+def test_every_changed_byte_of_a_category_is_told(tmp_path):
+    Z, y = data()
+    tuner_of("bce", checkpoint=tmp_path).fit(Z, y)
+    path = tmp_path / files(tmp_path)[0]
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 60):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="it was changed"):
+            load_result(path, CategoryResult)
+    path.write_bytes(whole)
+    load_result(path, CategoryResult)

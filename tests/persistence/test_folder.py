@@ -29,6 +29,7 @@ from cftlearn import (
     load_model,
     save_model,
 )
+from cftlearn._files import is_hidden
 from cftlearn._inputs import ArrayInputs
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.exceptions import ModelFormatError
@@ -400,6 +401,37 @@ def a_model_with_notes(path, model):
     (path / "notes.txt").write_text("do not lose")
 
 
+def a_model_with_an_empty_folder(path, model):
+    save_model(model, path)
+    (path / "plots").mkdir()
+
+
+def a_model_with_weights_of_another_one(path, model):
+    save_model(model, path)
+    (path / "network.pt").write_text("do not lose")
+
+
+def ensemble_of(model):
+    rng = np.random.default_rng(0)
+    Z, y = rng.standard_normal((40, 6)), rng.integers(0, 2, (40, 3)).astype(float)
+    return CFTEnsemble([("a", model), ("b", model)], prefit=True).fit(Z, y)
+
+
+def a_model_with_notes_in_members(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "notes.txt").write_text("do not lose")
+
+
+def a_model_with_notes_in_a_member(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "1" / "notes.txt").write_text("do not lose")
+
+
+def a_model_with_a_link_for_a_member(path, model):
+    save_model(ensemble_of(model), path)
+    (path / "members" / "2").symlink_to(path.parent)
+
+
 def a_model_with_a_folder(path, model):
     save_model(model, path)
     (path / "plots").mkdir()
@@ -416,13 +448,18 @@ def a_model_with_a_folder(path, model):
         only_a_document,
         a_model_with_notes,
         a_model_with_a_folder,
+        a_model_with_an_empty_folder,
+        a_model_with_weights_of_another_one,
+        a_model_with_notes_in_members,
+        a_model_with_notes_in_a_member,
+        a_model_with_a_link_for_a_member,
     ],
 )
 def test_what_is_no_model_alone_is_never_destroyed(tmp_path, model, occupy, overwrite):
     path = tmp_path / "place"
     occupy(path, model)
     before = contents(path)
-    with pytest.raises(FileExistsError, match="`path` must be free"):
+    with pytest.raises(FileExistsError, match=r"must be (a folder, or )?free"):
         save_model(model, path, overwrite=overwrite)
     assert contents(path) == before
     assert [file.name for file in tmp_path.iterdir()] == ["place"]
@@ -432,7 +469,7 @@ def interrupt_writing(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("cftlearn.persistence._folder.save_file", fail)
+    monkeypatch.setattr("cftlearn.persistence._folder.save", fail)
 
 
 def interrupt_moving(monkeypatch, error):
@@ -440,15 +477,35 @@ def interrupt_moving(monkeypatch, error):
     rename = Path.rename
 
     def fail(self, target):
-        if self.name == "new" and self.parent.name.startswith(".saving-"):
+        is_whole = self.name == "new" and not is_hidden(target.parent.name)
+        if is_whole and target.name != "whole":
+            raise error
+        return rename(self, target)
+
+    def fail_to_exchange(*_):
+        raise error
+
+    monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("cftlearn._files._folders.exchange", fail_to_exchange)
+
+
+def interrupt_between_renames(monkeypatch, error):
+    """Fail between two renames, where folders cannot be exchanged."""
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.name == "whole" and target.name == "place":
             raise error
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("cftlearn._files._folders.exchange", lambda *_: False)
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt("ctrl-C")])
-@pytest.mark.parametrize("interrupt", [interrupt_writing, interrupt_moving])
+@pytest.mark.parametrize(
+    "interrupt", [interrupt_writing, interrupt_moving, interrupt_between_renames]
+)
 def test_an_interrupted_save_keeps_the_earlier_model(
     tmp_path, model, network_model, partial_problem, monkeypatch, interrupt, error
 ):

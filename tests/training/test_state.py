@@ -21,9 +21,11 @@ from training_parts import (
 )
 
 from cftlearn import CFTClassifier
+from cftlearn._files import open_sealed
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.losses import PartialAsymmetricLoss, make_loss
 from cftlearn.training import NetworkTrainer
+from cftlearn.training._state import TrainingState, load_state, save_state
 
 FINER = {
     "plain": {},
@@ -106,6 +108,7 @@ def test_a_killed_fit_ends_the_same_bit_for_bit(
         from cftlearn.training import _loop
         from cftlearn.datasets import make_partial_multilabel
         from cftlearn.training import NetworkTrainer
+from cftlearn.training._state import TrainingState, load_state, save_state
 
         torch.set_num_threads(1)
         save_state, saved = _loop.save_state, []
@@ -209,7 +212,7 @@ def test_damaged_states_are_refused(problem, module, tmp_path, damage):
     train(module, *problem, checkpoint=tmp_path)
     path = tmp_path / "training.pt"
     path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
-    with pytest.raises(ValueError, match=r"'.*training\.pt' cannot be read .* Delete"):
+    with pytest.raises(ValueError, match=r"'.*training\.pt' cannot be read: .* Delete"):
         train(module, *problem, checkpoint=tmp_path)
 
 
@@ -219,7 +222,10 @@ def test_a_pickle_in_the_folder_is_not_executed(problem, module, tmp_path):
             return (Path.touch, (tmp_path / "sprung",))
 
     train(module, *problem, checkpoint=tmp_path)
-    torch.save({"network": Trap()}, tmp_path / "training.pt")
+    with open_sealed(
+        tmp_path / "training.pt", (tmp_path / "fit.json").read_bytes()
+    ) as f:
+        torch.save({"network": Trap()}, f)
     with pytest.raises(ValueError, match="cannot be read"):
         train(module, *problem, checkpoint=tmp_path)
     assert not (tmp_path / "sprung").exists()
@@ -245,3 +251,44 @@ def test_the_note_of_a_folder_is_plain_text(problem, module, tmp_path):
         "fit.json",
         "training.pt",
     ]
+
+
+def test_every_changed_byte_of_a_state_is_told(problem, module, tmp_path):
+    train(module, *problem, checkpoint=tmp_path)
+    path = tmp_path / "training.pt"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 60):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match="it was changed"):
+            load_state(path, None)
+
+
+def test_a_state_of_another_training_is_refused(problem, module, tmp_path):
+    train(module, *problem, checkpoint=tmp_path / "one")
+    train(module, *problem, checkpoint=tmp_path / "other", weight_decay=0.5)
+    (tmp_path / "other" / "training.pt").replace(tmp_path / "one" / "training.pt")
+    with pytest.raises(ValueError, match="written for something else"):
+        train(module, *problem, checkpoint=tmp_path / "one")
+
+
+def test_a_full_disk_keeps_the_state_before(problem, module, tmp_path):
+    resource = pytest.importorskip("resource")
+    train(module, *problem, checkpoint=tmp_path)
+    whole = (tmp_path / "training.pt").read_bytes()
+    state = TrainingState(*[None] * 7)
+    state.state_dict = lambda: {"weights": torch.zeros(100_000)}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    words = (
+        r"training\.pt' cannot be written: the file would be larger .* before has not"
+    )
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        with pytest.raises(OSError, match=words):
+            save_state(tmp_path / "training.pt", state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "training.pt").read_bytes() == whole
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["fit.json", "training.pt"]
