@@ -330,6 +330,7 @@ def training_rate(
             max_epochs=max_epochs,
             batch_size=16 if setting.is_dry else 128,
             trainer=NetworkTrainer(amp=amp, validate=False),
+            retrain=False,  # one training is timed
             fine_tuner=CategoryWiseFineTuner(GeneticSolver(n_generations=1)),
             device=setting.device,
             random_state=0,

@@ -108,7 +108,7 @@ HUGE = b"\x80\x02cbuiltins\nbytearray\nJ\xff\xff\xff\x7f\x85R."
 PLACE = pickle.LONG_BINPUT + struct.pack("<I", 2**31 - 1)
 META = torch.empty(10**6, 10**6, device="meta")
 SPARSE = torch.sparse_coo_tensor(
-    torch.tensor([[5]]), [1.0], (10**9,), check_invariants=False
+    torch.tensor([[5]]), [1.0], (10**9,), check_invariants=True
 )
 
 
