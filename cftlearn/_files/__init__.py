@@ -6,6 +6,7 @@ from cftlearn._files._folders import (
     check_writable_folder,
     find_folder,
     folder_beside,
+    is_being_replaced,
     replace_folder,
 )
 from cftlearn._files._hidden import is_hidden
@@ -26,6 +27,7 @@ __all__ = [
     "digest",
     "find_folder",
     "folder_beside",
+    "is_being_replaced",
     "is_hidden",
     "open_atomically",
     "open_new",

@@ -13,6 +13,7 @@ from cftlearn._files._exchange import exchange
 from cftlearn._files._hidden import (
     hidden_beside,
     hidden_inside,
+    is_being_written,
     is_hidden,
     own_folder,
     settle,
@@ -147,6 +148,17 @@ def find_folder(path: Path) -> Path:
     return path
 
 
+def is_being_replaced(path: Path) -> bool:
+    """Return whether a living process seems to replace a folder just now.
+
+    Parameters
+    ----------
+    path : Path
+        As for :func:`replace_folder`.
+    """
+    return is_being_written(Path(os.path.realpath(path)))
+
+
 def check_writable_folder(path: Path, check: Check | None = None) -> None:
     """Check, before work of hours, that a folder can be written in the end.
 
@@ -175,7 +187,7 @@ def check_writable_folder(path: Path, check: Check | None = None) -> None:
         else:
             _check_missing(target)
     if check is not None and target.is_dir():
-        check(target)
+        _check_as_it_is(target, check)
 
 
 def _check_missing(target: Path) -> None:
@@ -262,7 +274,7 @@ def _publish(hidden: Path, target: Path, check: Check) -> None:
             return
         try:
             if os.path.lexists(target):
-                check(target)
+                _check_as_it_is(target, check)
             is_done = _move_folder(hidden, target, check)
         except OSError as error:
             if error.errno not in _FASTER:
@@ -277,6 +289,21 @@ def _publish(hidden: Path, target: Path, check: Check) -> None:
         f"{str(target)!r} cannot be written: other processes write it all the time. "
         "Name another place."
     )
+
+
+def _check_as_it_is(target: Path, check: Check) -> None:
+    """Check a folder, again if another process has just replaced it.
+
+    What was looked at may be the earlier folder, whose files are being deleted.
+    """
+    for is_last in [False] * (_MOST_TRIES - 1) + [True]:
+        before = target.stat()
+        try:
+            check(target)
+            return
+        except OSError:
+            if is_last or os.path.samestat(before, target.stat()):
+                raise
 
 
 def _move_folder(hidden: Path, target: Path, check: Check) -> bool:

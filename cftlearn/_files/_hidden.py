@@ -14,14 +14,16 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cftlearn._files._digests import digest
-from cftlearn._files._locks import fcntl, is_still, try_lock
+from cftlearn._files._locks import fcntl, is_locked, is_still, try_lock
 
 _LOCK = "lock"
+_YOUNG = 5.0  # seconds
 _MOST = 32  # processes that save to one path at the same time
 _NAME = re.compile(r"\.saving-([0-9a-f]{12}-)?\d{1,2}")
 
@@ -40,6 +42,27 @@ def hidden_beside(target: Path) -> list[Path]:
 def hidden_inside(target: Path) -> list[Path]:
     """Return the paths of hidden folders in a folder."""
     return [target / f".saving-{k}" for k in range(_MOST)]
+
+
+def is_being_written(target: Path) -> bool:
+    """Return whether a living process seems to write a folder just now.
+
+    Parameters
+    ----------
+    target : Path
+        The folder, and no link.
+    """
+    return any(map(_is_in_use, hidden_inside(target) + hidden_beside(target)))
+
+
+def _is_in_use(folder: Path) -> bool:
+    locked = is_locked(folder / _LOCK)
+    if locked is not None:
+        return locked
+    try:  # without locks, a folder that is not old
+        return time.time() - folder.stat().st_mtime < _YOUNG
+    except OSError:
+        return False
 
 
 @contextmanager

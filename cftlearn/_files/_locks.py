@@ -36,6 +36,33 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
+def is_locked(path: Path) -> bool | None:
+    """Return whether a living process has locked a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    is_locked : bool or None
+        None where there are no locks; False if there is no such file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    try:
+        got = try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+    return None if got is None else not got
+
+
 def open_own(path: Path) -> int | None:
     """Create or open a file that no living process has open by this function.
 

@@ -1,6 +1,5 @@
 """All files of one model, read so that they belong together."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cftlearn._files import find_folder
+from cftlearn._files import find_folder, is_being_replaced
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.persistence._array_file import ARRAYS, StoredArrays, read_arrays
 from cftlearn.persistence._document import (
@@ -117,7 +116,7 @@ def read_model(
                 # after a kill, a hidden folder may hold it
                 files = _read_whole(find_folder(path), stack, whole=whole)
             except (FileNotFoundError, ModelFormatError):
-                is_changing = _state_of(path) != before or _is_being_saved(path)
+                is_changing = _state_of(path) != before or is_being_replaced(path)
                 if not is_changing or time.monotonic() > end:
                     raise
             else:
@@ -275,25 +274,6 @@ def _state_of(path: Path) -> Any:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _is_being_saved(path: Path) -> bool:
-    """Check whether another process seems to write a model here just now."""
-    for folder in (path, path.parent):
-        try:
-            with os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if _is_of_saving(entry.name)]
-            ages = [time.time() - (folder / name).stat().st_mtime for name in names]
-        except OSError:  # gone meanwhile: it was there
-            return True
-        if any(age < _PATIENCE for age in ages):  # an older one is left of a crash
-            return True
-    return False
-
-
-def _is_of_saving(name: str) -> bool:
-    is_file = name.startswith(".") and name.endswith(".part")
-    return is_file or name.startswith(".saving-")
 
 
 def _unreadable(name: str, error: OSError) -> Fault:

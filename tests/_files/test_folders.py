@@ -14,7 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from cftlearn._files import _folders, _hidden, _locks, find_folder, replace_folder
+from cftlearn._files import (
+    _folders,
+    _hidden,
+    _locks,
+    find_folder,
+    is_being_replaced,
+    replace_folder,
+)
 from cftlearn._files._folders import check_writable_folder
 from cftlearn._files._hidden import hidden_beside, hidden_inside, is_hidden, own_folder
 
@@ -423,6 +430,26 @@ def test_a_killed_save_leaves_a_whole_folder(
     assert not [name for name in names(model) if is_hidden(name)]
 
 
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_who_writes_a_folder_is_seen(model, monkeypatch, has_locks):
+    if not has_locks:
+        without_locks(monkeypatch)
+    assert not is_being_replaced(model)
+    with replace_folder(model) as new:
+        (new / "a").touch()
+        assert is_being_replaced(model)
+        (model.parent / "link").symlink_to("model")
+        assert is_being_replaced(model.parent / "link")
+        assert not is_being_replaced(model.parent / "other")
+    assert not is_being_replaced(model)
+    kill_at(monkeypatch, model, "_publish", _folders)
+    assert is_being_replaced(model) == (not has_locks)
+    for folder in hidden_beside(model):
+        if folder.exists():
+            os.utime(folder, (0, 0))
+    assert not is_being_replaced(model)
+
+
 def test_leftovers_do_not_pile_up(model, monkeypatch):
     for _ in range(3):
         kill_at(monkeypatch, model, "_publish", _folders)
@@ -559,3 +586,21 @@ def test_a_folder_may_be_replaced_while_it_is_checked(model, monkeypatch):
     check_writable_folder(model)
     assert n_calls > 1
     assert names(model) == ["a", "members"]
+
+
+def test_a_folder_that_is_replaced_while_it_is_looked_at_is_looked_at_again(model):
+    seen = []
+
+    def check(folder):
+        seen.append(names(folder))
+        if len(seen) == 1:  # another process
+            write(folder, "later")
+            raise FileExistsError("half of its files are deleted")
+        return _folders._all_files(folder)
+
+    check_writable_folder(model, check)
+    assert seen == [["a", "members"], ["later"]]
+    with pytest.raises(FileExistsError, match="mine"):
+        check_writable_folder(
+            model, lambda _: (_ for _ in ()).throw(FileExistsError("mine"))
+        )

@@ -3,7 +3,6 @@
 import importlib
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from model_parts import read_document, sign
 from safetensors.numpy import load_file, save_file
 
 from cftlearn import load_model
+from cftlearn._files._hidden import hidden_beside, hidden_inside, own_folder
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.persistence import _reading
 from cftlearn.persistence._folder import load_without_network
@@ -130,7 +130,8 @@ def test_files_that_are_replaced_one_by_one(copy_of, monkeypatch):
     """As in a mount point: the new arrays are there before the new document."""
     path = copy_of("network")
     shutil.copy(GOLDEN / "joined" / "arrays.safetensors", path)
-    (path / ".saving-0").mkdir()  # what another process is saving from
+    hidden = own_folder(hidden_inside(path), lambda _: None)
+    hidden.__enter__()  # as another process that is saving
     pauses = []
 
     def finish(seconds):
@@ -141,15 +142,16 @@ def test_files_that_are_replaced_one_by_one(copy_of, monkeypatch):
     monkeypatch.setattr(_reading.time, "sleep", finish)
     assert load_model(path, module=make_network).coef_.shape == (2, 10)
     assert len(pauses) == 1
+    hidden.__exit__(None, None, None)
 
 
 def test_a_model_between_two_renames(copy_of, monkeypatch):
     path = copy_of("features")
     path.rename(path.with_name("earlier"))
-    path.with_name(".saving-0123456789ab-0").mkdir()
     finish = path.with_name("earlier").rename
     monkeypatch.setattr(_reading.time, "sleep", lambda _: finish(path))
-    load_model(path)
+    with own_folder(hidden_beside(path), lambda _: None):  # of another process
+        load_model(path)
 
 
 def test_a_damaged_model_is_not_read_again(copy_of, monkeypatch):
@@ -158,9 +160,9 @@ def test_a_damaged_model_is_not_read_again(copy_of, monkeypatch):
     monkeypatch.setattr(_reading.time, "sleep", None)
     with pytest.raises(ModelFormatError, match="damaged"):
         load_model(path)
-    left = path.with_name(".saving-0123456789ab-0")  # of a process that was killed
+    left = hidden_beside(path)[0]  # of a process that was killed
     left.mkdir()
-    os.utime(left, (time.time() - 60,) * 2)
+    (left / "lock").touch()
     with pytest.raises(ModelFormatError, match="damaged"):
         load_model(path)
 
@@ -169,7 +171,7 @@ def test_patience_has_an_end(copy_of, monkeypatch):
     path = copy_of("features")
     (path / "arrays.safetensors").unlink()
     monkeypatch.setattr(_reading, "_PATIENCE", 0.1)
-    monkeypatch.setattr(_reading, "_is_being_saved", lambda _: True)
+    monkeypatch.setattr(_reading, "is_being_replaced", lambda _: True)
     with pytest.raises(ModelFormatError, match="damaged"):
         load_model(path)
 
