@@ -104,11 +104,10 @@ def test_a_killed_fit_ends_the_same_bit_for_bit(
         import os, signal, sys
         import torch
         from torch import nn
-        from cftlearn import (CFTClassifier)
+        from cftlearn import CFTClassifier
         from cftlearn.training import _loop
         from cftlearn.datasets import make_partial_multilabel
         from cftlearn.training import NetworkTrainer
-from cftlearn.training._state import TrainingState, load_state, save_state
 
         torch.set_num_threads(1)
         save_state, saved = _loop.save_state, []
