@@ -353,7 +353,7 @@ DAMAGE = [
         "a pipe as model.json",
         FORMAT_1,
         replace("model.json", os.mkfifo),
-        ("model.json must be a file; got a named pipe."),
+        ("model.json must be a file; got a pipe."),
     ),
     damage_case(
         "a link to itself",
@@ -728,7 +728,7 @@ DAMAGE = [
         "a pipe as weights",
         FORMAT_1,
         replace("arrays.safetensors", os.mkfifo),
-        ("arrays.safetensors must be a file; got a named pipe."),
+        ("arrays.safetensors must be a file; got a pipe."),
     ),
     damage_case(
         "a device as a network",
