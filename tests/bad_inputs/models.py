@@ -894,7 +894,16 @@ DAMAGE = [
         write("network.pt", b"PK\x03\x04 nothing"),
         (
             "network.pt must be the state dict of a network, of tensors and plain "
-            "values; got no archive, or a damaged one."
+            "values; it is not (no archive)."
+        ),
+    ),
+    damage_case(
+        "bytes of any length in the state",
+        NETWORK,
+        state({"a": bytearray(5)}),
+        (
+            "network.pt must be the state dict of a network, of tensors and plain "
+            "values; it is not (it holds a __builtin__.bytearray beside tensors)."
         ),
     ),
     damage_case(
