@@ -2,7 +2,6 @@
 
 import io
 import multiprocessing
-import resource
 import sys
 import time
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from _limits import peak_bytes
 
 AT_ONCE = 200  # cases of a process
 SECONDS = 60  # of a case, until it counts as hanging
@@ -124,23 +124,18 @@ def _try_some(
 
 def _work(case: Case, seeds: list[int], sender: Any) -> None:
     for seed in seeds:
-        before = _peak_bytes()
+        before = peak_bytes()
         start = time.monotonic()
         try:
             answer = True, case(seed)
         except Exception as error:
             answer = False, f"{type(error).__name__}: {error}"[:500]
-        if _peak_bytes() > max(before, 2 * GIB):
-            answer = False, f"took {_peak_bytes() / GIB:.1f} GiB"
+        if peak_bytes() > max(before, 2 * GIB):
+            answer = False, f"took {peak_bytes() / GIB:.1f} GiB"
         seconds = time.monotonic() - start
         if seconds > SECONDS / 2:
             answer = False, f"took {seconds:.0f} s"
         sender.send(answer)
-
-
-def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _show(n_done: int, n_all: int, n_found: int) -> None:

@@ -1,6 +1,6 @@
 """Faults while models are saved: kills, full disks, other writers. POSIX only.
 
-    python benchmarks/faults.py --kills 5000
+    python benchmarks/faults.py --n 5000
 
 Processes that save a model are killed by SIGKILL and SIGTERM, at each step on the
 file system in turn and at random moments. After each kill, `load_model` must find the
@@ -9,7 +9,6 @@ are saved to disks with too little room, and read while others overwrite them. T
 code is 1 if anything was not as it must be.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 from _fault_disks import fill_disks, limit_sizes, write_together
 from _fault_kills import kill_saves
 from _machine import describe_machine
+from _trials import trial_parser
 
 _WRONG = ("BAD", "litter", "errors", "next is wrong")
 _FIT = """
@@ -49,11 +49,11 @@ def make_models(folder: Path) -> dict[str, list[Any]]:
     }
 
 
-def run(n_kills: int, n_loads: int, folder: Path) -> int:
+def run(n: int, seed: int, folder: Path) -> int:
     """Run everything, print it, and return the number of wrong outcomes."""
     models = make_models(folder)
     started = time.perf_counter()
-    records = kill_saves(models, n_kills, folder)
+    records = kill_saves(models, n, folder, seed)
     seconds = time.perf_counter() - started
     columns = ["killed", "finished", "earlier", "new", "none", *_WRONG]
     print(f"{'model':10}{'place':28}{'steps':>6}", *(f"{c:>9}" for c in columns[:5]))
@@ -75,7 +75,7 @@ def run(n_kills: int, n_loads: int, folder: Path) -> int:
         print("a full disk: left out, this process may not mount one")
     else:
         others["full disk"] = full
-    others["two writers"] = write_together(models["tuner"], n_loads, folder)
+    others["two writers"] = write_together(models["tuner"], n, folder)
     for name, found in others.items():
         shown = {key: count for key, count in found.items() if count}
         print(f"{name:18}", shown)
@@ -85,15 +85,13 @@ def run(n_kills: int, n_loads: int, folder: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", "--n", type=int, default=1000)
-    parser.add_argument("--loads", type=int, default=1000)
+    parser = trial_parser(__doc__, 1000, "kills, and of loads beside writers")
     parser.add_argument("--folder", type=Path, help="where to save; temporary if none")
     arguments = parser.parse_args()
     for line in describe_machine(["cftlearn", "numpy", "safetensors"]):
         print(line)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        sys.exit(run(arguments.kills, arguments.loads, Path(folder)) > 0)
+        sys.exit(run(arguments.n, arguments.seed, Path(folder)) > 0)
 
 
 if __name__ == "__main__":

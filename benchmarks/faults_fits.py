@@ -5,10 +5,9 @@ parameters of networks too), random generators, limits on threads and filters of
 warnings must be those from before. Exits with 1 if one of them is not.
 
     python benchmarks/faults_fits.py
-    python benchmarks/faults_fits.py --fits 20 --seed 3
+    python benchmarks/faults_fits.py --n 20 --seed 3
 """
 
-import argparse
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from _faults import LineCounter, differences, snapshot
 from _machine import describe_machine
+from _trials import trial_parser
 from torch import nn
 
 from cftlearn import (
@@ -104,9 +104,7 @@ def interrupt(name: str, n_fits: int, seed: int) -> list[str]:
 
 def main() -> None:
     """Print one line per estimator."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fits", type=int, default=200, help="of each estimator")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = trial_parser(__doc__, 200, "fits of each estimator")
     parser.add_argument("--only", default="", help="name of one estimator")
     arguments = parser.parse_args()
     print(*describe_machine(["numpy", "torch", "scikit-learn"]), sep="\n")
@@ -114,9 +112,9 @@ def main() -> None:
     n_faults = 0
     for name in cases():
         if arguments.only in ("", name):
-            faults = interrupt(name, arguments.fits, arguments.seed)
+            faults = interrupt(name, arguments.n, arguments.seed)
             n_faults += len(faults)
-            text = "; ".join(faults) or f"as before after {arguments.fits} fits"
+            text = "; ".join(faults) or f"as before after {arguments.n} fits"
             print(f"{name:16} {text}", flush=True)
     sys.exit(1 if n_faults else 0)
 

@@ -8,14 +8,11 @@ written, within memory and time. A fit ends where its training would begin; the 
 commands run in full on a few rows.
 """
 
-import argparse
 import contextlib
 import io
 import os
 import random
 import re
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -25,16 +22,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from _fuzz_inputs import OF_FEATURES, as_toml, random_arguments, random_document
+from _limits import TooSlow, limit_memory, peak_bytes, time_limit
+from _trials import trial_parser
 from PIL import Image
 
+from cftlearn import cli
 from cftlearn.classifier import CFTClassifier
-from cftlearn.cli import main
 from cftlearn.cli._features import FEATURES, write_paths
 from cftlearn.cli._settings import SettingsError
 from cftlearn.persistence import save_model
@@ -102,10 +100,6 @@ class Answer:
         return "a long message" if len(self.err) > LONGEST else None
 
 
-class _TooLong(BaseException):
-    """A command takes too long; no handler of errors may stop this."""
-
-
 def run(argv: list[str], folder: Path) -> Answer:
     """Run a command in a folder that it may change, and look at what it does."""
     before = _files(folder)
@@ -118,16 +112,14 @@ def run(argv: list[str], folder: Path) -> Answer:
             warnings.catch_warnings(),
             mock.patch.object(CFTClassifier, "fit", _stop),
             mock.patch("cftlearn.cli._demo_run.load_digit_panels", _stop),
+            time_limit(SECONDS),
         ):
             warnings.simplefilter("default")
-            signal.alarm(SECONDS)
-            status = main(argv)
+            status = cli.main(argv)
     except SystemExit as error:
         status = int(error.code or 0)
-    except (Exception, _TooLong):
+    except (Exception, TooSlow):
         status = traceback.format_exc()
-    finally:
-        signal.alarm(0)
     seconds = time.perf_counter() - started
     changed = sorted(before ^ _files(folder))
     return Answer(argv, status, err.getvalue(), seconds, changed)
@@ -135,10 +127,6 @@ def run(argv: list[str], folder: Path) -> Answer:
 
 def _stop(*_: Any, **__: Any) -> Any:
     raise SettingsError(_BEGINS)
-
-
-def _ring(number: int, frame: FrameType | None) -> None:
-    raise _TooLong(f"more than {SECONDS} s")
 
 
 def _files(folder: Path) -> set[str]:
@@ -193,7 +181,6 @@ def answers(n: int, seed: int) -> Iterator[Answer]:
     answer : Answer
         Of one command.
     """
-    before = signal.signal(signal.SIGALRM, _ring)
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -207,7 +194,6 @@ def answers(n: int, seed: int) -> Iterator[Answer]:
                 _clean(folder, sound)
         finally:
             os.chdir(here)
-            signal.signal(signal.SIGALRM, before)
 
 
 def _answer(rng: random.Random, folder: Path) -> Answer:
@@ -229,16 +215,14 @@ def _clean(folder: Path, sound: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def main_of_fuzzer(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the fuzzer; return 1 if an answer is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=1000, help="how many commands")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = trial_parser(__doc__, 1000, "commands")
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
     arguments = parser.parse_args(argv)
     counts: Counter[str] = Counter()
     slowest, n_wrong = 0.0, 0
-    _limit_memory()
+    limit_memory(MEMORY)
     for number, answer in enumerate(answers(arguments.n, arguments.seed)):
         counts[f"exit {answer.status}" if isinstance(answer.status, int) else "?"] += 1
         counts["reached the training"] += _BEGINS in answer.err
@@ -253,20 +237,11 @@ def main_of_fuzzer(argv: list[str] | None = None) -> int:
             arguments.keep.mkdir(exist_ok=True)
             target = arguments.keep / f"{number}{config.suffix}"
             target.write_bytes(config.read_bytes())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
     print(f"{arguments.n} commands, seed {arguments.seed}: {n_wrong} wrong; {listed}")
-    print(f"slowest {slowest:.1f} s; peak memory {peak:.0f} MiB")
+    print(f"slowest {slowest:.1f} s; peak memory {peak_bytes() / 2**20:.0f} MiB")
     return 1 if n_wrong else 0
 
 
-def _limit_memory() -> None:
-    status = Path("/proc/self/statm")
-    if status.is_file():
-        taken = int(status.read_text().split()[0]) * resource.getpagesize()
-        most = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, most))
-
-
 if __name__ == "__main__":
-    sys.exit(main_of_fuzzer())
+    sys.exit(main())

@@ -5,10 +5,10 @@ processes of their own. Anything but a result or an error of ours is a finding: 
 error, a process that dies, a file that takes more than two GiB or half a minute. Of
 archives, half are damaged inside, with right checksums::
 
-    python benchmarks/fuzz_images.py --n 10000 --networks 3000 --seed 0
+    python benchmarks/fuzz_images.py --n 10000 --seed 0
+    python benchmarks/fuzz_images.py --n 3000 --only networks
 """
 
-import argparse
 import io
 import os
 import struct
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from _fuzzing import mutated, mutated_archive, report, try_all
 from _machine import describe_machine
+from _trials import trial_parser
 
 from cftlearn.exceptions import ImageFileError, ModelFormatError
 
@@ -30,22 +31,20 @@ OUR_ERRORS = (ValueError, OSError, ArithmeticError)  # ModelFormatError is a Val
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=10_000, help="damaged images")
-    parser.add_argument("--networks", type=int, default=3_000, help="damaged networks")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = trial_parser(__doc__, 3_000, "damaged images, and of networks")
+    parser.add_argument("--only", choices=["images", "networks"], help="one of both")
     parser.add_argument("--keep", type=Path, default=None, help="folder of findings")
     arguments = parser.parse_args()
     print(*describe_machine(["cftlearn", "numpy", "pillow", "torch"]), sep="\n")
     is_fine = True
-    for name, case, files, n_cases in (
-        ("images", image_case, images, arguments.n),
-        ("networks", network_case, networks, arguments.networks),
+    seeds = list(range(arguments.seed, arguments.seed + arguments.n))
+    for name, case, files in (
+        ("images", image_case, images),
+        ("networks", network_case, networks),
     ):
-        if n_cases:
+        if arguments.only in (None, name):
             files()  # here once, not in every process
-        seeds = list(range(arguments.seed, arguments.seed + n_cases))
-        is_fine &= report(name, *try_all(case, seeds), arguments.keep)
+            is_fine &= report(name, *try_all(case, seeds), arguments.keep)
     return 0 if is_fine else 1
 
 

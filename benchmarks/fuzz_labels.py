@@ -9,14 +9,11 @@ Every case has a number: ``--seed 0 --only 17`` repeats the 18th of that seed.
     python benchmarks/fuzz_labels.py --n 1000 --seed 3
 """
 
-import argparse
 import gzip
 import json
 import os
 import random
 import re
-import resource
-import signal
 import sys
 import tempfile
 import time
@@ -28,14 +25,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _limits import TooSlow, limit_memory, peak_bytes, time_limit
+from _trials import trial_parser
 
 from cftlearn import datasets
 from cftlearn.datasets import LabelTable
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 SECONDS, PATIENCE = 30, 120  # of the processor, and in all, that a case may take
-ALARMS = signal.SIGPROF, signal.SIGALRM
-MEMORY = 3 << 30  # bytes that the process may have
+MEMORY = 2 << 30  # bytes that the process may take
 SHOWN = 20  # failures
 OWN_ERRORS = (
     ValueError,
@@ -374,19 +372,6 @@ def damaged(file: Path, text: bytes, rng: random.Random) -> Iterator[None]:
 # --- judging --------------------------------------------------------------------------
 
 
-class TooSlow(BaseException):
-    """A case took too long."""
-
-
-def _stop(*_: object) -> None:
-    raise TooSlow
-
-
-def _set_alarms(processor: int, wall: int) -> None:
-    signal.setitimer(signal.ITIMER_PROF, processor)
-    signal.setitimer(signal.ITIMER_REAL, wall)
-
-
 def fault_of_error(error: BaseException, folder: Path) -> str | None:
     """Return what is wrong with an error, or None."""
     text, place = str(error), error.__traceback__
@@ -427,19 +412,16 @@ def run_case(target: Target, folder: Path, rng: random.Random) -> str | None:
     """Damage one file of a loader, and load; return what went wrong, or None."""
     name = rng.choice(sorted(target.files))
     with damaged(folder / name, target.files[name], rng):
-        _set_alarms(SECONDS, PATIENCE)
         try:
-            table = target.load(folder)
-        except TooSlow:
-            return f"{name}: over {SECONDS} seconds"
+            with time_limit(PATIENCE, processor=SECONDS):
+                table = target.load(folder)
+        except TooSlow as error:
+            return f"{name}: {error}"
         except Exception as error:  # judged here, whatever it is
-            _set_alarms(0, 0)
             fault = fault_of_error(error, folder)
             if fault is None:
                 return None
             return f"{name}: {fault}: {type(error).__name__}: {str(error)[:400]}"
-        finally:
-            _set_alarms(0, 0)
         fault = fault_of_table(table, may_repeat=target.may_repeat)
         return None if fault is None else f"{name}: {fault}: {table}"
 
@@ -447,43 +429,35 @@ def run_case(target: Target, folder: Path, rng: random.Random) -> str | None:
 def fuzz(n: int, seed: int, only: int | None = None) -> list[str]:
     """Run cases, and return what went wrong in them."""
     faults = []
-    before = {kind: signal.signal(kind, _stop) for kind in ALARMS}
-    try:
-        with tempfile.TemporaryDirectory() as parent:
-            prepared = []
-            for number, target in enumerate(targets()):
-                folder = Path(parent, str(number))
-                for name, text in target.files.items():
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / name).write_bytes(text)
-                target.load(folder)  # the good files load
-                prepared.append((target, folder))
-            for k in range(n) if only is None else [only]:
-                rng = random.Random(f"{seed} {k}")
-                target, folder = prepared[k % len(prepared)]
-                fault = run_case(target, folder, rng)
-                if fault is not None:
-                    faults.append(f"case {k}, {target.name}, {fault}")
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+    with tempfile.TemporaryDirectory() as parent:
+        prepared = []
+        for number, target in enumerate(targets()):
+            folder = Path(parent, str(number))
+            for name, text in target.files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(text)
+            target.load(folder)  # the good files load
+            prepared.append((target, folder))
+        for k in range(n) if only is None else [only]:
+            rng = random.Random(f"{seed} {k}")
+            target, folder = prepared[k % len(prepared)]
+            fault = run_case(target, folder, rng)
+            if fault is not None:
+                faults.append(f"case {k}, {target.name}, {fault}")
     return faults
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = trial_parser(__doc__, 20_000, "damaged files")
     parser.add_argument("--only", type=int, help="run this case alone")
     arguments = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit_memory(MEMORY)
     start = time.perf_counter()
     faults = fuzz(arguments.n, arguments.seed, arguments.only)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{arguments.n:,} damaged label files, seed {arguments.seed}, "
         f"{len(targets())} forms: {len(faults)} faults in "
-        f"{time.perf_counter() - start:.0f} s, at most {peak:,.0f} MiB"
+        f"{time.perf_counter() - start:.0f} s, at most {peak_bytes() / 2**20:,.0f} MiB"
     )
     kinds = Counter(re.sub(r"^case \d+, ", "", fault)[:60] for fault in faults)
     for kind, count in kinds.most_common(SHOWN):

@@ -12,12 +12,10 @@ no digests, so bytes of its weights may change.
 Linux alone: peaks of memory are read from /proc.
 """
 
-import argparse
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,14 +23,14 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _limits import TooSlow, time_limit
 from _model_mutations import SIGNED, UNSIGNED, Files, sign
+from _trials import trial_parser
 from numpy.typing import NDArray
 from torch import nn
 
@@ -186,24 +184,6 @@ def write_files(files: Files, folder: Path) -> None:
             content(path)
 
 
-@contextmanager
-def watched() -> Iterator[Callable[[], int]]:
-    """Stop what hangs; yield what returns the memory that was taken at the most."""
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"no answer in {LONGEST} s")
-
-    earlier = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
-    Path("/proc/self/clear_refs").write_text("5")  # peaks start anew
-    before = _memory("VmRSS")
-    try:
-        yield lambda: _memory("VmHWM") - before
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, earlier)
-
-
 def _memory(key: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(key):
@@ -213,19 +193,27 @@ def _memory(key: str) -> int:
 
 def judge(folder: Path, base: Base, *, signed: bool) -> str:
     """Load a damaged model, and say how it ended; what begins with "!" is a fault."""
+    try:
+        with time_limit(LONGEST):
+            return _judge(folder, base, signed=signed)
+    except TooSlow as error:
+        return f"! no answer: {error}"
+
+
+def _judge(folder: Path, base: Base, *, signed: bool) -> str:
     started = time.process_time()
-    with watched() as peak:
-        try:
-            model, outcome = load_model(folder, module=base.module), ""
-        except Exception as error:
-            model, outcome = None, _judge_error(error)
-        if peak() > MOST_BYTES:
-            return f"! took {peak() / 2**20:.0f} MiB"
-        if time.process_time() - started > MOST_SECONDS:
-            return f"! took {time.process_time() - started:.1f} s"
-        if model is None:
-            return outcome
-        return _judge_model(model, base, signed=signed)
+    Path("/proc/self/clear_refs").write_text("5")  # peaks start anew
+    before = _memory("VmRSS")
+    try:
+        model, outcome = load_model(folder, module=base.module), ""
+    except Exception as error:
+        model, outcome = None, _judge_error(error)
+    taken, seconds = _memory("VmHWM") - before, time.process_time() - started
+    if taken > MOST_BYTES:
+        return f"! took {taken / 2**20:.0f} MiB"
+    if seconds > MOST_SECONDS:
+        return f"! took {seconds:.1f} s"
+    return outcome if model is None else _judge_model(model, base, signed=signed)
 
 
 def _judge_error(error: Exception) -> str:
@@ -360,9 +348,7 @@ def load_beside_a_writer(n: int, work: Path) -> Counter[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=2000, help="damaged models")
-    parser.add_argument("--seed", type=int, default=0, help="of the mutations")
+    parser = trial_parser(__doc__, 2000, "damaged models")
     parser.add_argument("--loads", type=int, default=0, help="beside a writer")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # of categories without labels, and of names

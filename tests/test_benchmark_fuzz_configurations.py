@@ -60,7 +60,7 @@ def test_a_seed_gives_the_same_inputs(fuzzer):
 def test_it_counts_what_went_wrong(fuzzer, monkeypatch, capsys):
     wrong = fuzzer.Answer(["fit"], 1, "cftlearn fit: KeyError\n", 0.1, [])
     monkeypatch.setattr(fuzzer, "answers", lambda n, seed: iter([wrong] * n))
-    monkeypatch.setattr(fuzzer, "_limit_memory", lambda: None)
+    monkeypatch.setattr(fuzzer, "limit_memory", lambda n_bytes: None)
     with warnings.catch_warnings():
-        assert fuzzer.main_of_fuzzer(["--n", "2"]) == 1
+        assert fuzzer.main(["--n", "2"]) == 1
     assert "2 commands, seed 0: 2 wrong; exit 1: 2" in capsys.readouterr().out

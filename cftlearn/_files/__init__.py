@@ -10,7 +10,13 @@ from cftlearn._files._folders import (
     replace_folder,
 )
 from cftlearn._files._hidden import is_hidden
-from cftlearn._files._places import as_path, check_is_file, check_regular, write_error
+from cftlearn._files._places import (
+    as_path,
+    check_is_file,
+    check_regular,
+    kind_of_mode,
+    write_error,
+)
 from cftlearn._files._sealed import check_sealed, open_sealed
 from cftlearn._files._writing import check_writable_file, open_atomically, open_new
 
@@ -29,6 +35,7 @@ __all__ = [
     "folder_beside",
     "is_being_replaced",
     "is_hidden",
+    "kind_of_mode",
     "open_atomically",
     "open_new",
     "open_sealed",

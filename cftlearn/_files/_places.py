@@ -25,11 +25,12 @@ _REASONS = {
     errno.ENAMETOOLONG: ("the name is too long", "Name a shorter one"),
     errno.ELOOP: ("its links lead back to themselves", "Name another place"),
 }
-_SPECIAL = {  # what reading may wait for, or never end
-    stat.S_IFIFO: "a named pipe",
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
 }
 DISK_FAILED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
@@ -96,8 +97,13 @@ def write_error(
     return explained
 
 
+def kind_of_mode(mode: int) -> str:
+    """Return what the mode of a path says: "a file", "a folder", "a device", ..."""
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
 def kind_of(path: Path) -> str:
-    """Return what a path names: "", "a file", "a folder", "a device" and the like.
+    """Return what a path names: as :func:`kind_of_mode`, or "" for nothing.
 
     Links are followed; one that leads nowhere names nothing.
 
@@ -107,18 +113,9 @@ def kind_of(path: Path) -> str:
         If it cannot be said: the path leads through a file, or in a circle.
     """
     try:
-        mode = path.stat().st_mode
+        return kind_of_mode(path.stat().st_mode)
     except FileNotFoundError:
         return ""
-    for is_kind, kind in (
-        (stat.S_ISREG, "a file"),
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    ):
-        if is_kind(mode):
-            return kind
-    return "a device"
 
 
 def real_place(path: Path, wanted: str) -> Path:
@@ -160,31 +157,62 @@ def real_place(path: Path, wanted: str) -> Path:
 
 
 def check_regular(
-    path: Path, subject: str, error: type[Exception] = ValueError
-) -> None:
-    """Check that a path is no pipe, socket or device, before it is opened.
+    path: Path,
+    subject: str,
+    error: type[Exception] = ValueError,
+    *,
+    folder: str = "Name a file in it.",
+) -> int:
+    """Check that a path is that of a file that can be read to its end.
 
     Parameters
     ----------
     path : Path
-        A file that is there, a folder, or a link to either.
+        The file, or a link to it.
     subject : str
-        How the error names it.
+        How errors name it: ``"Image 'a.png'"``.
     error : type, default=ValueError
-        What is raised.
+        What is raised for what is no file.
+    folder : str
+        A sentence on what to do if it is a folder.
+
+    Returns
+    -------
+    n_bytes : int
+        Size of the file.
 
     Raises
     ------
-    ValueError
-        Or the error that was passed, if reading might wait or never end.
+    FileNotFoundError
+        If there is nothing of this name.
     OSError
-        If there is no such file.
+        If the system does not let anybody look there.
+    ValueError
+        Or the error that was passed, if it is a folder, or a pipe, a socket or a
+        device: reading might wait or never end.
     """
-    kind = _SPECIAL.get(stat.S_IFMT(path.stat().st_mode))
-    if kind is not None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise FileNotFoundError(
+            f"{subject} does not exist{where}. Check the path."
+        ) from None
+    except OSError as failure:
+        raise type(failure)(
+            f"{subject} cannot be opened ({failure.strerror}). Check its name and its "
+            "permissions."
+        ) from failure
+    except ValueError:
+        raise error(f"{subject} holds a NUL character. Check its name.") from None
+    kind = kind_of_mode(status.st_mode)
+    if kind == "a folder":
+        raise error(f"{subject} is a folder. {folder}")
+    if kind != "a file":
         raise error(
             f"{subject} is {kind}, which may never end. Copy what it holds to a file."
         )
+    return status.st_size
 
 
 def check_is_file(path: Path) -> None:

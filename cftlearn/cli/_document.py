@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cftlearn._dependencies import import_optional
+from cftlearn._files import check_regular
 from cftlearn.cli._console import shown
-from cftlearn.cli._regular_files import read_text
 from cftlearn.cli._settings import Section, SettingsError
 
 _MOST_BYTES = (
@@ -47,7 +47,7 @@ def read_document(path: Path) -> Section:
         name twice, or cannot be parsed.
     """
     parse = _parser_of(path)
-    text = read_text(path, "A configuration", most_bytes=_MOST_BYTES)
+    text = _read_text(path)
     try:
         document = parse(text)
         _check_size(document, _parts_of_value)
@@ -63,6 +63,26 @@ def read_document(path: Path) -> Section:
             f"{type(document).__name__}. `cftlearn fit --help` shows a configuration."
         )
     return document
+
+
+def _read_text(path: Path) -> str:
+    """Read UTF-8 text, with or without a byte order mark, if it is not too long."""
+    subject = f"A configuration must be a file; {str(path)!r}"
+    n_bytes = check_regular(path, subject, SettingsError)
+    if n_bytes > _MOST_BYTES:
+        raise SettingsError(
+            f"A configuration must have at most {_MOST_BYTES} bytes; {str(path)!r} has "
+            f"{n_bytes}. Is this the right file?"
+        )
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"A configuration must be UTF-8 text; {str(path)!r} has the byte "
+            f"0x{error.object[error.start]:02x} in line {line}. Save it as UTF-8."
+        ) from error
 
 
 def _parser_of(path: Path) -> Callable[[str], Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cftlearn.cli._regular_files import check_regular
+from cftlearn._files import check_regular
 from cftlearn.cli._settings import SettingsError
 
 
@@ -43,6 +43,7 @@ def expand_paths(paths: Sequence[Path], *, skips: bool) -> list[str]:
             files += image_files(path, "images")
         else:
             if path.exists():
-                check_regular(path, "An image")
+                subject = f"An image must be a file; {str(path)!r}"
+                check_regular(path, subject, SettingsError)
             files.append(str(path))
     return files

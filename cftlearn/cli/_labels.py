@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cftlearn._files import check_regular
 from cftlearn.cli._guessed import warn_of_guesses
-from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import (
     DataSettings,
     Section,
@@ -208,7 +208,8 @@ def _loader(
             f"{', '.join(FORMATS)}."
         )
     if path.exists() and not path.is_dir():  # some formats are folders
-        check_regular(path, "A label file")
+        subject = f"A label file must be a file; {str(path)!r}"
+        check_regular(path, subject, SettingsError)
     name = data.format or "csv"
     if name not in FORMATS:
         raise SettingsError(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._files import check_regular
 from cftlearn.cli._features import find_rows
 from cftlearn.cli._labels import Labelled
-from cftlearn.cli._regular_files import check_regular
 from cftlearn.cli._settings import SettingsError
 
 
@@ -69,7 +69,8 @@ class ScoreTable:
 
 
 def _read_lines(path: Path) -> list[list[str]]:
-    check_regular(path, "A file of scores")
+    subject = f"A file of scores must be a file; {str(path)!r}"
+    check_regular(path, subject, SettingsError)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:

@@ -1,10 +1,10 @@
 """Where label files are: paths that exist, and files of a data set in its folder."""
 
-import stat
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
+from cftlearn._files import check_regular, kind_of_mode
 from cftlearn.exceptions import list_some
 
 PathText = str | PathLike[str]
@@ -15,17 +15,17 @@ _LONGEST_SHOWN = 80  # characters of a file's name in an error
 
 def exists(path: Path) -> bool:
     """Return whether there is something with a name that may be too long for any."""
-    return _mode_of(path) is not None
+    return bool(_kind_of(path))
 
 
 def is_file(path: Path) -> bool:
     """Return whether a path is that of a file that can be read to its end."""
-    return stat.S_ISREG(_mode_of(path) or 0)
+    return _kind_of(path) == "a file"
 
 
 def is_folder(path: Path) -> bool:
     """Return whether a path is that of a folder."""
-    return stat.S_ISDIR(_mode_of(path) or 0)
+    return _kind_of(path) == "a folder"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -33,11 +33,11 @@ def names_in(folder: Path) -> list[str]:
     return sorted(item.name for item in folder.iterdir())
 
 
-def _mode_of(path: Path) -> int | None:
+def _kind_of(path: Path) -> str:
     try:
-        return path.stat().st_mode
+        return kind_of_mode(path.stat().st_mode)
     except (OSError, ValueError):
-        return None
+        return ""
 
 
 def as_path(path: PathText, parameter: str = "path") -> Path:
@@ -93,29 +93,19 @@ def existing_file(path: PathText, parameter: str = "path") -> Path:
         If the system does not let anybody look there.
     """
     file = as_path(path, parameter)
+    if is_folder(file):
+        raise IsADirectoryError(
+            f"`{parameter}` must be a file; got the folder '{file}'. "
+            f"{_content_of(file)} Name the file."
+        )
     try:
-        mode = file.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
+        check_regular(file, f"`{parameter}` must be a file; '{file}'")
+    except FileNotFoundError:
         raise FileNotFoundError(
             f"`{parameter}` must be a file that exists; got '{file}'. "
             f"{_content_of(file.parent)} Labels are not downloaded: get them from "
             "the data set's own site."
         ) from None
-    except OSError as error:
-        raise type(error)(
-            f"`{parameter}` must be a file that can be read; '{file}' cannot: "
-            f"{error.strerror}. Check its path and its permissions."
-        ) from error
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(
-            f"`{parameter}` must be a file; got the folder '{file}'. "
-            f"{_content_of(file)} Name the file."
-        )
-    if not stat.S_ISREG(mode):
-        raise ValueError(
-            f"`{parameter}` must be a file; got the pipe or device '{file}', which may "
-            "never end. Write its content into a file, and pass that."
-        )
     return file
 
 

@@ -1,7 +1,6 @@
 """Read image files upright and unclipped, or explain why one cannot be read."""
 
 import os
-import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +54,7 @@ _NOT_READ = (
         "say), or damaged. Save it with 8 or 16 bits",
     ),
 )
+_IS_FOLDER = "Pass the folder itself to read all images below it."
 # Formats of photographs. Their other frames are previews or depth maps.
 _PHOTOGRAPHS = {"MPO"}
 
@@ -105,7 +105,10 @@ def read_image(
     image_module, formats = pillow("Image"), image_formats()
     file = Path(path)
     subject = f"Image {os.fspath(path)!r}"
-    _check_file(file, subject)
+    try:
+        check_regular(file, subject, ImageFileError, folder=_IS_FOLDER)
+    except OSError as error:
+        raise ImageFileError(str(error)) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about damaged metadata and large images
@@ -128,29 +131,6 @@ def read_image(
         ) from error
     except Exception as error:  # decoders raise errors of any type
         raise ImageFileError(f"{subject} {_reason(file, error)}.") from error
-
-
-def _check_file(file: Path, subject: str) -> None:
-    """Check that a file can be opened, and does not wait for another process."""
-    try:
-        status = file.stat()
-    except FileNotFoundError as error:
-        where = "" if file.is_absolute() else f" in {Path.cwd()}"
-        raise ImageFileError(f"{subject} does not exist{where}. Check the path.") from (
-            error
-        )
-    except (OSError, ValueError) as error:
-        raise ImageFileError(_unopened(subject, error)) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise ImageFileError(
-            f"{subject} is a folder. Pass the folder itself to read all images below "
-            "it."
-        )
-    check_regular(file, subject, ImageFileError)
-
-
-def _unopened(subject: str, error: Exception) -> str:
-    return f"{subject} cannot be opened ({error}). Check its name and its permissions."
 
 
 def _check_frames(image: Any, subject: str) -> None:

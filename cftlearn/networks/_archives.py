@@ -6,10 +6,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-
-import torch
 
 from cftlearn.exceptions import first_line
 from cftlearn.networks._errors import ArchiveError
@@ -23,6 +22,42 @@ _MOST_ENTRIES = 1_000_000
 _MOST_JSON = 2**28  # bytes of a program's operators
 _EXPRESSION = re.compile(r"(?:[A-Za-z0-9_ +\-*/%(),<>=!&|~]|(?<=[0-9])\.)*")
 _SMALL_CALL = re.compile(r"(?<![A-Za-z0-9_])[a-z_][A-Za-z0-9_]*\s*\(")
+
+
+@contextmanager
+def open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what is none, or damaged where it is read, is an ArchiveError.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading.
+
+    Yields
+    ------
+    archive : zipfile.ZipFile
+        Of which nothing was checked but its list of entries.
+
+    Raises
+    ------
+    ArchiveError
+        If it is no archive, or an entry that is read is damaged or has a password.
+    """
+    if not zipfile.is_zipfile(file):
+        raise ArchiveError("no archive")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,  # of a compression that Python does not know
+        OSError,
+        RuntimeError,  # of a password
+        ValueError,
+        zlib.error,
+    ) as error:
+        raise ArchiveError(f"damaged: {first_line(error).rstrip('.')}") from error
 
 
 def check_archive(file: IO[bytes]) -> list[str]:
@@ -43,25 +78,12 @@ def check_archive(file: IO[bytes]) -> list[str]:
     ArchiveError
         If it is no archive, is damaged, or unpacks to much more than its own size.
     """
-    if not zipfile.is_zipfile(file):
-        raise ArchiveError("no archive")
     n_bytes = file.seek(0, io.SEEK_END)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            _check_sizes(entries, n_bytes)
-            for entry in entries:
-                _check_content(archive, entry)
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        NotImplementedError,  # of a compression that Python does not know
-        OSError,
-        RuntimeError,  # of a password
-        ValueError,
-        zlib.error,
-    ) as error:
-        raise ArchiveError(f"damaged: {first_line(error).rstrip('.')}") from error
+    with open_archive(file) as archive:
+        entries = archive.infolist()
+        _check_sizes(entries, n_bytes)
+        for entry in entries:
+            _check_content(archive, entry)
     return [entry.filename for entry in entries]
 
 
@@ -155,6 +177,8 @@ def _is_expression(text: Any) -> bool:
 
 def _check_pickle(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     """Check that torch reads a pickle as tensors, and need not execute it."""
+    import torch
+
     content = archive.read(entry)
     if not content:
         return

@@ -81,8 +81,6 @@ def load_keras(path: str | os.PathLike[str]) -> nn.Module:
     >>> model = CFTClassifier(network, train=False)  # doctest: +SKIP
     """
     file = Path(path)
-    if not file.exists() or file.is_dir():
-        raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
     check_regular(file, f"`path` must be a file; {file}")
     keras = _keras_on_torch()
     with keras.device("cpu"):

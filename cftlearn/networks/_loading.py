@@ -125,8 +125,6 @@ def _load_program(content: IO[bytes]) -> torch.export.ExportedProgram:
 
 def _kind(file: Path) -> str:
     """Check an archive, and return what it is by the names in it."""
-    if not file.exists() or file.is_dir():
-        raise FileNotFoundError(f"`path` must be a file; there is no {file}.")
     check_regular(file, f"`path` must be a file; {file}", ModelFormatError)
     try:
         with file.open("rb") as content:

@@ -12,17 +12,21 @@ from cftlearn.networks._errors import ArchiveError
 _NO_WEIGHTS = {"builtins bytearray", "__builtin__ bytearray"}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _LEGACY_PICKLES = 4  # mark, version, byte order and sizes, and then the weights
-_ITEM_BYTES = {
+ITEM_BYTES = {  # of torch's types of storages
+    "BoolStorage": 1,
+    "ByteStorage": 1,
+    "CharStorage": 1,
+    "UntypedStorage": 1,
     "BFloat16Storage": 2,
-    "ComplexDoubleStorage": 16,
+    "HalfStorage": 2,
+    "ShortStorage": 2,
+    "FloatStorage": 4,
+    "IntStorage": 4,
+    "QInt32Storage": 4,
     "ComplexFloatStorage": 8,
     "DoubleStorage": 8,
-    "FloatStorage": 4,
-    "HalfStorage": 2,
-    "IntStorage": 4,
     "LongStorage": 8,
-    "QInt32Storage": 4,
-    "ShortStorage": 2,
+    "ComplexDoubleStorage": 16,
 }
 
 
@@ -43,7 +47,7 @@ def check_pickles(file: IO[bytes]) -> None:
     if not zipfile.is_zipfile(file):
         file.seek(0)
         for _ in range(_LEGACY_PICKLES):
-            _check_opcodes(file)
+            check_opcodes(file)
         return
     with zipfile.ZipFile(file) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
@@ -52,13 +56,24 @@ def check_pickles(file: IO[bytes]) -> None:
             if not own.endswith("pkl"):
                 continue
             content = archive.read(name)
-            _check_opcodes(io.BytesIO(content))
+            check_opcodes(io.BytesIO(content))
             if own in ("data.pkl", "constants.pkl"):
                 _check_storages(content, f"{folder}/{own.removesuffix('.pkl')}", sizes)
 
 
-def _check_opcodes(content: IO[bytes]) -> None:
-    """Check the instructions of one pickle, and read to its end."""
+def check_opcodes(content: IO[bytes]) -> None:
+    """Check the instructions of one pickle, and read to its end; execute none.
+
+    Parameters
+    ----------
+    content : binary file
+        At the beginning of the pickle.
+
+    Raises
+    ------
+    ArchiveError
+        If it is no pickle, or would take any amount of memory.
+    """
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if opcode.name == "GLOBAL" and argument in _NO_WEIGHTS:
@@ -82,7 +97,7 @@ def _check_storages(content: bytes, folder: str, sizes: dict[str, int]) -> None:
         stored = sizes.get(f"{folder}/{key}")
         if stored is None or not isinstance(length, int) or length < 0:
             raise ArchiveError(f"it is damaged: its numbers {key!r} are missing")
-        if stored < length * _ITEM_BYTES.get(kind, 1):
+        if stored < length * ITEM_BYTES.get(kind, 1):
             raise ArchiveError(
                 f"it is damaged: {length:,} numbers {key!r} have only {stored:,} bytes"
             )

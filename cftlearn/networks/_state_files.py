@@ -58,8 +58,6 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         damaged, or unpacks to much more than its own size.
     """
     file = Path(path)
-    if not file.exists() or file.is_dir():
-        raise FileNotFoundError(f"`weights` must be a file; there is no {file}.")
     check_regular(file, f"`weights` must be a file; {file}", ModelFormatError)
     start = _start_of(file)
     try:

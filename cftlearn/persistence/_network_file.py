@@ -1,13 +1,15 @@
 """``network.pt``: checked in every part before torch reads it."""
 
 import pickle
-import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from cftlearn.networks._archives import open_archive
+from cftlearn.networks._errors import ArchiveError
+from cftlearn.networks._pickles import ITEM_BYTES, check_opcodes
 from cftlearn.persistence._faults import Fault, shown
 
 if TYPE_CHECKING:
@@ -17,21 +19,7 @@ NETWORK = "network.pt"
 
 _MOST_BYTES = 2**24  # of the list of tensors: some 80,000 of them
 _MOST_AXES = 64  # of a tensor, as in torch
-_ITEM_BYTES = {
-    "BoolStorage": 1,
-    "ByteStorage": 1,
-    "CharStorage": 1,
-    "UntypedStorage": 1,
-    "BFloat16Storage": 2,
-    "HalfStorage": 2,
-    "ShortStorage": 2,
-    "FloatStorage": 4,
-    "IntStorage": 4,
-    "ComplexFloatStorage": 8,
-    "DoubleStorage": 8,
-    "LongStorage": 8,
-    "ComplexDoubleStorage": 16,
-}
+_RULE = f"{NETWORK} must be the state dict of a network, of tensors and plain values"
 _DAMAGED = "a list of tensors that cannot be read"
 _UNREADABLE = (  # what pickle and torch raise for bytes that are none of theirs
     AttributeError,
@@ -98,20 +86,13 @@ def check_state_file(file: BinaryIO) -> None:
         If it is no state dict, or a tensor in it is larger than its bytes.
     """
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_archive(file) as archive:
             records = _check_records(archive)
             listed = archive.read(records["data.pkl"])
-    except (
-        EOFError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,  # a record with a password
-        ValueError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise _no_state("no archive, or a damaged one") from error
+        check_opcodes(BytesIO(listed))
+    except ArchiveError as error:
+        raise Fault(f"{_RULE}; it is not ({error})") from error
     file.seek(0)
-    _check_memory(listed)
     try:
         state = _StateReader(listed, records).load()
     except _UNREADABLE as error:
@@ -143,16 +124,6 @@ def _check_records(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     return records
 
 
-def _check_memory(listed: bytes) -> None:
-    """Check that the list of tensors names no place beyond its own length."""
-    try:
-        for code, argument, _ in pickletools.genops(listed):
-            if "PUT" in code.name and int(argument or 0) > len(listed):
-                raise _no_state(f"a place {argument} in {len(listed)} bytes")
-    except _UNREADABLE as error:
-        raise _no_state(_DAMAGED) from error
-
-
 class _StateReader(pickle.Unpickler):
     """Reads the list of tensors, and makes none: it compares sizes.
 
@@ -178,8 +149,8 @@ class _StateReader(pickle.Unpickler):
         module = "builtins" if module == "__builtin__" else module  # of Python 2
         if (module, name) in known:
             return known[module, name]
-        if module in ("torch", "torch.storage") and name in _ITEM_BYTES:
-            return _Storage(_ITEM_BYTES[name], 0)
+        if module in ("torch", "torch.storage") and name in ITEM_BYTES:
+            return _Storage(ITEM_BYTES[name], 0)
         if module == "torch":
             import torch
 
@@ -253,7 +224,4 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _no_state(found: str) -> Fault:
-    return Fault(
-        f"{NETWORK} must be the state dict of a network, of tensors and plain values; "
-        f"got {found}"
-    )
+    return Fault(f"{_RULE}; got {found}")

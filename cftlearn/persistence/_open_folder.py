@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from cftlearn._files import kind_of_mode
 from cftlearn.persistence._document import Stamp
 from cftlearn.persistence._faults import Fault
 
@@ -20,14 +21,6 @@ _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _FOLDER = _READ | getattr(os, "O_DIRECTORY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFLNK: "a link",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFBLK: "a device",
-    stat.S_IFCHR: "a device",
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class OpenFolder:
         if found is None:
             raise FileNotFoundError(name)
         if not stat.S_ISDIR(found.st_mode):
-            raise Fault(f"{label} must be a folder; got {_kind(found)}")
+            raise Fault(f"{label} must be a folder; got {kind_of_mode(found.st_mode)}")
         with _opened(self.path / name, self.handle, name, _NO_LINK) as folder:
             yield folder
 
@@ -104,13 +97,13 @@ class OpenFolder:
         if found is None:
             raise FileNotFoundError(name)
         if not stat.S_ISREG(found.st_mode):
-            raise Fault(f"{name} must be a file; got {_kind(found)}")
+            raise Fault(f"{name} must be a file; got {kind_of_mode(found.st_mode)}")
         where = name if self.handle is not None else self.path / name
         number = os.open(where, _READ | _NO_WAIT, dir_fd=self.handle)
         with os.fdopen(number, "rb") as file:
             now = os.fstat(number)
             if not stat.S_ISREG(now.st_mode):
-                raise Fault(f"{name} must be a file; got {_kind(now)}")
+                raise Fault(f"{name} must be a file; got {kind_of_mode(now.st_mode)}")
             yield cast("BinaryIO", file)
 
     def has(self, name: str) -> bool:
@@ -238,10 +231,6 @@ def _stamp(file: BinaryIO) -> Stamp:
         total.update(block)
         n_bytes += len(block)
     return Stamp(n_bytes, total.hexdigest())
-
-
-def _kind(found: os.stat_result) -> str:
-    return _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
 
 
 @contextmanager

@@ -140,7 +140,7 @@ CASES = [
         command("fit", "c.toml", files={"c.toml/x": ""}),
         (
             "1: cftlearn fit: A configuration must be a file; 'c.toml' is a folder. "
-            "Write it to a file, and name that."
+            "Name a file in it."
         ),
     ),
     case(
@@ -148,8 +148,8 @@ CASES = [
         "a pipe as configuration",
         with_pipe("c.toml", "fit", "c.toml"),
         (
-            "1: cftlearn fit: A configuration must be a file; 'c.toml' is a pipe. "
-            "Write it to a file, and name that."
+            "1: cftlearn fit: A configuration must be a file; 'c.toml' is a pipe, "
+            "which may never end. Copy what it holds to a file."
         ),
     ),
     case(
@@ -763,8 +763,8 @@ CASES = [
         "a pipe as labels",
         with_pipe("l.csv", "fit", "--labels", "l.csv", *FEATURES[2:]),
         (
-            "1: cftlearn fit: A label file must be a file; 'l.csv' is a pipe. Write it "
-            "to a file, and name that."
+            "1: cftlearn fit: A label file must be a file; 'l.csv' is a pipe, "
+            "which may never end. Copy what it holds to a file."
         ),
     ),
     case(
@@ -939,8 +939,8 @@ CASES = [
         "a pipe as image",
         with_pipe("0.png", "extract", "0.png", "--output", "f"),
         (
-            "1: cftlearn extract: An image must be a file; '0.png' is a pipe. Write it "
-            "to a file, and name that."
+            "1: cftlearn extract: An image must be a file; '0.png' is a pipe, "
+            "which may never end. Copy what it holds to a file."
         ),
     ),
     case(
@@ -1017,8 +1017,8 @@ CASES = [
         "a pipe as scores",
         with_pipe("p.csv", "evaluate", "--scores", "p.csv", *CSV),
         (
-            "1: cftlearn evaluate: A file of scores must be a file; 'p.csv' is a pipe. "
-            "Write it to a file, and name that."
+            "1: cftlearn evaluate: A file of scores must be a file; 'p.csv' is a pipe, "
+            "which may never end. Copy what it holds to a file."
         ),
     ),
     case(

@@ -227,10 +227,10 @@ CASES = [
     ),
     Case(
         READ,
-        "a named pipe",
+        "a pipe",
         pipe,
         ImageFileError,
-        "Image '{folder}/scan.png' is a named pipe, which may never end. Copy what it "
+        "Image '{folder}/scan.png' is a pipe, which may never end. Copy what it "
         "holds to a file.",
         "PIL",
     ),

@@ -240,16 +240,16 @@ CASES = [
         "a pipe",
         pipe,
         ValueError,
-        "`path` must be a file; got the pipe or device '{folder}/labels.csv', which "
-        "may never end. Write its content into a file, and pass that.",
+        "`path` must be a file; '{folder}/labels.csv' is a pipe, which may never end. "
+        "Copy what it holds to a file.",
     ),
     Case(
         "datasets.load_label_csv",
         "a device",
         lambda folder: datasets.load_label_csv("/dev/zero"),
         ValueError,
-        "`path` must be a file; got the pipe or device '/dev/zero', which may never "
-        "end. Write its content into a file, and pass that.",
+        "`path` must be a file; '/dev/zero' is a device, which may never end. Copy "
+        "what it holds to a file.",
     ),
     Case(
         "datasets.load_label_csv",
@@ -271,8 +271,8 @@ CASES = [
         "a path that is too long for any file",
         lambda folder: datasets.load_label_csv("a" * 300),
         OSError,
-        f"`path` must be a file that can be read; '{'a' * 300}' cannot: File name too "
-        "long. Check its path and its permissions.",
+        f"`path` must be a file; '{'a' * 300}' cannot be opened (File name too long). "
+        "Check its name and its permissions.",
     ),
     Case(
         "datasets.load_label_csv",

@@ -353,7 +353,7 @@ DAMAGE = [
         "a pipe as model.json",
         FORMAT_1,
         replace("model.json", os.mkfifo),
-        ("model.json must be a file; got a named pipe."),
+        ("model.json must be a file; got a pipe."),
     ),
     damage_case(
         "a link to itself",
@@ -728,7 +728,7 @@ DAMAGE = [
         "a pipe as weights",
         FORMAT_1,
         replace("arrays.safetensors", os.mkfifo),
-        ("arrays.safetensors must be a file; got a named pipe."),
+        ("arrays.safetensors must be a file; got a pipe."),
     ),
     damage_case(
         "a device as a network",
@@ -894,7 +894,16 @@ DAMAGE = [
         write("network.pt", b"PK\x03\x04 nothing"),
         (
             "network.pt must be the state dict of a network, of tensors and plain "
-            "values; got no archive, or a damaged one."
+            "values; it is not (no archive)."
+        ),
+    ),
+    damage_case(
+        "bytes of any length in the state",
+        NETWORK,
+        state({"a": bytearray(5)}),
+        (
+            "network.pt must be the state dict of a network, of tensors and plain "
+            "values; it is not (it holds a __builtin__.bytearray beside tensors)."
         ),
     ),
     damage_case(

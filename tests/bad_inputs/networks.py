@@ -265,14 +265,21 @@ CASES = [
         "no file of weights",
         weights(lambda path: None),
         FileNotFoundError,
-        "`weights` must be a file; there is no {folder}/a.pt.",
+        "`weights` must be a file; {folder}/a.pt does not exist. Check the path.",
+    ),
+    Case(
+        ARCHITECTURE,
+        "a folder of weights",
+        weights(lambda path: Path(path).mkdir()),
+        ModelFormatError,
+        "`weights` must be a file; {folder}/a.pt is a folder. Name a file in it.",
     ),
     Case(
         ARCHITECTURE,
         "a pipe of weights",
         weights(os.mkfifo),
         ModelFormatError,
-        "`weights` must be a file; {folder}/a.pt is a named pipe, which may never end. "
+        "`weights` must be a file; {folder}/a.pt is a pipe, which may never end. "
         "Copy what it holds to a file.",
     ),
     unreadable("an empty file", b"", "it is empty", "Copy it again."),
@@ -389,14 +396,14 @@ CASES = [
         "no file",
         program(lambda path: None),
         FileNotFoundError,
-        "`path` must be a file; there is no {folder}/a.pt.",
+        "`path` must be a file; {folder}/a.pt does not exist. Check the path.",
     ),
     Case(
         NETWORK,
         "a pipe",
         program(os.mkfifo),
         ModelFormatError,
-        "`path` must be a file; {folder}/a.pt is a named pipe, which may never end. "
+        "`path` must be a file; {folder}/a.pt is a pipe, which may never end. "
         "Copy what it holds to a file.",
     ),
     Case(
@@ -440,14 +447,14 @@ CASES = [
         "no file",
         keras(lambda path: None),
         FileNotFoundError,
-        "`path` must be a file; there is no {folder}/a.pt.",
+        "`path` must be a file; {folder}/a.pt does not exist. Check the path.",
     ),
     Case(
         KERAS,
         "a pipe",
         keras(os.mkfifo),
         ValueError,
-        "`path` must be a file; {folder}/a.pt is a named pipe, which may never end. "
+        "`path` must be a file; {folder}/a.pt is a pipe, which may never end. "
         "Copy what it holds to a file.",
     ),
     Case(

@@ -125,7 +125,7 @@ def test_pipes_devices_and_sockets_are_refused_before_they_are_opened(tmp_path):
     with socket.socket(socket.AF_UNIX) as open_socket:
         open_socket.bind(str(tmp_path / "socket"))
         for name in ("pipe", "link", "socket"):
-            with pytest.raises(ValueError, match=rf"pipe or device '.*{name}', which"):
+            with pytest.raises(ValueError, match=rf"file; '.*{name}' is a .*, which"):
                 existing_file(tmp_path / name)
             assert not is_file(tmp_path / name)
             assert exists(tmp_path / name)
@@ -134,16 +134,14 @@ def test_pipes_devices_and_sockets_are_refused_before_they_are_opened(tmp_path):
 def test_names_that_no_system_takes_are_refused():
     with pytest.raises(ValueError, match=r"without NUL characters; got 'a\\x00'"):
         existing_file("a\0")
-    with pytest.raises(
-        OSError, match=r"`path` must be a file that can be read; 'a+' c"
-    ):
+    with pytest.raises(OSError, match=r"`path` must be a file; 'a+' cannot be opened"):
         existing_file("a" * 300)
     assert not exists(Path("a" * 300))
 
 
 def test_links_that_lead_nowhere_are_refused(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(OSError, match=r"'.*loop' cannot: "):
+    with pytest.raises(OSError, match=r"'.*loop' cannot be opened"):
         existing_file(tmp_path / "loop")
     (tmp_path / "broken").symlink_to("absent")
     with pytest.raises(FileNotFoundError, match="must be a file that exists"):

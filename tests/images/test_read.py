@@ -228,7 +228,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     for name in ("a.png", "link.png"):
-        with pytest.raises(ImageFileError, match=rf"{name}' is a named pipe, which"):
+        with pytest.raises(ImageFileError, match=rf"{name}' is a pipe, which"):
             read_image(tmp_path / name)
     with pytest.raises(ImageFileError, match="is a device, which may never end"):
         read_image("/dev/zero")
@@ -268,11 +268,10 @@ def test_missing_files_and_folders_are_told_apart(tmp_path, monkeypatch):
         read_image("a.png")
     with pytest.raises(ImageFileError, match=r"is a folder\. Pass the folder"):
         read_image(tmp_path)
-    for path in ("a" * 300, "a\0b"):
-        with pytest.raises(
-            ImageFileError, match=r"cannot be opened \(.*\)\. Check its"
-        ):
-            read_image(path)
+    with pytest.raises(ImageFileError, match=r"cannot be opened \(.*\)\. Check its"):
+        read_image("a" * 300)
+    with pytest.raises(ImageFileError, match="holds a NUL character"):
+        read_image("a\0b")
 
 
 def test_images_too_large_are_refused_and_large_ones_read_quietly(

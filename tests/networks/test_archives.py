@@ -180,7 +180,7 @@ def test_a_program_is_loaded_quietly_or_refused(tmp_path, program, caplog):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.pt")
     for load in (read_state, load_network):
-        with pytest.raises(ModelFormatError, match=r"a\.pt is a named pipe"):
+        with pytest.raises(ModelFormatError, match=r"a\.pt is a pipe"):
             load(tmp_path / "a.pt")
 
 

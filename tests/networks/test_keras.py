@@ -231,7 +231,7 @@ def test_an_archive_of_keras_is_checked(keras, tmp_path):
 
 
 def test_keras_that_is_not_there(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="must be a file; there is no"):
+    with pytest.raises(FileNotFoundError, match=r"file; .* does not exist"):
         load_keras(tmp_path / "absent.h5")
     (tmp_path / "model.h5").write_bytes(b"")
     other = types.ModuleType("keras")

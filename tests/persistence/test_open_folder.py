@@ -51,7 +51,7 @@ def test_what_is_no_file(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)  # its name must be short
         made.bind("socket")
     for name, kind in {
-        "pipe": "a named pipe",
+        "pipe": "a pipe",
         "folder": "a folder",
         "device": "a device",
         "socket": "a socket",
