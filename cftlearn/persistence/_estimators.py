@@ -1,6 +1,6 @@
 """What a model file says about an estimator, and the estimator that it describes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,7 +238,7 @@ def describe(
     estimator: BaseEstimator,
     prefix: str,
     arrays: Arrays,
-    categories: Sequence[str] | None = None,
+    categories: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Describe an estimator by its parameters and what it has learned.
 
@@ -250,7 +250,7 @@ def describe(
         What the names of its arrays begin with.
     arrays : dict of str to ndarray
         Gets the arrays of this estimator.
-    categories : sequence of str, default=None
+    categories : iterable of str, default=None
         Names of the categories, for an estimator that has not learned its own.
 
     Returns
