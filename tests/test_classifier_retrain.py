@@ -16,7 +16,13 @@ from sklearn.model_selection import GridSearchCV, KFold
 from torch import nn
 
 import cftlearn.classifier._network_fit as trainings
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_model
+from cftlearn import (
+    CategoryWiseFineTuner,
+    CFTClassifier,
+    TorchFeatureExtractor,
+    load_model,
+    save_model,
+)
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.images import ImageTransform
 from cftlearn.solvers import GeneticSolver, GradientSolver
@@ -516,3 +522,30 @@ def test_a_checkpoint_of_both_trainings(make_model, problem, tmp_path, monkeypat
     assert model.history_[:8] == expected.history_[:8]
     assert_array_equal(model.coef_, expected.coef_)
     assert_array_equal(model.decision_function(X), expected.decision_function(X))
+
+
+@pytest.mark.parametrize("retrain", RETRAIN)
+def test_the_fine_tuner_can_be_fitted_again_to_the_features_of_the_network(
+    make_model, problem, retrain
+):
+    X, y = problem
+    model = make_model(retrain=retrain).fit(X, y)
+    tuner = model.fine_tuner_
+    assert_array_equal(tuner.coef_init, tuner.coef_init_)
+    assert_array_equal(tuner.intercept_init, tuner.intercept_init_)
+    Z = TorchFeatureExtractor(model.module_).fit_transform(X)
+    again = clone(tuner).fit(Z, y)
+    assert again.coef_.shape == model.coef_.shape
+    assert_array_equal(again.coef_init_, tuner.coef_init_)
+
+
+@pytest.mark.parametrize("with_network", [True, False])
+def test_parts_know_the_classes_of_a_1d_target(problem, with_network):
+    X, _ = problem
+    y = np.where(X[:, 0] > 0, "yes", "no")
+    module = functools.partial(nn.Linear, X.shape[1], 1) if with_network else None
+    model = CFTClassifier(
+        module, max_epochs=1, calibration="sigmoid", random_state=0
+    ).fit(X, y)
+    for part in (model, model.fine_tuner_, model.calibrator_):
+        assert part.classes_.tolist() == ["no", "yes"]

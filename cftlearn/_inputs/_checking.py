@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cftlearn._inputs._rows import Inputs
 from cftlearn._inputs._sources import is_array_like, read_inputs
-from cftlearn.labels._plain_arrays import refuse_unlike_numbers
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers, refuse_without_rows
 
 
 def read_network_inputs(
@@ -45,6 +45,7 @@ def read_network_inputs(
         If `X` is none of these, or its rows have another shape than those of ``fit``.
     """
     reset = row_shape is None
+    refuse_without_rows(X, "X", takes_dataset=True)
     if not is_array_like(X):
         if reset:
             _forget_features(estimator)

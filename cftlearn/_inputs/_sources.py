@@ -18,7 +18,7 @@ from cftlearn._inputs._rows import ArrayInputs, Inputs
 from cftlearn.exceptions import ImageFileError
 from cftlearn.images._pixels import ValueRange
 from cftlearn.images._read import read_image
-from cftlearn.labels._plain_arrays import refuse_masked
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_without_rows
 
 
 def read_inputs(
@@ -66,6 +66,7 @@ def read_inputs(
             f"`{transform_name}` must be callable; got {type(transform).__name__}. "
             "Pass cftlearn.images.ImageTransform(), for example."
         )
+    refuse_without_rows(X, name, takes_dataset=True)
     if isinstance(X, Inputs):
         return X
     if _is_image(X):

@@ -707,6 +707,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 tuner.classes_,
                 stacklevel=4,  # the caller of `fit`
             )
+            self.calibrator_.classes_ = self.classes_
+        tuner.classes_ = self.classes_  # of a 1-D target, too
         self.coef_, self.intercept_ = tuner.coef_, tuner.intercept_
         self.report_ = tuner.report_
         self.history_ = steps

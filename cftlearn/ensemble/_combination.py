@@ -14,13 +14,20 @@ from cftlearn.labels._names import (
     check_same_rows,
     column_names,
 )
-from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
+from cftlearn.labels._plain_arrays import (
+    read_numbers,
+    refuse_masked,
+    refuse_without_rows,
+)
 
 Floats = NDArray[np.float64]
 Combination = Literal["mean", "logit_mean", "rank_mean"]
 
 COMBINATIONS = StrOptions({"mean", "logit_mean", "rank_mean"})
 _MOST_REFERENCE_ROWS = 10_000
+_HOW_SCORES_ARE = (
+    "A category may be NaN in all rows, if a model cannot score it, or in none."
+)
 
 
 @validate_params({"how": [COMBINATIONS]}, prefer_skip_nested_validation=True)
@@ -36,7 +43,8 @@ def combine_scores(
     Parameters
     ----------
     scores : array-like of shape (n_members, n_samples, n_categories)
-        Or a list of tables, one per model. NaN and infinities are not accepted.
+        Or a list of tables, one per model. Finite numbers; or NaN in all rows of a
+        category that a model cannot score, where it does not count.
     how : {"mean", "logit_mean", "rank_mean"}, default="mean"
         ``"mean"`` averages scores as they are, ``"logit_mean"`` the log odds of
         probabilities, ``"rank_mean"`` the ranks: then scores need no common scale.
@@ -53,6 +61,7 @@ default=None
     combined : ndarray of shape (n_samples, n_categories), float64
         Scores on the members' scale, probabilities for ``"logit_mean"``, fractions in
         (0, 1) for ``"rank_mean"``: 0.9 is better than nine tenths of the reference.
+        NaN in a category that no model with a weight can score.
 
     Raises
     ------
@@ -75,7 +84,7 @@ default=None
     array([[0.75],
            [0.25]])
     """
-    table = read_member_scores(scores, "scores")
+    table, silent = read_member_scores(scores, "scores")
     named = [names for names in map(column_names, scores) if names is not None]
     if named:
         weights = in_order_of_names(weights, None, named[0])
@@ -87,8 +96,27 @@ default=None
             f'`reference` must be None with how={how!r}. Pass how="rank_mean" to rank '
             "scores among it."
         )
+    others = table
+    if reference is not None:
+        others, also_silent = read_member_scores(reference, "reference")
+        if others.shape[::2] != table.shape[::2]:
+            raise ValueError(
+                "`reference` must hold scores of the same models and categories as "
+                f"`scores`, {table.shape[::2]}; got {others.shape[::2]}."
+            )
+        silent = silent | also_silent
+    shares, has_member = weights_without(normed, silent)
+    combined = _combine(table, how, shares, others)
+    combined[:, ~has_member] = np.nan
+    return combined
+
+
+def _combine(
+    table: Floats, how: Combination, weights: Floats, reference: Floats
+) -> Floats:
+    """Combine scores, which are 0 where a model without weight has none."""
     if how == "mean":
-        return weighted_mean(table, normed)
+        return weighted_mean(table, weights)
     if how == "logit_mean":
         if table.min() < 0 or table.max() > 1:
             raise ValueError(
@@ -96,15 +124,9 @@ default=None
                 f"values from {table.min():.4g} to {table.max():.4g}. Average logits "
                 'with how="mean".'
             )
-        mean_logits: Floats = expit(weighted_mean(log_odds(table), normed))
+        mean_logits: Floats = expit(weighted_mean(log_odds(table), weights))
         return mean_logits
-    others = table if reference is None else read_member_scores(reference, "reference")
-    if others.shape[::2] != table.shape[::2]:
-        raise ValueError(
-            "`reference` must hold scores of the same models and categories as "
-            f"`scores`, {table.shape[::2]}; got {others.shape[::2]}."
-        )
-    return weighted_mean(ranks_among(table, np.sort(others, axis=1)), normed)
+    return weighted_mean(ranks_among(table, np.sort(reference, axis=1)), weights)
 
 
 @validate_params(
@@ -121,7 +143,8 @@ def merge_views(
     Parameters
     ----------
     scores : array-like of shape (n_samples, n_categories) or (n_samples,)
-        One row per view. NaN and infinities are not accepted.
+        One row per view. Finite numbers; or NaN in all rows of a category that the
+        model cannot score, which stays NaN.
     groups : array-like of shape (n_samples,)
         The study of every row; rows of one study need not be neighbours.
     how : {"max", "mean"}, default="max"
@@ -147,12 +170,16 @@ def merge_views(
            [0.7]]), array(['study2', 'study1'], dtype='<U6'))
     """
     check_same_rows(scores=scores, groups=groups)
-    table = _read_numbers(scores, "scores")
+    table = read_numbers(scores, "scores").astype(np.float64)
     if table.ndim not in (1, 2):
         raise ValueError(
             "`scores` must have shape (n_samples, n_categories) or (n_samples,); got "
             f"shape {table.shape}."
         )
+    silent = np.zeros(table.shape[1:], dtype=bool)
+    if table.ndim == 2 and table.size:
+        silent = silent_columns(table)
+    _check_finite(table if silent.all() else np.where(silent, 0.0, table), "scores")
     group_of_row, _ = number_groups(groups)
     if len(group_of_row) != len(table) or not len(table):
         raise ValueError(
@@ -169,7 +196,7 @@ def merge_views(
     return (total.T / sizes).T, names
 
 
-def read_member_scores(scores: Any, name: str) -> Floats:
+def read_member_scores(scores: Any, name: str) -> tuple[Floats, NDArray[np.bool_]]:
     """Read scores of several models as one array.
 
     Parameters
@@ -182,15 +209,18 @@ def read_member_scores(scores: Any, name: str) -> Floats:
     Returns
     -------
     table : ndarray of shape (n_members, n_samples, n_categories), float64
-        Finite.
+        Finite; 0 where a model has no scores.
+    silent : ndarray of shape (n_members, n_categories), bool
+        Which models have none of a category: they are NaN in all rows.
 
     Raises
     ------
     TypeError, ValueError
-        If they are not finite numbers of one shape, or columns are named or ordered
-        differently.
+        If they are not such numbers of one shape, columns are named or ordered
+        differently, or a model has scores of no category.
     """
     refuse_masked(scores, name)
+    refuse_without_rows(scores, name)
     check_same_rows(**{f"{name}[{i}]": one for i, one in enumerate(scores)})
     columns = [names for names in map(column_names, scores) if names is not None]
     for other in columns[1:]:
@@ -206,13 +236,59 @@ def read_member_scores(scores: Any, name: str) -> Floats:
             f"{len(shapes)} tables of shapes {list(dict.fromkeys(shapes))[:5]}. Pass "
             "one table per model, with the same rows and categories."
         )
-    table = _read_numbers([read_numbers(one, name) for one in scores], name)
+    table = np.stack([read_numbers(one, name) for one in scores]).astype(np.float64)
     if not table.size:
         raise ValueError(
             f"`{name}` must hold at least one row and category; got shape "
             f"{table.shape}."
         )
-    return table
+    silent = silent_columns(table)
+    mute = np.flatnonzero(silent.all(axis=1))
+    if len(mute):
+        raise ValueError(
+            f"`{name}` must hold scores of every model in some category; got NaN in "
+            f"all cells of model {mute[0]}. Leave this model out."
+        )
+    table[np.broadcast_to(silent[:, np.newaxis], table.shape)] = 0.0
+    _check_finite(table, name)
+    return table, silent
+
+
+def silent_columns(logits: Floats) -> NDArray[np.bool_]:
+    """Return the categories, of the last axis, that a model cannot score.
+
+    Their scores are NaN in all rows: the model was fitted without a label of them.
+    """
+    silent: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(logits), axis=-2)
+    return silent
+
+
+def weights_without(
+    weights: Floats, silent: NDArray[np.bool_]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Distribute the weights of models without scores to the others.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_members, n_categories)
+        They sum to 1 in every category.
+    silent : ndarray of shape (n_members, n_categories), bool
+        Which models have no scores of a category.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_members, n_categories)
+        They sum to 1.
+    has_member : ndarray of shape (n_categories,), bool
+        Whether a model with a weight has scores.
+    """
+    if not silent.any():
+        return weights, np.ones(weights.shape[1], dtype=bool)
+    heard = np.where(silent, 0.0, weights)
+    total = heard.sum(axis=0)
+    has_member = total > 0
+    shares = np.where(has_member, heard / np.where(has_member, total, 1.0), weights)
+    return shares, has_member
 
 
 def in_order_of_names(weights: Any, members: list[str] | None, categories: Any) -> Any:
@@ -279,7 +355,8 @@ def member_weights(
     """
     if weights is None:
         return np.full((n_members, n_categories), 1 / n_members)
-    table = _read_numbers(weights, "weights")
+    table = read_numbers(weights, "weights").astype(np.float64)
+    _check_finite(table, "weights", "Write 0 for a model that is not to count.")
     if table.shape not in ((n_members,), (n_members, n_categories)):
         raise ValueError(
             "`weights` must have one number per model, or per model and category, "
@@ -403,14 +480,11 @@ def _mid_ranks(values: Floats, ordered: Floats) -> Floats:
     return mid
 
 
-def _read_numbers(values: Any, name: str) -> Floats:
-    numbers = read_numbers(values, name).astype(np.float64)
+def _check_finite(numbers: Floats, name: str, remedy: str = _HOW_SCORES_ARE) -> None:
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
             f"`{name}` must be finite numbers; got {numbers[index]} at {index} "
-            f"({np.count_nonzero(wrong)} such cells). Every model must score every "
-            "row and category."
+            f"({np.count_nonzero(wrong)} such cells). {remedy}"
         )
-    return numbers

@@ -27,7 +27,9 @@ from cftlearn.ensemble._combination import (
     member_weights,
     ranks_among,
     reference_rows,
+    silent_columns,
     weighted_mean,
+    weights_without,
 )
 from cftlearn.ensemble._members import (
     Members,
@@ -36,7 +38,6 @@ from cftlearn.ensemble._members import (
     check_members,
     check_same_categories,
     fit_member,
-    silent_columns,
     weights_of_members,
 )
 from cftlearn.ensemble._selection import (
@@ -45,7 +46,6 @@ from cftlearn.ensemble._selection import (
     choose_members,
     report_choices,
     warn_unjudged,
-    weights_without,
 )
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels import PartialLabels
@@ -53,7 +53,7 @@ from cftlearn.labels._encoding import UNKNOWN
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.metrics import partial_roc_auc_score
-from cftlearn.metrics._objectives import ObjectiveLike
+from cftlearn.metrics._objectives import ObjectiveLike, make_objective, try_objective
 from cftlearn.model_selection import partial_train_test_split
 
 
@@ -292,11 +292,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
     ) -> Self:
         self._validate_params()
-        X, y = as_table(X), as_table(y)
+        X, y = as_table(X, "X"), as_table(y, "y")
         check_same_rows(X=X, y=y)
         refuse_masked(X, "X")
         labels = self._read_targets(X, y)
         names, members = self._named_members()
+        try_objective(make_objective(self.objective))  # before members are trained
         split_seed, member_seed = check_random_state(self.random_state).randint(
             2**31 - 1, size=2
         )
@@ -493,7 +494,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
                 f"{type(other[0]).__name__}. Pass fit(X_val, y_val)."
             )
         check_same_rows(X_val=other[0], y_val=other[1])
-        X_val, y_val = as_table(other[0]), as_table(other[1])
+        X_val, y_val = as_table(other[0], "X_val"), as_table(other[1], "y_val")
         return X_val, self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
 
     def _member_logits(self, X: Any) -> tuple[Floats, NDArray[np.bool_]]:

@@ -19,10 +19,12 @@ from cftlearn.ensemble._combination import (
     log_odds,
     mean_log_odds,
     member_weights,
+    silent_columns,
     weighted_mean,
 )
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._report import unlabelled
+from cftlearn.labels._plain_arrays import refuse_without_rows
 
 Members = list[tuple[str, Any]]
 
@@ -101,16 +103,18 @@ def augmented_scores(
     return proba
 
 
-def as_table(rows: Any) -> Any:
+def as_table(rows: Any, name: str) -> Any:
     """Return what has rows to take as it is; convert anything else to an array."""
+    if rows is not None:  # which has an answer of its own
+        refuse_without_rows(rows, name, takes_dataset=name.startswith("X"))
     has_rows = hasattr(rows, "shape") or hasattr(rows, "__getitem__")
     if has_rows or rows is None:
         return rows
     array = np.asarray(rows)
     if array.ndim == 0:
         raise TypeError(
-            "`X` and `y` must be tables or other sequences of rows; got "
-            f"{type(rows).__name__}. Pass arrays, frames or lists."
+            f"`{name}` must be a table or another sequence of rows; got "
+            f"{type(rows).__name__}. Pass an array, a frame or a list."
         )
     return array
 
@@ -285,15 +289,6 @@ def _are_scores(logits: Floats) -> bool:
     """Check that some category has scores, and that those which have are whole."""
     silent = silent_columns(logits)
     return bool((np.isfinite(logits) | silent).all() and not silent.all())
-
-
-def silent_columns(logits: Floats) -> NDArray[np.bool_]:
-    """Return the categories, of the last axis, that a model cannot score.
-
-    Their scores are NaN in all rows: the model was fitted without a label of them.
-    """
-    silent: NDArray[np.bool_] = np.logical_and.reduce(np.isnan(logits), axis=-2)
-    return silent
 
 
 def all_logits(members: dict[str, Any], X: Any, n_categories: int) -> Floats:

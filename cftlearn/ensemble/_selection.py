@@ -12,6 +12,7 @@ from cftlearn.ensemble._combination import read_member_scores
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels, label_summary
 from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import refuse_without_rows
 from cftlearn.metrics._objectives import Objective, ObjectiveLike, make_objective
 from cftlearn.metrics._partial import check_score_names
 
@@ -72,6 +73,7 @@ def select_members(
         :func:`cftlearn.labels.check_partial_labels` accepts.
     scores : array-like of shape (n_members, n_samples, n_categories)
         What is averaged: probabilities, logits or ranks of the models, on one scale.
+        Finite; or NaN in all rows of a category that a model cannot score.
     how : {"best", "greedy"}, default="greedy"
         One model per category, or a mean of several.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
@@ -84,7 +86,8 @@ def select_members(
     Returns
     -------
     weights : ndarray of shape (n_members, n_categories), float64
-        They sum to 1 in every category; equal where held-out labels lack a class.
+        They sum to 1 in every category; equal where held-out labels lack a class, or
+        no model has scores. 0 for a model without scores where another has some.
 
     Raises
     ------
@@ -119,17 +122,18 @@ def select_members(
            [0.5]])
     """
     labels = check_partial_labels(y_true, input_name="y_true")
+    refuse_without_rows(scores, "scores")
     tables = {f"scores[{i}]": one for i, one in enumerate(scores)}
     check_same_rows(y_true=y_true, **tables)
     for name, one in tables.items():
         check_score_names(y_true, one, name)
-    table = read_member_scores(scores, "scores")
+    table, silent = read_member_scores(scores, "scores")
     if table.shape[1:] != labels.values.shape:
         raise ValueError(
             "`scores` must have the rows and categories of `y_true`, "
             f"{labels.values.shape}; got {table.shape[1:]}."
         )
-    choices = choose_members(labels, table, how, objective, n_rounds)
+    choices = choose_members(labels, table, how, objective, n_rounds, silent)
     warn_unjudged(labels, choices, stacklevel=3)  # past the decorator
     return np.column_stack([choice.weights for choice in choices])
 
@@ -179,34 +183,6 @@ def choose_members(
         weights[heard] = choice.weights
         choices.append(choice._replace(weights=weights))
     return choices
-
-
-def weights_without(
-    weights: Floats, silent: NDArray[np.bool_]
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Distribute the weights of models without scores to the others.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_members, n_categories)
-        They sum to 1 in every category.
-    silent : ndarray of shape (n_members, n_categories), bool
-        Which models have no scores of a category.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_members, n_categories)
-        They sum to 1.
-    has_member : ndarray of shape (n_categories,), bool
-        Whether a model with a weight has scores.
-    """
-    if not silent.any():
-        return weights, np.ones(weights.shape[1], dtype=bool)
-    heard = np.where(silent, 0.0, weights)
-    total = heard.sum(axis=0)
-    has_member = total > 0
-    shares = np.where(has_member, heard / np.where(has_member, total, 1.0), weights)
-    return shares, has_member
 
 
 def report_choices(

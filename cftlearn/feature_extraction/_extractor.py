@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn.exceptions import SkippedRowsWarning
-from cftlearn.labels._plain_arrays import refuse_unlike_numbers
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers, refuse_without_rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -247,6 +247,7 @@ class TorchFeatureExtractor(
         from cftlearn.networks._making import copy_or_make
         from cftlearn.networks._precision import check_parameters
 
+        refuse_without_rows(X, "X", takes_dataset=True)
         skips = self.on_error == "skip"
         plan = ExtractionPlan(
             layer=self.layer,

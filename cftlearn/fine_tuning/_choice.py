@@ -123,7 +123,7 @@ class Choice:
     def take(self, second: NetworkFeatures, join: Join | None = None) -> None:
         """Fit what was chosen on the features of a network that saw all labels.
 
-        The fine-tuner takes the new weights.
+        The fine-tuner takes the new weights, and the new initial weights as parameters.
 
         Parameters
         ----------
@@ -154,6 +154,10 @@ class Choice:
                 weights.intercept[j] = initial.intercept[j]
         tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
         tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
+        # The parameters belong to the same features, so that a clone can be fitted.
+        tuner.set_params(
+            coef_init=initial.coef.copy(), intercept_init=initial.intercept.copy()
+        )
         tuner.coef_, tuner.intercept_ = weights.coef, weights.intercept
         tuner.n_features_in_ = tuner.coef_.shape[1]
 

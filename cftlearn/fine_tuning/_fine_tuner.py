@@ -51,7 +51,7 @@ from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
 from cftlearn.labels._names import align_by_category, check_same_rows
 from cftlearn.labels._plain_arrays import refuse_unlike_numbers
-from cftlearn.metrics._objectives import make_objective
+from cftlearn.metrics._objectives import make_objective, try_objective
 from cftlearn.solvers._protocol import CategorySolver
 
 _LOGGER = logging.getLogger("cftlearn")
@@ -338,6 +338,7 @@ class CategoryWiseFineTuner(
 
     def _method(self) -> RefitMethod:
         objective = make_objective(self.objective)
+        try_objective(objective)
         return make_refit_method(
             self.solver, objective, refit=self.refit, device=self.device
         )
@@ -541,8 +542,9 @@ def check_before_stage_one(tuner: CategoryWiseFineTuner, *, has_seed: bool) -> N
 
     Raises
     ------
-    ValueError
-        If a parameter is out of its range, or ``checkpoint`` is set without a seed.
+    TypeError, ValueError
+        If a parameter is out of its range, ``objective`` returns no number, or
+        ``checkpoint`` is set without a seed.
     """
     tuner._validate_params()
     tuner._method()

@@ -11,7 +11,11 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import assert_all_finite
 
 from cftlearn.labels._names import check_new_names, column_names
-from cftlearn.labels._plain_arrays import refuse_masked, refuse_records
+from cftlearn.labels._plain_arrays import (
+    refuse_masked,
+    refuse_records,
+    refuse_without_rows,
+)
 
 _CROSS_VAL_PREDICT_HINT = (
     'If this came from cross_val_predict with method="predict_proba", scikit-learn '
@@ -346,6 +350,8 @@ def refuse_containers(y: object, name: str) -> None:
     if isinstance(y, (list, tuple)):
         remedy = "Fill each with numpy.ma.filled(row.astype(float), numpy.nan)."
     refuse_masked(y, name, remedy=remedy)
+    if y is not None:  # which has an answer of its own
+        refuse_without_rows(y, name)
     refuse_records(y, name)
     if hasattr(y, "states") and callable(getattr(y, "labels", None)):
         raise TypeError(

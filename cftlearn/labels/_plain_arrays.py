@@ -1,6 +1,6 @@
 """Arrays that are more than numbers, refused before numpy drops what they carry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,49 @@ def refuse_masked(values: Any, name: str, *, remedy: str | None = None) -> None:
     )
 
 
+def refuse_without_rows(values: Any, name: str, *, takes_dataset: bool = False) -> None:
+    """Refuse what has no rows that can be taken by their number, and more than once.
+
+    Parameters
+    ----------
+    values : object
+        What a user passed.
+    name : str
+        How errors call it.
+    takes_dataset : bool, default=False
+        Whether a torch Dataset may be passed here.
+
+    Raises
+    ------
+    TypeError
+        If it is None, a DataLoader, an iterator, a mapping or a set.
+    """
+    if sparse.issparse(values):  # one of its forms is a dict
+        return
+    kind = type(values).__name__
+    if values is None:
+        got, remedy = "None", "Pass an array, a frame or a list"
+    elif _is_loader(values):
+        got = f"a {kind}, which gives batches in an order of its own"
+        remedy = (
+            f"Pass the dataset of it, {name}.dataset; `batch_size` sets the batches"
+            if takes_dataset
+            else "Pass the arrays that its dataset is made of"
+        )
+    elif isinstance(values, Iterator):
+        got = f"a {kind}, which gives its items once"
+        remedy = f"Pass list({name})"
+    elif isinstance(values, Mapping):
+        got = f"a {kind}, whose items have names"
+        remedy = f"Pass one item of it, or pandas.DataFrame({name}) if it holds columns"
+    elif isinstance(values, Set):
+        got = f"a {kind}, whose items have no order"
+        remedy = "Pass a list of rows in the order of the labels"
+    else:
+        return
+    raise TypeError(f"`{name}` must hold rows in a fixed order; got {got}. {remedy}.")
+
+
 def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
     """Refuse a table that numpy would turn into numbers which it does not hold.
 
@@ -106,6 +149,7 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
         If rows of a list differ in length.
     """
     refuse_masked(values, name)
+    refuse_without_rows(values, name)
     if sparse.issparse(values):
         return values
     if hasattr(values, "collect") and not hasattr(values, "shape"):
@@ -220,6 +264,14 @@ def _as_array(values: Any, name: str, hint: str) -> NDArray[Any]:
             f"{type(values).__name__}. Of a tensor, pass "
             f"{name}.detach().cpu().float().numpy(), of a sparse one its to_dense()."
         ) from error
+
+
+def _is_loader(values: Any) -> bool:
+    """Return whether it is a DataLoader of torch, without importing torch."""
+    return any(
+        kind.__name__ == "DataLoader" and kind.__module__.startswith("torch.utils.data")
+        for kind in type(values).__mro__
+    )
 
 
 def _is_tensor(values: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ def _average_precision(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
     return batch_average_precision(scores, y, exact=False)
 
 
+_SIGNATURE = "metric(y_true, y_score) -> float"
+_N_TRIED = 40
 _RANKING = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 
 
@@ -73,20 +76,59 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     ValueError
         If it is neither; and on evaluation, if a callable returns NaN or infinity.
     TypeError
-        On evaluation, if a callable returns anything but one number.
+        If a callable does not take two arguments; and on evaluation, if it returns
+        anything but one number.
     """
     if callable(objective):
+        _check_signature(objective)
         return Objective(
-            name=getattr(objective, "__name__", type(objective).__name__),
+            name=_name_of(objective),
             is_ranking=False,
             metric=partial(_call_for_each, objective),
         )
     if not isinstance(objective, str) or objective not in _RANKING:
         raise ValueError(
             "`objective` must be 'roc_auc', 'average_precision' or a callable "
-            f"metric(y_true, y_score); got {objective!r}."
+            f"{_SIGNATURE}; got {objective!r}."
         )
     return Objective(objective, is_ranking=True, metric=_RANKING[objective])
+
+
+def try_objective(objective: Objective) -> None:
+    """Call an objective once, before training that ends with it costs hours.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of :func:`make_objective`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it does not return a finite number for 40 labels, half of them positive.
+    """
+    labels = np.tile([0.0, 1.0], _N_TRIED // 2)
+    scores = np.random.default_rng(0).normal(labels, 1.0)
+    objective.single(labels, scores)
+
+
+def _name_of(metric: Callable[..., Any]) -> str:
+    return str(getattr(metric, "__name__", type(metric).__name__))
+
+
+def _check_signature(metric: Callable[..., Any]) -> None:
+    try:
+        parameters = signature(metric)
+    except (TypeError, ValueError):  # some functions written in C have none
+        return
+    try:
+        parameters.bind(None, None)
+    except TypeError as error:
+        raise TypeError(
+            f"`objective` must take two arguments, {_SIGNATURE}; got "
+            f"{_name_of(metric)}{parameters!s:.80}. Write a function of the labels "
+            "and the scores of one category."
+        ) from error
 
 
 def _call_for_each(
@@ -105,9 +147,15 @@ def _call_for_each(
 
 
 def _as_number(value: Any) -> float:
-    if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of several lengths, tensors
+        array = np.array(None)
+    if array.ndim or array.dtype.kind not in "biuf":
+        shown = f"of shape {array.shape}" if array.ndim else repr(value)[:80]
         raise TypeError(
             "`objective` must return one number per call; got "
-            f"{type(value).__name__} {value!r}."
+            f"{type(value).__name__} {shown}. Write it as {_SIGNATURE}, higher "
+            "for better scores."
         )
     return float(value)

@@ -18,7 +18,7 @@ from cftlearn._dependencies import (
     validate_params,
 )
 from cftlearn.labels._names import check_same_rows
-from cftlearn.labels._plain_arrays import refuse_masked
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_without_rows
 from cftlearn.model_selection._split import (
     PartialLabelKFold,
     check_length,
@@ -111,6 +111,7 @@ default="predict_proba"
             "`y` must be passed, because models are fitted to it; got None. Pass "
             "labels of shape (n_samples, n_categories)."
         )
+    refuse_without_rows(y, "y")
     n_samples = count_rows(y)
     check_length("X", X, n_samples)
     refuse_masked(X, "X")

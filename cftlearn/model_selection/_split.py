@@ -16,6 +16,7 @@ from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.labels._groups import number_groups
 from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import refuse_without_rows
 from cftlearn.model_selection._balance import assign_folds
 
 RandomStateLike = int | np.random.RandomState | None
@@ -266,6 +267,7 @@ def count_rows(array: Any) -> int:
 
 def check_length(name: str, array: Any, n_samples: int) -> None:
     """Check that an array has one row per sample of ``y``."""
+    refuse_without_rows(array, name)
     n_rows = count_rows(array)
     if n_rows != n_samples:
         raise ValueError(

@@ -72,7 +72,7 @@ def check_fine_tuner(tuner: CategoryWiseFineTuner, prefix: str) -> None:
     for name in ("coef_", "intercept_", "coef_init_", "intercept_init_"):
         _check_finite(getattr(tuner, name), f"{prefix}{name}", is_skipped)
     for name, n_axes in (("coef_init", 2), ("intercept_init", 1)):
-        # Not its width: it may be that of one network of two.
+        # Not its width: 0.1 wrote that of one network of two.
         given = getattr(tuner, name)
         if given is None:
             continue

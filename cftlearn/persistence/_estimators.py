@@ -1,6 +1,6 @@
 """What a model file says about an estimator, and the estimator that it describes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,8 @@ from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.images import ImageTransform
+from cftlearn.labels._names import align_by_category
+from cftlearn.labels._plain_arrays import read_numbers
 from cftlearn.networks import Architecture
 from cftlearn.persistence._array_file import StoredArrays
 from cftlearn.persistence._checks import (
@@ -51,7 +53,7 @@ class _Nested(Plain):
 
     def write(self, value: Any, entry: Entry) -> None:
         entry.values[self.name] = encode(
-            value, f"{entry.prefix}{self.name}", entry.arrays
+            value, f"{entry.prefix}{self.name}", entry.arrays, _categories(entry)
         )
 
     def read(self, entry: Entry) -> Any:
@@ -59,6 +61,11 @@ class _Nested(Plain):
         if value is None:
             return None
         return rebuild(value, f"{entry.prefix}{self.name}.", entry.stored)
+
+
+def _categories(entry: Entry) -> list[str] | None:
+    table = entry.values.get("categories_")
+    return None if table is None else table["values"]
 
 
 class _Module(Plain):
@@ -217,10 +224,22 @@ _PLANS: dict[type, _Plan] = {
     ImageTransform: _Plan(),
     ProximalSolver: _Plan(),
 }
+# Predictions depend on these; on no other parameter once a model is fitted.
+_REMEDIES = {
+    "input_transform": "Pass a cftlearn.images.ImageTransform; or save with "
+    "input_transform=None, and set it again with set_params after loading.",
+    "threshold": "Set a number, or a list with one number per category, with "
+    "set_params before saving, or use pickle.",
+}
 _CLASSES = {cls.__name__: cls for cls in _PLANS}
 
 
-def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str, Any]:
+def describe(
+    estimator: BaseEstimator,
+    prefix: str,
+    arrays: Arrays,
+    categories: Iterable[str] | None = None,
+) -> dict[str, Any]:
     """Describe an estimator by its parameters and what it has learned.
 
     Parameters
@@ -231,6 +250,8 @@ def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str,
         What the names of its arrays begin with.
     arrays : dict of str to ndarray
         Gets the arrays of this estimator.
+    categories : iterable of str, default=None
+        Names of the categories, for an estimator that has not learned its own.
 
     Returns
     -------
@@ -239,14 +260,16 @@ def describe(estimator: BaseEstimator, prefix: str, arrays: Arrays) -> dict[str,
 
     Raises
     ------
-    TypeError
-        If a parameter cannot be written.
+    TypeError, ValueError
+        If a parameter cannot be written, or names other categories.
     """
     plan = _PLANS[type(estimator)]
+    categories = getattr(estimator, "categories_", categories)
+    names = {"weights": getattr(estimator, "named_estimators_", None)}
     document: dict[str, Any] = {
         "class": type(estimator).__name__,
         "params": {
-            name: encode(value, f"{prefix}{name}", arrays)
+            name: encode(value, f"{prefix}{name}", arrays, names.get(name, categories))
             for name, value in estimator.get_params(deep=False).items()
             if name not in plan.not_saved
         },
@@ -341,7 +364,9 @@ def _read_params(
     }
 
 
-def encode(value: Any, name: str, arrays: Arrays) -> Any:
+def encode(
+    value: Any, name: str, arrays: Arrays, categories: Iterable[str] | None
+) -> Any:
     """Write a parameter as JSON, and its arrays beside it.
 
     Parameters
@@ -352,6 +377,8 @@ def encode(value: Any, name: str, arrays: Arrays) -> Any:
         What it is called, with the names of the estimators around it.
     arrays : dict of str to ndarray
         Gets the arrays.
+    categories : iterable of str or None
+        In whose order a pandas Series or frame is written, by its labels.
 
     Returns
     -------
@@ -360,33 +387,44 @@ def encode(value: Any, name: str, arrays: Arrays) -> Any:
 
     Raises
     ------
-    TypeError
-        If the value cannot be written.
+    TypeError, ValueError
+        If the value cannot be written, or its labels are other names.
     """
-    value = as_plain(value)
+    value = as_plain(_without_labels(value, name, categories))
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         arrays[name] = value
         return {"array": name}
     if isinstance(value, (list, tuple)):
-        items = [encode(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]
+        items = [encode(v, f"{name}.{i}", arrays, None) for i, v in enumerate(value)]
         return {"tuple": items} if isinstance(value, tuple) else items
     if isinstance(value, ImageTransform):  # its tuples may be lists afterwards
         return {"class": type(value).__name__, "params": value.get_params()}
     if type(value) in _PLANS:
-        return describe(value, f"{name}.", arrays)
-    remedy = (
-        "Pass a cftlearn.images.ImageTransform; or save with input_transform=None, and "
-        "set it again with set_params after loading."
-        if name == "input_transform"
-        else "Set another value with set_params before saving (predictions do not "
-        "depend on it), or use pickle."
+        return describe(value, f"{name}.", arrays, categories)
+    remedy = _REMEDIES.get(
+        name,
+        "Set another value with set_params before saving (predictions do not depend "
+        "on it), or use pickle.",
     )
     raise TypeError(
         f"The parameter `{name}` must be text, a number, an array or an estimator of "
         f"cftlearn to be saved; got {type(value).__name__}. {remedy}"
     )
+
+
+def _without_labels(value: Any, name: str, categories: Iterable[str] | None) -> Any:
+    """Return numbers with labels as lists, in the order of the categories.
+
+    So are numbers that are neither a list nor an array of numpy, such as a tensor.
+    JSON has no NaN: with one they are an array.
+    """
+    if isinstance(value, (np.ndarray, np.generic)) or not hasattr(value, "__array__"):
+        return value
+    names = [] if categories is None else list(categories)
+    numbers = read_numbers(align_by_category(value, names, name), name)
+    return numbers.tolist() if np.isfinite(numbers).all() else numbers
 
 
 def decode(value: Any, name: str, stored: StoredArrays) -> Any:

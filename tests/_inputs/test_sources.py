@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from input_parts import Pixels, Squares, paths_below, read, values_of
-from torch.utils.data import IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from cftlearn._inputs import is_array_like, read_inputs
 from cftlearn.exceptions import ImageFileError
@@ -188,7 +188,9 @@ def test_images_in_memory(folder):
         (5, TypeError, r"numbers with rows first.* got int of shape \(\)"),
         ([[1], [2, 3]], ValueError, r"must hold rows of one shape; .* torch Dataset"),
         ([["a"], ["b"]], TypeError, r"got list of shape \(2, 1\) and type <U1"),
-        ({"a": 1}, TypeError, r"must hold numbers .* got dict"),
+        ({"a": 1}, TypeError, r"must hold rows in a fixed order; got a dict, whose"),
+        (iter([1]), TypeError, r"got a list_iterator, which .* Pass list\(X\)"),
+        (DataLoader([1]), TypeError, r"got a DataLoader.* Pass .* X\.dataset;"),
         (np.zeros((2, 3), complex), TypeError, r"must hold numbers .* type complex128"),
         (["a.png", None], TypeError, r"paths in every row.* got None in row 1\. Leave"),
         (["a.png", 3.5], TypeError, r"paths in every row.* got 3\.5 in row 1"),

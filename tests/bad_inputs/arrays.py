@@ -739,7 +739,8 @@ CASES = [
         "a dictionary as scores",
         lambda folder: partial_roc_auc_score(Y, {"cat": S[:, 0]}),
         TypeError,
-        "`y_score` must hold real numbers; got dict. Pass an array, a frame or a list.",
+        "`y_score` must hold rows in a fixed order; got a dict, whose items have "
+        "names. Pass one item of it, or pandas.DataFrame(y_score) if it holds columns.",
     ),
     Case(
         "metrics.partial_f1_score",

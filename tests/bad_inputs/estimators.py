@@ -441,10 +441,11 @@ CASES = [
     Case(
         "ensemble.combine_scores",
         "one score that is missing",
-        lambda folder: combine_scores([[[0.5, np.nan]]]),
+        lambda folder: combine_scores([[[0.5, np.nan], [0.5, 0.5]]]),
         ValueError,
         "`scores` must be finite numbers; got nan at (0, 0, 1) (1 such "
-        "cells). Every model must score every row and category.",
+        "cells). A category may be NaN in all rows, if a model cannot score it, "
+        "or in none.",
     ),
     Case(
         "ensemble.augmented_scores",

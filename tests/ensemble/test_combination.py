@@ -177,3 +177,41 @@ def test_views_of_studies_with_any_names():
 def test_what_merge_views_refuses(scores, groups, message):
     with pytest.raises(ValueError, match=message):
         merge_views(scores, groups)
+
+
+@pytest.mark.parametrize("how", ["mean", "logit_mean", "rank_mean"])
+def test_a_model_that_cannot_score_a_category_does_not_count_there(member_scores, how):
+    others = combine_scores(member_scores[1:], how=how, weights=[2.0, 3.0])
+    full = combine_scores(member_scores, how=how, weights=[1.0, 2.0, 3.0])
+    member_scores[0, :, 1] = NAN
+    found = combine_scores(member_scores, how=how, weights=[1.0, 2.0, 3.0])
+    assert_allclose(found[:, 1], others[:, 1])
+    assert_array_equal(found[:, 0], full[:, 0])
+    member_scores[:, :, 1] = NAN
+    found = combine_scores(member_scores, how=how, weights=[1.0, 2.0, 3.0])
+    assert np.isnan(found[:, 1]).all()
+    assert_array_equal(found[:, 0], full[:, 0])
+
+
+def test_a_category_whose_models_with_a_weight_have_no_scores_is_nan(member_scores):
+    member_scores[0, :, 1] = NAN
+    found = combine_scores(member_scores, weights=[1, 0, 0])
+    assert np.isnan(found[:, 1]).all()
+    assert_allclose(found[:, 0], member_scores[0, :, 0])
+
+
+def test_a_model_without_scores_in_the_reference_does_not_count(member_scores):
+    reference = member_scores.copy()
+    reference[0, :, 1] = NAN
+    found = combine_scores(member_scores, how="rank_mean", reference=reference)
+    others = combine_scores(member_scores[1:], how="rank_mean", reference=reference[1:])
+    assert_allclose(found[:, 1], others[:, 1])
+
+
+def test_views_of_a_model_that_cannot_score_a_category_stay_nan():
+    for how in ("max", "mean"):
+        merged, _ = merge_views([[0.1, NAN], [0.5, NAN]], [1, 1], how=how)
+        assert merged[0, 0] == pytest.approx(0.5 if how == "max" else 0.3)
+        assert np.isnan(merged[0, 1])
+    with pytest.raises(ValueError, match=r"got nan at \(1, 1\) \(1 such cells\)\."):
+        merge_views([[0.1, 0.2], [0.5, NAN]], [1, 1])

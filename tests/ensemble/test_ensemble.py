@@ -444,7 +444,7 @@ def test_data_that_are_refused(partial_problem, members):
         ensemble.fit(Z, y, validation_data=(Z, y[:5]))
     with pytest.raises(ValueError, match="`X` and `y` must have one row per sample"):
         ensemble.fit(Z, y[:5])
-    with pytest.raises(TypeError, match="sequences of rows; got generator"):
+    with pytest.raises(TypeError, match="rows in a fixed order; got a generator"):
         ensemble.fit((row for row in Z), y)
     with pytest.raises(NotFittedError):
         ensemble.decision_function(Z)

@@ -121,7 +121,7 @@ def test_a_callable_is_maximised():
     ("changes", "message"),
     [
         ({"scores": np.zeros((3, 30, 1))}, r"\(30, 2\); got \(30, 1\)"),
-        ({"scores": np.full((3, 30, 2), NAN)}, "`scores` must be finite"),
+        ({"scores": np.full((3, 30, 2), NAN)}, "NaN in all cells of model 0"),
         ({"how": "worst"}, "'how' parameter of select_members"),
         ({"n_rounds": 0}, "'n_rounds' parameter of select_members"),
         ({"objective": "f1"}, "`objective` must be 'roc_auc'"),
@@ -132,3 +132,16 @@ def test_what_select_members_refuses(changes, message):
     y, scores = held_out(0)
     with pytest.raises(ValueError, match=message):
         select_members(**{"y_true": y, "scores": scores} | changes)
+
+
+def test_a_model_that_cannot_score_a_category_has_no_weight_there():
+    y, scores = held_out(0)
+    expected = select_members(y, scores[1:])
+    scores[0, :, 1] = NAN
+    weights = select_members(y, scores)
+    assert weights[0, 1] == 0
+    assert_array_equal(weights[1:, 1], expected[:, 1])
+    scores[:, :, 1] = NAN
+    with pytest.warns(UndefinedCategoryWarning, match="1 of 2 categories .*'1'"):
+        weights = select_members(y, scores)
+    assert_allclose(weights[:, 1], 1 / 3)

@@ -13,6 +13,7 @@ from cftlearn.labels._plain_arrays import (
     read_numbers,
     refuse_masked,
     refuse_unlike_numbers,
+    refuse_without_rows,
 )
 
 pd = pytest.importorskip("pandas")
@@ -132,15 +133,11 @@ def test_the_remedies_for_masks_work():
         (frame_of(pd.period_range("2020", periods=2)), "of type Period in row 0 in co"),
         (frame_of([{}, {}]), "{} of type dict in row 0 in column 'b'"),
         (pd.Series(["1", "2"]), "'1' of type str in row 0"),
-        ({"a": [1]}, "dict. Pass an array, a frame or a list"),
-        ({1, 2}, "set. Pass an array"),
     ],
     ids=str,
 )
 def test_what_numpy_would_make_numbers_of_is_refused(values, shown):
     for read in (read_numbers, refuse_unlike_numbers):
-        if read is refuse_unlike_numbers and isinstance(values, (dict, set)):
-            continue  # without a type that tells; scikit-learn has words for them
         with pytest.raises(
             TypeError, match=f"`X` must hold real numbers; got .*{shown}"
         ):
@@ -195,3 +192,40 @@ def test_parts_of_different_shapes_are_refused():
         refuse_unlike_numbers([[1.0], [1.0, 2.0]], "X")
     with pytest.raises(ValueError, match=r"different shapes\. Cut them\."):
         read_numbers([TABLE, TABLE[:, :1]], "X", hint="Cut them.")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (None, r"None\. Pass an array, a frame or a list\."),
+        ({"a": [1]}, r"a dict, whose items have names\. .*pandas\.DataFrame\(X\)"),
+        ({1, 2}, r"a set, whose items have no order\. Pass a list of rows"),
+        ((row for row in [[1.0]]), r"a generator, .* once\. Pass list\(X\)\."),
+        (np.ones(2).flat, r"a flatiter, .* once\. Pass list\(X\)\."),
+    ],
+    ids=["None", "dict", "set", "generator", "flat"],
+)
+def test_what_has_no_rows_is_refused(values, shown):
+    for read in (read_numbers, refuse_unlike_numbers, refuse_without_rows):
+        with pytest.raises(
+            TypeError, match=f"^`X` must hold rows in a fixed order; got {shown}"
+        ):
+            read(values, "X")
+
+
+@pytest.mark.parametrize("takes_dataset", [True, False])
+def test_a_data_loader_is_refused_with_what_to_pass(takes_dataset):
+    torch_data = pytest.importorskip("torch.utils.data")
+
+    class Own(torch_data.DataLoader):
+        pass
+
+    shown = r"X\.dataset; `batch_size` sets" if takes_dataset else "arrays that its"
+    with pytest.raises(TypeError, match=f"got a Own, which gives batches.*{shown}"):
+        refuse_without_rows(Own([1, 2]), "X", takes_dataset=takes_dataset)
+
+
+def test_what_has_rows_passes():
+    sparse_dict = sparse.dok_array(np.eye(2))  # a dict, too
+    for values in ([1], (), np.ones(1), "text", range(3), sparse_dict):
+        assert refuse_without_rows(values, "X") is None

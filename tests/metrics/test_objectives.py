@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from cftlearn.metrics._objectives import Objective, make_objective
+from cftlearn.metrics._objectives import Objective, make_objective, try_objective
 
 RANKINGS = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}
 
@@ -141,3 +141,62 @@ def test_objectives_travel_to_other_processes(given, problem):
     copy = pickle.loads(pickle.dumps(objective))
     assert isinstance(copy, Objective)
     assert_array_equal(copy(*problem), objective(*problem))
+
+
+def one_argument(scores):
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "shown"),
+    [
+        (one_argument, "one_argument(scores)"),
+        (lambda estimator, X, y: 1.0, "<lambda>(estimator, X, y)"),
+        (lambda *, y_true, y_score: 1.0, "<lambda>(*, y_true, y_score)"),
+        (lambda: 1.0, "<lambda>()"),
+    ],
+)
+def test_a_callable_of_other_arguments_is_refused_at_once(metric, shown):
+    rule = "must take two arguments, metric(y_true, y_score) -> float; got"
+    with pytest.raises(TypeError, match=re.escape(f"{rule} {shown}. Write")):
+        make_objective(metric)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [lambda *both: 1.0, lambda y, s, eps=1.0: eps, lambda y, s, /: 1.0, max],
+    ids=["any", "default", "by place", "in C"],
+)
+def test_a_callable_that_can_take_two_arguments_passes(metric):
+    assert make_objective(metric).name == getattr(metric, "__name__", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.ones(3), r"ndarray of shape \(3,\)\. Write it as metric"),
+        ([1, [2]], r"list \[1, \[2\]\]\. Write it"),
+        ([1.0], r"list of shape \(1,\)"),
+        (None, r"NoneType None\."),
+        ("high", r"str 'high'\."),
+        (np.nan, r"finite numbers; got nan for 40 known labels with 20 positives"),
+        (-np.inf, "finite numbers; got -inf for 40"),
+    ],
+    ids=str,
+)
+def test_a_wrong_result_is_found_by_a_trial(value, shown):
+    with pytest.raises((TypeError, ValueError), match=shown):
+        try_objective(make_objective(lambda y_true, y_score: value))
+
+
+def test_a_trial_is_one_call_with_labels_of_both_classes():
+    calls = []
+
+    def metric(y_true, y_score):
+        calls.append((y_true, y_score))
+        return np.float32(0.5)
+
+    try_objective(make_objective(metric))
+    ((y_true, y_score),) = calls
+    assert np.bincount(y_true).tolist() == [20, 20]
+    assert roc_auc_score(y_true, y_score) > 0.6

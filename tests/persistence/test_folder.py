@@ -597,9 +597,9 @@ class OwnSolver(GradientSolver):
             id="augment",
         ),
         pytest.param(
-            lambda model: model.set_params(threshold=pd.Series([0.1, 0.2, 0.3])),
+            lambda model: model.set_params(threshold={0.1, 0.2, 0.3}),
             "threshold",
-            id="Series",
+            id="set",
         ),
     ],
 )
@@ -933,3 +933,101 @@ def test_an_ensemble_of_foreign_members_is_refused(partial_problem, tmp_path):
     with pytest.raises(TypeError, match="of these; got RandomForestClassifier"):
         save_model(model, tmp_path / "model")
     assert not any(tmp_path.iterdir())
+
+
+# ----------------------------------------------------------- parameters with labels
+
+
+@pytest.fixture
+def named_problem(partial_problem):
+    """Return features, and labels with names."""
+    Z, y = partial_problem[:2]
+    return Z, pd.DataFrame(y, columns=["cat", "dog", "owl"][: y.shape[1]])
+
+
+def reversed_series(names, values):
+    """Return values by name, in the opposite order."""
+    return pd.Series(values, index=names)[::-1]
+
+
+@pytest.mark.parametrize("kind", ["Series", "Tensor"])
+def test_a_threshold_is_saved_in_the_order_of_the_categories(
+    tmp_path, make_model, named_problem, kind
+):
+    Z, y = named_problem
+    values = np.linspace(0.1, 0.8, y.shape[1])
+    threshold = (
+        torch.tensor(values) if kind == "Tensor" else reversed_series(y.columns, values)
+    )
+    model = make_model(threshold=threshold).fit(Z, y)
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert loaded.threshold == values.tolist()
+    assert_array_equal(loaded.predict(Z), model.predict(Z))
+    loaded.set_params(threshold=values[::-1])
+    assert not np.array_equal(loaded.predict(Z), model.predict(Z))
+
+
+def test_other_parameters_with_names_are_saved_in_the_order_of_the_categories(
+    tmp_path, make_model, named_problem
+):
+    Z, y = named_problem
+    n = y.shape[1]
+    coef = np.arange(float(n * Z.shape[1])).reshape(n, -1)
+    rates = np.array([np.nan, 0.2, 0.3])[:n]
+    tuner = CategoryWiseFineTuner(
+        "bce",
+        coef_init=pd.DataFrame(coef, index=y.columns)[::-1],
+        intercept_init=reversed_series(y.columns, np.arange(float(n))),
+    )
+    calibration = CategoryCalibrator(prevalence=reversed_series(y.columns, rates))
+    model = make_model(fine_tuner=tuner, calibration=calibration).fit(Z, y)
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert_array_equal(loaded.fine_tuner.coef_init, coef)
+    assert_array_equal(loaded.fine_tuner.intercept_init, np.arange(n))
+    assert_array_equal(loaded.calibration.prevalence, rates)
+    assert_array_equal(loaded.predict_proba(Z), model.predict_proba(Z))
+    again = clone(loaded).fit(Z, y)
+    assert_array_equal(again.predict_proba(Z), model.predict_proba(Z))
+
+
+def test_weights_with_names_are_saved_in_the_order_of_the_members(
+    tmp_path, make_model, named_problem
+):
+    Z, y = named_problem
+    members = [("one", make_model()), ("other", make_model(random_state=1))]
+    weights = pd.Series({"other": 1.0, "one": 3.0})
+    threshold = reversed_series(y.columns, np.linspace(0.1, 0.8, y.shape[1]))
+    model = CFTEnsemble(members, weights=weights, threshold=threshold).fit(Z, y)
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert loaded.weights == [3.0, 1.0]
+    assert_array_equal(loaded.predict(Z), model.predict(Z))
+
+
+def test_a_threshold_of_other_names_is_not_saved(tmp_path, make_model, named_problem):
+    model = make_model().fit(*named_problem)
+    model.set_params(threshold=pd.Series({"fox": 0.5}))
+    with pytest.raises(ValueError, match="`threshold` must name every category once"):
+        save_model(model, tmp_path / "model")
+
+
+def test_predictions_depend_on_no_parameter_that_is_said_to_be_free(
+    tmp_path, make_model, network_factory, partial_problem
+):
+    """What cannot be saved can be replaced; not the threshold and the transform."""
+    Z, y = partial_problem[:2]
+    model = make_model(network_factory).fit(Z, y)
+    before = model.predict_proba(Z), model.predict(Z)
+    seen = []
+    for name in set(model.get_params(deep=False)) - {"module"}:  # which is not saved
+        changed = copy.copy(model).set_params(**{name: object()})
+        with pytest.raises((TypeError, ModelFormatError, ValueError)) as caught:
+            save_model(changed, tmp_path / name)
+        if "predictions do not depend on it" in str(caught.value):
+            seen.append(name)
+            default = CFTClassifier().get_params(deep=False)[name]
+            changed.set_params(**{name: default})
+            assert_allclose(changed.predict_proba(Z), before[0], rtol=0, atol=1e-6)
+            assert_array_equal(changed.predict(Z), before[1])
+    assert "threshold" not in seen
+    assert "input_transform" not in seen
+    assert {"loss", "random_state", "fine_tuner", "calibration"} <= set(seen)
