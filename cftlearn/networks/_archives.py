@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from cftlearn.exceptions import first_line
 from cftlearn.networks._errors import ArchiveError
-from cftlearn.networks._pickles import check_pickles
+from cftlearn.networks._pickles import check_pickles, is_archive
 
 _BLOCK_BYTES = 2**20
 # torch compresses code alone, which is small and has no long runs of one byte.
@@ -43,7 +43,7 @@ def open_archive(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     ArchiveError
         If it is no archive, or an entry that is read is damaged or has a password.
     """
-    if not zipfile.is_zipfile(file):
+    if not is_archive(file):
         raise ArchiveError("no archive")
     try:
         with zipfile.ZipFile(file) as archive:
@@ -183,7 +183,7 @@ def _check_pickle(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
     if not content:
         return
     nested = io.BytesIO(content)
-    if zipfile.is_zipfile(nested):
+    if is_archive(nested):
         check_archive(nested)
     check_pickles(nested)
     try:

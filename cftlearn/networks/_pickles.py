@@ -30,6 +30,14 @@ ITEM_BYTES = {  # of torch's types of storages
 }
 
 
+def is_archive(file: IO[bytes]) -> bool:
+    """Return whether a file is an archive, if perhaps a damaged one."""
+    try:
+        return zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # Python asks no more than that of some
+        return True
+
+
 def check_pickles(file: IO[bytes]) -> None:
     """Check the pickles of ``torch.save`` or ``torch.jit.save``.
 
@@ -44,7 +52,7 @@ def check_pickles(file: IO[bytes]) -> None:
         If they are no pickles, name a type that takes any amount of memory, or name
         more numbers than are stored: torch would read what is behind them in memory.
     """
-    if not zipfile.is_zipfile(file):
+    if not is_archive(file):
         file.seek(0)
         for _ in range(_LEGACY_PICKLES):
             check_opcodes(file)

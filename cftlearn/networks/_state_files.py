@@ -2,7 +2,6 @@
 
 import os
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from cftlearn._files import check_regular
 from cftlearn.exceptions import ModelFormatError, first_line
 from cftlearn.networks._archives import cause_of, check_archive
 from cftlearn.networks._errors import ArchiveError
-from cftlearn.networks._pickles import check_pickles
+from cftlearn.networks._pickles import check_pickles, is_archive
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _MOST_HEADER = 10**8  # bytes, of safetensors
@@ -66,7 +65,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         else:
             _check_start(start, file)
             with file.open("rb") as content:
-                if zipfile.is_zipfile(content):
+                if is_archive(content):
                     _check_kind(check_archive(content), file)
                 check_pickles(content)
             with warnings.catch_warnings():

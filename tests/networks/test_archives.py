@@ -82,6 +82,15 @@ def test_an_archive_that_unpacks_to_all_memory_is_not_unpacked(tmp_path, load):
     )
 
 
+def test_an_archive_on_several_disks_is_damaged(tmp_path):
+    """Of such files Python raises where it only asks whether they are archives."""
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 1, 0, 2)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)
+    (tmp_path / "w.pt").write_bytes(b"PK\x03\x04" + locator + end)
+    with pytest.raises(ModelFormatError, match="span multiple disks"):
+        read_state(tmp_path / "w.pt")
+
+
 @pytest.mark.parametrize("load", [read_state, load_network])
 def test_a_flipped_bit_is_damage(tmp_path, program, load):
     content = bytearray(program if load is load_network else saved_state())
