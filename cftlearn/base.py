@@ -99,12 +99,7 @@ class PartialLabelMixin:
             self.classes_ = np.tile([0, 1], (labels.values.shape[1], 1))
         self.categories_ = labels.categories
         self._check_length(X, labels, "X", "y")
-        if not labels.known.any():
-            raise ValueError(
-                "`y` must hold a known label; got none among "
-                f"{labels.known.size} cells. Write 1 for positive and 0 for negative, "
-                "and pass other rows than these if their labels are really unknown."
-            )
+        refuse_no_known(labels, "y")
         return labels
 
     def _read_more_targets(
@@ -169,6 +164,7 @@ class PartialLabelMixin:
         if are_same(inputs_val, inputs):
             inputs_val = inputs
         held_out = self._read_more_targets(inputs_val, y_val, names)
+        refuse_no_known(held_out, names[1])
         both = labels.known & held_out.known if inputs_val is inputs else np.False_
         if np.any(both):
             row, column = np.argwhere(both)[0]
@@ -243,6 +239,29 @@ def read_further_targets(
         If labels are not accepted, or have other categories or another length.
     """
     return estimator._read_more_targets(scores, y, ("X", "y"))
+
+
+def refuse_no_known(labels: PartialLabels, name: str) -> None:
+    """Refuse labels none of which is known: nothing can be learned or chosen by them.
+
+    Parameters
+    ----------
+    labels : PartialLabels
+        As they were read.
+    name : str
+        How errors call them.
+
+    Raises
+    ------
+    ValueError
+        If no label is known.
+    """
+    if not labels.known.any():
+        raise ValueError(
+            f"`{name}` must hold a known label; got none among {labels.known.size} "
+            "cells. Write 1 for positive and 0 for negative, and pass other rows than "
+            "these if their labels are really unknown."
+        )
 
 
 def _warn_column_vector(y: object, labels: PartialLabels) -> None:

@@ -208,6 +208,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     head_: Any
     input_shape_: tuple[int, ...] | None
 
+    # With metadata routing a Pipeline's `score` passes `sample_weight=None` on, and
+    # fails where the last step does not know the name. Weights themselves are refused.
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": None}
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
         "head": [str, None],

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._dependencies import N_JOBS, BaseComposition, Interval, StrOptions
 from cftlearn._report_html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin, unchanged_by_errors
+from cftlearn.base import PartialLabelMixin, refuse_no_known, unchanged_by_errors
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
@@ -37,6 +37,7 @@ from cftlearn.ensemble._members import (
     as_table,
     check_members,
     check_same_categories,
+    check_same_features,
     fit_member,
     weights_of_members,
 )
@@ -161,6 +162,10 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
     """
 
     reference_: Any  # an array, or None
+
+    # With metadata routing a Pipeline's `score` passes `sample_weight=None` on, and
+    # fails where the last step does not know the name. Weights themselves are refused.
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": None}
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimators": [list, None],
@@ -302,7 +307,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             2**31 - 1, size=2
         )
         if validation_data is not None:
-            X_val, held_out = self._read_other_rows(validation_data)
+            X_val, held_out = self._read_other_rows(X, validation_data)
             warn_of_scale(X, X_val, stacklevel=3)
         elif self.prefit or not isinstance(self.weights, str):
             X_val, held_out = X, labels
@@ -486,7 +491,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             self._validate_names([name for name, _ in members])
         return [name for name, _ in members], [member for _, member in members]
 
-    def _read_other_rows(self, other: tuple[Any, Any]) -> tuple[Any, PartialLabels]:
+    def _read_other_rows(
+        self, X: Any, other: tuple[Any, Any]
+    ) -> tuple[Any, PartialLabels]:
         if self.prefit:
             raise ValueError(
                 "`X_val` must be None with prefit=True, where no member is fitted to "
@@ -495,7 +502,10 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             )
         check_same_rows(X_val=other[0], y_val=other[1])
         X_val, y_val = as_table(other[0], "X_val"), as_table(other[1], "y_val")
-        return X_val, self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
+        check_same_features(X, X_val)
+        held_out = self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
+        refuse_no_known(held_out, "y_val")
+        return X_val, held_out
 
     def _member_logits(self, X: Any) -> tuple[Floats, NDArray[np.bool_]]:
         """Return scores, 0 where a member has none; and which members have none."""

@@ -1,6 +1,7 @@
 """The members of an ensemble: checked, fitted, compared, and asked for scores."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -24,7 +25,8 @@ from cftlearn.ensemble._combination import (
 )
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._report import unlabelled
-from cftlearn.labels._plain_arrays import refuse_without_rows
+from cftlearn.labels._names import check_columns, column_names
+from cftlearn.labels._plain_arrays import refuse_masked, refuse_without_rows
 
 Members = list[tuple[str, Any]]
 
@@ -182,6 +184,38 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
     with warnings.catch_warnings():  # the ensemble has warned, at the user's line
         warnings.simplefilter("ignore", DataConversionWarning)
         return fitted.fit(X, y)
+
+
+def check_same_features(X: Any, X_val: Any) -> None:
+    """Check that validation rows have the columns of the rows to fit.
+
+    Where validation rows choose nothing, no member ever sees them.
+
+    Parameters
+    ----------
+    X, X_val : array-like of shape (n_samples, ...)
+        Rows to fit, and validation rows. What has no shape is accepted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``X_val`` is masked, or has rows of another shape, or has the names of the
+        columns of ``X`` in another order.
+    """
+    refuse_masked(X_val, "X_val")
+    own, other = getattr(X, "shape", None), getattr(X_val, "shape", None)
+    if own is None or other is None:
+        return
+    if tuple(own[1:]) != tuple(other[1:]):
+        raise ValueError(
+            "`X_val` must have rows of the shape of those of `X`, "
+            f"{tuple(own[1:])}; got {tuple(other[1:])}. Pass the same features."
+        )
+    names, names_val = column_names(X), column_names(X_val)
+    if names and names_val and Counter(names) == Counter(names_val):
+        check_columns(
+            X_val, names, name="X_val", owner="the columns of `X`", order="X.columns"
+        )
 
 
 def check_same_categories(

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
+from tokenize import TokenError
 from typing import IO, Any, cast
 
 import numpy as np
@@ -193,7 +194,7 @@ class FeatureFile:
         try:
             check_is_file(self.path)
             features = np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except (EOFError, OSError, SyntaxError, ValueError) as error:
+        except (EOFError, OSError, SyntaxError, TokenError, ValueError) as error:
             raise self._changed(self.path) from error
         expected = (self.progress.n_written, self.progress.n_features)
         if features.shape != expected or features.dtype != self.progress.dtype:
@@ -203,7 +204,11 @@ class FeatureFile:
                 f"{features.shape}. Delete it and {self.note.name!r} to start again."
             )
         start = len(self._header(self.progress.n_rows))
-        if blocks_of(self.path, start, self._length) != self.progress.blocks:
+        # numpy reads the rows from where the header says: a changed one moves them
+        is_moved = features.offset != start or not features.flags.c_contiguous
+        if is_moved or (
+            blocks_of(self.path, start, self._length) != self.progress.blocks
+        ):
             raise self._changed(self.path)
         return features
 

@@ -1,6 +1,7 @@
 """Category-wise fine-tuning of initial weights on features."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
@@ -49,7 +50,12 @@ from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, split_labels
-from cftlearn.labels._names import align_by_category, check_same_rows
+from cftlearn.labels._names import (
+    align_by_category,
+    check_columns,
+    check_same_rows,
+    column_names,
+)
 from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.metrics._objectives import make_objective, try_objective
 from cftlearn.solvers._protocol import CategorySolver
@@ -492,6 +498,17 @@ class CategoryWiseFineTuner(
             align_by_category(getattr(self, name), self.categories_, name)
             for name in ("coef_init", "intercept_init")
         )
+        features = column_names(coef_init)
+        own = getattr(self, "feature_names_in_", None)
+        # other names may be those of a layer, such as 0, 1, 2: then place counts
+        if features and own is not None and Counter(features) == Counter(own):
+            check_columns(
+                coef_init,
+                own,
+                name="coef_init",
+                owner="the columns of `Z`",
+                order="Z.columns",
+            )
         refuse_unlike_numbers(coef_init, "coef_init")
         refuse_unlike_numbers(intercept_init, "intercept_init")
         coef = check_array(coef_init, dtype=np.float64, input_name="coef_init")

@@ -23,6 +23,10 @@ _BEFORE_DIGESTS = (
     "`digest` in model.json must stand behind the format, in a file that nobody has "
     "edited or written anew; got none there"
 )
+_OTHER_LINE_ENDS = (
+    "model.json must have the line ends that save_model wrote; got those of Windows, "
+    "as git writes them with core.autocrlf unless `* -text` is in .gitattributes"
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def read_document(data: bytes) -> Document:
             f"to {FORMAT}. Upgrade cftlearn."
         )
     if format_ == FORMAT and not head:
-        raise Fault(_BEFORE_DIGESTS)
+        raise Fault(_OTHER_LINE_ENDS if data[:3] == b"{\r\n" else _BEFORE_DIGESTS)
     if set(parsed) != _KEYS[format_]:
         rule = f"hold {', '.join(sorted(_KEYS[format_]))}"
         raise Fault(f"model.json must {rule}; got {shown(sorted(parsed))}")

@@ -89,6 +89,10 @@ def text(old: str, new: str) -> Callable[[Path], object]:
     return change
 
 
+def windows_line_ends(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+
 def arrays(**changes: object) -> Callable[[Path], object]:
     """Return what replaces arrays; those of None are deleted."""
 
@@ -248,6 +252,16 @@ DAMAGE = [
         (
             "`digest` in model.json must stand behind the format, in a file that "
             "nobody has edited or written anew; got none there."
+        ),
+    ),
+    damage_case(
+        "line ends of Windows",
+        FEATURES,
+        lambda path: windows_line_ends(path / "model.json"),
+        (
+            "model.json must have the line ends that save_model wrote; got those of "
+            "Windows, as git writes them with core.autocrlf unless `* -text` is in "
+            ".gitattributes."
         ),
     ),
     damage_case(

@@ -198,7 +198,7 @@ def flip(path, place):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("place", [130, 400, -1, 0, 70])
+@pytest.mark.parametrize("place", [130, 400, -1, 0, 8, 70])
 def test_changed_features_are_refused(rows, tmp_path, place):
     out = tmp_path / "Z.npy"
     extract(seeded(Counting), rows, out=out)
@@ -210,6 +210,16 @@ def test_changed_features_are_refused(rows, tmp_path, place):
     out.unlink()
     (tmp_path / "Z.npy.json").unlink()
     extract(seeded(Counting), rows, out=out)
+
+
+def test_a_header_that_numpy_cannot_parse_is_told(rows, tmp_path):
+    out = tmp_path / "Z.npy"
+    extract(seeded(Counting), rows, out=out)
+    data = bytearray(out.read_bytes())
+    data[120] = ord("(")
+    out.write_bytes(data)
+    with pytest.raises(ValueError, match="it was changed"):
+        extract(seeded(Counting), rows, out=out)
 
 
 def test_every_changed_byte_of_a_note_is_told(rows, tmp_path):

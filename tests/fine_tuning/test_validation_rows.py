@@ -72,6 +72,17 @@ def test_a_pipeline_transforms_them(estimator):
     )
 
 
+@pytest.mark.parametrize("last", [CFTClassifier(random_state=0), CFTEnsemble()])
+def test_a_pipeline_with_routing_scores(last):
+    """It passes `sample_weight=None` on, which the last step must know of."""
+    pipeline = make_pipeline(StandardScaler(), last).fit(RAW[FIT], Y[FIT])
+    expected = pipeline.score(RAW[TEST], Y[TEST])
+    with sklearn.config_context(enable_metadata_routing=True):
+        assert pipeline.score(RAW[TEST], Y[TEST]) == expected
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            pipeline.score(RAW[TEST], Y[TEST], sample_weight=np.ones(len(Y[TEST])))
+
+
 def test_a_pipeline_that_does_not_transform_them_warns(estimator):
     pipeline = Pipeline([("scale", StandardScaler()), ("last", estimator)])
     with pytest.warns(ValidationScaleWarning, match="in 20 of 20 columns compared"):
