@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from optional import optional
+
+pd = optional("pandas")
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

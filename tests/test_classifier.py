@@ -5,11 +5,11 @@ import functools
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import clone
@@ -31,6 +31,8 @@ from cftlearn.exceptions import (
 from cftlearn.losses._registry import TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.solvers import GeneticSolver, GradientSolver
+
+pd = optional("pandas")
 
 NAMES = ["Edema", "Fracture", "Cyst"]
 

@@ -3,10 +3,10 @@
 import functools
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -21,6 +21,8 @@ from cftlearn.images import ImageTransform
 from cftlearn.metrics import partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
 from cftlearn.training import NetworkTrainer
+
+pd = optional("pandas")
 
 Image = pytest.importorskip("PIL.Image", reason="the images extra")
 

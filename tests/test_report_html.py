@@ -5,8 +5,8 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pandas as pd
 import pytest
+from optional import optional
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -20,6 +20,8 @@ from cftlearn import (
     save_model,
 )
 from cftlearn._report_html import report_as_html
+
+pd = optional("pandas")
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"<img src=x onerror=alert(1)>'
 

@@ -1,13 +1,13 @@
 """Features on disk: read as an array would be, some rows at a time."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy import sparse
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
@@ -21,6 +21,8 @@ from cftlearn._features._stored import (
 )
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.solvers import GeneticSolver
+
+pd = optional("pandas")
 
 
 class Slices:

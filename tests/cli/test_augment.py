@@ -5,11 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from optional import optional
 
 from cftlearn.cli._augment import make_augmentation
 from cftlearn.cli._settings import SettingsError
 from cftlearn.images import ImageTransform
+
+Image = optional("PIL.Image")
 
 TRANSFORM = ImageTransform(6)
 IMAGE = Image.fromarray(np.arange(108, dtype=np.uint8).reshape(6, 6, 3))

@@ -6,13 +6,15 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from optional import optional
 
 from cftlearn import CFTClassifier, CFTEnsemble, load_model, save_model
 from cftlearn.cli import main
 from cftlearn.cli._features import FEATURES, write_paths
 from cftlearn.cli._prediction import Layout
 from cftlearn.persistence._folder import load_without_network
+
+Image = optional("PIL.Image")
 
 OWN = ["--network", "cli_parts:make_network", "--device", "cpu"]
 ODD = ["Ödème, 肺", "line\nbreak", 'a "b"']

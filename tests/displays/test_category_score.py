@@ -4,11 +4,9 @@ import functools
 import importlib
 
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose
+from optional import optional
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
@@ -26,6 +24,10 @@ from cftlearn.metrics import (
 )
 from cftlearn.model_selection import PartialLabelKFold
 from cftlearn.solvers import GeneticSolver, GradientSolver
+
+pd = optional("pandas")
+plt = optional("matplotlib.pyplot")
+colors = optional("matplotlib.colors")
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 
@@ -96,7 +98,7 @@ def test_a_category_that_lost_is_marked():
     lost = display.ax_.collections[-1]
     assert lost.get_offsets().data.tolist() == [[0.4, 0.0]]
     kept = display.ax_.collections[-2]
-    assert to_rgba("#D55E00") == tuple(lost.get_facecolor()[0])
+    assert colors.to_rgba("#D55E00") == tuple(lost.get_facecolor()[0])
     assert tuple(kept.get_facecolor()[0]) != tuple(lost.get_facecolor()[0])
 
 

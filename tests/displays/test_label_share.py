@@ -1,11 +1,9 @@
 """Figures of what is known: shares of the states, for a few and for many categories."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
-from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
+from optional import optional
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +12,10 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
 from cftlearn.datasets import LabelTable
 from cftlearn.displays import LabelCoverageDisplay, LabelStateDisplay
 from cftlearn.labels import LabelState
+
+pd = optional("pandas")
+plt = optional("matplotlib.pyplot")
+colors = optional("matplotlib.colors")
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 
@@ -166,7 +168,10 @@ def test_empty_tables_are_said():
 def test_states_differ_in_grey():
     ax = LabelStateDisplay(["a"], [1], [1], [1], [1]).plot().ax_
     first = [container[0] for container in ax.containers]
-    grey = [np.dot(to_rgb(bar.get_facecolor()), (0.299, 0.587, 0.114)) for bar in first]
+    grey = [
+        np.dot(colors.to_rgb(bar.get_facecolor()), (0.299, 0.587, 0.114))
+        for bar in first
+    ]
     assert np.abs(np.diff(grey)).min() > 0.08
     assert [bar.get_hatch() for bar in first] == [None, None, "////", None]
 

@@ -1,10 +1,9 @@
 """Reliability diagrams of known labels only, also from estimators."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
+from optional import optional
 from scipy.special import expit
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
@@ -15,6 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
 from cftlearn.displays import ReliabilityDisplay, ThresholdDisplay
+
+pd = optional("pandas")
+plt = optional("matplotlib.pyplot")
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 NAMES = ["cat", "dog", "bat"]

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
+from optional import optional
 from scipy.special import expit
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from cftlearn.displays import ReliabilityDisplay, ThresholdDisplay
+
+plt = optional("matplotlib.pyplot")
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
 

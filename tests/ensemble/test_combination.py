@@ -1,16 +1,18 @@
 """Means, ranks and views of plain score arrays, and the choice among models."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 from cftlearn.ensemble import combine_scores, merge_views
 from cftlearn.ensemble._combination import mean_log_odds, ranks_among, reference_rows
+
+pd = optional("pandas")
 
 NAN = np.nan
 

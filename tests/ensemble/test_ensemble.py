@@ -4,10 +4,10 @@ import pickle
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
@@ -25,6 +25,8 @@ from cftlearn.ensemble import augmented_scores
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
+
+pd = optional("pandas")
 
 NAN = np.nan
 

@@ -4,8 +4,8 @@ import logging
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
+from optional import optional
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import clone
@@ -21,6 +21,8 @@ from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._label_split import split_labels
 from cftlearn.solvers import GeneticSolver, GradientSolver
 from cftlearn.solvers._protocol import CategorySolver, RowFit
+
+pd = optional("pandas")
 
 QUICK = GeneticSolver(n_generations=15)
 

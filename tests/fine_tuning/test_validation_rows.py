@@ -3,9 +3,9 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
+from optional import optional
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.exceptions import UnsetMetadataPassedError
@@ -18,6 +18,8 @@ from cftlearn._inputs import ArrayInputs
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import SeenLabelsWarning, ValidationScaleWarning
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
+
+pd = optional("pandas")
 
 X, Y, _ = make_partial_multilabel(400, known=0.6, random_state=0)
 Y = Y[:, :2]

@@ -3,13 +3,13 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_array_equal
+from optional import optional
 from scipy import sparse
 
 from cftlearn.labels import (
@@ -21,6 +21,8 @@ from cftlearn.labels import (
     resolve_labels,
 )
 from cftlearn.labels._encoding import is_one_dimensional
+
+pd = optional("pandas")
 
 NAN = np.nan
 EXPECTED = np.array([[1.0, 0.0], [NAN, 1.0], [0.0, NAN]])

@@ -1,10 +1,12 @@
 """Groups of rows, and their numbers."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from optional import optional
 
 from cftlearn.labels._groups import number_groups
+
+pd = optional("pandas")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy.optimize import brentq
 
 from cftlearn.labels import hide_labels
+
+pd = optional("pandas")
 
 NAN = np.nan
 SCHEMES = {

@@ -1,11 +1,11 @@
 """Intervals and tests against scikit-learn's weighted metrics, loops and DeLong."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy.stats import bootstrap, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -22,6 +22,8 @@ from cftlearn.metrics._ranking._weighted import (
     weighted_average_precision,
     weighted_roc_auc,
 )
+
+pd = optional("pandas")
 
 NAN = np.nan
 KERNELS = {

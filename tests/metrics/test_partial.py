@@ -4,10 +4,10 @@ import re
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -30,6 +30,8 @@ from cftlearn.metrics import (
     partial_roc_auc_score,
     partial_roc_auc_scorer,
 )
+
+pd = optional("pandas")
 
 NAN = np.nan
 METRICS = {

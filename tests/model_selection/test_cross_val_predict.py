@@ -1,10 +1,10 @@
 """Out-of-fold predictions: in order, unchanged labels, refusals."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from joblib import parallel_config
+from optional import optional
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +22,8 @@ from cftlearn.model_selection import (
     PartialLabelKFold,
     cross_val_predict,
 )
+
+pd = optional("pandas")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import time
 import zlib
 
 import numpy as np
-import pandas as pd
 import pytest
 import sklearn
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optional import optional
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 from sklearn.model_selection import (
@@ -35,6 +35,8 @@ from cftlearn.model_selection import (
     PartialLabelKFold,
     partial_train_test_split,
 )
+
+pd = optional("pandas")
 
 # Seeds are drawn by hypothesis but always the same ones, so that a rare data set on
 # which the heuristic falls short of the optimum cannot turn up on some other day.

@@ -10,11 +10,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from model_parts import read_document, set_value, sign
 from numpy.testing import assert_allclose, assert_array_equal
+from optional import optional
 from safetensors.numpy import load_file
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -37,6 +37,8 @@ from cftlearn.feature_extraction._widening import widen_network
 from cftlearn.images import ImageTransform
 from cftlearn.networks._joined import join_networks
 from cftlearn.solvers import GeneticSolver, GradientSolver
+
+pd = optional("pandas")
 
 DATA = Path(__file__).parent.parent / "data"
 FILES = {"model.json", "arrays.safetensors"}
