@@ -250,8 +250,15 @@ def _image_names(
         annotated = annotations[row].image if annotations else ""
         own = f"{image_id}.jpg"
         choices = present.get(image_id, [])
-        if annotated.rsplit(".", 1)[0] == image_id != annotated:
+        stem = annotated.rsplit(".", 1)[0]
+        if stem == image_id != annotated:
             own = annotated
+        if image_id not in (stem, annotated) and annotated and not choices:
+            raise ValueError(
+                f"`path` must have annotations named like their images; "
+                f"{shown(image_id)} says it is of {shown(annotated)}, and '{folder}' "
+                "has no image of its own name. Rename the annotation."
+            )
         if len(choices) > 1 and own not in choices:
             raise ValueError(
                 f"`path` must have one file of each image; '{folder}' has "

@@ -208,6 +208,17 @@ def test_annotations_of_labelling_tools_are_read(own):
         load_voc(own, **OWN)
 
 
+def test_an_annotation_of_another_image_is_refused(own):
+    file = own / "Annotations" / "c.xml"
+    file.write_text(file.read_text().replace("c.png", "d.png"))
+    with pytest.raises(ValueError, match=r"'c' says it is of 'd\.png'.*Rename the"):
+        load_voc(own, **OWN, categories="found")
+    (own / "JPEGImages").mkdir()
+    (own / "JPEGImages" / "c.png").touch()
+    table = load_voc(own, **OWN, categories="found")
+    assert table.paths.tolist()[2] == "JPEGImages/c.png"
+
+
 def test_own_categories_are_those_of_all_splits(own):
     lists = own / "ImageSets" / "Main"
     lists.mkdir(parents=True)
