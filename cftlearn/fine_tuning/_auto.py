@@ -138,7 +138,7 @@ class AutoRefit:
             after = self._score(task, average.left_out)
             history = _history(task, judged, weights)
             reason = _reason(judged, verdict, n_pooled)
-            keeps_initial = verdict.initial >= _MAJORITY
+            keeps_initial = verdict.initial >= _MAJORITY or verdict.is_refused
             if not (keeps_initial or self.objective.is_ranking) and after <= before:
                 keeps_initial = True
                 reason = f"held-out {self.objective.name} did not rise; {reason}"
@@ -241,7 +241,7 @@ def _repeat_category(
     weight_of = dict(zip(recipe.candidates, recipe.weights, strict=True))
     with one_thread():
         task = task.with_spaces()
-        everything, train, held_out = task.known()
+        everything, train, held_out, _ = task.known()
         problem = task.problem(objective, train, held_out)
         problem = replace(problem, train=everything)
         paths = list(ProximalSolver().fit_paths(problem, everything))
@@ -349,6 +349,8 @@ def evidence_of(judged: JudgedCandidates, all_candidates: list[Candidate]) -> Ev
         held_out_labels=labels.held_out,
         against_unknown=for_all(judged.against_unknown),
         against_unknown_labels=labels.against_unknown,
+        at_top=for_all(judged.at_top),
+        at_top_labels=labels.at_top,
         fitted=for_all(judged.fitted),
         fitted_labels=labels.fitted,
         initial_held_out=initial.held_out,
@@ -385,6 +387,11 @@ def missing_labels(task: CategoryTask, refit: bool) -> str:
 def _reason(judged: JudgedCandidates, verdict: Verdict, n_pooled: int) -> str:
     has_own = judged.labels.held_out or judged.labels.against_unknown
     own = f"{verdict.gain:+.3f} here, " if has_own else ""
+    if verdict.is_refused:
+        return (
+            f"held-out AUC {verdict.gain:+.3f} here, by more than its greatest "
+            f"standard error; {verdict.pooled_gain:+.3f} over {n_pooled} categories"
+        )
     verb = "would weigh only" if verdict.initial >= _MAJORITY else "weigh"
     return (
         f"refits {verb} {1 - verdict.initial:.2f}; held-out AUC {own}"

@@ -101,7 +101,7 @@ def repeat_category(
     """Fit the chosen solver to all known labels, for the chosen iterations."""
     name, n_iter = chosen[task.name]
     solver = next(each for each in solvers if each.name == name)
-    everything, train, held_out = task.known()
+    everything, train, held_out, _ = task.known()
     with one_thread():
         problem = task.with_spaces().problem(objective, train, held_out)
         fit = solver.fit_row(
@@ -124,7 +124,7 @@ def refit_category(
     many iterations again on all known labels, if ``refit``.
     """
     started = time.perf_counter()
-    everything, train, held_out = task.known()
+    everything, train, held_out, _ = task.known()
     skip_reason = missing_class(train.y, held_out.y)
     if skip_reason:
         return skipped(task, skip_reason)

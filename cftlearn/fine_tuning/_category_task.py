@@ -31,6 +31,9 @@ from cftlearn.solvers._protocol import (
 
 Floats = NDArray[np.floating[Any]]
 
+NO_ROWS = np.empty(0, dtype=np.intp)
+_MOST_SPARE = 64
+
 
 class KnownParts(NamedTuple):
     """Rows whose label is known; the parts are views of the whole.
@@ -39,11 +42,14 @@ class KnownParts(NamedTuple):
     ----------
     everything, train, held_out : KnownRows
         All of them, those to fit, and those to choose by.
+    with_spare : KnownRows
+        All of them and, after them, spare rows, whose label is unknown.
     """
 
     everything: KnownRows
     train: KnownRows
     held_out: KnownRows
+    with_spare: KnownRows
 
 
 @dataclass(frozen=True)
@@ -117,17 +123,21 @@ class CategoryTask:
             return self.unseen
         return logits_of(self.Z_val[self.held_out.rows], self.coef, self.intercept)
 
-    def known(self) -> KnownParts:
-        """Gather the rows to fit and, after them, the held-out rows."""
-        n_train, n_held_out = len(self.fitted.rows), len(self.held_out.rows)
-        Z = np.empty((n_train + n_held_out, self.Z.shape[1]), dtype=self.Z.dtype)
+    def known(self, spare: NDArray[np.intp] = NO_ROWS) -> KnownParts:
+        """Gather the rows to fit and, after them, the held-out rows and spare ones."""
+        n_train = len(self.fitted.rows)
+        n_known = n_train + len(self.held_out.rows)
+        Z = np.empty((n_known + len(spare), self.Z.shape[1]), dtype=self.Z.dtype)
         gather(self.Z, self.fitted.rows, Z[:n_train])
-        gather(self.Z_val, self.held_out.rows, Z[n_train:])
-        y = np.concatenate([self.fitted.y, self.held_out.y])
+        gather(self.Z_val, self.held_out.rows, Z[n_train:n_known])
+        gather(self.Z, spare, Z[n_known:])
+        y = np.zeros(len(Z), dtype=bool)
+        y[:n_train], y[n_train:n_known] = self.fitted.y, self.held_out.y
         return KnownParts(
-            KnownRows(Z, y),
+            KnownRows(Z[:n_known], y[:n_known]),
             KnownRows(Z[:n_train], y[:n_train]),
-            KnownRows(Z[n_train:], y[n_train:]),
+            KnownRows(Z[n_train:n_known], y[n_train:n_known]),
+            KnownRows(Z, y),
         )
 
     def known_logits(
@@ -152,10 +162,29 @@ class CategoryTask:
             unknown[self.held_out.rows] = False
         return np.flatnonzero(unknown)
 
+    def spare_rows(self) -> NDArray[np.intp]:
+        """Draw rows of ``Z`` with an unknown label that no background may use.
+
+        A fit ranks positives above the unknown rows of its background more easily than
+        above others, so only others can judge. A quarter is enough, and so are
+        ``_MOST_SPARE``.
+        """
+        unknown = self.unknown_rows()
+        n_spare = min(len(unknown) // 4, _MOST_SPARE)
+        rng = np.random.default_rng([self.seed, 1])
+        return np.sort(rng.choice(unknown, n_spare, replace=False))
+
     def problem(
-        self, objective: Objective, train: AnyRows, validation: AnyRows
+        self,
+        objective: Objective,
+        train: AnyRows,
+        validation: AnyRows,
+        spare: NDArray[np.intp] = NO_ROWS,
     ) -> CategoryProblem:
-        """State the problem for a solver, given known rows or where they are."""
+        """State the problem for a solver, given known rows or where they are.
+
+        The background is made of the unknown rows that are not ``spare``.
+        """
         return CategoryProblem(
             train=train,
             validation=validation,
@@ -166,14 +195,14 @@ class CategoryTask:
             feature_scale=self.feature_scale,
             random_state=self.seed,
             spaces=self.spaces,
-            unknown=self._summarise_unknown(train, validation),
+            unknown=self._summarise_unknown(train, validation, spare),
         )
 
     def _summarise_unknown(
-        self, train: AnyRows, validation: AnyRows
+        self, train: AnyRows, validation: AnyRows, spare: NDArray[np.intp]
     ) -> UnknownRows | StoredUnknownRows | None:
         """Subtract known rows from the sum of all: cheaper than to add the rest."""
-        count = len(self.unknown_rows())
+        count = len(self.unknown_rows()) - len(spare)
         if count == 0:
             return None
 
@@ -182,6 +211,8 @@ class CategoryTask:
             total = total - train.Z.sum(axis=0, dtype=np.float64)
             if self.same_rows:
                 total -= validation.Z.sum(axis=0, dtype=np.float64)
+            if len(spare):
+                total -= self.Z[spare].sum(axis=0, dtype=np.float64)
             return np.asarray(total / count)
 
         if isinstance(train, StoredRows):  # features are read when they are needed

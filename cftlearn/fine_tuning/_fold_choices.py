@@ -105,12 +105,15 @@ def _pooled(
     # A fold without a negative is judged against unknown labels, others are not.
     if n_held_out:
         n_unknown = 0.0
+    at_top, n_at_top = pooled("at_top", "at_top_labels")
     available = [arranged(own, each.available.astype(float)) for own, each in folds]
     return Evidence(
         held_out=held_out,
         held_out_labels=n_held_out,
         against_unknown=unknown,
         against_unknown_labels=n_unknown,
+        at_top=at_top,
+        at_top_labels=n_at_top,
         fitted=fitted,
         fitted_labels=n_fitted,
         initial_held_out=float(pooled("initial_held_out", "held_out_labels")[0]),
@@ -137,7 +140,7 @@ def _combined(
         return replace(folds[0], report=folds[0].report | {"n_held_out": n_held_out})
     initial = 1.0 if verdict is None else verdict.initial
     recipe = None
-    if verdict is not None and initial < _MAJORITY:
+    if verdict is not None and initial < _MAJORITY and not verdict.is_refused:
         recipe = Recipe(candidates, verdict.candidates, initial)
     line = _line(judged, recipe is None, initial)
     falls = line["score_after"] <= line["score_before"]

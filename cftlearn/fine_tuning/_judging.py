@@ -8,17 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn._seeding import one_thread
-from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask, KnownParts
 from cftlearn.fine_tuning._evidence import effective_labels
 from cftlearn.metrics._objectives import Objective
-from cftlearn.metrics._ranking import batch_roc_auc
-from cftlearn.solvers._left_out import round_logits
+from cftlearn.solvers._left_out import placement_values, round_logits
 from cftlearn.solvers._protocol import KnownRows
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 
 # Labels beyond these add little to an AUC, and each costs a step of every candidate.
 _MOST_FITTED = 128  # of each class
-_MOST_UNKNOWN = 1000
+_MOST_POSITIVE = 0.9  # rate of positives at which thresholds still differ in precision
 _TINY = np.finfo(float).tiny
 
 
@@ -31,6 +30,8 @@ class LabelCounts(NamedTuple):
         Held-out positives against held-out negatives.
     against_unknown : float
         Held-out positives against rows with unknown labels.
+    at_top : float
+        The same, where average precision is asked for.
     fitted : float
         Positives against negatives, of the labels to fit.
     memory : float
@@ -40,6 +41,7 @@ class LabelCounts(NamedTuple):
 
     held_out: float
     against_unknown: float
+    at_top: float
     fitted: float
     memory: float
 
@@ -74,10 +76,10 @@ class JudgedCandidates:
         Biases, and standard deviations of the logits over all rows of features.
     left_out : ndarray of shape (n_candidates, n_held_out), float32
         Logits of the held-out rows by fits without them.
-    held_out, against_unknown, fitted : ndarray of shape (n_candidates,)
+    held_out, against_unknown, at_top, fitted : ndarray of shape (n_candidates,)
         See :class:`~cftlearn.fine_tuning._evidence.Evidence`.
     labels : LabelCounts
-        How many labels these three rest on.
+        How many labels these four rest on.
     initial_spread : float
         Standard deviation of the initial weights' logits.
     initial : InitialEvidence
@@ -93,6 +95,7 @@ class JudgedCandidates:
     left_out: NDArray[np.float32]
     held_out: NDArray[np.float64]
     against_unknown: NDArray[np.float64]
+    at_top: NDArray[np.float64]
     fitted: NDArray[np.float64]
     labels: LabelCounts
     initial_spread: float
@@ -141,15 +144,19 @@ def judge_candidates(
     started = time.perf_counter()
     with one_thread():
         task = task.with_spaces()
-        known, train, held_out = task.known()
-        problem = task.problem(objective, train, held_out)
-        weight = np.ones(len(known.y))
+        is_precision = objective.name == "average_precision"
+        y = task.held_out.y
+        needs_spare = y.any() and (is_precision or y.all())
+        spare = task.spare_rows() if needs_spare else NO_ROWS
+        rows = task.known(spare)
+        known, train, held_out, _ = rows
+        problem = task.problem(objective, train, held_out, spare)
+        weight = np.zeros(len(rows.with_spare.y))  # spare rows are only predicted
+        weight[: len(known.y if refit else train.y)] = 1.0
         if refit:
             problem = replace(problem, train=known)
-        else:
-            weight[len(train.y) :] = 0.0
-        judge = _Judge(task, train.y, held_out)
-        paths = solver.fit_paths(problem, known, weight)
+        judge = _Judge(task, rows, is_precision)
+        paths = solver.fit_paths(problem, rows.with_spare, weight)
         judged = [judge.judge_path(path) for path in paths]
         seen = known if task.unseen is not None else train
         initial = judge.judge_initial(task, seen)
@@ -168,56 +175,64 @@ class _Judge:
     """The labels of one category that judge its candidates."""
 
     def __init__(
-        self, task: CategoryTask, fitted: NDArray[np.bool_], held_out: KnownRows
+        self, task: CategoryTask, rows: KnownParts, is_precision: bool
     ) -> None:
         rng = np.random.default_rng(task.seed)
-        self.held_out = held_out
-        first = len(fitted)  # held-out rows follow the fitted ones
-        self.rows = np.arange(first, first + len(held_out.y))
-        self.positives = first + np.flatnonzero(held_out.y)
-        self.negatives = first + np.flatnonzero(~held_out.y)
+        fitted, self.held_out = rows.train.y, rows.held_out
+        # held-out rows follow the fitted ones, and spare rows both
+        first, last = len(fitted), len(rows.everything.y)
+        self.rows = np.arange(first, last)
+        self.spare = np.arange(last, len(rows.with_spare.y))
+        self.spare_Z = rows.with_spare.Z[last:]
+        self.positives = first + np.flatnonzero(self.held_out.y)
+        self.negatives = first + np.flatnonzero(~self.held_out.y)
         self.fitted = [_sample(rng, fitted == kind, _MOST_FITTED) for kind in (1, 0)]
-        no_folds = np.zeros(len(held_out.y), dtype=np.intp)
+        no_folds = np.zeros(len(self.rows), dtype=np.intp)
         self.folds = no_folds if task.folds is None else task.folds
-        self.unknown = task.Z[:0]
-        if len(self.positives) and not len(self.negatives):
-            # Most unknown labels are negatives, so they stand in for held-out ones.
-            unknown = np.zeros(len(task.Z), dtype=bool)
-            unknown[task.unknown_rows()] = True
-            self.unknown = task.Z[_sample(rng, unknown, _MOST_UNKNOWN)]
-        seen = held_out.y if task.unseen is not None else fitted
+        rate = np.count_nonzero(rows.everything.y) / max(last, 1)
+        self.rate = min(rate, _MOST_POSITIVE)
+        n_held_out, n_negative = len(self.positives), len(self.negatives)
+        in_spare = effective_labels(n_held_out, len(self.spare))
+        seen = self.held_out.y if task.unseen is not None else fitted
         self.labels = LabelCounts(
-            held_out=effective_labels(len(self.positives), len(self.negatives)),
-            against_unknown=effective_labels(len(self.positives), len(self.unknown)),
+            held_out=effective_labels(n_held_out, n_negative),
+            # most unknown labels are negatives, and can stand in for held-out ones
+            against_unknown=0.0 if n_negative else in_spare,
+            at_top=in_spare if is_precision else 0.0,
             fitted=effective_labels(*map(len, self.fitted)),
             # A regression that was fitted here with a sound penalty memorised little,
             # but not because it was trained on better labels elsewhere.
             memory=0.0
             if task.fitted_here
-            else effective_labels(int(seen.sum()), len(self.positives)),
+            else effective_labels(int(seen.sum()), n_held_out),
         )
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Return the fields of :class:`JudgedCandidates` for one path."""
         path, no_evidence = fitted.evidence, np.full(len(fitted.spread), np.nan)
         spread = np.maximum(fitted.spread, _TINY)
-        left_out = path.left_out(self.rows)
-        held_out = against_unknown = on_fitted = no_evidence
+        # Spare rows are asked for too: a path may have to be fitted again for each set.
+        left_out = path.left_out(np.concatenate([self.rows, self.spare]))
+        held_out = against_unknown = at_top = on_fitted = no_evidence
         if self.labels.held_out:
-            held_out = path.ranking_evidence(self.positives, self.negatives)
-        if self.labels.against_unknown:
-            coef = fitted.coef.astype(self.unknown.dtype)
-            unknown = coef @ self.unknown.T + fitted.intercept[:, None]
-            against_unknown = _auc(left_out, unknown)
+            held_out = path.placements(self.positives, self.negatives).mean(axis=1)
+        if len(self.spare):
+            above = path.placements(self.positives, self.spare)
+            if self.labels.against_unknown:
+                against_unknown = above.mean(axis=1)
+            if self.labels.at_top:
+                precision = self.rate / (self.rate + (1.0 - self.rate) * (1.0 - above))
+                at_top = precision.mean(axis=1)
         if self.labels.fitted and path.asks_many:
-            on_fitted = path.ranking_evidence(*self.fitted)
+            on_fitted = path.placements(*self.fitted).mean(axis=1)
         return {
             "coef": (fitted.coef / spread[:, None]).astype(np.float32),
             "intercept": fitted.intercept,
             "spread": spread,
-            "left_out": left_out.astype(np.float32),
+            "left_out": left_out[:, : len(self.rows)].astype(np.float32),
             "held_out": held_out,
             "against_unknown": against_unknown,
+            "at_top": at_top,
             "fitted": on_fitted,
         }
 
@@ -228,7 +243,7 @@ class _Judge:
         if self.labels.held_out:
             held_out = auc_within_folds(logits, y, self.folds)
         if self.labels.against_unknown:
-            unknown = self.unknown @ task.coef + task.intercept
+            unknown = self.spare_Z @ task.coef + task.intercept
             against_unknown = float(_auc(logits[None], unknown[None])[0])
         if self.labels.memory:
             own = seen.Z[seen.y] @ task.coef + task.intercept
@@ -250,8 +265,8 @@ def _auc(
     positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
 ) -> NDArray[np.float64]:
     scores = round_logits(np.concatenate([positives, negatives], axis=1))
-    is_positive = np.arange(scores.shape[1]) < positives.shape[1]
-    return batch_roc_auc(scores, is_positive, exact=False)
+    n_positive = positives.shape[1]
+    return placement_values(scores[:, :n_positive], scores[:, n_positive:]).mean(axis=1)
 
 
 def auc_within_folds(

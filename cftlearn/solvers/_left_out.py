@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.metrics._ranking import batch_roc_auc
-
 # Of the largest logit: within such a step, rounding may have moved equal rows.
 RELATIVE_STEP = 1e-5
 
@@ -43,24 +41,27 @@ class LeftOutEvidence(metaclass=ABCMeta):
             One line per candidate.
         """
 
-    def ranking_evidence(
+    def placements(
         self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Compute the ROC AUC of rows by fits without them.
+        """Compute how many rows each positive outranks, by fits without either.
 
         Parameters
         ----------
         positives, negatives : ndarray of int
-            Numbers of the rows, by their label.
+            Numbers of the rows to rank, and of those to rank them against.
 
         Returns
         -------
-        auc : ndarray of shape (n_candidates,)
-            One value per candidate.
+        placements : ndarray of shape (n_candidates, n_positives)
+            Shares of the negatives below each positive; equal ones count half. The
+            mean over positives is the ROC AUC.
         """
         rows = np.concatenate([positives, negatives])
-        y = np.arange(len(rows)) < len(positives)
-        return batch_roc_auc(round_logits(self.left_out(rows)), y, exact=False)
+        logits = round_logits(self.left_out(rows))
+        return placement_values(
+            logits[:, : len(positives)], logits[:, len(positives) :]
+        )
 
 
 def round_logits(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -71,3 +72,28 @@ def round_logits(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """
     step = RELATIVE_STEP * np.abs(logits).max(axis=1, initial=0.0, keepdims=True)
     return np.round(logits / np.maximum(step, np.finfo(np.float64).tiny))
+
+
+def placement_values(
+    positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
+) -> NDArray[np.float64]:
+    """Compute the share of negatives that every positive outranks.
+
+    Parameters
+    ----------
+    positives : ndarray of shape (n_candidates, n_positives)
+        Scores.
+    negatives : ndarray of shape (n_candidates, n_negatives)
+        Scores; at least one per candidate.
+
+    Returns
+    -------
+    placements : ndarray of shape (n_candidates, n_positives)
+        Equal scores count half.
+    """
+    ordered = np.sort(negatives, axis=1)
+    below = [
+        np.searchsorted(own, scores, "left") + np.searchsorted(own, scores, "right")
+        for own, scores in zip(ordered, positives, strict=True)
+    ]
+    return np.asarray(below, dtype=np.float64) / (2.0 * negatives.shape[1])

@@ -166,7 +166,7 @@ class _DensePath(PenalisedPath):
             self._residual[:, rows] / (1 - leverage)
         )
 
-    def ranking_evidence(
+    def placements(
         self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         """Compare each pair by a fit without both of its rows.
@@ -175,11 +175,11 @@ class _DensePath(PenalisedPath):
         rank the pair by what it remembers of that.
         """
         if max(len(positives), len(negatives)) > _MOST_PAIRED:
-            return super().ranking_evidence(positives, negatives)
+            return super().placements(positives, negatives)
         margin = self._logits[:, positives, None] - self._logits[:, None, negatives]
         margin += self._change_without_pairs(positives, negatives)
         tie = RELATIVE_STEP * np.abs(self._logits).max(axis=1)[:, None, None]
-        return np.mean((margin > tie) + 0.5 * (np.abs(margin) <= tie), axis=(1, 2))
+        return np.mean((margin > tie) + 0.5 * (np.abs(margin) <= tie), axis=2)
 
     def _change_without_pairs(
         self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
@@ -256,11 +256,14 @@ class _FitsWithoutRows:
         self._answers = [np.empty((len(found), 0))] * len(together.problems)
 
     def logits(self, rows: NDArray[np.intp], number: int) -> NDArray[np.float64]:
-        """Compute one path's logits of rows by fits without them."""
-        asked, position = np.unique(rows, return_inverse=True)
-        if not np.array_equal(asked, self._asked):
-            self._asked, self._answers = asked, self._fit_without(asked)
-        return self._answers[number][:, position]
+        """Compute one path's logits of rows by fits without them.
+
+        Fits that left out further rows answer too, so ask for all of them at first.
+        """
+        if not np.isin(rows, self._asked).all():
+            self._asked = np.unique(rows)
+            self._answers = self._fit_without(self._asked)
+        return self._answers[number][:, np.searchsorted(self._asked, rows)]
 
     def _fit_without(self, rows: NDArray[np.intp]) -> list[NDArray[np.float64]]:
         problems = self._together.problems

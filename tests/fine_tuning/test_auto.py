@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn._features._principal_axes import make_feature_spaces
+from cftlearn._seeding import category_seeds
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._auto import (
@@ -18,7 +19,7 @@ from cftlearn.fine_tuning._auto import (
     evidence_of,
     missing_labels,
 )
-from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask
 from cftlearn.fine_tuning._judging import (
     InitialEvidence,
     JudgedCandidates,
@@ -299,6 +300,25 @@ def test_a_callable_objective_that_stays_equal_is_no_gain():
     ] == ("refitted")
 
 
+def test_a_category_that_is_clearly_against_keeps_its_initial_weights():
+    """Others gain by their refits, but its weights are those that drew its labels."""
+    Z, y, _, _ = problem(4000, known=0.3)
+    rows = noise_rows(y, Z)
+    rows["coef_init"][0] = true_rows(Z, true_y(Z, n_features=20))["coef_init"][0]
+    labels = y.copy()
+    rng = np.random.default_rng(0)
+    fitted = rng.random(len(y)) < 0.7
+    labels[fitted, 0] = 1 - labels[fitted, 0]  # most of what is fitted is wrong
+    y_val = np.where(fitted[:, None], np.nan, y)
+    labels[~fitted] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, refit=False, **rows)
+    tuner.fit(Z, labels, X_val=Z, y_val=y_val)
+    assert statuses(tuner) == ["kept"] + ["refitted"] * 4
+    assert "greatest standard error" in tuner.report_[0]["reason"]
+    np.testing.assert_array_equal(tuner.coef_[0], rows["coef_init"][0])
+    assert "held-out AUC -" in tuner.report_[0]["reason"]
+
+
 # --- the average ------------------------------------------------------------------
 
 
@@ -313,8 +333,9 @@ def judged_like(task, rng, n_candidates=3):
         left_out=rng.normal(size=(n_candidates, len(task.held_out.y))).astype("f"),
         held_out=np.zeros(n_candidates),
         against_unknown=np.zeros(n_candidates),
+        at_top=np.zeros(n_candidates),
         fitted=np.zeros(n_candidates),
-        labels=LabelCounts(1.0, 0.0, 0.0, 0.0),
+        labels=LabelCounts(1.0, 0.0, 0.0, 0.0, 0.0),
         initial_spread=4.0,
         initial=InitialEvidence(0.5, 0.5, 0.5),
         seconds=0.0,
@@ -500,10 +521,11 @@ def test_without_known_negatives_the_bias_is_the_mean_of_the_candidates(all_posi
     assert tuner.report_[0]["status"] == "refitted"
     trust = [r["weight"] for r in tuner.history_ if r["category"] == "0"]
     task = task_of(Z, y[:, 0], np.full(len(y), np.nan))
+    task = replace(task, seed=int(category_seeds(0, tuner.categories_)[0]))
+    spare = task.spare_rows() if all_positive else NO_ROWS  # they stand in, and judge
     known = task.known().everything
-    stated = task.problem(
-        make_objective("roc_auc"), known, KnownRows(Z[:0], known.y[:0])
-    )
+    nothing = KnownRows(Z[:0], known.y[:0])
+    stated = task.problem(make_objective("roc_auc"), known, nothing, spare)
     stated = replace(stated, coef=weights["coef_init"][0])
     paths = list(ProximalSolver().fit_paths(stated, known))
     means = np.concatenate([p.coef @ Z.mean(axis=0) + p.intercept for p in paths])
@@ -559,8 +581,9 @@ def test_evidence_is_arranged_by_the_candidates_of_all(rng):
         candidates=[listed[3], listed[0]],
         held_out=np.array([0.9, 0.6]),
         against_unknown=np.array([0.8, 0.5]),
+        at_top=np.array([0.3, 0.2]),
         fitted=np.array([0.7, 0.4]),
-        labels=LabelCounts(1.0, 2.0, 3.0, 4.0),
+        labels=LabelCounts(1.0, 2.0, 5.0, 3.0, 4.0),
         initial=InitialEvidence(0.1, 0.2, 0.3),
     )
     found = evidence_of(judged, listed)
@@ -568,6 +591,8 @@ def test_evidence_is_arranged_by_the_candidates_of_all(rng):
     np.testing.assert_array_equal(found.held_out, [0.6, nan, nan, 0.9])
     np.testing.assert_array_equal(found.against_unknown, [0.5, nan, nan, 0.8])
     np.testing.assert_array_equal(found.fitted, [0.4, nan, nan, 0.7])
+    np.testing.assert_array_equal(found.at_top, [0.2, nan, nan, 0.3])
+    assert found.at_top_labels == 5.0
     assert found.available.tolist() == [True, False, False, True]
     assert found.independent.tolist() == [True, True, False, False]
     counts = found.held_out_labels, found.against_unknown_labels, found.fitted_labels

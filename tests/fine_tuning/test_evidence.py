@@ -34,6 +34,8 @@ def category(held_out=None, labels=10.0, **changes):
         held_out_labels=0.0 if held_out is None else labels,
         against_unknown=NOTHING,
         against_unknown_labels=0.0,
+        at_top=NOTHING,
+        at_top_labels=0.0,
         fitted=NOTHING,
         fitted_labels=0.0,
         initial_held_out=np.nan if held_out is None else 0.7,
@@ -71,6 +73,8 @@ def draw_category(rng):
         against_unknown=aucs(kind == 2),
         against_unknown_labels=n[1] * (kind == 2),
         initial_against_unknown=rng.random() if kind == 2 else np.nan,
+        at_top=aucs(kind > 0),
+        at_top_labels=n[1] * (kind > 0),
         fitted=aucs(n[2] > 10),
         fitted_labels=n[2] * (n[2] > 10),
         available=available,
@@ -161,6 +165,7 @@ def test_permuted_candidates_get_permuted_weights(drawn, seed):
                 for name in (
                     "held_out",
                     "against_unknown",
+                    "at_top",
                     "fitted",
                     "independent",
                     "available",
@@ -326,6 +331,25 @@ def test_many_labels_leave_the_pooled_gain_as_it_is():
         assert verdict.pooled_gain == pytest.approx((0.2 - 3 * 0.1) / 4, rel=1e-5)
 
 
+@pytest.mark.parametrize("make", [category, against_unknown])
+def test_a_category_that_is_clearly_against_is_refused(make):
+    """Forty others gain; one loses more than any standard error of its AUC."""
+    others = [category(np.full(N_CANDIDATES, 0.9), 30.0) for _ in range(40)]
+    labels = 25.0 if make is category else 125.0  # the same, as a fifth counts
+    for gain, is_refused in ((-0.11, True), (-0.09, False)):
+        own = make(np.full(N_CANDIDATES, 0.7 + gain), labels)
+        assert weigh([*others, own], np.zeros(4))[-1].is_refused == is_refused
+    assert not weigh([*others, category()], np.zeros(4))[-1].is_refused
+
+
+def test_places_at_the_top_choose_among_candidates_alone():
+    even = category(np.full(N_CANDIDATES, 0.7))
+    top = replace(even, at_top=np.array([0.2, 0.4, 0.1, 0.3]), at_top_labels=20.0)
+    plain, moved = (weigh([own], np.zeros(N_CANDIDATES))[0] for own in (even, top))
+    assert_array_equal(np.argsort(moved.candidates), [2, 0, 3, 1])
+    assert moved.initial == pytest.approx(plain.initial)
+
+
 # --- weaker evidence --------------------------------------------------------------
 
 
@@ -420,17 +444,15 @@ def test_a_fitted_label_is_worth_three_tenths_of_a_held_out_one():
     assert_allclose(*ratios, rtol=1e-6)
 
 
-@few
-@given(drawn=many_categories())
-def test_verdicts_are_those_of_the_formula(drawn):
-    """A loop over categories and candidates, with all constants written out."""
-    categories, log_prior = drawn
+def stated_by_hand(categories, kinds):
+    """Return gains of candidates, and labels, by kind; constants are written out."""
     n = len(categories)
-    gains = {kind: np.zeros((n, N_CANDIDATES)) for kind in ("known", "unknown", "fit")}
-    labels = {kind: np.zeros(n) for kind in gains}
+    gains = {kind: np.zeros((n, N_CANDIDATES)) for kind in kinds}
+    labels = {kind: np.zeros(n) for kind in kinds}
     for c, item in enumerate(categories):
         labels["known"][c] = item.held_out_labels
         labels["unknown"][c] = 0.2 * item.against_unknown_labels
+        labels["top"][c] = item.at_top_labels
         labels["fit"][c] = 0.3 * item.fitted_labels
         rivals = [
             item.fitted[k]
@@ -443,15 +465,30 @@ def test_verdicts_are_those_of_the_formula(drawn):
             if item.against_unknown_labels:
                 gain = item.against_unknown[k] - item.initial_against_unknown
                 gains["unknown"][c, k] = gain
+            if item.at_top_labels:
+                mean = np.mean(item.at_top[item.available])
+                gains["top"][c, k] = 0.5 * (item.at_top[k] - mean)
             if item.fitted_labels and item.independent[k]:
                 gains["fit"][c, k] = item.fitted[k] - np.mean(rivals)
+    return gains, labels
+
+
+@few
+@given(drawn=many_categories())
+def test_verdicts_are_those_of_the_formula(drawn):
+    """A loop over categories and candidates, with all constants written out."""
+    categories, log_prior = drawn
+    n = len(categories)
+    kinds = ("known", "unknown", "top", "fit")
+    gains, labels = stated_by_hand(categories, kinds)
     nats = np.tile(log_prior, (n, 1))
     for kind, gain in gains.items():
         for k in range(N_CANDIDATES):
             having = [c for c in range(n) if categories[c].available[k]]
             total = sum(labels[kind][c] * gain[c, k] for c in having)
             pooled = total / (sum(labels[kind][c] for c in having) + 20)
-            nats[:, k] += 2 * (labels[kind] * gain[:, k] + 20 * pooled)
+            worth = 120 if kind == "top" else 20
+            nats[:, k] += 2 * (labels[kind] * gain[:, k] + worth * pooled)
     judging = labels["known"] + labels["unknown"]
     own_gain = np.zeros(n)
     weights = np.zeros((n, N_CANDIDATES))
@@ -471,3 +508,5 @@ def test_verdicts_are_those_of_the_formula(drawn):
         assert_allclose(verdict.candidates, expit(odds) * weights[c], rtol=1e-9)
         assert verdict.gain == pytest.approx(own_gain[c])
         assert verdict.pooled_gain == pytest.approx(pooled_gain)
+        fall = -0.5 / np.sqrt(judging[c]) if judging[c] else -np.inf
+        assert verdict.is_refused == (own_gain[c] < fall)

@@ -108,7 +108,7 @@ def test_candidates_that_fit_no_held_out_label_are_judged_on_them_all(task):
 def test_candidates_are_fitted_to_the_labels_to_fit_or_to_all(task, refit):
     solver = ProximalSolver()
     judged = judge_candidates(task, solver, OBJECTIVE, refit)
-    known, train, held_out = task.known()
+    known, train, held_out, _ = task.known()
     fit = known if refit else train
     problem = task.problem(OBJECTIVE, train, held_out)
     paths = list(solver.fit_paths(replace(problem, train=fit), fit))
@@ -194,10 +194,42 @@ def test_initial_weights_that_saw_held_out_labels_are_judged_by_others(task, rng
     assert judged.labels.memory == pytest.approx(half_harmonic_mean(12, 12))
 
 
+def test_spare_rows_are_in_no_background(task):
+    spare, unknown = task.spare_rows(), task.unknown_rows()
+    assert len(spare) == 64
+    assert np.isin(spare, unknown).all()
+    rest = np.setdiff1d(unknown, spare)
+    rows = task.known(spare)
+    problem = task.problem(OBJECTIVE, rows.train, rows.held_out, spare)
+    assert problem.unknown.n_rows == len(rest)
+    assert_allclose(problem.unknown.mean, task.Z[rest].mean(axis=0))
+    n_known = len(rows.everything.y)
+    assert_array_equal(rows.with_spare.Z[n_known:], task.Z[spare])
+    assert_array_equal(rows.with_spare.y[:n_known], rows.everything.y)
+    rng = np.random.default_rng(0)
+    few = make_task(rng, labels_of(6, 6), labels_of(3, 3), n_samples=25)
+    assert len(few.spare_rows()) == 1  # a quarter of the unknown labels, and no more
+
+
+def test_positives_are_placed_among_spare_rows_for_average_precision(task):
+    """Oracle: precisions of the logits of weights that were not fitted to them."""
+    objective = make_objective("average_precision")
+    judged = judge_candidates(task, ProximalSolver(), objective, False)
+    positives = logits(judged, task.Z[task.held_out.rows[task.held_out.y]])
+    spare = logits(judged, task.Z[task.spare_rows()])
+    above = (spare[:, None, :] > positives[:, :, None]).mean(axis=2)
+    rate = (30 + 12) / (30 + 50 + 12 + 20)
+    expected = rate / (rate + (1 - rate) * above)
+    assert_allclose(judged.at_top, expected.mean(axis=1), atol=2e-3)
+    assert judged.labels.at_top == pytest.approx(half_harmonic_mean(12, 64))
+    assert np.isnan(judge(task).at_top).all()
+    assert judge(task).labels.at_top == 0.0
+
+
 def test_without_held_out_negatives_unknown_labels_stand_in(rng):
     task = make_task(rng, labels_of(30, 50), labels_of(12, 0), n_samples=300)
     judged = judge(task)
-    unknown = np.arange(92, 300)
+    unknown = task.spare_rows()
     y = labels_of(12, len(unknown))
     rows = np.append(task.held_out.rows, unknown)
     expected = [roc_auc_score(y, row) for row in logits(judged, task.Z[rows])]
@@ -214,7 +246,7 @@ def test_without_held_out_negatives_unknown_labels_stand_in(rng):
 @pytest.mark.parametrize("held_out", [labels_of(0, 9), labels_of(0, 0)], ids=len)
 def test_without_held_out_positives_fitted_labels_alone_are_compared(rng, held_out):
     judged = judge(make_task(rng, labels_of(30, 50), held_out))
-    assert judged.labels == (0.0, 0.0, pytest.approx(18.75), 0.0)
+    assert judged.labels == (0.0, 0.0, 0.0, pytest.approx(18.75), 0.0)
     assert np.isnan([*judged.held_out, *judged.against_unknown, *judged.initial]).all()
     assert (judged.fitted > 0.5).all()
 
@@ -223,7 +255,7 @@ def test_the_labels_that_judge_are_at_most_so_many(rng):
     task = make_task(rng, labels_of(140, 150), labels_of(50, 0), n_samples=1400)
     labels = judge(task, scalings=("standard",), unknown_weights=(0.0,)).labels
     assert labels.fitted == pytest.approx(half_harmonic_mean(128, 128))
-    assert labels.against_unknown == pytest.approx(half_harmonic_mean(50, 1000))
+    assert labels.against_unknown == pytest.approx(half_harmonic_mean(50, 64))
 
 
 def test_what_was_judged_is_the_same_after_a_checkpoint(task):

@@ -395,8 +395,8 @@ def test_large_problems_are_asked_by_halves_where_nothing_would_stay(fit):
     problem = make_problem((200, 5), seed=1)
     path = fit("large", problem)
     positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
-    evidence = path.ranking_evidence(positives, negatives)
-    oracle = fit("dense", problem).ranking_evidence(positives, negatives)
+    evidence = path.placements(positives, negatives).mean(axis=1)
+    oracle = fit("dense", problem).placements(positives, negatives).mean(axis=1)
     assert_allclose(evidence, oracle, atol=0.05)
     assert (evidence > 0.6).all()
 
@@ -414,7 +414,8 @@ def test_large_problems_are_fitted_again_once_for_all_paths_and_orders(monkeypat
     monkeypatch.setattr(BatchedLBFGS, "minimise", count)
     rows = np.array([5, 2, 7, 30])
     for path in paths:
-        path.ranking_evidence(rows[2:], rows[:2])
+        path.left_out(rows)  # what was asked for all of them answers for some, too
+        path.placements(rows[2:], rows[:2])
         assert_array_equal(path.left_out(rows)[:, ::-1], path.left_out(rows[::-1]))
     assert len(calls) == 1
     alone = fit_paths([second])[0]
@@ -453,7 +454,7 @@ def test_evidence_is_the_auc_of_refits_without_both_rows(fit, shape, noise):
                     problem.rows.base[i] - problem.rows.base[j]
                 ) @ weights
     won = (margin > 0).mean(axis=(1, 2))
-    found = path.ranking_evidence(positives, negatives)
+    found = path.placements(positives, negatives).mean(axis=1)
     assert found.shape == (2,)
     assert_allclose(found, won, atol=0.05)
     used = [roc_auc_score(problem.y, logits) for logits in predict(problem, path)]
@@ -478,7 +479,7 @@ def test_evidence_of_labels_without_signal_is_one_half(n_axes):
             Coordinates(rows), np.ones((12, 1)), y, np.ones(12), penalties
         )
         path = fit_path(problem)
-        found.append(path.ranking_evidence(np.arange(1, 12, 2), np.arange(0, 12, 2)))
+        found.append(path.placements(np.arange(1, 12, 2), np.arange(0, 12, 2)))
     assert np.mean(found) == pytest.approx(0.5, abs=0.08)
 
 
@@ -489,7 +490,7 @@ def test_evidence_of_rows_not_fitted_is_their_auc(fit, branch):
     path = fit(branch, without(problem, idle))
     y = problem.y[:20] == 1
     expected = [roc_auc_score(y, logits[:20]) for logits in predict(problem, path)]
-    found = path.ranking_evidence(idle[y], idle[~y])
+    found = path.placements(idle[y], idle[~y]).mean(axis=1)
     assert_allclose(found, expected, atol=1e-6)
 
 
@@ -499,9 +500,9 @@ def test_evidence_of_many_rows_leaves_them_out_one_by_one(monkeypatch, fit, more
     path = fit("dense", problem)
     positives = np.flatnonzero(problem.y)[:8]
     negatives = np.flatnonzero(problem.y == 0)[:8]
-    in_pairs = path.ranking_evidence(positives, negatives)
+    in_pairs = path.placements(positives, negatives)
     monkeypatch.setattr(_penalised_paths, "_MOST_PAIRED", 8)
-    assert_array_equal(path.ranking_evidence(positives, negatives), in_pairs)
+    assert_array_equal(path.placements(positives, negatives), in_pairs)
     if more == "positives":
         negatives = negatives[:7]
     else:
@@ -509,7 +510,7 @@ def test_evidence_of_many_rows_leaves_them_out_one_by_one(monkeypatch, fit, more
     monkeypatch.setattr(_penalised_paths, "_MOST_PAIRED", 7)
     rows = np.concatenate([positives, negatives])
     expected = [roc_auc_score(problem.y[rows], row) for row in path.left_out(rows)]
-    found = path.ranking_evidence(positives, negatives)
+    found = path.placements(positives, negatives).mean(axis=1)
     assert_allclose(found, expected, atol=1e-6)
 
 
@@ -519,7 +520,7 @@ def test_evidence_of_rows_that_are_all_alike_is_one_half(fit, branch):
         make_problem((20, 3)), rows=Coordinates(np.zeros((20, 3))), weight=np.zeros(20)
     )
     path = fit(branch, problem)
-    found = path.ranking_evidence(np.arange(5), np.arange(5, 12))
+    found = path.placements(np.arange(5), np.arange(5, 12)).mean(axis=1)
     assert_allclose(found, 0.5)
 
 
@@ -561,7 +562,7 @@ def test_rows_that_are_alike_tie_whatever_the_rounding(dtype, seed):
     rows = Coordinates(rows.astype(dtype))
     path = fit_path(PathProblem(rows, ones, y, ones[:, 0], penalties))
     positives, negatives = (6 + np.flatnonzero(y[6:] == label) for label in (1, 0))
-    assert_allclose(path.ranking_evidence(positives, negatives), 0.5)
+    assert_allclose(path.placements(positives, negatives), 0.5)
 
 
 # --- joint fits -------------------------------------------------------------------
