@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import N_JOBS, Interval, StrOptions
-from cftlearn._report_html import ReportMixin
+from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.calibration import CategoryCalibrator

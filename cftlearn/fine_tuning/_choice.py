@@ -23,6 +23,8 @@ from cftlearn.fine_tuning._two_networks import (
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._label_split import LabelSplit
 
+_SCORED_BEFORE = "scores of the network that decided, not of the one trained last"
+
 
 def fit_on_split(
     tuner: CategoryWiseFineTuner,
@@ -152,6 +154,9 @@ class Choice:
             if line["status"] == "skipped":  # there is nothing to average with
                 weights.coef[j] = initial.coef[j]
                 weights.intercept[j] = initial.intercept[j]
+            elif not line["reason"].endswith(_SCORED_BEFORE):
+                # No label is left that could score the second network.
+                line["reason"] += f"; {_SCORED_BEFORE}"
         tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
         tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
         # The parameters belong to the same features, so that a clone can be fitted.

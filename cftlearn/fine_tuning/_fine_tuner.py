@@ -27,7 +27,7 @@ from cftlearn._features._per_category import (
     read_category_features,
 )
 from cftlearn._features._stored import logits_of
-from cftlearn._report_html import ReportMixin
+from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
@@ -37,6 +37,7 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weigh
 from cftlearn.fine_tuning._report import (
     CategoryResult,
     mark_unlabelled,
+    name_scores,
     unlabelled,
     warn_skipped,
 )
@@ -381,6 +382,7 @@ class CategoryWiseFineTuner(
             busy_with_products=method.busy_with_products,
         )
         results = method(tasks, run)
+        results = name_scores(tasks, results, make_objective(self.objective))
         n_other = 0 if split.same_rows else len(features_val)
         self._store(results, len(features) + n_other)
         mark_unlabelled(self.report_, learned)

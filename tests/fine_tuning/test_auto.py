@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from data import make_auto_results
+from report_parts import n_held_out
 from scipy.special import expit
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
@@ -80,12 +81,15 @@ def test_bad_rows_are_replaced(scheme, objective):
     }[objective]
     assert statuses(tuner) == ["refitted"] * 5
     assert score(full, tuner.transform(Z_test)) > score(full, before) + 0.1
-    gains = [line["score_after"] - line["score_before"] for line in tuner.report_]
+    keys = f"{objective}_after", f"{objective}_before"
+    gains = [line[keys[0]] - line[keys[1]] for line in tuner.report_]
     assert np.nanmean(gains) > 0.1
     for line in tuner.report_:
         assert line["weight"] > 0.5
-        assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}; ")
-        assert line["solver"] == "proximal"
+        assert line["reason"].startswith(
+            f"refits weigh {line['weight']:.2f}, by the labels of all 5 categories "
+        )
+        assert line["solver"] == "auto"
 
 
 def test_rows_that_are_right_stay_as_they_are():
@@ -98,7 +102,7 @@ def test_rows_that_are_right_stay_as_they_are():
     for line in tuner.report_:
         assert line["weight"] == line["n_iter"] == 0
         assert line["reason"].startswith("refits would weigh only 0.")
-        assert line["score_after"] == line["score_before"]
+        assert line["roc_auc_after"] == line["roc_auc_before"]
 
 
 def true_y(Z, n_features=40):
@@ -116,14 +120,14 @@ def test_noise_does_not_look_like_a_gain():
     y = rng.integers(0, 2, size=(80, 6)).astype(float)
     y[rng.random(y.shape) < 0.4] = np.nan
     tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
-    scores = [line["score_after"] for line in tuner.report_]
+    scores = [line["roc_auc_after"] for line in tuner.report_]
     assert 0.35 < np.mean(scores) < 0.65
 
 
 def test_scores_after_are_near_those_of_new_rows():
     Z, y, Z_test, full = problem(4000, known=0.5, n_features=60)
     tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
-    told = np.array([line["score_after"] for line in tuner.report_])
+    told = np.array([line["roc_auc_after"] for line in tuner.report_])
     true = partial_roc_auc_score(full, tuner.transform(Z_test), average=None)
     np.testing.assert_allclose(told, true, atol=0.09)
     assert abs(np.mean(told - true)) < 0.03
@@ -173,8 +177,9 @@ def test_pooled_evidence_reaches_a_category_with_too_few_labels():
     line = tuner.report_[0]
     assert (line["n_positive"], line["n_negative"]) == (1, 3)
     assert line["status"] == "refitted"
-    assert "over 5 categories" in line["reason"]
-    assert np.isnan(line["score_after"])  # no positive is left to be held out
+    assert "by the labels of all 5 categories together" in line["reason"]
+    assert line["reason"].endswith("; here no labels of both classes are held out")
+    assert np.isnan(line["roc_auc_after"])  # no positive is left to be held out
 
 
 def test_a_category_without_negatives_is_refitted_against_unknown_labels():
@@ -401,7 +406,7 @@ def test_results_are_those_of_the_golden_file(name):
     found = make_auto_results.refit(name)
     golden = json.loads(make_auto_results.PATH.read_text(encoding="utf-8"))[name]
     assert found["status"] == golden["status"]
-    for key in ("weight", "coef", "intercept", "score_before", "score_after"):
+    for key in ("weight", "coef", "intercept", "roc_auc_before", "roc_auc_after"):
         np.testing.assert_allclose(found[key], golden[key], rtol=1e-4, atol=1e-6)
 
 
@@ -431,7 +436,7 @@ def test_validation_data_of_other_rows_all_labelled():
     tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z))
     tuner.fit(Z, y, validation_data=(Z_val[:200], full[:200]))
     assert statuses(tuner) == ["refitted"] * 5
-    assert [line["n_held_out"] for line in tuner.report_] == [200] * 5
+    assert [n_held_out(line) for line in tuner.report_] == [200] * 5
     scores = tuner.transform(Z_val[200:])
     assert partial_roc_auc_score(full[200:], scores) > 0.75
 

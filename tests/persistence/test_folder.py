@@ -327,7 +327,7 @@ def test_skipped_categories_keep_their_undefined_scores(
         model = make_model().fit(Z, y)
     loaded = load_model(save_model(model, tmp_path / "model"))
     assert_same_model(loaded, model, Z)
-    assert np.isnan(loaded.report_[1]["score_before"])
+    assert np.isnan(loaded.report_[1]["roc_auc_before"])
 
 
 def test_a_loaded_model_can_be_saved_again(tmp_path, model, partial_problem):

@@ -19,7 +19,7 @@ from cftlearn import (
     load_model,
     save_model,
 )
-from cftlearn._report_html import report_as_html
+from cftlearn._report._html import report_as_html
 
 pd = optional("pandas")
 
@@ -159,8 +159,8 @@ def test_numbers_are_legible():
     line = {
         "category": "cat",
         "n_positive": np.int64(12345),
-        "score_before": float("nan"),
-        "score_after": 2 / 3,
+        "roc_auc_before": float("nan"),
+        "roc_auc_after": 2 / 3,
         "solver": None,
     }
     head, row = Table(report_as_html(Reported([line]))).rows
