@@ -71,8 +71,8 @@ def print_report(report: Sequence[Mapping[str, Any]]) -> None:
         )
         print(_beside(cells, f"{line['status']}: {line['reason']}"))
     print(
-        f"{short} before, {short} after: {on_one_line(metric)} on the labels that were "
-        "held out, with 95 % intervals"
+        f"{short} before, {short} after: {on_one_line(metric)} on held-out labels, "
+        "with 95 % intervals"
     )
 
 

@@ -1,6 +1,5 @@
 """What held-out labels chose on the features of one network, to be fitted on others."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,13 +71,6 @@ def fit_on_split(
     own = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
     first = NetworkFeatures(features, features_val, own)
     return Choice(tuner, method, results, first, split, seeds)
-
-
-def with_initial_weights(tuner: CategoryWiseFineTuner) -> CategoryWiseFineTuner:
-    """Return a copy of a fitted fine-tuner that has its initial weights."""
-    before = copy.copy(tuner)
-    before.coef_, before.intercept_ = tuner.coef_init_, tuner.intercept_init_
-    return before
 
 
 Join = Callable[[InitialWeights, InitialWeights], InitialWeights]

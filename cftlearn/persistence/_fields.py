@@ -379,7 +379,9 @@ class RefitReport(Report):
 
     def _undefined(self, record: dict[str, Any]) -> tuple[str, ...]:
         metric = record.get("metric")
-        return (*self.undefined, *score_columns(str(metric)))
+        if not isinstance(metric, str):
+            return self.undefined
+        return (*self.undefined, *score_columns(metric))
 
 
 @dataclass(frozen=True)
