@@ -161,12 +161,12 @@ class CategoryWiseFineTuner(
         ``category``; ``n_positive``, ``n_negative`` and ``n_unknown`` labels;
         ``n_held_out_positive`` and ``n_held_out_negative``, those of them that judged;
         ``status`` ("refitted", "kept", "skipped" or "unlabelled", see the
-        :ref:`Glossary <statuses>`) with its ``reason``, which says whose labels decided;
-        the ``solver`` that found the weights ("auto" where ``"auto"`` averaged them,
-        None if the initial ones were kept) and its ``n_iter``; ``metric``, the name of
-        the objective; ``weight``, how much refits count in the new weights, from 0 to
-        1; ``seconds``. For ``"roc_auc"`` the scores are ``roc_auc_before`` and
-        ``roc_auc_after``, and so for every ``metric``: the objective on the held-out
+        :ref:`Glossary <statuses>`) with its ``reason``, which says whose labels
+        decided; the ``solver`` that found the weights ("auto" where ``"auto"`` averaged
+        them, None if the initial ones were kept) and its ``n_iter``; ``metric``, the
+        name of the objective; ``weight``, how much refits count in the new weights,
+        from 0 to 1; ``seconds``. For ``"roc_auc"`` the scores are ``roc_auc_before``
+        and ``roc_auc_after``, and so for any ``metric``: the objective on the held-out
         labels, by the initial weights and by the new ones (before the last refit; with
         ``"auto"``, by fits that left these labels out). ``roc_auc_before_low`` and
         ``_high``, ``roc_auc_after_low`` and ``_high`` are the ends of their 95 %

@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,15 +13,18 @@ from scipy.special import expit
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn._features._principal_axes import make_feature_spaces
+from cftlearn._report._columns import score_columns
 from cftlearn._seeding import category_seeds
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._auto import (
+    AutoRefit,
     average_weights,
     evidence_of,
     missing_labels,
 )
 from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask
+from cftlearn.fine_tuning._evidence import Verdict
 from cftlearn.fine_tuning._judging import (
     InitialEvidence,
     JudgedCandidates,
@@ -615,3 +619,116 @@ def test_initial_weights_without_any_spread_are_averaged_too(rng):
     direction = np.array([0.2, 0.1, 0.3]) @ judged.coef.astype(float)
     np.testing.assert_allclose(average.coef, 2.7 * direction, rtol=1e-6)
     assert np.isfinite(average.left_out).all()
+
+
+# --- what the report says of the decision ------------------------------------------
+
+
+def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
+    """The reason, for evidence that is made up."""
+    labels = LabelCounts(10.0, 0.0, 10.0, 0.0)
+    refit = AutoRefit(make_objective(objective), refit=True)
+    verdict = Verdict(initial, np.zeros(1), gain, pooled)
+    return refit._reason(SimpleNamespace(labels=labels), verdict, n_pooled, own)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "own", "reason"),
+    [
+        (
+            (0.01, 0.02, 0.1),
+            0.03,
+            "refits weigh 0.90, by the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc +0.030",
+        ),
+        (
+            (-0.01, 0.02, 0.1),
+            -0.03,
+            "refits weigh 0.90, by the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc -0.030, so its own labels alone say otherwise",
+        ),
+        (
+            (-0.01, -0.02, 0.9),
+            -0.03,
+            "refits would weigh only 0.10, by the labels of all 4 categories together: "
+            "mean roc_auc -0.020; here roc_auc -0.030",
+        ),
+        (
+            (0.01, -0.02, 0.9),
+            0.03,
+            "refits would weigh only 0.10, by the labels of all 4 categories together: "
+            "mean roc_auc -0.020; here roc_auc +0.030, so its own labels alone say "
+            "otherwise",
+        ),
+        (
+            (-0.01, -0.02, 0.1),
+            -0.03,
+            "refits weigh 0.90, by the prior odds for refits, which do not yield to "
+            "the labels of all 4 categories together: mean roc_auc -0.020; here "
+            "roc_auc -0.030, so its own labels alone say otherwise",
+        ),
+        (
+            (0.01, 0.02, 0.9),
+            0.03,
+            "refits would weigh only 0.10, by the prior odds for the initial weights, "
+            "which do not yield to the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc +0.030, so its own labels alone say otherwise",
+        ),
+    ],
+    ids=["yes", "yes, not here", "no", "no, but here", "prior", "prior of initial"],
+)
+def test_the_reason_says_what_decided(verdict, own, reason):
+    assert decided(*verdict, own=own) == reason
+
+
+def test_the_reason_names_the_metric_of_every_number():
+    reason = decided(0.01, 0.02, 0.1, objective="average_precision", own=0.03)
+    assert "mean roc_auc +0.020; here average_precision +0.030" in reason
+
+
+def test_the_only_category_is_judged_by_its_own_labels():
+    assert decided(0.01, 0.02, 0.1, n_pooled=1, own=0.03) == (
+        "refits weigh 0.90, by the labels of this category, the only one: here roc_auc "
+        "+0.030"
+    )
+
+
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_the_numbers_of_the_reason_are_those_of_the_columns(objective):
+    Z, y, _, _ = problem()
+    tuner = CategoryWiseFineTuner(
+        objective=objective, random_state=0, **noise_rows(y, Z)
+    ).fit(Z, y)
+    for line in tuner.report_:
+        assert line["metric"] == objective
+        gain = line[f"{objective}_after"] - line[f"{objective}_before"]
+        assert f"here {objective} {gain:+.3f}" in line["reason"]
+        assert line[f"{objective}_gain_low"] < gain < line[f"{objective}_gain_high"]
+        for part in ("before", "after"):
+            low, score, high = (
+                line[f"{objective}_{part}{end}"] for end in ("_low", "", "_high")
+            )
+            assert 0 <= low < score < high <= 1
+        ours, theirs = (tuner.held_out_.columns, line["n_held_out_positive"])
+        column = ours[int(line["category"])]
+        assert theirs == column.y.sum()
+        assert line["n_held_out_negative"] == (~column.y).sum()
+
+
+def test_unknown_labels_that_stand_in_are_named():
+    Z, y, _, _ = problem(2000, known=0.5)
+    y[y[:, 0] == 0, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    line = tuner.report_[0]
+    assert "; here roc_auc against unknown labels +0." in line["reason"]
+    assert np.isnan([line[column] for column in score_columns("roc_auc")]).all()
+    assert line["n_held_out_negative"] == 0 < line["n_held_out_positive"]
+
+
+def test_a_kept_category_gains_nothing():
+    Z, y, Z_test, full = problem(2000, known=0.05, n_features=40)
+    rows = true_rows(np.concatenate([Z, Z_test]), np.concatenate([true_y(Z), full]))
+    tuner = CategoryWiseFineTuner(**rows, random_state=0).fit(Z, y)
+    for line in tuner.report_:
+        assert (line["roc_auc_gain_low"], line["roc_auc_gain_high"]) == (0.0, 0.0)
+        assert line["roc_auc_before_low"] == line["roc_auc_after_low"]

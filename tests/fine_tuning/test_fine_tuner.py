@@ -246,6 +246,22 @@ def test_reported_scores_are_the_objective_on_held_out_labels(
         assert scores[1] >= scores[0]
 
 
+@pytest.mark.parametrize("per_category", [False, True])
+def test_logits_before_the_refit_are_those_of_the_initial_weights(
+    problem, per_category
+):
+    Z, y, _ = problem
+    if per_category:
+        Z = np.stack([Z + j for j in range(4)], axis=1)
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, y)
+    found = tuner.transform(Z, initial=True)
+    for j in range(4):
+        own = Z[:, j] if per_category else Z
+        expected = own @ tuner.coef_init_[j] + tuner.intercept_init_[j]
+        np.testing.assert_allclose(found[:, j], expected)
+    assert not np.allclose(found, tuner.transform(Z))
+
+
 def test_refits_help_on_fully_labelled_rows():
     gains = []
     for seed in range(3):

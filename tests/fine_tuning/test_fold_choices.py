@@ -19,6 +19,8 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, deal_labels
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.metrics._paired_intervals import paired_intervals
 
 N_CATEGORIES, N_FOLDS = 3, 3
 
@@ -256,6 +258,20 @@ def test_the_report_is_of_all_folds(choices, problem):
         for key in ("roc_auc_before", "roc_auc_after"):
             expected = np.average([own[key] for own in lines], weights=counts)
             assert line[key] == pytest.approx(expected)
+        pairs = [choice.results[j].held_out for choice in choices]
+        expected = paired_intervals(
+            pairs,
+            before_and_after(line),
+            make_objective("roc_auc"),
+            choices[0].seeds[j],
+        )
+        columns = score_columns("roc_auc")
+        for part, value in expected._asdict().items():
+            assert line[getattr(columns, part)] == value
+        assert 0 < line[columns.after_low] < line[columns.after] < 1
+        gain = line[columns.after] - line[columns.before]
+        assert line["reason"].endswith(f"; here roc_auc {gain:+.3f}")
+        assert (line["solver"], line["metric"]) == ("auto", "roc_auc")
         assert line["seconds"] == pytest.approx(sum(own["seconds"] for own in lines))
         assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}, by 3 net")
     history = combined.tuner.history_
@@ -279,6 +295,7 @@ def test_good_initial_weights_are_kept():
         assert line["status"] == "kept"
         assert (line["weight"], line["n_iter"], line["solver"]) == (0, 0, None)
         assert line["roc_auc_after"] == line["roc_auc_before"]
+        assert line["roc_auc_gain_low"] == line["roc_auc_gain_high"] == 0.0
         assert result.recipe is None
         assert line["reason"].startswith("refits would weigh only 0.")
 
