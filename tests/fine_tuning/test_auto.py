@@ -645,7 +645,8 @@ def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
             (-0.01, 0.02, 0.1),
             -0.03,
             "refits weigh 0.90, by the labels of all 4 categories together: mean "
-            "roc_auc +0.020; here roc_auc -0.030, so its own labels alone say otherwise",
+            "roc_auc +0.020; here roc_auc -0.030, so its own labels alone say "
+            "otherwise",
         ),
         (
             (-0.01, -0.02, 0.9),
@@ -672,7 +673,8 @@ def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
             0.03,
             "refits would weigh only 0.10, by the prior odds for the initial weights, "
             "which do not yield to the labels of all 4 categories together: mean "
-            "roc_auc +0.020; here roc_auc +0.030, so its own labels alone say otherwise",
+            "roc_auc +0.020; here roc_auc +0.030, so its own labels alone say "
+            "otherwise",
         ),
     ],
     ids=["yes", "yes, not here", "no", "no, but here", "prior", "prior of initial"],

@@ -31,6 +31,7 @@ from cftlearn import (
 )
 from cftlearn._files import is_hidden
 from cftlearn._inputs import ArrayInputs
+from cftlearn._report._columns import before_and_after, score_columns
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.feature_extraction._widening import widen_network
