@@ -25,7 +25,7 @@ _CONFIDENCE = 0.95
 _DRAWS = 400  # of a standard error, to 4 %
 _FEWEST_DRAWS = 100
 _MOST_CELLS = 2e7  # of labels times draws; beyond it there are fewer draws
-_MOST_UNITS = 1000  # of a class; labels beyond it are drawn as blocks
+_MOST_UNITS = 2000  # more labels than these are drawn as blocks
 _MOST_LEVELS = 2000  # of the positives' scores; an error needs no finer ones
 _MOST_WEIGHED = 2**22  # numbers at a time: 32 MiB
 _CALLABLE_DRAWS = 100
@@ -103,9 +103,11 @@ def paired_intervals(
 
     Notes
     -----
-    Positives and negatives are drawn apart, with replacement, each class as often as
-    it has labels; more than 1,000 of a class are drawn in as many blocks, and more
-    than 2,000 positives are ranked by as many levels. Of ROC AUC
+    Labels are drawn with replacement, as many as there are, positives and negatives
+    together: the share of positives, on which average precision depends, is known no
+    better than that. A draw without a class does not count. More than 2,000 labels are
+    drawn in as many blocks, and more than 2,000 positives are ranked by as many levels.
+    Of ROC AUC
     and average precision, the standard error of 400 draws (100 at the least, with very
     many labels) goes into Wilson's interval, see
     :func:`~cftlearn.metrics._effective_sample.wilson_interval`; of a callable, 100
@@ -172,9 +174,8 @@ def _ranked_draws(
 ) -> Floats:
     """Score every draw, by both logits: (2, n_draws)."""
     weigh = _WEIGHTED[objective.name]
-    units = _units(y, rng)
+    units = _units(len(y), rng)
     n_units = int(units.max()) + 1
-    n_positive_units = min(int(np.count_nonzero(y)), _MOST_UNITS)
     n_draws = int(np.clip(_MOST_CELLS // len(y), _FEWEST_DRAWS, _DRAWS))
     starts = np.cumsum([0, *(len(part.y) for part in parts)])
     ranked = [
@@ -192,29 +193,18 @@ def _ranked_draws(
     size = max(int(_MOST_WEIGHED // (n_units + 2 * len(y))), 1)
     values = []
     for n in _sizes(n_draws, size):
-        weights = np.concatenate(
-            [
-                _draw_counts(rng, n_positive_units, n),
-                _draw_counts(rng, n_units - n_positive_units, n),
-            ]
-        )
+        weights = _draw_counts(rng, n_units, n)
         values.append(
             np.array([[weigh(own, weights) for own in pair] for pair in ranked])
         )
     return _mean_of_parts(np.concatenate(values, axis=2), np.diff(starts))
 
 
-def _units(y: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.intp]:
-    """Assign labels to units that are drawn as a whole, those of positives first."""
-    units = np.empty(len(y), dtype=np.intp)
-    first = 0
-    for is_positive in (True, False):
-        rows = np.flatnonzero(y == is_positive)
-        n_units = min(len(rows), _MOST_UNITS)
-        own = np.arange(len(rows)) % n_units
-        units[rows] = first + (own if len(rows) == n_units else rng.permutation(own))
-        first += n_units
-    return units
+def _units(n_labels: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Assign labels to units that are drawn as a whole: each its own, or blocks."""
+    if n_labels <= _MOST_UNITS:
+        return np.arange(n_labels)
+    return rng.permutation(n_labels) % _MOST_UNITS
 
 
 def _coarse(logits: Floats, y: NDArray[np.bool_]) -> Floats:
@@ -261,9 +251,8 @@ def _called_draws(
     before = np.concatenate([part.before for part in parts])
     after = np.concatenate([part.after for part in parts])
     values = np.full((len(parts), 2, _CALLABLE_DRAWS), np.nan)
-    classes = np.flatnonzero(y), np.flatnonzero(~y)
     for draw in range(_CALLABLE_DRAWS):
-        rows = np.concatenate([rng.choice(own, len(own)) for own in classes])
+        rows = rng.integers(len(y), size=len(y))
         for k in range(len(parts)):
             own = np.sort(rows[part_of[rows] == k])
             if y[own].any() and not y[own].all():
