@@ -409,7 +409,7 @@ def fit_panels(
     ended = time.perf_counter()
     X, target = test
     Z = TorchFeatureExtractor(model.module_, device=device).fit_transform(X)
-    before = Z @ model.fine_tuner_.coef_init_.T + model.fine_tuner_.intercept_init_
+    before = model.fine_tuner_.transform(Z, initial=True)
     scores = {
         "before": before,
         "auto": model.decision_function(X),
