@@ -52,7 +52,7 @@ for line, name in zip(model.report_, PROPERTIES, strict=True):
 # %%
 # Before and after
 # ----------------
-# ``initial=True`` computes logits by the initial weights, those of stage one. The scores
+# ``initial=True`` computes logits by the initial weights, from stage one. The scores
 # are on test scans that no fit has used.
 
 before = model.decision_function(X_test, initial=True)

@@ -40,7 +40,7 @@ def test_intervals_are_counted(coverage):
 
 
 def test_a_short_run():
-    options = ["--trials", "1", "--fits", "1", "--rows", "2000", "--seed", "3"]
+    options = ["--trials", "1", "--fits", "1", "--rows", "10000", "--seed", "0"]
     done = subprocess.run(
         [sys.executable, "interval_coverage.py", *options],
         cwd=BENCHMARKS,

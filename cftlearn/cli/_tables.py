@@ -16,7 +16,7 @@ METRICS = {"roc_auc": "AUC", "average_precision": "AP"}  # that `evaluate` print
 
 _LEAST_BESIDE = 24  # characters that a text needs to stand beside a table
 _MOST_NAMES = 8  # in a line
-_FEW_CASES = 10  # below, an interval can miss the truth far too often
+_FEW_CASES = 10  # below, intervals are so long that a reader should know why
 
 
 def on_one_line(name: object) -> str:
@@ -134,7 +134,7 @@ def print_intervals(
     fewest = [min(line["n_positive"], line["n_negative"]) for line in first[:-1]]
     if any(0 < number < _FEW_CASES for number in fewest):
         print(
-            f"with fewer than {_FEW_CASES} cases of a class, do not rely on an interval"
+            f"with fewer than {_FEW_CASES} cases of a class, an interval says that little is known"
         )
 
 
