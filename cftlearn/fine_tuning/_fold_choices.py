@@ -161,7 +161,9 @@ def _combined(
         pairs = [pair._replace(after=pair.before) for pair in pairs]
     intervals = paired_intervals(pairs, (before, after), objective, seed)
     line = with_scores(line, objective.name, (before, after), intervals)
-    recipe = Recipe(candidates, verdict.candidates, initial) if refits else None
+    recipe = None
+    if refits and verdict is not None:
+        recipe = Recipe(candidates, verdict.candidates, initial)
     return replace(judged[0], report=line, history=[], recipe=recipe)
 
 
