@@ -133,9 +133,7 @@ def print_intervals(
         print(f"{name:<{width}} {cases:>15}{shown_cells}")
     fewest = [min(line["n_positive"], line["n_negative"]) for line in first[:-1]]
     if any(0 < number < _FEW_CASES for number in fewest):
-        print(
-            f"with fewer than {_FEW_CASES} cases of a class, an interval says that little is known"
-        )
+        print(f"with fewer than {_FEW_CASES} cases of a class, intervals tell little")
 
 
 def _interval(line: Mapping[str, Any]) -> str:
