@@ -202,6 +202,12 @@ class AutoRefit:
             favoured = "the initial weights" if is_kept else "refits"
             judges = f"the prior odds for {favoured}, which do not yield to {judges}"
         reason = f"refits {weigh} {1 - verdict.initial:.2f}, by {judges}: "
+        if verdict.is_refused:
+            reason = (
+                "its own labels are clearly against refits, by more than the greatest "
+                f"standard error: roc_auc {verdict.gain:+.3f}; all {n_pooled} "
+                "categories together: "
+            )
         if n_pooled > 1:
             reason += f"mean roc_auc {verdict.pooled_gain:+.3f}; "
         if judged.labels.held_out and not np.isnan(gain):

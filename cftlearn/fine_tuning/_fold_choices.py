@@ -142,9 +142,7 @@ def _combined(
         return replace(folds[0], report=folds[0].report | _held_out_counts(folds))
     initial = 1.0 if verdict is None else verdict.initial
     before, after = _mean_scores(judged)
-    refits = (
-        verdict is not None and initial < _MAJORITY and not verdict.is_refused
-    )
+    refits = verdict is not None and initial < _MAJORITY and not verdict.is_refused
     verb = "weigh" if refits else "would weigh only"
     reason = (
         f"refits {verb} {1 - initial:.2f}, by {len(judged)} networks that each saw the "

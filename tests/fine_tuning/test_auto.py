@@ -626,9 +626,9 @@ def test_initial_weights_without_any_spread_are_averaged_too(rng):
 
 def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
     """The reason, for evidence that is made up."""
-    labels = LabelCounts(10.0, 0.0, 10.0, 0.0)
+    labels = LabelCounts(10.0, 0.0, 0.0, 10.0, 0.0)
     refit = AutoRefit(make_objective(objective), refit=True)
-    verdict = Verdict(initial, np.zeros(1), gain, pooled)
+    verdict = Verdict(initial, np.zeros(1), gain, pooled, False)
     return refit._reason(SimpleNamespace(labels=labels), verdict, n_pooled, own)
 
 
