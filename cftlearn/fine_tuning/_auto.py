@@ -203,10 +203,10 @@ class AutoRefit:
             judges = f"the prior odds for {favoured}, which do not yield to {judges}"
         reason = f"refits {weigh} {1 - verdict.initial:.2f}, by {judges}: "
         if verdict.is_refused:
-            reason = (
+            return (
                 "its own labels are clearly against refits, by more than the greatest "
-                f"standard error: roc_auc {verdict.gain:+.3f}; all {n_pooled} "
-                "categories together: "
+                f"standard error: roc_auc {verdict.gain:+.3f}; mean roc_auc of all "
+                f"{n_pooled} categories {verdict.pooled_gain:+.3f}"
             )
         if n_pooled > 1:
             reason += f"mean roc_auc {verdict.pooled_gain:+.3f}; "

@@ -325,7 +325,7 @@ def test_a_category_that_is_clearly_against_keeps_its_initial_weights():
     assert statuses(tuner) == ["kept"] + ["refitted"] * 4
     assert "greatest standard error" in tuner.report_[0]["reason"]
     np.testing.assert_array_equal(tuner.coef_[0], rows["coef_init"][0])
-    assert "held-out AUC -" in tuner.report_[0]["reason"]
+    assert "standard error: roc_auc -" in tuner.report_[0]["reason"]
 
 
 # --- the average ------------------------------------------------------------------
