@@ -248,8 +248,8 @@ def refit(setting: Setting) -> tuple[Figures, list[str]]:
             setting, lambda tuner=tuner: tuner.fit(problem.Z, problem.y)
         )
         held_out = [
-            float(np.mean([line[key] for line in tuner.report_]))
-            for key in ("score_before", "score_after")
+            float(np.mean([line[f"{line['metric']}_{key}"] for line in tuner.report_]))
+            for key in ("before", "after")
         ]
         n_generations = len({(r["phase"], r["iteration"]) for r in tuner.history_})
         figures[name] = {
@@ -409,7 +409,7 @@ def fit_panels(
     ended = time.perf_counter()
     X, target = test
     Z = TorchFeatureExtractor(model.module_, device=device).fit_transform(X)
-    before = Z @ model.fine_tuner_.coef_init_.T + model.fine_tuner_.intercept_init_
+    before = model.fine_tuner_.transform(Z, initial=True)
     scores = {
         "before": before,
         "auto": model.decision_function(X),

@@ -279,7 +279,7 @@ def by_category(problem: Any, solver: GeneticSolver, seed: int) -> dict[str, Any
         if line["status"] != "skipped":
             name = line["category"]
             own = [r["score_val"] for r in tuner.history_ if r["category"] == name]
-            found[name] = own, line["seconds"], line["score_before"]
+            found[name] = own, line["seconds"], line[f"{line['metric']}_before"]
     return found
 
 

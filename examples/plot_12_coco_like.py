@@ -68,7 +68,7 @@ for known in shares:
     y = hide_labels(table.take(train).labels(), known=known, random_state=0)
     tuner = CategoryWiseFineTuner(objective="average_precision")
     model = CFTClassifier(fine_tuner=tuner, random_state=0).fit(X[train], y)
-    start = X[test] @ model.fine_tuner_.coef_init_.T
+    start = model.decision_function(X[test], initial=True)
     assumed.append(partial_average_precision_score(y_test, start))
     refitted.append(
         partial_average_precision_score(y_test, model.decision_function(X[test]))

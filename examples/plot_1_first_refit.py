@@ -52,11 +52,10 @@ for line, name in zip(model.report_, PROPERTIES, strict=True):
 # %%
 # Before and after
 # ----------------
-# ``coef_init_`` are the initial weights, from stage one. The scores are on test scans
-# that no fit has used.
+# ``initial=True`` computes logits by the initial weights, from stage one. The scores
+# are on test scans that no fit has used.
 
-tuner = model.fine_tuner_
-before = X_test @ tuner.coef_init_.T + tuner.intercept_init_
+before = model.decision_function(X_test, initial=True)
 after = model.decision_function(X_test)
 display = CategoryScoreDisplay.from_predictions(
     truth_test, before, after, categories=list(PROPERTIES)

@@ -46,7 +46,7 @@ tuners = {
     "published": refit(GeneticSolver.published().set_params(n_generations=300)),
 }
 first = tuners["default"]
-before = scans[test] @ first.coef_init_.T
+before = first.transform(scans[test], initial=True)
 for name, logits in [("before", before)] + [
     (name, tuner.transform(scans[test])) for name, tuner in tuners.items()
 ]:

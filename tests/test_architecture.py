@@ -42,7 +42,7 @@ LAYERS = {
     "_devices": 1,
     "_dependencies": 0,
     "_files": 0,
-    "_report_html": 0,
+    "_report": 0,
     "_seeding": 0,
     "exceptions": 0,
 }
@@ -53,7 +53,7 @@ FREE_OF_TORCH = [
     "_dependencies",
     "_features",
     "_files",
-    "_report_html",
+    "_report",
     "_seeding",
     "base",
     "calibration",

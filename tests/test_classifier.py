@@ -10,6 +10,7 @@ import sklearn
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from optional import optional
+from report_parts import n_held_out
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import clone
@@ -154,8 +155,8 @@ def test_fit_changes_neither_inputs_nor_parameters(make_model, partial_problem):
 def test_refits_never_lose_on_held_out_labels(make_model, partial_problem):
     Z, y, _ = partial_problem
     for line in make_model().fit(Z, y).report_:
-        assert line["score_after"] >= line["score_before"]
-        gained = line["score_after"] > line["score_before"]
+        assert line["roc_auc_after"] >= line["roc_auc_before"]
+        gained = line["roc_auc_after"] > line["roc_auc_before"]
         assert (line["status"] == "refitted") is gained
 
 
@@ -431,7 +432,7 @@ def test_labels_held_out_are_left_out_of_stage_one(
     assert_regressions(model.fine_tuner_.coef_init_, Z, targets)
     assert_array_equal(held & spy_hold_out["fitted"].known, False)
     assert_array_equal(held | spy_hold_out["fitted"].known, ~np.isnan(y))
-    assert [line["n_held_out"] for line in model.report_] == held.sum(axis=0).tolist()
+    assert [n_held_out(line) for line in model.report_] == held.sum(axis=0).tolist()
     assert_allclose(held.sum() / (~np.isnan(y)).sum(), 0.25, atol=0.02)
 
 
@@ -465,8 +466,8 @@ def test_values_of_held_out_labels_do_not_reach_stage_one(
         assert_array_equal(
             getattr(model.fine_tuner_, name), getattr(flipped.fine_tuner_, name)
         )
-    before = [line["score_before"] for line in model.report_]
-    after = [line["score_before"] for line in flipped.report_]
+    before = [line["roc_auc_before"] for line in model.report_]
+    after = [line["roc_auc_before"] for line in flipped.report_]
     assert_allclose(np.add(before, after), 1.0)  # the choice did see other values
 
 
@@ -477,15 +478,15 @@ def test_validation_data_of_other_rows(make_model, held_out_problem):
     before = model.fine_tuner_
     logits = Z_val @ before.coef_init_.T + before.intercept_init_
     scores = {
-        "score_before": partial_roc_auc_score(y_val, logits, average=None),
-        "score_after": partial_roc_auc_score(
+        "roc_auc_before": partial_roc_auc_score(y_val, logits, average=None),
+        "roc_auc_after": partial_roc_auc_score(
             y_val, model.decision_function(Z_val), average=None
         ),
     }
     for key, expected in scores.items():
         assert_allclose([line[key] for line in model.report_], expected, atol=1e-6)
-    n_held_out = (~np.isnan(y_val)).sum(axis=0).tolist()
-    assert [line["n_held_out"] for line in model.report_] == n_held_out
+    n_known = (~np.isnan(y_val)).sum(axis=0).tolist()
+    assert [n_held_out(line) for line in model.report_] == n_known
 
 
 def test_values_of_validation_data_do_not_reach_stage_one(make_model, held_out_problem):
@@ -761,7 +762,7 @@ def test_categories_of_one_class_keep_their_row(
     assert line["status"] == "skipped"
     assert line["reason"].startswith(reason)
     assert line["solver"] is None
-    assert np.isnan(line["score_before"])
+    assert np.isnan(line["roc_auc_before"])
     assert_array_equal(model.coef_[1], model.fine_tuner_.coef_init_[1])
     assert model.intercept_[1] == model.fine_tuner_.intercept_init_[1]
     assert np.isfinite(model.predict_proba(Z)).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from classifier_parts import output, spy
 from numpy.testing import assert_allclose, assert_array_equal
+from report_parts import n_held_out
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from torch import nn
@@ -160,11 +161,11 @@ def test_reports_count_all_labels(make_model, problem):
     for j, line in enumerate(model.report_):
         counts = [int((y[:, j] == state).sum()) for state in (1, 0)]
         assert [line["n_positive"], line["n_negative"]] == counts
-        assert line["n_held_out"] == sum(counts)
+        assert n_held_out(line) == sum(counts)
         assert line["n_unknown"] == len(y) - sum(counts)
         assert line["category"] == str(j)
         assert line["status"] == "refitted"
-        assert line["score_after"] > line["score_before"]
+        assert line["roc_auc_after"] > line["roc_auc_before"]
         assert "by 3 networks that each saw the labels of other folds" in line["reason"]
 
 
@@ -177,8 +178,8 @@ def test_categories_of_few_labels(make_model, problem):
     with pytest.warns(UndefinedCategoryWarning, match=r"'1' \(no known positive\)"):
         model = make_model(5).fit(X, y)
     one, two, _ = model.report_
-    assert one["n_held_out"] == 4
-    assert (two["status"], two["n_held_out"]) == ("skipped", 5)
+    assert n_held_out(one) == 4
+    assert (two["status"], n_held_out(two)) == ("skipped", 5)
     assert [len(own.y) for own in model.fine_tuner_.held_out_.columns[:2]] == [4, 5]
     # What was skipped stays as the network has it.
     initial = model.decision_function(X, initial=True)
@@ -194,7 +195,7 @@ def test_one_category_of_known_labels(problem, make_model):
     assert model.decision_function(X).shape == (120,)
     assert model.predict_proba(X).shape == (120, 2)
     assert np.mean(model.predict(X) == y) > 0.7
-    assert model.report_[0]["n_held_out"] == 120
+    assert n_held_out(model.report_[0]) == 120
 
 
 # -------------------------------------------------------------------------- calibration

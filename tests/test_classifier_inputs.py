@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from optional import optional
+from report_parts import n_held_out
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -238,8 +239,8 @@ def test_validation_data_of_other_images(make_model, paths, pictures):
     y = pictures[1]
     other = make_model().fit(paths[:40], y[:40], validation_data=(paths[40:], y[40:]))
     reversed_ = make_model().fit(paths, y, validation_data=(paths[::-1], y[::-1]))
-    assert other.report_[0]["n_held_out"] == np.sum(~np.isnan(y[40:, 0]))
-    assert reversed_.report_[0]["n_held_out"] == np.sum(~np.isnan(y[:, 0]))
+    assert n_held_out(other.report_[0]) == np.sum(~np.isnan(y[40:, 0]))
+    assert n_held_out(reversed_.report_[0]) == np.sum(~np.isnan(y[:, 0]))
 
 
 # ------------------------------------------------------------- scikit-learn around it

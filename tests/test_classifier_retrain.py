@@ -74,6 +74,17 @@ def spy_on_trainings(monkeypatch):
 
 
 # ---------------------------------------------------------------------- both networks
+@pytest.mark.parametrize("retrain", RETRAIN)
+def test_the_report_says_which_network_its_scores_are_of(make_model, problem, retrain):
+    X, y = problem
+    model = make_model(retrain=retrain).fit(X, y)
+    told = "; scores of the network that decided, not of the one trained last"
+    for line in model.report_:
+        assert line["reason"].endswith(told) is bool(retrain)
+        assert line["reason"].count(told) == bool(retrain)
+        assert not np.isnan(line["roc_auc_before"])
+
+
 def test_the_average_is_that_of_two_networks(make_model, problem, monkeypatch):
     X, y = problem
     kept = spy_on_trainings(monkeypatch)

@@ -427,7 +427,7 @@ def test_the_published_recipe_fits(network_factory, problem):
         known = ~np.isnan(held_out[:, j])
         logits = model.decision_function(X[80:])[known, j]
         assert roc_auc_score(held_out[known, j], logits) == pytest.approx(
-            line["score_after"]
+            line["roc_auc_after"]
         )
 
 

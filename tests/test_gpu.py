@@ -307,8 +307,8 @@ def test_the_genetic_algorithm_of_a_vector_per_category(objective, partial_probl
         tuner.set_params(device=device).fit(Z, y).report_ for device in (DEVICE, "cpu")
     ]
     for line, twin in zip(*lines, strict=True):
-        assert line["score_before"] == pytest.approx(twin["score_before"], abs=1e-6)
-        assert line["score_after"] >= line["score_before"]
+        assert line["roc_auc_before"] == pytest.approx(twin["roc_auc_before"], abs=1e-6)
+        assert line["roc_auc_after"] >= line["roc_auc_before"]
 
 
 @pytest.mark.parametrize("solver", ["auto", "ga", "bce", QUICK_GA])

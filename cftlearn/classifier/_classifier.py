@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import N_JOBS, Interval, StrOptions
-from cftlearn._report_html import ReportMixin
+from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.calibration import CategoryCalibrator
@@ -26,7 +26,7 @@ from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier._preparation import prepare_fine_tuner
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._choice import fit_on_split, with_initial_weights
+from cftlearn.fine_tuning._choice import fit_on_split
 from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
@@ -458,8 +458,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``X`` does not fit the inputs of ``fit``.
         """
         check_is_fitted(self)
-        tuner = with_initial_weights(self.fine_tuner_) if initial else self.fine_tuner_
-        parts = [tuner.transform(Z) for Z in self._feature_parts(X)]
+        parts = [
+            self.fine_tuner_.transform(Z, initial=initial)
+            for Z in self._feature_parts(X)
+        ]
         logits = np.concatenate(parts)
         return logits.ravel() if self._is_binary() else logits
 

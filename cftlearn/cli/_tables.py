@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cftlearn._report._columns import ScoreColumns, score_columns
 from cftlearn.cli._labels import Labelled
 from cftlearn.exceptions import list_some
 from cftlearn.labels import label_summary
@@ -15,7 +16,7 @@ METRICS = {"roc_auc": "AUC", "average_precision": "AP"}  # that `evaluate` print
 
 _LEAST_BESIDE = 24  # characters that a text needs to stand beside a table
 _MOST_NAMES = 8  # in a line
-_FEW_CASES = 10  # below, an interval can miss the truth far too often
+_FEW_CASES = 10  # below, intervals are so long that a reader should know why
 
 
 def on_one_line(name: object) -> str:
@@ -53,20 +54,44 @@ def print_report(report: Sequence[Mapping[str, Any]]) -> None:
     """Print what a fit did for every category, no wider than the terminal."""
     names = [on_one_line(line["category"]) for line in report]
     width = max(8, *map(len, names))
+    metric = report[0]["metric"]
+    columns = score_columns(metric)
+    short = on_one_line(METRICS.get(metric, metric))
     head = (
-        f"{'category':<{width}} {'known +/-':>13} {'before':>6} {'after':>6} "
-        f"{'solver':>9}  "
+        f"{'category':<{width}} {'known +/-':>9} {'held out':>8} "
+        f"{f'{short} before':<20} {f'{short} after':<20} {'solver':>6}  "
     )
     print(f"{head}outcome")
     for name, line in zip(names, report, strict=True):
         known = f"{line['n_positive']}/{line['n_negative']}"
+        before, after = _scores(line, columns)
         cells = (
-            f"{name:<{width}} {known:>13} "
-            f"{_score(line['score_before']):>6} {_score(line['score_after']):>6} "
-            f"{line['solver'] or '-':>9}  "
+            f"{name:<{width}} {known:>9} {_held_out(line):>8} "
+            f"{before:<20} {after:<20} {line['solver'] or '-':>6}  "
         )
         print(_beside(cells, f"{line['status']}: {line['reason']}"))
-    print("before, after: the score on labels that were held out")
+    print(
+        f"{short} before, {short} after: {on_one_line(metric)} on held-out labels, "
+        "with 95 % intervals"
+    )
+
+
+def _held_out(line: Mapping[str, Any]) -> str:
+    counts = [line[f"n_held_out_{kind}"] for kind in ("positive", "negative")]
+    # models of older versions do not tell the classes apart
+    return "-" if np.isnan(counts).any() else "/".join(f"{n:.0f}" for n in counts)
+
+
+def _scores(line: Mapping[str, Any], columns: ScoreColumns) -> list[str]:
+    """Write both scores, each with its interval where it has one."""
+    shown = []
+    for key in (columns.before, columns.after):
+        text = _score(line[key])
+        low, high = line[f"{key}_low"], line[f"{key}_high"]
+        if not np.isnan([low, high]).any():
+            text += f" ({low:.2f} to {high:.2f})"
+        shown.append(text)
+    return shown
 
 
 def _beside(cells: str, text: str) -> str:
@@ -108,9 +133,7 @@ def print_intervals(
         print(f"{name:<{width}} {cases:>15}{shown_cells}")
     fewest = [min(line["n_positive"], line["n_negative"]) for line in first[:-1]]
     if any(0 < number < _FEW_CASES for number in fewest):
-        print(
-            f"with fewer than {_FEW_CASES} cases of a class, do not rely on an interval"
-        )
+        print(f"with fewer than {_FEW_CASES} cases of a class, intervals tell little")
 
 
 def _interval(line: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """What displays need of fitted estimators: scores before and after the refit."""
 
-from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,10 +60,8 @@ def logits_before_and_after(
     check_same_rows(X=X, y=y)
     model, inputs = unwrap(estimator, X)
     tuner = fine_tuner_of(model, display)
-    initial = copy(tuner)
-    initial.coef_, initial.intercept_ = tuner.coef_init_, tuner.intercept_init_
     parts = model._feature_parts(inputs) if tuner is not model else [inputs]
-    both = [(initial.transform(Z), tuner.transform(Z)) for Z in parts]
+    both = [(tuner.transform(Z, initial=True), tuner.transform(Z)) for Z in parts]
     before, after = (np.concatenate(logits) for logits in zip(*both, strict=True))
     labels = read_further_targets(model, after, y)
     return labels._replace(categories=tuner.categories_), before, after

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import N_JOBS, BaseComposition, Interval, StrOptions
-from cftlearn._report_html import ReportMixin
+from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, refuse_no_known, unchanged_by_errors
 from cftlearn.calibration._thresholds import check_threshold

@@ -137,7 +137,7 @@ class AutoRefit:
             average = average_weights(task, judged, weights, verdict.initial)
             after = self._score(task, average.left_out)
             history = _history(task, judged, weights)
-            reason = _reason(judged, verdict, n_pooled)
+            reason = self._reason(judged, verdict, n_pooled, after - before)
             keeps_initial = verdict.initial >= _MAJORITY or verdict.is_refused
             if not (keeps_initial or self.objective.is_ranking) and after <= before:
                 keeps_initial = True
@@ -153,7 +153,7 @@ class AutoRefit:
                     reason,
                     before,
                     after,
-                    solver="proximal",
+                    solver="auto",
                     n_iter=int(np.count_nonzero(weights >= _WORTH_COUNTING)),
                     weight=1.0 - verdict.initial,
                 )
@@ -187,6 +187,37 @@ class AutoRefit:
         made = run(_repeat_category, Weights, repeated, self.objective, recipes)
         by_name = {task.name: own for task, own in zip(repeated, made, strict=True)}
         return [by_name.get(task.name) for task in tasks]
+
+    def _reason(
+        self, judged: JudgedCandidates, verdict: Verdict, n_pooled: int, gain: float
+    ) -> str:
+        """Say what decided: labels of all categories, and those of this one."""
+        is_kept = verdict.initial >= _MAJORITY
+        weigh = "would weigh only" if is_kept else "weigh"
+        judges = f"the labels of all {n_pooled} categories together"
+        if n_pooled == 1:
+            judges = "the labels of this category, the only one"
+        sign = -1 if is_kept else 1
+        if sign * verdict.gain <= 0 and sign * verdict.pooled_gain <= 0:
+            favoured = "the initial weights" if is_kept else "refits"
+            judges = f"the prior odds for {favoured}, which do not yield to {judges}"
+        reason = f"refits {weigh} {1 - verdict.initial:.2f}, by {judges}: "
+        if verdict.is_refused:
+            return (
+                "its own labels are clearly against refits, by more than the greatest "
+                f"standard error: roc_auc {verdict.gain:+.3f}; mean roc_auc of all "
+                f"{n_pooled} categories {verdict.pooled_gain:+.3f}"
+            )
+        if n_pooled > 1:
+            reason += f"mean roc_auc {verdict.pooled_gain:+.3f}; "
+        if judged.labels.held_out and not np.isnan(gain):
+            reason += f"here {self.objective.name} {gain:+.3f}"
+            if sign * gain < 0 and n_pooled > 1:
+                reason += ", so its own labels alone say otherwise"
+            return reason
+        if judged.labels.against_unknown:
+            return f"{reason}here roc_auc against unknown labels {verdict.gain:+.3f}"
+        return f"{reason}here no labels of both classes are held out"
 
     def _score(self, task: CategoryTask, logits: NDArray[np.floating[Any]]) -> float:
         """Compute the objective on held-out labels; NaN where a class is missing."""
@@ -382,21 +413,6 @@ def missing_labels(task: CategoryTask, refit: bool) -> str:
     if n_positive == len(y) and not len(task.unknown_rows()):
         return f"no known negative{where}, and no unknown label to stand in for one"
     return ""
-
-
-def _reason(judged: JudgedCandidates, verdict: Verdict, n_pooled: int) -> str:
-    has_own = judged.labels.held_out or judged.labels.against_unknown
-    own = f"{verdict.gain:+.3f} here, " if has_own else ""
-    if verdict.is_refused:
-        return (
-            f"held-out AUC {verdict.gain:+.3f} here, by more than its greatest "
-            f"standard error; {verdict.pooled_gain:+.3f} over {n_pooled} categories"
-        )
-    verb = "would weigh only" if verdict.initial >= _MAJORITY else "weigh"
-    return (
-        f"refits {verb} {1 - verdict.initial:.2f}; held-out AUC {own}"
-        f"{verdict.pooled_gain:+.3f} over {n_pooled} categories"
-    )
 
 
 def _history(

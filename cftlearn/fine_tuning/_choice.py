@@ -1,6 +1,5 @@
 """What held-out labels chose on the features of one network, to be fitted on others."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,8 @@ from cftlearn.fine_tuning._two_networks import (
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels._label_split import LabelSplit
+
+_SCORED_BEFORE = "scores of the network that decided, not of the one trained last"
 
 
 def fit_on_split(
@@ -70,13 +71,6 @@ def fit_on_split(
     own = InitialWeights(tuner.coef_init_, tuner.intercept_init_)
     first = NetworkFeatures(features, features_val, own)
     return Choice(tuner, method, results, first, split, seeds)
-
-
-def with_initial_weights(tuner: CategoryWiseFineTuner) -> CategoryWiseFineTuner:
-    """Return a copy of a fitted fine-tuner that has its initial weights."""
-    before = copy.copy(tuner)
-    before.coef_, before.intercept_ = tuner.coef_init_, tuner.intercept_init_
-    return before
 
 
 Join = Callable[[InitialWeights, InitialWeights], InitialWeights]
@@ -152,6 +146,9 @@ class Choice:
             if line["status"] == "skipped":  # there is nothing to average with
                 weights.coef[j] = initial.coef[j]
                 weights.intercept[j] = initial.intercept[j]
+            elif not line["reason"].endswith(_SCORED_BEFORE):
+                # No label is left that could score the second network.
+                line["reason"] += f"; {_SCORED_BEFORE}"
         tuner.held_out_ = move_scores(tuner.held_out_, first.logits(own), logits)
         tuner.coef_init_, tuner.intercept_init_ = initial.coef, initial.intercept
         # The parameters belong to the same features, so that a clone can be fitted.

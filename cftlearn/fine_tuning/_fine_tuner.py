@@ -27,7 +27,7 @@ from cftlearn._features._per_category import (
     read_category_features,
 )
 from cftlearn._features._stored import logits_of
-from cftlearn._report_html import ReportMixin
+from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
@@ -37,6 +37,7 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weigh
 from cftlearn.fine_tuning._report import (
     CategoryResult,
     mark_unlabelled,
+    name_scores,
     unlabelled,
     warn_skipped,
 )
@@ -70,18 +71,21 @@ class CategoryWiseFineTuner(
 
     Takes features ``Z`` and the weights of a trained classification layer. Some known
     labels are held out. Each category's weights are refitted on the other known
-    labels, and the held-out labels judge the refit. If they support it, the category
-    is refitted once more on all its known labels [1]_. If they do not, or if known
-    labels of a class are missing, the category keeps its initial weights. ``report_``
-    says which of these happened, and why.
+    labels, and held-out labels judge the refit: those of all categories together with
+    ``solver="auto"``, else the category's own. If they support it, the category is
+    refitted once more on all its known labels [1]_. If they do not, or if known labels
+    of a class are missing, the category keeps its initial weights. ``report_`` says
+    which of these happened, and why.
 
     ``solver="auto"`` fits about forty penalised logistic regressions per category
     (:class:`~cftlearn.solvers.ProximalSolver`). Each of them, and the initial weights,
     counts by how well it ranks labels that it was not fitted to. One category has too
     few held-out labels to choose by, so evidence is pooled: what ranks better over all
     categories counts more in each of them. The result is the average of the candidates
-    if they together count more than the initial weights. A category without a known
-    negative can be refitted too: its unknown labels stand in as weak negatives.
+    if they together count more than the initial weights. So a category may be changed
+    although its own few held-out labels do not support it, and ``reason`` then says so.
+    A category without a known negative can be refitted too: its unknown labels stand in
+    as weak negatives.
 
     With any other solver, categories are independent: each takes the refit that scores
     best on its own held-out labels. In both cases results depend neither on the order
@@ -154,14 +158,24 @@ class CategoryWiseFineTuner(
     classes_ : ndarray of shape (n_categories, 2), or (2,) for a 1-D target
         The classes of each category.
     report_ : list of dict, one per category
-        ``category``; ``n_positive``, ``n_negative``, ``n_unknown`` and
-        ``n_held_out`` labels; ``status`` ("refitted", "kept", "skipped" or
-        "unlabelled", see the :ref:`Glossary <statuses>`) with its ``reason``; the
-        ``solver`` that found the weights (None if the initial ones were kept) and its
-        ``n_iter``; ``score_before`` and ``score_after``, the objective on the held-out
-        labels (before the last refit; with ``"auto"``, of fits that left them out);
-        ``weight``, how much refits count in the new weights, from 0 to 1; ``seconds``.
-        ``pandas.DataFrame(report_)`` is the table.
+        ``category``; ``n_positive``, ``n_negative`` and ``n_unknown`` labels;
+        ``n_held_out_positive`` and ``n_held_out_negative``, those of them that judged;
+        ``status`` ("refitted", "kept", "skipped" or "unlabelled", see the
+        :ref:`Glossary <statuses>`) with its ``reason``, which says whose labels
+        decided; the ``solver`` that found the weights ("auto" where ``"auto"`` averaged
+        them, None if the initial ones were kept) and its ``n_iter``; ``metric``, the
+        name of the objective; ``weight``, how much refits count in the new weights,
+        from 0 to 1; ``seconds``. For ``"roc_auc"`` the scores are ``roc_auc_before``
+        and ``roc_auc_after``, and so for any ``metric``: the objective on the held-out
+        labels, by the initial weights and by the new ones (before the last refit; with
+        ``"auto"``, by fits that left these labels out). ``roc_auc_before_low`` and
+        ``_high``, ``roc_auc_after_low`` and ``_high`` are the ends of their 95 %
+        intervals, ``roc_auc_gain_low`` and ``_high`` those of the difference, all by
+        the same draws of these labels. They are NaN with fewer than two held-out
+        labels of a class, and for a callable with more than 10,000 labels, or that is
+        not finite for a draw. They do not know that these labels chose the refit, so
+        those of the new weights lie a little too high. ``pandas.DataFrame(report_)`` is
+        the table.
     history_ : list of dict
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
         "refit" on all known labels), ``iteration``, and the solver's numbers; with
@@ -381,6 +395,7 @@ class CategoryWiseFineTuner(
             busy_with_products=method.busy_with_products,
         )
         results = method(tasks, run)
+        results = name_scores(tasks, results, make_objective(self.objective))
         n_other = 0 if split.same_rows else len(features_val)
         self._store(results, len(features) + n_other)
         mark_unlabelled(self.report_, learned)
@@ -404,7 +419,7 @@ class CategoryWiseFineTuner(
             device=method.device,
         )
 
-    def transform(self, Z: ArrayLike) -> NDArray[np.float64]:
+    def transform(self, Z: ArrayLike, *, initial: bool = False) -> NDArray[np.float64]:
         """Compute the logits of every category.
 
         Parameters
@@ -412,6 +427,9 @@ class CategoryWiseFineTuner(
         Z : array-like of shape (n_samples, n_features) or \
 (n_samples, n_categories, n_features)
             Features, of as many axes as in ``fit``.
+        initial : bool, default=False
+            Return the logits before the refit, by ``coef_init_`` and
+            ``intercept_init_``.
 
         Returns
         -------
@@ -430,7 +448,10 @@ class CategoryWiseFineTuner(
         check_is_fitted(self)
         features = self._read_features(Z)
         compute = category_logits if self.features_per_category_ else logits_of
-        logits = compute(features, self.coef_, self.intercept_)
+        weights = self.coef_, self.intercept_
+        if initial:
+            weights = self.coef_init_, self.intercept_init_
+        logits = compute(features, *weights)
         logits[:, unlabelled(self.report_)] = np.nan
         return logits
 

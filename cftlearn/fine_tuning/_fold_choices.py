@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._report._columns import before_and_after
 from cftlearn.fine_tuning._choice import Choice
 from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
-from cftlearn.fine_tuning._report import CategoryResult, Recipe
+from cftlearn.fine_tuning._report import CategoryResult, Recipe, with_scores
 from cftlearn.fine_tuning._two_networks import move_scores
 from cftlearn.labels._held_out_scores import HeldOutColumn, HeldOutScores
 from cftlearn.metrics._objectives import Objective, make_objective
+from cftlearn.metrics._paired_intervals import paired_intervals
 from cftlearn.solvers._candidates import Candidate
 
 Floats = NDArray[np.float64]
@@ -42,8 +44,8 @@ def combine_choices(choices: list[Choice]) -> Choice:
     verdicts = _verdicts(by_category)
     objective = make_objective(first.tuner.objective)
     results = [
-        _combined(folds, *own, objective)
-        for folds, own in zip(by_category, verdicts, strict=True)
+        _combined(folds, *own, objective, int(seed))
+        for folds, own, seed in zip(by_category, verdicts, first.seeds, strict=True)
     ]
     scores = _on_one_scale(choices)
     tuner = copy.copy(first.tuner)
@@ -132,52 +134,69 @@ def _combined(
     candidates: list[Candidate],
     verdict: Verdict | None,
     objective: Objective,
+    seed: int,
 ) -> CategoryResult:
     """Return the recipe of one category; initial weights are kept if they prevail."""
     judged = [own for own in folds if own.report["status"] != "skipped"]
     if not judged:
-        n_held_out = sum(own.report["n_held_out"] for own in folds)
-        return replace(folds[0], report=folds[0].report | {"n_held_out": n_held_out})
+        return replace(folds[0], report=folds[0].report | _held_out_counts(folds))
     initial = 1.0 if verdict is None else verdict.initial
-    recipe = None
-    if verdict is not None and initial < _MAJORITY and not verdict.is_refused:
-        recipe = Recipe(candidates, verdict.candidates, initial)
-    line = _line(judged, recipe is None, initial)
-    falls = line["score_after"] <= line["score_before"]
-    if recipe is not None and not objective.is_ranking and falls:
+    before, after = _mean_scores(judged)
+    refits = verdict is not None and initial < _MAJORITY and not verdict.is_refused
+    verb = "weigh" if refits else "would weigh only"
+    reason = (
+        f"refits {verb} {1 - initial:.2f}, by {len(judged)} networks that each saw the "
+        f"labels of other folds; here {objective.name} {after - before:+.3f}"
+    )
+    if refits and not objective.is_ranking and after <= before:
         # A ranking has chosen; what the user asks for must not fall by it.
-        recipe, line = None, _line(judged, True, initial)
-        line["reason"] = f"held-out {objective.name} did not rise; {line['reason']}"
+        refits = False
+        reason = f"held-out {objective.name} did not rise; {reason}"
+    line = _line(judged, reason, 1.0 - initial if refits else 0.0)
+    pairs = [own.held_out for own in judged if own.held_out is not None]
+    if not refits:
+        after = before
+        pairs = [pair._replace(after=pair.before) for pair in pairs]
+    intervals = paired_intervals(pairs, (before, after), objective, seed)
+    line = with_scores(line, objective.name, (before, after), intervals)
+    recipe = None
+    if refits and verdict is not None:
+        recipe = Recipe(candidates, verdict.candidates, initial)
     return replace(judged[0], report=line, history=[], recipe=recipe)
 
 
-def _line(
-    judged: list[CategoryResult], is_kept: bool, initial: float
-) -> dict[str, Any]:
-    """Report on all folds together."""
-    lines = [own.report for own in judged]
-    counts = np.array([line["n_held_out"] for line in lines], dtype=np.float64)
+def _mean_scores(folds: list[CategoryResult]) -> tuple[float, float]:
+    """Average the scores before and after over folds, by their labels."""
+    lines = [own.report for own in folds]
+    counts = np.array([_n_held_out(line) for line in lines], dtype=np.float64)
+    scores = np.array([before_and_after(line) for line in lines])
+    defined = ~np.isnan(scores).any(axis=1) & (counts > 0)
+    if not defined.any():
+        return float("nan"), float("nan")
+    before, after = np.average(scores[defined], axis=0, weights=counts[defined])
+    return float(before), float(after)
 
-    def mean(key: str) -> float:
-        values = np.array([line[key] for line in lines], dtype=np.float64)
-        defined = ~np.isnan(values) & (counts > 0)
-        if not defined.any():
-            return float("nan")
-        return float(np.average(values[defined], weights=counts[defined]))
 
-    before = mean("score_before")
-    verb = "would weigh only" if initial >= _MAJORITY else "weigh"
+def _n_held_out(line: dict[str, Any]) -> int:
+    return int(line["n_held_out_positive"] + line["n_held_out_negative"])
+
+
+def _held_out_counts(folds: list[CategoryResult]) -> dict[str, int]:
+    keys = ("n_held_out_positive", "n_held_out_negative")
+    return {key: sum(own.report[key] for own in folds) for key in keys}
+
+
+def _line(folds: list[CategoryResult], reason: str, weight: float) -> dict[str, Any]:
+    """Report on all folds together, but for the scores."""
+    lines = [own.report for own in folds]
     return lines[0] | {
-        "n_held_out": int(counts.sum()),
-        "status": "kept" if is_kept else "refitted",
-        "solver": None if is_kept else "proximal",
-        "score_before": before,
-        "score_after": before if is_kept else mean("score_after"),
-        "n_iter": 0 if is_kept else max(line["n_iter"] for line in lines),
-        "weight": 0.0 if is_kept else 1.0 - initial,
+        **_held_out_counts(folds),
+        "status": "refitted" if weight else "kept",
+        "solver": "auto" if weight else None,
+        "n_iter": max(line["n_iter"] for line in lines) if weight else 0,
+        "weight": weight,
         "seconds": sum(line["seconds"] for line in lines),
-        "reason": f"refits {verb} {1 - initial:.2f}, by {len(lines)} networks that "
-        "each saw the labels of other folds",
+        "reason": reason,
     }
 
 

@@ -2,15 +2,22 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn._report._columns import score_columns
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence
+from cftlearn.metrics._objectives import Objective
+from cftlearn.metrics._paired_intervals import (
+    HeldOutPair,
+    PairedIntervals,
+    paired_intervals,
+)
 from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
 
@@ -50,7 +57,8 @@ class CategoryResult:
     intercept : float
         Their bias.
     report : dict
-        The category's line.
+        The category's line, as :func:`report_line` returns it; as ``report_`` shows it
+        after :func:`name_scores`.
     history : list of dict
         One record per iteration.
     left_out : ndarray of shape (n_held_out,), float64
@@ -62,6 +70,9 @@ class CategoryResult:
         other solver.
     evidence : tuple of (list of Candidate, Evidence), or None
         What ``"auto"`` decided by, over these candidates; not in a checkpoint.
+    held_out : HeldOutPair or None
+        The held-out labels and what both weights say of them, after
+        :func:`name_scores`; not in a checkpoint.
     """
 
     coef: NDArray[np.float64]
@@ -71,6 +82,7 @@ class CategoryResult:
     left_out: NDArray[np.float64]
     recipe: Recipe | None = None
     evidence: tuple[list[Candidate], Evidence] | None = None
+    held_out: HeldOutPair | None = None
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Split it into arrays and plain values, for a checkpoint."""
@@ -125,8 +137,10 @@ def report_line(
     -------
     line : dict
         The line of ``report_``. ``n_unknown`` is still 0: it depends on how many rows
-        there are in all, which the fine-tuner knows.
+        there are in all, which the fine-tuner knows. The scores are still ``before``
+        and ``after``, until :func:`name_scores`.
     """
+    n_held_out_positive = int(np.count_nonzero(task.held_out.y))
     y = np.concatenate([task.fitted.y, task.held_out.y])
     n_positive = int(np.count_nonzero(y))
     counts = {
@@ -134,7 +148,8 @@ def report_line(
         "n_positive": n_positive,
         "n_negative": len(y) - n_positive,
         "n_unknown": 0,
-        "n_held_out": len(task.held_out.y),
+        "n_held_out_positive": n_held_out_positive,
+        "n_held_out_negative": len(task.held_out.y) - n_held_out_positive,
     }
     return counts | outcome | {"seconds": seconds}
 
@@ -148,16 +163,105 @@ def outcome(
     n_iter: int = 0,
     weight: float = 0.0,
 ) -> dict[str, Any]:
-    """Return how the refit of a category ended, as part of its line."""
+    """Return how the refit of a category ended, as part of its line.
+
+    Parameters
+    ----------
+    status : str
+        "refitted", "kept" or "skipped".
+    reason : str
+        What decided so, in words.
+    before, after : float, default=nan
+        The objective on the held-out labels.
+    solver : str, default=None
+        Which solver found the weights; None if they are the initial ones.
+    n_iter : int, default=0
+        Its iterations.
+    weight : float, default=0.0
+        How much refits count in the weights.
+
+    Returns
+    -------
+    outcome : dict
+        Of plain values.
+    """
     return {
         "status": status,
         "solver": solver,
-        "score_before": before,
-        "score_after": after,
+        "before": before,
+        "after": after,
         "n_iter": n_iter,
         "weight": weight,
         "reason": reason,
     }
+
+
+def name_scores(
+    tasks: Sequence[CategoryTask],
+    results: Sequence[CategoryResult],
+    objective: Objective,
+) -> list[CategoryResult]:
+    """Name the metric in every line, and put intervals beside both scores.
+
+    Parameters
+    ----------
+    tasks : sequence of CategoryTask
+        The categories.
+    results : sequence of CategoryResult
+        What became of them.
+    objective : Objective
+        The metric of the scores.
+
+    Returns
+    -------
+    results : list of CategoryResult
+        With new lines, and with ``held_out``.
+    """
+    named = []
+    for task, result in zip(tasks, results, strict=True):
+        line = result.report
+        pair = HeldOutPair(task.held_out.y, task.initial_logits(), result.left_out)
+        scores = line["before"], line["after"]
+        intervals = paired_intervals([pair], scores, objective, task.seed)
+        report = with_scores(line, objective.name, scores, intervals)
+        named.append(replace(result, report=report, held_out=pair))
+    return named
+
+
+def with_scores(
+    line: dict[str, Any],
+    metric: str,
+    scores: tuple[float, float],
+    intervals: PairedIntervals,
+) -> dict[str, Any]:
+    """Return a line with the scores, and their intervals, in columns of the metric.
+
+    Parameters
+    ----------
+    line : dict
+        With ``before`` and ``after``, or with such columns already.
+    metric : str
+        Its name.
+    scores : tuple (before, after)
+        On the held-out labels.
+    intervals : PairedIntervals
+        Theirs.
+
+    Returns
+    -------
+    line : dict
+        The new columns stand where the old ones stood.
+    """
+    own = dict(zip(("before", "after"), scores, strict=True)) | intervals._asdict()
+    columns = score_columns(metric)
+    values = {getattr(columns, part): own[part] for part in columns._fields}
+    renewed: dict[str, Any] = {}
+    for key, value in line.items():
+        if key in ("before", columns.before):
+            renewed |= {"metric": metric, **values}
+        elif key not in values and key not in ("after", "metric"):
+            renewed[key] = value
+    return renewed
 
 
 def skipped(task: CategoryTask, reason: str) -> CategoryResult:

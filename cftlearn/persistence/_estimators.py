@@ -35,6 +35,7 @@ from cftlearn.persistence._fields import (
     Flag,
     Names,
     Plain,
+    RefitReport,
     Report,
     Shape,
     Table,
@@ -174,10 +175,10 @@ _PLANS: dict[type, _Plan] = {
             Array("coef_init_", axes=("categories", "features")),
             Array("intercept_init_", axes=("categories",)),
             Flag("features_per_category_", key="per_category"),
-            Report(
+            RefitReport(
                 "report_",
-                undefined=("score_before", "score_after"),
-                needed=(*_COUNTS, "n_held_out", "n_iter", *_OUTCOME),
+                undefined=("n_held_out_positive", "n_held_out_negative"),
+                needed=(*_COUNTS, "metric", "n_iter", *_OUTCOME),
             ),
         ),
         evidence="report_",

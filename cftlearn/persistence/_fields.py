@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from cftlearn._report._columns import score_columns, translate_line
 from cftlearn.persistence._array_file import ARRAYS, StoredArrays
 from cftlearn.persistence._faults import Fault, broken
 
@@ -255,6 +256,7 @@ class Names(Plain):
 
 
 _NUMBER = (int, float, type(None))
+_ANY = (str, int, float, bool, type(None))
 _WORDS = {
     str: "a text",
     int: "an integer, 0 or more",
@@ -269,7 +271,9 @@ _RECORD: Mapping[str, tuple[type, ...]] = {
     "n_positive": (int,),
     "n_negative": (int,),
     "n_unknown": (int,),
-    "n_held_out": (int,),
+    "n_held_out": (int,),  # of models older than the next two
+    "n_held_out_positive": (int, type(None)),
+    "n_held_out_negative": (int, type(None)),
     "n_iter": (int,),
     "status": (str,),
     "reason": (str,),
@@ -278,8 +282,7 @@ _RECORD: Mapping[str, tuple[type, ...]] = {
     "members": (list,),
     "score": _NUMBER,
     "score_best": _NUMBER,
-    "score_before": _NUMBER,
-    "score_after": _NUMBER,
+    "metric": (str,),
     "weight": _NUMBER,
     "seconds": _NUMBER,
     "slope": _NUMBER,
@@ -321,23 +324,36 @@ class Report(Plain):
             rule = f"be a list of {n} records, one per category"
             raise entry.fault(self.name, rule, report)
         names = entry.value("categories_")["values"]
+        report = [self._translated(record, entry) for record in report]
         for j, (record, name) in enumerate(zip(report, names, strict=True)):
             self._check_record(record, str(name), f"{self.name}[{j}]", entry)
         return [
-            record | {key: np.nan for key in self.undefined if record[key] is None}
+            record
+            | {key: np.nan for key in self._undefined(record) if record[key] is None}
             for record in report
         ]
 
+    def _translated(self, record: Any, entry: Entry) -> Any:
+        """Return a record as it is written today."""
+        return record
+
+    def _undefined(self, record: dict[str, Any]) -> tuple[str, ...]:
+        """Return the keys of a record whose null was a NaN."""
+        return self.undefined
+
     def _check_record(self, record: Any, name: str, place: str, entry: Entry) -> None:
-        needed = {"category", *self.undefined, *self.needed}
+        needed = {"category", *self.needed}
+        if isinstance(record, dict):
+            needed |= set(self._undefined(record))
         if not isinstance(record, dict) or not needed <= set(record):
             rule = f"hold {', '.join(sorted(needed))}"
             raise entry.fault(place, rule, record)
+        scores = self._undefined(record)
         for key, value in record.items():
-            types = _RECORD.get(key, (str, int, float, bool, type(None)))
+            types = _RECORD.get(key, _NUMBER if key in scores else _ANY)
             is_wrong = type(value) not in types
-            if not is_wrong and key.startswith("n_"):
-                is_wrong = value < 0
+            if not is_wrong and key in _RECORD and key.startswith("n_"):
+                is_wrong = value is not None and value < 0
             if not is_wrong and key == "members":
                 is_wrong = not all(isinstance(item, str) for item in value)
             if is_wrong:
@@ -346,6 +362,26 @@ class Report(Plain):
         if record["category"] != name:
             rule = f"be the category's name, {name[:60]!r}"
             raise entry.fault(f"{place}.category", rule, record["category"])
+
+
+class RefitReport(Report):
+    """The report of a fine-tuner, whose columns of scores are named after the metric.
+
+    Files that are older than these names are translated.
+    """
+
+    def _translated(self, record: Any, entry: Entry) -> Any:
+        if not isinstance(record, dict):
+            return record
+        objective = entry.value("params").get("objective")
+        is_named = isinstance(objective, str)
+        return translate_line(record, objective if is_named else "roc_auc")
+
+    def _undefined(self, record: dict[str, Any]) -> tuple[str, ...]:
+        metric = record.get("metric")
+        if not isinstance(metric, str):
+            return self.undefined
+        return (*self.undefined, *score_columns(metric))
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class NetworkTrainer(BaseEstimator):
     patience : int, default=None
         Stop after this number of epochs without a gain, 1 or more, and return to the
         best epoch. The held-out labels then choose the epoch as well as the refits, so
-        ``score_before`` in ``report_`` is a little too good. None trains for
+        ``roc_auc_before`` in ``report_`` is a little too good. None trains for
         ``max_epochs`` and keeps the last one.
     augment : callable, default=None
         Replaces the ``input_transform`` of the classifier, for the rows to train on and

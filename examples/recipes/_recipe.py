@@ -211,7 +211,7 @@ class Recipe:
             Z = self._features(first.module_, X)
         default = first.fine_tuner_
         found = {
-            "before": Z[problem.test] @ default.coef_init_.T + default.intercept_init_,
+            "before": default.transform(Z[problem.test], initial=True),
             "default (auto)": default.transform(Z[problem.test]),
         }
         for name, solver in PUBLISHED.items():

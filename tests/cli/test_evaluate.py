@@ -52,7 +52,7 @@ def test_it_scores_as_scikit_learn(photos, scores, options, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err == ""
     head, titles, *lines, note = out.splitlines()
-    assert note == "with fewer than 10 cases of a class, do not rely on an interval"
+    assert note == "with fewer than 10 cases of a class, intervals tell little"
     assert head == "20 rows; 95 % intervals from 20 resamples of rows"
     assert titles.split() == ["category", "cases", "+/-", "AUC", "AP"]
     assert [line.split()[0] for line in lines] == ["red", "green", "blue", "mean"]

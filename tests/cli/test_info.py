@@ -8,7 +8,7 @@ from cftlearn.datasets import make_partial_multilabel
 
 
 def test_a_model_whose_code_is_not_there(photo_model, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.delattr("cli_parts.make_network", raising=False)
     assert main(["info", str(photo_model)]) == 0
     out = capsys.readouterr().out
@@ -22,7 +22,7 @@ def test_a_model_whose_code_is_not_there(photo_model, monkeypatch, capsys):
         "red",
         "green",
         "blue",
-        "before,",
+        "AUC",
     ]
 
 

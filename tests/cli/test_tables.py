@@ -3,15 +3,24 @@
 import numpy as np
 import pytest
 
+from cftlearn._report._columns import score_columns
 from cftlearn.cli._tables import on_one_line, print_intervals, print_report
 
-REASON = "refits weigh 0.91; held-out AUC +0.014, +0.072 over 14 categories"
+REASON = (
+    "refits weigh 0.91, by the labels of all 14 categories together: mean roc_auc "
+    "+0.072; here roc_auc +0.014"
+)
 LINE = {
     "category": "Edema",
     "n_positive": 12,
     "n_negative": 345,
-    "score_before": 0.61249,
-    "score_after": np.nan,
+    "n_held_out_positive": 4,
+    "n_held_out_negative": 86,
+    "metric": "roc_auc",
+    **dict.fromkeys(score_columns("roc_auc"), np.nan),
+    "roc_auc_before": 0.61249,
+    "roc_auc_before_low": 0.2549,
+    "roc_auc_before_high": 0.88,
     "solver": None,
     "status": "kept",
     "reason": REASON,
@@ -40,26 +49,50 @@ def test_a_report_without_a_terminal_has_a_line_per_category(capsys, monkeypatch
         "category",
         "known",
         "+/-",
+        "held",
+        "out",
+        "AUC",
         "before",
+        "AUC",
         "after",
         "solver",
         "outcome",
     ]
-    assert first.split()[:5] == ["Edema", "12/345", "0.612", "-", "-"]
+    told = ["Edema", "12/345", "4/86", "0.612", "(0.25", "to", "0.88)", "-", "-"]
+    assert first.split()[:9] == told
     assert first.endswith(f"kept: {REASON}")
     assert second.startswith(r"a\nb ")
-    assert note == "before, after: the score on labels that were held out"
+    assert note == (
+        "AUC before, AUC after: roc_auc on held-out labels, with 95 % intervals"
+    )
 
 
-@pytest.mark.parametrize("columns", [60, 70, 100])
+def test_older_models_do_not_tell_the_held_out_classes_nor_intervals(capsys):
+    older = {"n_held_out_positive": np.nan, "n_held_out_negative": np.nan}
+    older |= {"roc_auc_before_low": np.nan, "roc_auc_before_high": np.nan}
+    print_report([LINE | older])
+    first = capsys.readouterr().out.splitlines()[1]
+    assert first.split()[:6] == ["Edema", "12/345", "-", "0.612", "-", "-"]
+
+
+def test_the_metric_of_a_callable_has_its_name(capsys):
+    line = {key.replace("roc_auc", "my_score"): value for key, value in LINE.items()}
+    print_report([line | {"metric": "my_score"}])
+    head, _, note = capsys.readouterr().out.splitlines()
+    assert "my_score before " in head
+    assert note.startswith("my_score before, my_score after: my_score on")
+
+
+@pytest.mark.parametrize("columns", [80, 90, 130])
 def test_a_report_fits_into_a_terminal(capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     print_report([LINE])
     _, first, *rest = capsys.readouterr().out.splitlines()
     assert max(map(len, [first, *rest])) <= columns
-    assert (REASON[:7] in first) is (columns == 100)
-    words = " ".join([first, *rest[:-1]]).split()
-    assert " ".join(words[5:]) == f"kept: {REASON}"
+    assert (REASON[:7] in first) is (columns == 130)
+    rest = [text for text in rest if text.startswith(" ")]  # not the note
+    words = " ".join([first, *rest]).split()
+    assert " ".join(words[9:]) == f"kept: {REASON}"
 
 
 def test_intervals_stay_in_columns(capsys):

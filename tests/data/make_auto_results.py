@@ -28,7 +28,7 @@ def refit(name: str) -> dict[str, list[float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of categories that have too few labels
         tuner = CategoryWiseFineTuner(random_state=7).fit(Z, y)
-    columns = ("status", "weight", "score_before", "score_after")
+    columns = ("status", "weight", "roc_auc_before", "roc_auc_after")
     found = {key: [line[key] for line in tuner.report_] for key in columns}
     found |= {"coef": tuner.coef_.tolist(), "intercept": tuner.intercept_.tolist()}
     return found

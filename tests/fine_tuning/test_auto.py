@@ -3,23 +3,28 @@
 import json
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from data import make_auto_results
+from report_parts import n_held_out
 from scipy.special import expit
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn._features._principal_axes import make_feature_spaces
+from cftlearn._report._columns import score_columns
 from cftlearn._seeding import category_seeds
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.fine_tuning._auto import (
+    AutoRefit,
     average_weights,
     evidence_of,
     missing_labels,
 )
 from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask
+from cftlearn.fine_tuning._evidence import Verdict
 from cftlearn.fine_tuning._judging import (
     InitialEvidence,
     JudgedCandidates,
@@ -80,12 +85,15 @@ def test_bad_rows_are_replaced(scheme, objective):
     }[objective]
     assert statuses(tuner) == ["refitted"] * 5
     assert score(full, tuner.transform(Z_test)) > score(full, before) + 0.1
-    gains = [line["score_after"] - line["score_before"] for line in tuner.report_]
+    keys = f"{objective}_after", f"{objective}_before"
+    gains = [line[keys[0]] - line[keys[1]] for line in tuner.report_]
     assert np.nanmean(gains) > 0.1
     for line in tuner.report_:
         assert line["weight"] > 0.5
-        assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}; ")
-        assert line["solver"] == "proximal"
+        assert line["reason"].startswith(
+            f"refits weigh {line['weight']:.2f}, by the labels of all 5 categories "
+        )
+        assert line["solver"] == "auto"
 
 
 def test_rows_that_are_right_stay_as_they_are():
@@ -98,7 +106,7 @@ def test_rows_that_are_right_stay_as_they_are():
     for line in tuner.report_:
         assert line["weight"] == line["n_iter"] == 0
         assert line["reason"].startswith("refits would weigh only 0.")
-        assert line["score_after"] == line["score_before"]
+        assert line["roc_auc_after"] == line["roc_auc_before"]
 
 
 def true_y(Z, n_features=40):
@@ -116,14 +124,14 @@ def test_noise_does_not_look_like_a_gain():
     y = rng.integers(0, 2, size=(80, 6)).astype(float)
     y[rng.random(y.shape) < 0.4] = np.nan
     tuner = CategoryWiseFineTuner(random_state=0).fit(Z, y)
-    scores = [line["score_after"] for line in tuner.report_]
+    scores = [line["roc_auc_after"] for line in tuner.report_]
     assert 0.35 < np.mean(scores) < 0.65
 
 
 def test_scores_after_are_near_those_of_new_rows():
     Z, y, Z_test, full = problem(4000, known=0.5, n_features=60)
     tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
-    told = np.array([line["score_after"] for line in tuner.report_])
+    told = np.array([line["roc_auc_after"] for line in tuner.report_])
     true = partial_roc_auc_score(full, tuner.transform(Z_test), average=None)
     np.testing.assert_allclose(told, true, atol=0.09)
     assert abs(np.mean(told - true)) < 0.03
@@ -173,8 +181,9 @@ def test_pooled_evidence_reaches_a_category_with_too_few_labels():
     line = tuner.report_[0]
     assert (line["n_positive"], line["n_negative"]) == (1, 3)
     assert line["status"] == "refitted"
-    assert "over 5 categories" in line["reason"]
-    assert np.isnan(line["score_after"])  # no positive is left to be held out
+    assert "by the labels of all 5 categories together" in line["reason"]
+    assert line["reason"].endswith("; here no labels of both classes are held out")
+    assert np.isnan(line["roc_auc_after"])  # no positive is left to be held out
 
 
 def test_a_category_without_negatives_is_refitted_against_unknown_labels():
@@ -316,7 +325,7 @@ def test_a_category_that_is_clearly_against_keeps_its_initial_weights():
     assert statuses(tuner) == ["kept"] + ["refitted"] * 4
     assert "greatest standard error" in tuner.report_[0]["reason"]
     np.testing.assert_array_equal(tuner.coef_[0], rows["coef_init"][0])
-    assert "held-out AUC -" in tuner.report_[0]["reason"]
+    assert "standard error: roc_auc -" in tuner.report_[0]["reason"]
 
 
 # --- the average ------------------------------------------------------------------
@@ -401,7 +410,7 @@ def test_results_are_those_of_the_golden_file(name):
     found = make_auto_results.refit(name)
     golden = json.loads(make_auto_results.PATH.read_text(encoding="utf-8"))[name]
     assert found["status"] == golden["status"]
-    for key in ("weight", "coef", "intercept", "score_before", "score_after"):
+    for key in ("weight", "coef", "intercept", "roc_auc_before", "roc_auc_after"):
         np.testing.assert_allclose(found[key], golden[key], rtol=1e-4, atol=1e-6)
 
 
@@ -431,7 +440,7 @@ def test_validation_data_of_other_rows_all_labelled():
     tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z))
     tuner.fit(Z, y, validation_data=(Z_val[:200], full[:200]))
     assert statuses(tuner) == ["refitted"] * 5
-    assert [line["n_held_out"] for line in tuner.report_] == [200] * 5
+    assert [n_held_out(line) for line in tuner.report_] == [200] * 5
     scores = tuner.transform(Z_val[200:])
     assert partial_roc_auc_score(full[200:], scores) > 0.75
 
@@ -610,3 +619,118 @@ def test_initial_weights_without_any_spread_are_averaged_too(rng):
     direction = np.array([0.2, 0.1, 0.3]) @ judged.coef.astype(float)
     np.testing.assert_allclose(average.coef, 2.7 * direction, rtol=1e-6)
     assert np.isfinite(average.left_out).all()
+
+
+# --- what the report says of the decision ------------------------------------------
+
+
+def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
+    """The reason, for evidence that is made up."""
+    labels = LabelCounts(10.0, 0.0, 0.0, 10.0, 0.0)
+    refit = AutoRefit(make_objective(objective), refit=True)
+    verdict = Verdict(initial, np.zeros(1), gain, pooled, False)
+    return refit._reason(SimpleNamespace(labels=labels), verdict, n_pooled, own)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "own", "reason"),
+    [
+        (
+            (0.01, 0.02, 0.1),
+            0.03,
+            "refits weigh 0.90, by the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc +0.030",
+        ),
+        (
+            (-0.01, 0.02, 0.1),
+            -0.03,
+            "refits weigh 0.90, by the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc -0.030, so its own labels alone say "
+            "otherwise",
+        ),
+        (
+            (-0.01, -0.02, 0.9),
+            -0.03,
+            "refits would weigh only 0.10, by the labels of all 4 categories together: "
+            "mean roc_auc -0.020; here roc_auc -0.030",
+        ),
+        (
+            (0.01, -0.02, 0.9),
+            0.03,
+            "refits would weigh only 0.10, by the labels of all 4 categories together: "
+            "mean roc_auc -0.020; here roc_auc +0.030, so its own labels alone say "
+            "otherwise",
+        ),
+        (
+            (-0.01, -0.02, 0.1),
+            -0.03,
+            "refits weigh 0.90, by the prior odds for refits, which do not yield to "
+            "the labels of all 4 categories together: mean roc_auc -0.020; here "
+            "roc_auc -0.030, so its own labels alone say otherwise",
+        ),
+        (
+            (0.01, 0.02, 0.9),
+            0.03,
+            "refits would weigh only 0.10, by the prior odds for the initial weights, "
+            "which do not yield to the labels of all 4 categories together: mean "
+            "roc_auc +0.020; here roc_auc +0.030, so its own labels alone say "
+            "otherwise",
+        ),
+    ],
+    ids=["yes", "yes, not here", "no", "no, but here", "prior", "prior of initial"],
+)
+def test_the_reason_says_what_decided(verdict, own, reason):
+    assert decided(*verdict, own=own) == reason
+
+
+def test_the_reason_names_the_metric_of_every_number():
+    reason = decided(0.01, 0.02, 0.1, objective="average_precision", own=0.03)
+    assert "mean roc_auc +0.020; here average_precision +0.030" in reason
+
+
+def test_the_only_category_is_judged_by_its_own_labels():
+    assert decided(0.01, 0.02, 0.1, n_pooled=1, own=0.03) == (
+        "refits weigh 0.90, by the labels of this category, the only one: here roc_auc "
+        "+0.030"
+    )
+
+
+@pytest.mark.parametrize("objective", ["roc_auc", "average_precision"])
+def test_the_numbers_of_the_reason_are_those_of_the_columns(objective):
+    Z, y, _, _ = problem()
+    tuner = CategoryWiseFineTuner(
+        objective=objective, random_state=0, **noise_rows(y, Z)
+    ).fit(Z, y)
+    for line in tuner.report_:
+        assert line["metric"] == objective
+        gain = line[f"{objective}_after"] - line[f"{objective}_before"]
+        assert f"here {objective} {gain:+.3f}" in line["reason"]
+        assert line[f"{objective}_gain_low"] < gain < line[f"{objective}_gain_high"]
+        for part in ("before", "after"):
+            low, score, high = (
+                line[f"{objective}_{part}{end}"] for end in ("_low", "", "_high")
+            )
+            assert 0 <= low < score < high <= 1
+        ours, theirs = (tuner.held_out_.columns, line["n_held_out_positive"])
+        column = ours[int(line["category"])]
+        assert theirs == column.y.sum()
+        assert line["n_held_out_negative"] == (~column.y).sum()
+
+
+def test_unknown_labels_that_stand_in_are_named():
+    Z, y, _, _ = problem(2000, known=0.5)
+    y[y[:, 0] == 0, 0] = np.nan
+    tuner = CategoryWiseFineTuner(random_state=0, **noise_rows(y, Z)).fit(Z, y)
+    line = tuner.report_[0]
+    assert "; here roc_auc against unknown labels +0." in line["reason"]
+    assert np.isnan([line[column] for column in score_columns("roc_auc")]).all()
+    assert line["n_held_out_negative"] == 0 < line["n_held_out_positive"]
+
+
+def test_a_kept_category_gains_nothing():
+    Z, y, Z_test, full = problem(2000, known=0.05, n_features=40)
+    rows = true_rows(np.concatenate([Z, Z_test]), np.concatenate([true_y(Z), full]))
+    tuner = CategoryWiseFineTuner(**rows, random_state=0).fit(Z, y)
+    for line in tuner.report_:
+        assert (line["roc_auc_gain_low"], line["roc_auc_gain_high"]) == (0.0, 0.0)
+        assert line["roc_auc_before_low"] == line["roc_auc_after_low"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from report_parts import n_held_out
 from sklearn.base import clone
 
 import cftlearn.fine_tuning
@@ -75,9 +76,11 @@ def test_reports_and_histories_have_the_form_of_the_cpu(
     other = fit(*problem, objective=objective, refit=refit, device="cpu")
     for line, twin in zip(tuner.report_, other.report_, strict=True):
         assert list(line) == list(twin)
-        same = ["category", "n_positive", "n_negative", "n_unknown", "n_held_out"]
+        same = ["category", "n_positive", "n_negative", "n_unknown", "metric"]
+        same += ["n_held_out_positive", "n_held_out_negative"]
         assert [line[key] for key in same] == [twin[key] for key in same]
-        assert line["score_before"] == pytest.approx(twin["score_before"], abs=1e-12)
+        before = f"{objective}_before"
+        assert line[before] == pytest.approx(twin[before], abs=1e-12)
         assert {key: type(value) for key, value in line.items()} == {
             key: type(twin[key]) if key != "solver" else type(line[key]) for key in twin
         }
@@ -102,14 +105,14 @@ def test_a_row_is_replaced_only_where_held_out_labels_support_it(problem, solver
         own = [r for r in tuner.history_ if r["category"] == str(j)]
         assert len(own) == 15
         if line["status"] == "kept":
-            assert line["score_after"] == line["score_before"]
+            assert line["roc_auc_after"] == line["roc_auc_before"]
             assert line["solver"] is None
             np.testing.assert_array_equal(tuner.coef_[j], tuner.coef_init_[j])
             assert tuner.intercept_[j] == tuner.intercept_init_[j]
         else:
-            assert line["score_after"] > line["score_before"]
+            assert line["roc_auc_after"] > line["roc_auc_before"]
             best = own[line["n_iter"] - 1]["score_val"]
-            assert line["score_after"] == pytest.approx(best, abs=1e-12)
+            assert line["roc_auc_after"] == pytest.approx(best, abs=1e-12)
             assert line["reason"].endswith("; ga ran 15 iterations (max_iter)")
 
 
@@ -240,10 +243,10 @@ def test_validation_data_of_other_rows(problem):
     tuner = fit(*train, validation_data=held_out)
     for j, line in enumerate(tuner.report_):
         known = ~np.isnan(held_out[1][:, j])
-        assert line["n_held_out"] == known.sum()
+        assert n_held_out(line) == known.sum()
         logits = held_out[0][known] @ tuner.coef_init_[j]
         expected = AUC.single(held_out[1][known, j] == 1, logits)
-        assert line["score_before"] == pytest.approx(expected, abs=1e-12)
+        assert line["roc_auc_before"] == pytest.approx(expected, abs=1e-12)
 
 
 # Groups
@@ -594,7 +597,7 @@ def test_a_gpu_in_single_precision_reaches_the_scores_of_the_cpu(problem):
     on_gpu = fit(Z.astype(np.float32), y, solver, device="cuda")
     here = fit(Z.astype(np.float32), y, solver, device="cpu")
     gains = [
-        line["score_after"] - twin["score_after"]
+        line["roc_auc_after"] - twin["roc_auc_after"]
         for line, twin in zip(on_gpu.report_, here.report_, strict=True)
     ]
     assert abs(np.mean(gains)) < 0.03

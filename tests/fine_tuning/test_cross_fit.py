@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from report_parts import n_held_out
 from sklearn.metrics import roc_auc_score
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
@@ -112,11 +113,11 @@ def test_the_report_has_scores_of_rows_that_did_not_see_the_labels(problem):
     tuner = CategoryWiseFineTuner(cross_fit=4, random_state=0).fit(Z, y)
     for j, line in enumerate(tuner.report_):
         known = ~np.isnan(y[:, j])
-        assert line["n_held_out"] == line["n_positive"] + line["n_negative"]
-        assert line["n_held_out"] == known.sum()
+        assert n_held_out(line) == line["n_positive"] + line["n_negative"]
+        assert n_held_out(line) == known.sum()
         assert line["n_unknown"] == (~known).sum()
         seen = Z[known] @ tuner.coef_init_[j] + tuner.intercept_init_[j]
-        assert line["score_before"] < roc_auc_score(y[known, j], seen)
+        assert line["roc_auc_before"] < roc_auc_score(y[known, j], seen)
 
 
 def test_rows_to_start_from_have_seen_all_labels(problem, crossed):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from optional import optional
+from report_parts import n_held_out
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import clone
@@ -82,7 +83,7 @@ def test_a_quarter_of_each_class_is_held_out(problem):
         for state in (0, 1):
             n_known = (y[:, j] == state).sum()
             assert (held_out.y == state).sum() == round(0.25 * n_known)
-        assert tuner.report_[j]["n_held_out"] == len(held_out.y)
+        assert n_held_out(tuner.report_[j]) == len(held_out.y)
 
 
 def test_refit_sees_all_known_labels_and_the_chosen_iteration(problem):
@@ -114,7 +115,7 @@ def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(probl
         np.testing.assert_array_equal(seen.train.Z, Z[rows][known])
         np.testing.assert_array_equal(seen.validation.Z, Z[300:][known_val])
         line = tuner.report_[j]
-        assert line["n_held_out"] == known_val.sum()
+        assert n_held_out(line) == known_val.sum()
         assert line["n_positive"] == np.nansum(y[:, j])
         assert line["n_positive"] + line["n_negative"] + line["n_unknown"] == len(y)
 
@@ -129,7 +130,7 @@ def test_same_rows_with_other_cells_are_counted_once(problem, copied):
     tuner.fit(Z, fitted.values, validation_data=(Z_val, held_out.values))
     for j, line in enumerate(tuner.report_):
         assert line["n_positive"] + line["n_negative"] + line["n_unknown"] == len(y)
-        assert line["n_held_out"] == held_out.known[:, j].sum()
+        assert n_held_out(line) == held_out.known[:, j].sum()
 
 
 def test_same_rows_with_the_same_cells_are_refused(problem):
@@ -239,11 +240,26 @@ def test_reported_scores_are_the_objective_on_held_out_labels(
     for j, line in enumerate(tuner.report_):
         rows = ~np.isnan(y[held, j])
         truth = y[held][rows, j]
-        assert line["score_before"] == pytest.approx(oracle(truth, before[rows, j]))
-        assert line["score_after"] == pytest.approx(
-            oracle(truth, after[rows, j]), abs=1e-6
-        )
-        assert line["score_after"] >= line["score_before"]
+        scores = line[f"{objective}_before"], line[f"{objective}_after"]
+        assert scores[0] == pytest.approx(oracle(truth, before[rows, j]))
+        assert scores[1] == pytest.approx(oracle(truth, after[rows, j]), abs=1e-6)
+        assert scores[1] >= scores[0]
+
+
+@pytest.mark.parametrize("per_category", [False, True])
+def test_logits_before_the_refit_are_those_of_the_initial_weights(
+    problem, per_category
+):
+    Z, y, _ = problem
+    if per_category:
+        Z = np.stack([Z + j for j in range(4)], axis=1)
+    tuner = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, y)
+    found = tuner.transform(Z, initial=True)
+    for j in range(4):
+        own = Z[:, j] if per_category else Z
+        expected = own @ tuner.coef_init_[j] + tuner.intercept_init_[j]
+        np.testing.assert_allclose(found[:, j], expected)
+    assert not np.allclose(found, tuner.transform(Z))
 
 
 def test_refits_help_on_fully_labelled_rows():
@@ -328,7 +344,7 @@ def test_category_that_cannot_be_refitted_stays_as_it_was(problem, labels, reaso
     assert caught[0].filename == __file__
     assert tuner.report_[2]["status"] == "skipped"
     assert tuner.report_[2]["reason"] == reason
-    assert np.isnan(tuner.report_[2]["score_before"])
+    assert np.isnan(tuner.report_[2]["roc_auc_before"])
     np.testing.assert_array_equal(tuner.coef_[2], coef[2])
     assert tuner.intercept_[2] == 2.0
 

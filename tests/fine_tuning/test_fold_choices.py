@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from report_parts import n_held_out
 from sklearn.metrics import log_loss, roc_auc_score
 
 from cftlearn import CategoryWiseFineTuner
+from cftlearn._report._columns import before_and_after, score_columns
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.fine_tuning._choice import Choice, fit_on_split
 from cftlearn.fine_tuning._evidence import Evidence, weigh
@@ -17,6 +19,8 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.labels import check_partial_labels
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit, deal_labels
+from cftlearn.metrics._objectives import make_objective
+from cftlearn.metrics._paired_intervals import paired_intervals
 
 N_CATEGORIES, N_FOLDS = 3, 3
 
@@ -78,8 +82,8 @@ def test_one_fold_alone_keeps_its_verdict(choices):
             assert (own.recipe is None) == (result.recipe is None)
             if own.recipe is not None:
                 assert recipe_of(result) == pytest.approx(recipe_of(own))
-            for key in ("weight", "score_before", "score_after", "n_held_out"):
-                assert result.report[key] == pytest.approx(own.report[key])
+            for key in ("weight", *score_columns("roc_auc"), "n_held_out_positive"):
+                assert result.report[key] == pytest.approx(own.report[key], nan_ok=True)
         for own, joined in zip(
             choice.tuner.held_out_.columns,
             combined.tuner.held_out_.columns,
@@ -248,12 +252,26 @@ def test_the_report_is_of_all_folds(choices, problem):
     for j, line in enumerate(combined.tuner.report_):
         lines = [choice.results[j].report for choice in choices]
         known = int((~np.isnan(y[:, j])).sum())
-        assert line["n_held_out"] == known == line["n_positive"] + line["n_negative"]
+        assert n_held_out(line) == known == line["n_positive"] + line["n_negative"]
         assert line["n_unknown"] == len(y) - known
-        counts = [own["n_held_out"] for own in lines]
-        for key in ("score_before", "score_after"):
+        counts = [n_held_out(own) for own in lines]
+        for key in ("roc_auc_before", "roc_auc_after"):
             expected = np.average([own[key] for own in lines], weights=counts)
             assert line[key] == pytest.approx(expected)
+        pairs = [choice.results[j].held_out for choice in choices]
+        expected = paired_intervals(
+            pairs,
+            before_and_after(line),
+            make_objective("roc_auc"),
+            choices[0].seeds[j],
+        )
+        columns = score_columns("roc_auc")
+        for part, value in expected._asdict().items():
+            assert line[getattr(columns, part)] == value
+        assert 0 < line[columns.after_low] < line[columns.after] < 1
+        gain = line[columns.after] - line[columns.before]
+        assert line["reason"].endswith(f"; here roc_auc {gain:+.3f}")
+        assert (line["solver"], line["metric"]) == ("auto", "roc_auc")
         assert line["seconds"] == pytest.approx(sum(own["seconds"] for own in lines))
         assert line["reason"].startswith(f"refits weigh {line['weight']:.2f}, by 3 net")
     history = combined.tuner.history_
@@ -276,7 +294,8 @@ def test_good_initial_weights_are_kept():
         line = result.report
         assert line["status"] == "kept"
         assert (line["weight"], line["n_iter"], line["solver"]) == (0, 0, None)
-        assert line["score_after"] == line["score_before"]
+        assert line["roc_auc_after"] == line["roc_auc_before"]
+        assert line["roc_auc_gain_low"] == line["roc_auc_gain_high"] == 0.0
         assert result.recipe is None
         assert line["reason"].startswith("refits would weigh only 0.")
 
@@ -287,7 +306,7 @@ def test_all_labels_of_a_skipped_category_are_counted(problem):
     y[y[:, 1] == 1, 1] = np.nan
     line = combine_choices(fit_folds(y, Z, coef)).tuner.report_[1]
     assert (line["status"], line["reason"]) == ("skipped", "no known positive")
-    assert line["n_held_out"] == line["n_negative"] == (y[:, 1] == 0).sum()
+    assert n_held_out(line) == line["n_negative"] == (y[:, 1] == 0).sum()
 
 
 def test_a_callable_objective_must_not_fall(problem):
@@ -309,7 +328,8 @@ def test_a_callable_objective_must_not_fall(problem):
     choices = fit_folds(y, Z, coef, objective=near_likelihood)
     for line in combine_choices(choices).tuner.report_:
         assert line["status"] == "refitted"
-        assert line["score_after"] > line["score_before"]
+        before, after = before_and_after(line)
+        assert after > before
 
 
 # ------------------------------------------------------------------------------ scores

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from optional import optional
-from scipy.stats import bootstrap, norm
+from scipy.stats import bootstrap, norm, t
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from cftlearn.exceptions import UndefinedCategoryWarning
@@ -108,7 +108,8 @@ def pairwise_auc(y, scores):
 
 def test_corrected_interval_is_scipys():
     y, scores = problem(80, 1, known=1.0)
-    (found, _) = bootstrap_intervals(y, scores, n_resamples=20_000, random_state=0)
+    asked = {"n_resamples": 20_000, "random_state": 0}
+    (found, _) = bootstrap_intervals(y, scores, method="bca", **asked)
     expected = bootstrap(
         (y[:, 0], scores[:, 0]),
         pairwise_auc,
@@ -118,9 +119,7 @@ def test_corrected_interval_is_scipys():
         rng=np.random.default_rng(0),
     ).confidence_interval
     assert_allclose([found["low"], found["high"]], expected, atol=0.01)
-    plain = bootstrap_intervals(
-        y, scores, method="percentile", n_resamples=20_000, random_state=0
-    )[0]
+    plain = bootstrap_intervals(y, scores, method="percentile", **asked)[0]
     assert abs(found["low"] - plain["low"]) > 0.002  # the correction does something
 
 
@@ -133,7 +132,7 @@ def test_draws_do_not_depend_on_how_many_are_held_at_a_time(monkeypatch):
     assert bootstrap_intervals(y, scores, n_resamples=50, random_state=0) == whole
 
 
-@pytest.mark.parametrize("method", ["bca", "percentile"])
+@pytest.mark.parametrize("method", ["wilson", "bca", "percentile"])
 @metrics
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**16))
@@ -190,10 +189,51 @@ def test_a_category_of_one_class_is_named_and_left_out(only):
 def test_draws_without_a_class_are_left_out_and_counted():
     y = np.array([[1.0]] + [[0.0]] * 9)
     scores = np.arange(10.0)[::-1, np.newaxis]
-    (found, mean) = bootstrap_intervals(y, scores, n_resamples=4000, random_state=0)
+    asked = {"n_resamples": 4000, "random_state": 0}
+    (found, mean) = bootstrap_intervals(y, scores, method="bca", **asked)
     assert abs(found["n_undefined"] / 4000 - 0.9**10) < 0.03
     assert mean["n_undefined"] == found["n_undefined"]
     assert found["low"] == found["high"] == found["estimate"] == 1.0
+    (found, _) = bootstrap_intervals(y, scores, **asked)
+    assert np.isnan([found["low"], found["high"]]).all()  # of one positive: not honest
+
+
+@metrics
+def test_few_labels_have_wilsons_interval_of_what_the_draws_tell(metric):
+    y, scores = problem(40, 2, known=1.0)
+    asked = {"metric": metric, "n_resamples": 300, "random_state": 3}
+    found = bootstrap_intervals(y, scores, **asked)
+    (weights,) = _bootstrap._draws(len(y), 300, 3)
+    for j, line in enumerate(found[:2]):
+        truth = y[:, j] == 1
+        values = [
+            KERNELS[metric][1](truth, scores[:, j], sample_weight=drawn)
+            for drawn in weights.T
+        ]
+        n = min(line["n_positive"], line["n_negative"])
+        p, variance = line["estimate"], np.var(values, ddof=1) * n / (n - 1)
+        q = t.ppf(0.975, 2 * n - 2) ** 2 / min(p * (1 - p) / variance, 4 * n)
+        # Wilson: the roots of (p - x)^2 = q x (1 - x)
+        ends = np.sort(np.roots([1 + q, -2 * p - q, p * p]))
+        assert_allclose([line["low"], line["high"]], ends)
+
+
+def test_a_perfect_score_of_few_labels_is_not_sure():
+    y = np.array([[1.0]] * 5 + [[0.0]] * 20)
+    scores = np.arange(25.0)[::-1, np.newaxis]
+    (found, _) = bootstrap_intervals(y, scores, random_state=0)
+    assert found["estimate"] == found["high"] == 1.0
+    assert 0.3 < found["low"] < 0.7
+
+
+def test_copies_of_rows_tell_no_more_than_their_group():
+    y, scores = problem(60, 1, known=1.0)
+    copies = np.repeat(np.arange(60), 5)
+    alone = bootstrap_intervals(y, scores, random_state=0)[0]
+    grouped = bootstrap_intervals(
+        y[copies], scores[copies], groups=copies, random_state=0
+    )[0]
+    assert_allclose([grouped["low"], grouped["high"]], [alone["low"], alone["high"]])
 
 
 def test_rows_of_a_group_are_drawn_together():

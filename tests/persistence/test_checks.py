@@ -117,7 +117,7 @@ def table(*values, dtype="|O"):
             "features",
             "fine_tuner_.report_.0",
             {"category": "œdème"},
-            "hold category, n_",
+            "hold category, metric, n_",
         ),
         ("features", "fine_tuner_.report_.0.n_held_out", -1, "an integer, 0 or more"),
         ("features", "fine_tuner_.report_.0.n_iter", True, "an integer, 0 or more"),
@@ -129,6 +129,13 @@ def table(*values, dtype="|O"):
             "number or null; got 'x'",
         ),
         ("features", "fine_tuner_.report_.0.later", [1], r"got \[1\]"),
+        ("features", "fine_tuner_.report_.0.metric", 7, "be a text; got 7"),
+        (
+            "features",
+            "fine_tuner_.report_.0.metric",
+            "average_precision",
+            "hold average_precision_after, average_precision_after_high",
+        ),
         ("features", "calibrator_.calibrations.0.method", 3, "a text or null; got 3"),
         # joined networks
         ("joined", "joined_network", [], "hold category_wise, n_outputs, parts"),

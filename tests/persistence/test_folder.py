@@ -31,6 +31,7 @@ from cftlearn import (
 )
 from cftlearn._files import is_hidden
 from cftlearn._inputs import ArrayInputs
+from cftlearn._report._columns import before_and_after, score_columns
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.exceptions import ModelFormatError
 from cftlearn.feature_extraction._widening import widen_network
@@ -327,7 +328,7 @@ def test_skipped_categories_keep_their_undefined_scores(
         model = make_model().fit(Z, y)
     loaded = load_model(save_model(model, tmp_path / "model"))
     assert_same_model(loaded, model, Z)
-    assert np.isnan(loaded.report_[1]["score_before"])
+    assert np.isnan(loaded.report_[1]["roc_auc_before"])
 
 
 def test_a_loaded_model_can_be_saved_again(tmp_path, model, partial_problem):
@@ -794,6 +795,28 @@ def test_format_1(script):
     assert model.feature_names_in_.tolist() == ["sin1", "sin2", "sin3", "sin5"]
     assert [solver.name for solver in model.fine_tuner.solver] == ["bce", "ga"]
     assert len(model.report_) == 2
+
+
+@pytest.mark.parametrize("folder", ["model_format_1", "model_format_2/features"])
+def test_older_reports_are_translated(script, tmp_path, folder):
+    """Their metric is the objective; nothing is made up that they do not say."""
+    path = DATA / folder
+    document = json.loads((path / "model.json").read_text())
+    tuner = document["model"]["fine_tuner_"]
+    metric = tuner["params"]["objective"]
+    module = script.make_network if folder == "model_format_1" else None
+    model = load_model(path, module=module)
+    again = load_model(save_model(model, tmp_path / "again"), module=module)
+    for loaded in (model, again):
+        for line, old in zip(loaded.report_, tuner["report_"], strict=True):
+            assert line["metric"] == metric
+            assert before_and_after(line) == (old["score_before"], old["score_after"])
+            assert line["n_held_out"] == old["n_held_out"]
+            columns = score_columns(metric)
+            unknown = [line[f"n_held_out_{kind}"] for kind in ("positive", "negative")]
+            unknown += [line[columns.before_low], line[columns.gain_high]]
+            assert np.isnan(unknown).all()
+            assert "score_before" not in line
 
 
 FORMAT_2 = sorted(path.name for path in (DATA / "model_format_2").iterdir())

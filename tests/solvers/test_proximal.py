@@ -543,7 +543,7 @@ def test_improves_rows_on_unseen_samples(partial_labels, solver, refit):
     assert "proximal" in {record["solver"] for record in tuner.report_}
     for record in tuner.report_:
         assert record["status"] in ("refitted", "kept")
-        assert record["score_after"] >= record["score_before"]
+        assert record["roc_auc_after"] >= record["roc_auc_before"]
 
 
 def test_refitted_rows_are_candidates_fitted_on_all_known_labels(partial_labels):

@@ -7,6 +7,8 @@ from html import escape
 from numbers import Integral, Real
 from typing import Any
 
+from cftlearn._report._columns import score_columns
+
 _MOST_OPEN = 30  # categories; the table of more is folded
 _MOST_ROWS = 1000  # as much as a notebook keeps without growing heavy
 _COLUMNS = {
@@ -14,12 +16,12 @@ _COLUMNS = {
     "n_positive": "positive",
     "n_negative": "negative",
     "n_unknown": "unknown",
-    "n_held_out": "held out",
+    "n_held_out_positive": "held out, positive",
+    "n_held_out_negative": "held out, negative",
     "status": "status",
     "solver": "solver",
     "members": "members",
-    "score_before": "before",
-    "score_after": "after",
+    "metric": "metric",  # in its place stand the scores
     "score_best": "best member",
     "score": "ensemble",
     "weight": "weight",
@@ -94,9 +96,12 @@ def report_as_html(estimator: object) -> str:
         return ""
     if not lines:
         return ""
-    named = [key for key in _COLUMNS if any(key in line for line in lines)]
+    titles = _titles(lines)
+    named = [key for key in titles if any(key in line for line in lines)]
     numeric = {key for key in named if _is_numeric(line.get(key) for line in lines)}
-    head = "".join(f"<th{_class(key in numeric)}>{_COLUMNS[key]}</th>" for key in named)
+    head = "".join(
+        f"<th{_class(key in numeric)}>{escape(titles[key])}</th>" for key in named
+    )
     body = "\n".join(
         f"<tr>{''.join(_cell(key, line, key in numeric) for key in named)}</tr>"
         for line in lines[:_MOST_ROWS]
@@ -116,6 +121,19 @@ def report_as_html(estimator: object) -> str:
     )
 
 
+def _titles(lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the columns to show; those of scores are named after their metric."""
+    titles: dict[str, str] = {}
+    for key, title in _COLUMNS.items():
+        if key != "metric":
+            titles[key] = title
+            continue
+        for metric in dict.fromkeys(line[key] for line in lines if key in line):
+            columns = score_columns(metric)
+            titles |= {columns.before: columns.before, columns.after: columns.after}
+    return titles
+
+
 def _summary(lines: list[dict[str, Any]]) -> str:
     """Write how many categories there are of every status."""
     noun = "category" if len(lines) == 1 else "categories"
@@ -127,6 +145,9 @@ def _summary(lines: list[dict[str, Any]]) -> str:
 
 def _cell(key: str, line: dict[str, Any], is_numeric: bool) -> str:
     text = escape(_text(line.get(key)))
+    ends = [_text(line.get(f"{key}_{end}")) for end in ("low", "high")]
+    if text and all(ends):
+        text += f" ({' to '.join(ends)})"
     if key == "status" and text:
         sign, colour = _STATUS.get(text, ("", "inherit"))
         return f'<td class="cftlearn-status" style="color: {colour}">{sign} {text}</td>'

@@ -19,7 +19,7 @@ from cftlearn import (
     load_model,
     save_model,
 )
-from cftlearn._report_html import report_as_html
+from cftlearn._report._html import report_as_html
 
 pd = optional("pandas")
 
@@ -159,16 +159,21 @@ def test_numbers_are_legible():
     line = {
         "category": "cat",
         "n_positive": np.int64(12345),
-        "score_before": float("nan"),
-        "score_after": 2 / 3,
+        "n_held_out_positive": 3,
+        "metric": "roc_auc",
+        "roc_auc_before": float("nan"),
+        "roc_auc_after": 2 / 3,
+        "roc_auc_after_low": 0.25,
+        "roc_auc_after_high": 0.875,
         "solver": None,
     }
     head, row = Table(report_as_html(Reported([line]))).rows
     assert dict(zip(head, row, strict=True)) == {
         "category": "cat",
         "positive": "12,345",
-        "before": "",
-        "after": "0.667",
+        "held out, positive": "3",
+        "roc_auc_before": "",
+        "roc_auc_after": "0.667 (0.250 to 0.875)",
         "solver": "",
     }
 

@@ -1,0 +1,1 @@
+"""``report_`` of an estimator: names of its columns, and what a notebook shows."""
