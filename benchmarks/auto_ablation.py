@@ -128,7 +128,7 @@ VARIANTS: dict[str, Fit] = {
     "standard features only": with_candidates(scalings=("standard",)),
     "none toward the row": with_candidates(toward=("zero",)),
     "balanced classes": with_candidates(class_weight="balanced"),
-    "no pooling": patched(_POOL_WORTH=0.0, _TOP_POOL_WORTH=0.0),
+    "no pooling": patched(_POOL_WORTH=0.0),
     "held-out evidence only": patched(_FITTED_LABEL=0.0),
     "no prior for refits": patched(MODEST_LOG_ODDS=0.0, LOG_ODDS_PER_MEMORY=0.0),
     "always refit": patched(MODEST_LOG_ODDS=100.0),

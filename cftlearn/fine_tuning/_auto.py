@@ -380,8 +380,6 @@ def evidence_of(judged: JudgedCandidates, all_candidates: list[Candidate]) -> Ev
         held_out_labels=labels.held_out,
         against_unknown=for_all(judged.against_unknown),
         against_unknown_labels=labels.against_unknown,
-        at_top=for_all(judged.at_top),
-        at_top_labels=labels.at_top,
         fitted=for_all(judged.fitted),
         fitted_labels=labels.fitted,
         initial_held_out=initial.held_out,

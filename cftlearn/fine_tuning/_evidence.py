@@ -17,10 +17,6 @@ _UNKNOWN_LABEL = 0.2
 # categories together have many more than _POOL_NEEDS of them.
 _POOL_WORTH = 20.0
 _POOL_NEEDS = 20.0
-# Where average precision is asked for, so do places at the top of the ranking. What one
-# category says of them is mostly noise, so the mean counts more.
-_TOP_LABEL = 0.5
-_TOP_POOL_WORTH = 120.0
 # A category keeps its initial weights if its own AUC falls by more than this, divided
 # by the root of its effective labels: the greatest standard error of an AUC.
 _REFUSED_FALL = 0.5
@@ -49,11 +45,6 @@ class Evidence:
         ROC AUC of held-out positives against rows with unknown labels.
     against_unknown_labels : float
         Their effective number; 0 where held-out labels have both classes.
-    at_top : ndarray of shape (n_candidates,)
-        Mean precision of thresholds at the held-out positives, among rows with unknown
-        labels that no candidate saw. All NaN where average precision is not asked for.
-    at_top_labels : float
-        Their effective number; 0 where there are none.
     fitted : ndarray of shape (n_candidates,)
         ROC AUC on labels that stage one fitted, but not the candidate. All NaN where
         there are so many other labels that it is not computed.
@@ -76,8 +67,6 @@ class Evidence:
     held_out_labels: float
     against_unknown: NDArray[np.float64]
     against_unknown_labels: float
-    at_top: NDArray[np.float64]
-    at_top_labels: float
     fitted: NDArray[np.float64]
     fitted_labels: float
     initial_held_out: float
@@ -149,10 +138,9 @@ def weigh(
     Notes
     -----
     For every kind of evidence (held-out labels, held-out positives against unknown
-    labels, places at the top of the ranking, labels to fit) let :math:`g_{ck}` be the
-    gain in AUC of candidate :math:`k` in category :math:`c`, and :math:`m_c` the
-    effective labels times what one such label is worth. The mean over categories,
-    shrunk toward 0, is
+    labels, labels to fit) let :math:`g_{ck}` be the gain in AUC of candidate
+    :math:`k` in category :math:`c`, and :math:`m_c` the effective labels times what
+    one such label is worth. The mean over categories, shrunk toward 0, is
 
     .. math:: \bar g_k = \frac{\sum_c m_c g_{ck}}{\sum_c m_c + n_0},
 
@@ -189,17 +177,13 @@ def weigh(
     labels = known_labels + unknown_labels
     if labels.sum() == 0.0:
         return [None] * len(categories)
-    at_top = np.array([_relative(item, item.at_top) for item in categories])
-    at_top *= _TOP_LABEL
-    top_labels = np.array([item.at_top_labels for item in categories])
     score = np.zeros(known.shape)
-    for own, count, worth in (
-        (known, known_labels, _POOL_WORTH),
-        (unknown, unknown_labels, _POOL_WORTH),
-        (at_top, top_labels, _TOP_POOL_WORTH),
-        (fitted, fitted_labels, _POOL_WORTH),
+    for own, count in (
+        (known, known_labels),
+        (unknown, unknown_labels),
+        (fitted, fitted_labels),
     ):
-        score += own * count[:, None] + worth * _pool(own, count, available)
+        score += own * count[:, None] + _POOL_WORTH * _pool(own, count, available)
     score = np.where(available, _NATS * score + log_prior, -np.inf)
     # The largest is subtracted first, so that no exponential overflows.
     weights = np.exp(score - score.max(axis=1, keepdims=True))
@@ -244,16 +228,9 @@ def _gain_on_unknown(item: Evidence) -> NDArray[np.float64]:
     return np.where(item.available & (item.against_unknown_labels > 0), gain, 0.0)
 
 
-def _relative(item: Evidence, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Subtract the mean over candidates; 0 where nothing is said."""
-    usable = item.available & ~np.isnan(values)
-    if not usable.any():
-        return np.zeros(len(values))
-    return np.where(usable, values - values[usable].mean(), 0.0)
-
-
 def _among_independent(item: Evidence) -> NDArray[np.float64]:
     """Compare independent candidates with each other, and leave the others aside."""
-    if item.fitted_labels == 0.0:
-        return np.zeros(len(item.fitted))
-    return _relative(item, np.where(item.independent, item.fitted, np.nan))
+    usable = item.independent & item.available
+    if item.fitted_labels == 0.0 or not usable.any() or np.isnan(item.fitted).all():
+        return np.zeros(len(usable))
+    return np.where(usable, item.fitted - item.fitted[usable].mean(), 0.0)

@@ -107,15 +107,12 @@ def _pooled(
     # A fold without a negative is judged against unknown labels, others are not.
     if n_held_out:
         n_unknown = 0.0
-    at_top, n_at_top = pooled("at_top", "at_top_labels")
     available = [arranged(own, each.available.astype(float)) for own, each in folds]
     return Evidence(
         held_out=held_out,
         held_out_labels=n_held_out,
         against_unknown=unknown,
         against_unknown_labels=n_unknown,
-        at_top=at_top,
-        at_top_labels=n_at_top,
         fitted=fitted,
         fitted_labels=n_fitted,
         initial_held_out=float(pooled("initial_held_out", "held_out_labels")[0]),

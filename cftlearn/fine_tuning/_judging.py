@@ -17,7 +17,6 @@ from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 
 # Labels beyond these add little to an AUC, and each costs a step of every candidate.
 _MOST_FITTED = 128  # of each class
-_MOST_POSITIVE = 0.9  # rate of positives at which thresholds still differ in precision
 _TINY = np.finfo(float).tiny
 
 
@@ -30,8 +29,6 @@ class LabelCounts(NamedTuple):
         Held-out positives against held-out negatives.
     against_unknown : float
         Held-out positives against rows with unknown labels.
-    at_top : float
-        The same, where average precision is asked for.
     fitted : float
         Positives against negatives, of the labels to fit.
     memory : float
@@ -41,7 +38,6 @@ class LabelCounts(NamedTuple):
 
     held_out: float
     against_unknown: float
-    at_top: float
     fitted: float
     memory: float
 
@@ -76,10 +72,10 @@ class JudgedCandidates:
         Biases, and standard deviations of the logits over all rows of features.
     left_out : ndarray of shape (n_candidates, n_held_out), float32
         Logits of the held-out rows by fits without them.
-    held_out, against_unknown, at_top, fitted : ndarray of shape (n_candidates,)
+    held_out, against_unknown, fitted : ndarray of shape (n_candidates,)
         See :class:`~cftlearn.fine_tuning._evidence.Evidence`.
     labels : LabelCounts
-        How many labels these four rest on.
+        How many labels these three rest on.
     initial_spread : float
         Standard deviation of the initial weights' logits.
     initial : InitialEvidence
@@ -95,7 +91,6 @@ class JudgedCandidates:
     left_out: NDArray[np.float32]
     held_out: NDArray[np.float64]
     against_unknown: NDArray[np.float64]
-    at_top: NDArray[np.float64]
     fitted: NDArray[np.float64]
     labels: LabelCounts
     initial_spread: float
@@ -144,10 +139,8 @@ def judge_candidates(
     started = time.perf_counter()
     with one_thread():
         task = task.with_spaces()
-        is_precision = objective.name == "average_precision"
         y = task.held_out.y
-        needs_spare = y.any() and (is_precision or y.all())
-        spare = task.spare_rows() if needs_spare else NO_ROWS
+        spare = task.spare_rows() if len(y) and y.all() else NO_ROWS
         rows = task.known(spare)
         known, train, held_out, _ = rows
         problem = task.problem(objective, train, held_out, spare)
@@ -155,7 +148,7 @@ def judge_candidates(
         weight[: len(known.y if refit else train.y)] = 1.0
         if refit:
             problem = replace(problem, train=known)
-        judge = _Judge(task, rows, is_precision)
+        judge = _Judge(task, rows)
         paths = solver.fit_paths(problem, rows.with_spare, weight)
         judged = [judge.judge_path(path) for path in paths]
         seen = known if task.unseen is not None else train
@@ -174,9 +167,7 @@ def judge_candidates(
 class _Judge:
     """The labels of one category that judge its candidates."""
 
-    def __init__(
-        self, task: CategoryTask, rows: KnownParts, is_precision: bool
-    ) -> None:
+    def __init__(self, task: CategoryTask, rows: KnownParts) -> None:
         rng = np.random.default_rng(task.seed)
         fitted, self.held_out = rows.train.y, rows.held_out
         # held-out rows follow the fitted ones, and spare rows both
@@ -189,16 +180,12 @@ class _Judge:
         self.fitted = [_sample(rng, fitted == kind, _MOST_FITTED) for kind in (1, 0)]
         no_folds = np.zeros(len(self.rows), dtype=np.intp)
         self.folds = no_folds if task.folds is None else task.folds
-        rate = np.count_nonzero(rows.everything.y) / max(last, 1)
-        self.rate = min(rate, _MOST_POSITIVE)
         n_held_out, n_negative = len(self.positives), len(self.negatives)
-        in_spare = effective_labels(n_held_out, len(self.spare))
         seen = self.held_out.y if task.unseen is not None else fitted
         self.labels = LabelCounts(
             held_out=effective_labels(n_held_out, n_negative),
             # most unknown labels are negatives, and can stand in for held-out ones
-            against_unknown=0.0 if n_negative else in_spare,
-            at_top=in_spare if is_precision else 0.0,
+            against_unknown=effective_labels(n_held_out, len(self.spare)),
             fitted=effective_labels(*map(len, self.fitted)),
             # A regression that was fitted here with a sound penalty memorised little,
             # but not because it was trained on better labels elsewhere.
@@ -213,16 +200,11 @@ class _Judge:
         spread = np.maximum(fitted.spread, _TINY)
         # Spare rows are asked for too: a path may have to be fitted again for each set.
         left_out = path.left_out(np.concatenate([self.rows, self.spare]))
-        held_out = against_unknown = at_top = on_fitted = no_evidence
+        held_out = against_unknown = on_fitted = no_evidence
         if self.labels.held_out:
             held_out = path.placements(self.positives, self.negatives).mean(axis=1)
-        if len(self.spare):
-            above = path.placements(self.positives, self.spare)
-            if self.labels.against_unknown:
-                against_unknown = above.mean(axis=1)
-            if self.labels.at_top:
-                precision = self.rate / (self.rate + (1.0 - self.rate) * (1.0 - above))
-                at_top = precision.mean(axis=1)
+        if self.labels.against_unknown:
+            against_unknown = path.placements(self.positives, self.spare).mean(axis=1)
         if self.labels.fitted and path.asks_many:
             on_fitted = path.placements(*self.fitted).mean(axis=1)
         return {
@@ -232,7 +214,6 @@ class _Judge:
             "left_out": left_out[:, : len(self.rows)].astype(np.float32),
             "held_out": held_out,
             "against_unknown": against_unknown,
-            "at_top": at_top,
             "fitted": on_fitted,
         }
 

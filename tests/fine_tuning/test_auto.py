@@ -342,9 +342,8 @@ def judged_like(task, rng, n_candidates=3):
         left_out=rng.normal(size=(n_candidates, len(task.held_out.y))).astype("f"),
         held_out=np.zeros(n_candidates),
         against_unknown=np.zeros(n_candidates),
-        at_top=np.zeros(n_candidates),
         fitted=np.zeros(n_candidates),
-        labels=LabelCounts(1.0, 0.0, 0.0, 0.0, 0.0),
+        labels=LabelCounts(1.0, 0.0, 0.0, 0.0),
         initial_spread=4.0,
         initial=InitialEvidence(0.5, 0.5, 0.5),
         seconds=0.0,
@@ -590,9 +589,8 @@ def test_evidence_is_arranged_by_the_candidates_of_all(rng):
         candidates=[listed[3], listed[0]],
         held_out=np.array([0.9, 0.6]),
         against_unknown=np.array([0.8, 0.5]),
-        at_top=np.array([0.3, 0.2]),
         fitted=np.array([0.7, 0.4]),
-        labels=LabelCounts(1.0, 2.0, 5.0, 3.0, 4.0),
+        labels=LabelCounts(1.0, 2.0, 3.0, 4.0),
         initial=InitialEvidence(0.1, 0.2, 0.3),
     )
     found = evidence_of(judged, listed)
@@ -600,8 +598,6 @@ def test_evidence_is_arranged_by_the_candidates_of_all(rng):
     np.testing.assert_array_equal(found.held_out, [0.6, nan, nan, 0.9])
     np.testing.assert_array_equal(found.against_unknown, [0.5, nan, nan, 0.8])
     np.testing.assert_array_equal(found.fitted, [0.4, nan, nan, 0.7])
-    np.testing.assert_array_equal(found.at_top, [0.2, nan, nan, 0.3])
-    assert found.at_top_labels == 5.0
     assert found.available.tolist() == [True, False, False, True]
     assert found.independent.tolist() == [True, True, False, False]
     counts = found.held_out_labels, found.against_unknown_labels, found.fitted_labels
@@ -626,7 +622,7 @@ def test_initial_weights_without_any_spread_are_averaged_too(rng):
 
 def decided(gain, pooled, initial, *, n_pooled=4, objective="roc_auc", own=0.0):
     """The reason, for evidence that is made up."""
-    labels = LabelCounts(10.0, 0.0, 0.0, 10.0, 0.0)
+    labels = LabelCounts(10.0, 0.0, 10.0, 0.0)
     refit = AutoRefit(make_objective(objective), refit=True)
     verdict = Verdict(initial, np.zeros(1), gain, pooled, False)
     return refit._reason(SimpleNamespace(labels=labels), verdict, n_pooled, own)

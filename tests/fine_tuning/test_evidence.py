@@ -34,8 +34,6 @@ def category(held_out=None, labels=10.0, **changes):
         held_out_labels=0.0 if held_out is None else labels,
         against_unknown=NOTHING,
         against_unknown_labels=0.0,
-        at_top=NOTHING,
-        at_top_labels=0.0,
         fitted=NOTHING,
         fitted_labels=0.0,
         initial_held_out=np.nan if held_out is None else 0.7,
@@ -73,8 +71,6 @@ def draw_category(rng):
         against_unknown=aucs(kind == 2),
         against_unknown_labels=n[1] * (kind == 2),
         initial_against_unknown=rng.random() if kind == 2 else np.nan,
-        at_top=aucs(kind > 0),
-        at_top_labels=n[1] * (kind > 0),
         fitted=aucs(n[2] > 10),
         fitted_labels=n[2] * (n[2] > 10),
         available=available,
@@ -165,7 +161,6 @@ def test_permuted_candidates_get_permuted_weights(drawn, seed):
                 for name in (
                     "held_out",
                     "against_unknown",
-                    "at_top",
                     "fitted",
                     "independent",
                     "available",
@@ -342,14 +337,6 @@ def test_a_category_that_is_clearly_against_is_refused(make):
     assert not weigh([*others, category()], np.zeros(4))[-1].is_refused
 
 
-def test_places_at_the_top_choose_among_candidates_alone():
-    even = category(np.full(N_CANDIDATES, 0.7))
-    top = replace(even, at_top=np.array([0.2, 0.4, 0.1, 0.3]), at_top_labels=20.0)
-    plain, moved = (weigh([own], np.zeros(N_CANDIDATES))[0] for own in (even, top))
-    assert_array_equal(np.argsort(moved.candidates), [2, 0, 3, 1])
-    assert moved.initial == pytest.approx(plain.initial)
-
-
 # --- weaker evidence --------------------------------------------------------------
 
 
@@ -452,7 +439,6 @@ def stated_by_hand(categories, kinds):
     for c, item in enumerate(categories):
         labels["known"][c] = item.held_out_labels
         labels["unknown"][c] = 0.2 * item.against_unknown_labels
-        labels["top"][c] = item.at_top_labels
         labels["fit"][c] = 0.3 * item.fitted_labels
         rivals = [
             item.fitted[k]
@@ -465,9 +451,6 @@ def stated_by_hand(categories, kinds):
             if item.against_unknown_labels:
                 gain = item.against_unknown[k] - item.initial_against_unknown
                 gains["unknown"][c, k] = gain
-            if item.at_top_labels:
-                mean = np.mean(item.at_top[item.available])
-                gains["top"][c, k] = 0.5 * (item.at_top[k] - mean)
             if item.fitted_labels and item.independent[k]:
                 gains["fit"][c, k] = item.fitted[k] - np.mean(rivals)
     return gains, labels
@@ -479,7 +462,7 @@ def test_verdicts_are_those_of_the_formula(drawn):
     """A loop over categories and candidates, with all constants written out."""
     categories, log_prior = drawn
     n = len(categories)
-    kinds = ("known", "unknown", "top", "fit")
+    kinds = ("known", "unknown", "fit")
     gains, labels = stated_by_hand(categories, kinds)
     nats = np.tile(log_prior, (n, 1))
     for kind, gain in gains.items():
@@ -487,8 +470,7 @@ def test_verdicts_are_those_of_the_formula(drawn):
             having = [c for c in range(n) if categories[c].available[k]]
             total = sum(labels[kind][c] * gain[c, k] for c in having)
             pooled = total / (sum(labels[kind][c] for c in having) + 20)
-            worth = 120 if kind == "top" else 20
-            nats[:, k] += 2 * (labels[kind] * gain[:, k] + worth * pooled)
+            nats[:, k] += 2 * (labels[kind] * gain[:, k] + 20 * pooled)
     judging = labels["known"] + labels["unknown"]
     own_gain = np.zeros(n)
     weights = np.zeros((n, N_CANDIDATES))

@@ -108,7 +108,6 @@ def pool_by_hand(folds):
     for name, labels in (
         ("held_out", "held_out_labels"),
         ("against_unknown", "against_unknown_labels"),
-        ("at_top", "at_top_labels"),
         ("fitted", "fitted_labels"),
     ):
         counts = [getattr(own, labels) for _, own in folds]
@@ -224,8 +223,7 @@ def test_a_candidate_that_a_fold_lacks_does_not_count(choices):
     own, evidence = choices[0].results[0].evidence
     best = int(np.argmax(recipe_weights(combine_choices(choices).results[0], own)))
     keep = np.arange(len(own)) != best
-    arrays = ("held_out", "against_unknown", "at_top", "fitted")
-    arrays += ("independent", "available")
+    arrays = ("held_out", "against_unknown", "fitted", "independent", "available")
     less = replace(evidence, **{key: getattr(evidence, key)[keep] for key in arrays})
     fewer = [each for each, is_kept in zip(own, keep, strict=True) if is_kept]
     results = [

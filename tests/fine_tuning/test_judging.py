@@ -211,21 +211,6 @@ def test_spare_rows_are_in_no_background(task):
     assert len(few.spare_rows()) == 1  # a quarter of the unknown labels, and no more
 
 
-def test_positives_are_placed_among_spare_rows_for_average_precision(task):
-    """Oracle: precisions of the logits of weights that were not fitted to them."""
-    objective = make_objective("average_precision")
-    judged = judge_candidates(task, ProximalSolver(), objective, False)
-    positives = logits(judged, task.Z[task.held_out.rows[task.held_out.y]])
-    spare = logits(judged, task.Z[task.spare_rows()])
-    above = (spare[:, None, :] > positives[:, :, None]).mean(axis=2)
-    rate = (30 + 12) / (30 + 50 + 12 + 20)
-    expected = rate / (rate + (1 - rate) * above)
-    assert_allclose(judged.at_top, expected.mean(axis=1), atol=2e-3)
-    assert judged.labels.at_top == pytest.approx(half_harmonic_mean(12, 64))
-    assert np.isnan(judge(task).at_top).all()
-    assert judge(task).labels.at_top == 0.0
-
-
 def test_without_held_out_negatives_unknown_labels_stand_in(rng):
     task = make_task(rng, labels_of(30, 50), labels_of(12, 0), n_samples=300)
     judged = judge(task)
@@ -246,7 +231,7 @@ def test_without_held_out_negatives_unknown_labels_stand_in(rng):
 @pytest.mark.parametrize("held_out", [labels_of(0, 9), labels_of(0, 0)], ids=len)
 def test_without_held_out_positives_fitted_labels_alone_are_compared(rng, held_out):
     judged = judge(make_task(rng, labels_of(30, 50), held_out))
-    assert judged.labels == (0.0, 0.0, 0.0, pytest.approx(18.75), 0.0)
+    assert judged.labels == (0.0, 0.0, pytest.approx(18.75), 0.0)
     assert np.isnan([*judged.held_out, *judged.against_unknown, *judged.initial]).all()
     assert (judged.fitted > 0.5).all()
 
