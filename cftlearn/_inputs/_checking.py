@@ -49,7 +49,7 @@ def read_network_inputs(
         If `X` is none of these, or its rows have another shape than those of ``fit``.
     """
     reset = row_shape is None
-    names = {"name": name, "transform_name": "input_transform"}
+    names: dict[str, Any] = {"name": name, "transform_name": "input_transform"}
     refuse_without_rows(X, name, takes_dataset=True)
     if not is_array_like(X):
         if reset:
