@@ -145,7 +145,7 @@ class PartialLabelMixin:
         inputs: Any,
         labels: PartialLabels,
         validation_data: tuple[Any, ArrayLike],
-        read: Callable[[Any], Any],
+        read: Callable[[Any, str], Any],
         name: str,
     ) -> tuple[Any, PartialLabels]:
         """Read ``validation_data``; its inputs are ``inputs`` itself if equal to them.
@@ -160,7 +160,7 @@ class PartialLabelMixin:
             )
         X_val, y_val = validation_data
         check_same_rows(**dict(zip(names, validation_data, strict=True)))
-        inputs_val = inputs if X_val is X else read(X_val)
+        inputs_val = inputs if X_val is X else read(X_val, names[0])
         if are_same(inputs_val, inputs):
             inputs_val = inputs
         held_out = self._read_more_targets(inputs_val, y_val, names)

@@ -1,8 +1,14 @@
 """What the tests of the command line name as "cli_parts:callable"."""
 
-from PIL import Image, ImageOps
+from typing import TYPE_CHECKING
+
+from optional import optional
 from torch import nn
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+ImageOps = optional("PIL.ImageOps")
 NOT_CALLABLE = 3
 
 
@@ -27,5 +33,5 @@ class Rotation:
             raise ValueError("angle is below 0")
         self.angle = angle
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, image: "Image.Image") -> "Image.Image":
         return image.rotate(self.angle)

@@ -107,8 +107,7 @@ def photos(tmp_path_factory) -> Path:
 
     A label says whether its colour is bright; of the first 40 rows, a third is blank.
     """
-    from PIL import Image
-
+    Image = pytest.importorskip("PIL.Image", reason="the images extra")
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("photos")
     (folder / "images").mkdir()

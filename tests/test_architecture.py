@@ -76,7 +76,7 @@ FREE_OF_TORCH = [
 ]
 OWNERS = {  # of other packages that few places should know
     "deap": {"solvers._genetic"},
-    "hashlib": {"_files", "cli._extraction", "persistence"},
+    "hashlib": {"_files", "cli._features", "persistence"},
     "safetensors": {"networks", "persistence"},
     "sklearn.utils._param_validation": {"_dependencies"},
     "tempfile": {"_files"},

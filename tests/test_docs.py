@@ -223,13 +223,14 @@ def test_configuration_of_the_page_can_be_read(tmp_path):
     path.write_text(re.search(r"(?ms)^```toml\n(.*?)^```", page).group(1))
     settings = read_settings(path)
     assert settings.data.labels == tmp_path / "labels.csv"
-    make_model(settings, train=True)
     names = [item.name for item in fields(_settings.Settings)]
     names += [item.name for item in fields(_settings.DataSettings)]
     names += [item.name for item in fields(_settings.NetworkSettings)]
     assert not [
         name for name in names if f"`{name}`" not in page and f"[{name}]" not in page
     ]
+    pytest.importorskip("torchvision", reason="the vision extra")
+    make_model(settings, train=True)
 
 
 def test_pages_have_examples_that_run():
@@ -283,10 +284,17 @@ def test_foreign_names_that_pages_link_to_exist(tmp_path):
     others = script("other_projects")
     mapping = others.write_inventories(tmp_path / "inventories")
     assert set(mapping) == {path.stem for path in (tmp_path / "inventories").iterdir()}
+    absent = set()
     for _, _, names in others._GENERATED.values():
         for entry in names:
             module, name = entry.split()[1].rsplit(".", 1)
-            assert hasattr(importlib.import_module(module), name), entry
+            package = module.split(".")[0]
+            if importlib.util.find_spec(package) is None:
+                absent.add(package)
+            else:
+                assert hasattr(importlib.import_module(module), name), entry
+    if absent:
+        pytest.skip(f"the names of {sorted(absent)} were not looked at: not installed")
 
 
 def test_link_checker_finds_missing_files_and_anchors(tmp_path):

@@ -72,7 +72,9 @@ def is_per_category(Z: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) == 3
 
 
-def read_category_features(Z: Any, estimator: Any, *, reset: bool) -> Any:
+def read_category_features(
+    Z: Any, estimator: Any, name: str = "Z", *, reset: bool
+) -> Any:
     """Check features per category; those that are stored stay where they are.
 
     Parameters
@@ -81,6 +83,8 @@ def read_category_features(Z: Any, estimator: Any, *, reset: bool) -> Any:
         Features.
     estimator : estimator
         Remembers the number of features.
+    name : str, default="Z"
+        How errors name the features.
     reset : bool
         Whether it does so now; else categories and features must be as many as then.
 
@@ -99,22 +103,22 @@ def read_category_features(Z: Any, estimator: Any, *, reset: bool) -> Any:
         wanted = (len(estimator.categories_), estimator.n_features_in_)
         if shape[1:] != wanted:
             raise ValueError(
-                f"`Z` must have shape (n_samples, {wanted[0]}, {wanted[1]}), features "
-                f"of every category as in `fit`; got {shape}."
+                f"`{name}` must have shape (n_samples, {wanted[0]}, {wanted[1]}), "
+                f"features of every category as in `fit`; got {shape}."
             )
     if 0 in shape:
         raise ValueError(
-            "`Z` must hold at least one sample, category and feature; got shape "
+            f"`{name}` must hold at least one sample, category and feature; got shape "
             f"{shape}."
         )
     features: Any = Z
     if is_stored(Z) and not isinstance(Z, StoredCategoryFeatures):
         features = StoredCategoryFeatures(Z)
-        check_stored(features)
+        check_stored(features, name)
     elif not isinstance(Z, StoredCategoryFeatures):
         types = [np.float64, np.float32]
         read = check_array(
-            Z, dtype=types, allow_nd=True, input_name="Z", estimator=estimator
+            Z, dtype=types, allow_nd=True, input_name=name, estimator=estimator
         )
         features = Z if isinstance(Z, np.memmap) else read
     if reset:

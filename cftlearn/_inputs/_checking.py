@@ -18,6 +18,8 @@ def read_network_inputs(
     X: Any,
     transform: Callable[[Any], Any] | None,
     row_shape: tuple[int, ...] | None,
+    *,
+    name: str = "X",
 ) -> Inputs:
     """Check what a user passed, and build inputs from it.
 
@@ -33,6 +35,8 @@ def read_network_inputs(
         Turns one item into a row of the network's input.
     row_shape : tuple of int or None
         None in ``fit``. Later the shape of a row in ``fit``, () where that was unknown.
+    name : str, default="X"
+        How errors name the inputs.
 
     Returns
     -------
@@ -45,28 +49,29 @@ def read_network_inputs(
         If `X` is none of these, or its rows have another shape than those of ``fit``.
     """
     reset = row_shape is None
-    refuse_without_rows(X, "X", takes_dataset=True)
+    names: dict[str, Any] = {"name": name, "transform_name": "input_transform"}
+    refuse_without_rows(X, name, takes_dataset=True)
     if not is_array_like(X):
         if reset:
             _forget_features(estimator)
-        return read_inputs(X, transform, transform_name="input_transform")
+        return read_inputs(X, transform, **names)
     if not isinstance(X, Tensor):
-        X = refuse_unlike_numbers(X, "X")
+        X = refuse_unlike_numbers(X, name)
     first = X[0] if isinstance(X, (list, tuple)) and X else X
-    array = read_inputs(X).items if isinstance(first, Tensor) else X
+    array = read_inputs(X, name=name).items if isinstance(first, Tensor) else X
     shape = np.shape(array)
     if shape[:1] == (0,):
-        raise ValueError("`X` must hold at least one row; got none.")
+        raise ValueError(f"`{name}` must hold at least one row; got none.")
     wanted = shape[1:] if reset or not row_shape else row_shape
     if len(shape) != len(wanted) + 1 or (len(shape) > 2 and shape[1] != wanted[0]):
         raise ValueError(
-            f"`X` must hold rows of shape {wanted} as in `fit`, rows first; got "
+            f"`{name}` must hold rows of shape {wanted} as in `fit`, rows first; got "
             f"shape {shape}. Pass x[np.newaxis] for a single row x."
         )
     checked = validate_data(
         estimator, array, dtype="numeric", allow_nd=True, reset=reset
     )
-    return read_inputs(checked, transform, transform_name="input_transform")
+    return read_inputs(checked, transform, **names)
 
 
 def _forget_features(estimator: BaseEstimator) -> None:

@@ -175,9 +175,10 @@ class Inputs:
                 f"`{self.transform_name}`, with cftlearn.images.ImageTransform for "
                 "example."
             )
+        reason = failure.message.rstrip().removesuffix(".")
         error = ValueError(
             f"`{self.name}` and `{self.transform_name}` must give an array or tensor "
-            f"per row; {self.location(failure.row)} failed: {failure.message}."
+            f"per row; {self.location(failure.row)} failed: {reason}."
         )
         error.__cause__ = failure.cause
         if failure.details:

@@ -665,15 +665,15 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             )
         return tuner, fit.history
 
-    def _read_inputs(self, X: Any, *, reset: bool = False) -> Any:
+    def _read_inputs(self, X: Any, name: str = "X", *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""
         if (self.module if reset else self.input_shape_) is None:
             self.input_shape_ = None
-            return self._read_matrix(X, "X", reset=reset)
+            return self._read_matrix(X, name, reset=reset)
         from cftlearn._inputs import read_network_inputs
 
         shape = None if reset else self.input_shape_
-        inputs = read_network_inputs(self, X, self.input_transform, shape)
+        inputs = read_network_inputs(self, X, self.input_transform, shape, name=name)
         if reset:
             self.input_shape_ = inputs.row_shape or ()
         return inputs

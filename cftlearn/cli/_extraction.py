@@ -3,12 +3,17 @@
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from cftlearn.cli._console import print_problem
-from cftlearn.cli._features import FEATURES, sign, write_head, write_paths
+from cftlearn.cli._features import (
+    FEATURES,
+    fingerprint,
+    sign,
+    write_head,
+    write_paths,
+)
 from cftlearn.cli._image_paths import expand_paths
 from cftlearn.cli._networks import (
     Network,
@@ -155,9 +160,8 @@ def _signature(
     settings: Settings, files: list[str], layer: str | None, transform: ImageTransform
 ) -> dict[str, Any]:
     """Return what distinguishes this extraction from others, by the words of errors."""
-    all_paths = "\0".join(files).encode(errors="surrogateescape")
     return {
-        "images": f"{len(files)}, {sha256(all_paths).hexdigest()}",
+        "images": fingerprint(files),
         "network": str(settings.network),
         "layer": layer,
         "image size or scale": str(transform),

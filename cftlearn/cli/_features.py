@@ -1,9 +1,11 @@
 """The folder that ``cftlearn extract`` writes: features, paths, weights."""
 
 import csv
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from cftlearn._files import claim_folder, open_atomically
 from cftlearn.cli._settings import SettingsError
-from cftlearn.feature_extraction._feature_file import read_features
+from cftlearn.feature_extraction._feature_file import read_features, skipped_rows
 
 FEATURES = "features.npy"
 _PATHS, _HEAD, _NOTE = "paths.csv", "rows.npz", "extraction.json"
@@ -124,6 +126,7 @@ def read_extracted(folder: Path) -> ExtractedFeatures:
     except (EOFError, ValueError) as error:
         raise _damaged(folder / FEATURES) from error
     paths = _read_paths(folder / _PATHS)
+    _check_paths(folder, paths)
     if Z.ndim != 2 or len(Z) != len(paths):
         raise SettingsError(
             f"{folder} must have one row of features per path; got shape {Z.shape} "
@@ -144,6 +147,31 @@ def _read_paths(file: Path) -> list[str]:
     if rows[:1] != [["path"]] or any(len(row) != 1 for row in rows):
         raise _damaged(file)
     return [path for [path] in rows[1:]]
+
+
+def _check_paths(folder: Path, paths: Sequence[str]) -> None:
+    """Check paths against the note of the extraction, if there is one.
+
+    Other paths would give every image the features of another one.
+    """
+    note = folder / _NOTE
+    if not note.is_file():
+        return
+    try:
+        expected = json.loads(note.read_text(encoding="utf-8"))["images"]
+        files = list(paths)
+        for row, path, _ in sorted(skipped_rows(folder / FEATURES)):
+            files.insert(row, str(path))
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _damaged(note) from error
+    if fingerprint(files) != expected:
+        raise _damaged(folder / _PATHS)
+
+
+def fingerprint(paths: Sequence[str]) -> str:
+    """Return how many paths there are, and a fingerprint of them in their order."""
+    text = "\0".join(paths).encode(errors="surrogateescape")
+    return f"{len(paths)}, {sha256(text).hexdigest()}"
 
 
 def _read_head(

@@ -174,6 +174,31 @@ def _refuse_several(
                     f"stands elsewhere too. Pass label_separator={between!r}{instead}. "
                     "If it is one label, name it in `categories`."
                 )
+    if separator is None:
+        _refuse_blanks(labels, named, known, where)
+
+
+def _refuse_blanks(
+    labels: Collection[str],
+    named: Collection[str],
+    known: Collection[str],
+    where: Callable[[str], str],
+) -> None:
+    """Check that no label is others with blanks between; most names have blanks, too.
+
+    One word that stands elsewhere says nothing ("Pleural Effusion"), all of them do.
+    """
+    for label in labels:
+        parts = [part for part in label.split(" ") if part]
+        is_list = len(parts) > 1 and all(label_key(part) in known for part in parts)
+        if is_list and label not in named:
+            raise ValueError(
+                "`label_separator` must be given where a cell has several labels; got "
+                f"{shown(label)} in {where(label)}, and all of its words stand "
+                "elsewhere alone. Pass label_separator=' ' if no label has a blank of "
+                "its own, else write '|' between labels. If it is one label, name it "
+                "in `categories`."
+            )
 
 
 def _refuse_spellings(

@@ -82,8 +82,9 @@ def load_label_csv(
     label_separator : str, default=None
         Long: what stands between several labels in one cell, ``"|"`` for
         ``Edema|Mass``; ``"list"`` for lists as Python writes them,
-        ``['Edema', 'Mass']``. By default every cell is one label; a file whose cells
-        hold other labels is refused, with the value to pass.
+        ``['Edema', 'Mass']``; ``" "`` for blanks, where no label has one. By default
+        every cell is one label; a file whose cells hold other labels is refused, with
+        the value to pass.
     separator : str, default=None
         One character; by default the one of ``,``, ``;``, tab and ``|`` that the first
         line has most of.
@@ -192,7 +193,7 @@ def _check_parameters(
                 "Name the column of labels too."
             )
     if label_separator is not None and (
-        not isinstance(label_separator, str) or not label_separator.strip(" ")
+        not isinstance(label_separator, str) or not label_separator
     ):
         raise ValueError(
             "`label_separator` must be the text between two labels, such as '|', or "

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from cftlearn._dependencies import import_optional
 from cftlearn.datasets._csv_rows import CsvRows
 from cftlearn.datasets._names import shown
-from cftlearn.datasets._paths import PathText
+from cftlearn.datasets._paths import PathText, as_path
 from cftlearn.datasets._text_files import open_binary
 
 _BLOCK = 4 << 20  # bytes that are parsed at a time
@@ -159,6 +159,7 @@ def read_rows(
         If the file cannot be read, does not have a column, or has a row of another
         length. Numbers of lines in errors leave out blank lines.
     """
+    path = as_path(path)
     arrow = import_optional("pyarrow", feature=feature, extra="arrow")
     arrow_csv = import_optional("pyarrow.csv", feature=feature, extra="arrow")
     dictionary = arrow.dictionary(arrow.int32(), arrow.binary())

@@ -261,7 +261,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
         X_val : as ``X``, default=None
-            Other rows, to choose by and to rank among; no member is fitted on them. A
+            Other rows, to choose by and to rank among; no member is fitted on them.
+            Only with ``weights="best"``, ``"greedy"`` or ``combine="rank_mean"``. A
             Pipeline with ``transform_input=["X_val"]`` transforms them too, see the
             :ref:`User Guide <validation_rows>`.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
@@ -505,6 +506,14 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         check_same_features(X, X_val)
         held_out = self._read_more_targets(X_val, y_val, ("X_val", "y_val"))
         refuse_no_known(held_out, "y_val")
+        if not isinstance(self.weights, str) and self.combine != "rank_mean":
+            how = "None" if self.weights is None else "an array"
+            raise ValueError(
+                "`X_val` must be None where nothing is chosen or ranked by it; got "
+                f"{type(other[0]).__name__} with weights={how} and "
+                f'combine={self.combine!r}. Pass CFTEnsemble(weights="greedy"), or '
+                "leave `X_val` and `y_val` out."
+            )
         return X_val, held_out
 
     def _member_logits(self, X: Any) -> tuple[Floats, NDArray[np.bool_]]:

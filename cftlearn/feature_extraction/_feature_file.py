@@ -324,6 +324,28 @@ def read_features(path: Path) -> np.memmap[Any, Any]:
     return FeatureFile(path, noted).read()
 
 
+def skipped_rows(path: Path) -> list[Skipped]:
+    """Return the rows that a file of features leaves out, as its note says.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.npy`` file.
+
+    Returns
+    -------
+    skipped : list of (int, str or None, str)
+        Row, file and reason; none where there is no note.
+
+    Raises
+    ------
+    ValueError
+        If the note was changed since it was written.
+    """
+    noted = _read_note(_note_of(path), path)
+    return [] if noted is None else noted.skipped
+
+
 def _note_of(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 

@@ -495,13 +495,15 @@ class CategoryWiseFineTuner(
                     f"cross_fit={self.cross_fit}."
                 )
 
-    def _read_features(self, Z: ArrayLike, *, reset: bool = False) -> Any:
+    def _read_features(
+        self, Z: ArrayLike, name: str = "Z", *, reset: bool = False
+    ) -> Any:
         if reset:
             self.features_per_category_ = is_per_category(Z)
         if not self.features_per_category_:
-            return self._read_matrix(Z, "Z", reset=reset)
-        plain = refuse_unlike_numbers(Z, "Z")
-        return read_category_features(plain, self, reset=reset)
+            return self._read_matrix(Z, name, reset=reset)
+        plain = refuse_unlike_numbers(Z, name)
+        return read_category_features(plain, self, name, reset=reset)
 
     def _initial_weights(self, Z: Any, Z_val: Any, split: LabelSplit) -> InitialWeights:
         """Check the initial weights, or fit Negative-mode ones to labels to fit."""

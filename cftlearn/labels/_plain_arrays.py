@@ -1,5 +1,6 @@
 """Arrays that are more than numbers, refused before numpy drops what they carry."""
 
+import os
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -35,6 +36,12 @@ _NO_NUMBER_CELLS = (
     np.timedelta64,
 )
 _MISSING_TYPES = ("NoneType", "NAType", "NaTType")
+_OF_TABLES = ("__array__", "__len__", "dtype")
+_SINGLE = {
+    (str,): "text",
+    (bytes, bytearray): "bytes",
+    (os.PathLike,): "a path",
+}
 
 
 def refuse_masked(values: Any, name: str, *, remedy: str | None = None) -> None:
@@ -125,7 +132,8 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
     """Refuse a table that numpy would turn into numbers which it does not hold.
 
     These are masked arrays, dates, durations, text and bytes, complex numbers, records
-    and objects; also in columns of a frame. What is sparse is left to scikit-learn.
+    and objects; also in columns of a frame, and a text, path or the like alone. What is
+    sparse is left to scikit-learn.
 
     Parameters
     ----------
@@ -150,6 +158,7 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
     """
     refuse_masked(values, name)
     refuse_without_rows(values, name)
+    _refuse_single(values, name)
     if sparse.issparse(values):
         return values
     if hasattr(values, "collect") and not hasattr(values, "shape"):
@@ -158,7 +167,8 @@ def refuse_unlike_numbers(values: Any, name: str, *, hint: str = "") -> Any:
             f"cells are not computed yet. Pass {name}.collect()."
         )
     is_list = isinstance(values, (list, tuple)) and not any(map(_is_tensor, values))
-    if is_list or _is_tensor(values):
+    is_single = not any(hasattr(values, own) for own in _OF_TABLES)
+    if is_list or is_single or _is_tensor(values):
         values = _as_array(values, name, hint)
     for column, array in _columns_to_judge(values):
         where = "" if column is None else f" in column {column!r}"
@@ -214,6 +224,17 @@ def refuse_records(values: Any, name: str) -> None:
     dtype = getattr(values, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind == "V":
         _refuse(name, "records", f"dtype {dtype}")
+
+
+def _refuse_single(values: Any, name: str) -> None:
+    """Refuse text, bytes and paths alone, of which numpy makes one cell or numbers."""
+    for kinds, what in _SINGLE.items():
+        if isinstance(values, kinds) and not isinstance(values, np.generic):
+            raise TypeError(
+                f"`{name}` must hold real numbers; got {what} ({values!r:.80}). Pass "
+                "an array, a frame or a list; if the numbers are in a file, read it "
+                "first, with numpy.load or pandas.read_csv for example."
+            )
 
 
 def _columns_to_judge(values: Any) -> Iterator[tuple[object | None, NDArray[Any]]]:

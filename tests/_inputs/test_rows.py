@@ -124,6 +124,14 @@ def test_a_failing_transform_names_the_row(folder, num_workers):
         assert isinstance(caught.value.__cause__, KeyError)
 
 
+def test_a_sentence_of_a_failing_transform_ends_once():
+    def fail(_):
+        raise RuntimeError("It is empty.")
+
+    with pytest.raises(ValueError, match=r"failed: RuntimeError: It is empty\.$"):
+        read(read_inputs(np.ones((1, 2)), fail))
+
+
 @pytest.mark.parametrize("item", ["text", None, {"x": 1}, np.array(["a"])], ids=str)
 def test_items_that_are_no_numbers_are_refused(item):
     with pytest.raises(ValueError, match=r"row 0 failed: TypeError: got \w+\. Make a"):

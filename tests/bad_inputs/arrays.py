@@ -683,6 +683,7 @@ CASES = [
         "`X` must be a plain array; got a masked array, whose mask would be dropped "
         "(15 of 32 cells are masked). Pass numpy.ma.filled(X, value), with the value "
         "that masked cells are to have.",
+        needs="pandas",
     ),
     Case(
         "CFTClassifier.score",

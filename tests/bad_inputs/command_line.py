@@ -878,6 +878,7 @@ CASES = [
             "torchvision:densenet121, say; in a configuration, name = "
             '"torchvision:densenet121" in [network].'
         ),
+        needs="PIL",
     ),
     case(
         "extract",
@@ -903,6 +904,7 @@ CASES = [
             "its row; 'images/0.png' is named 2 times. Name files, or their folder, "
             "but not both."
         ),
+        needs="PIL",
     ),
     case(
         "extract",
@@ -924,6 +926,7 @@ CASES = [
             "1: cftlearn extract: --head does not apply: the output of --layer is "
             "written. Leave it out."
         ),
+        needs="PIL",
     ),
     case(
         "extract",

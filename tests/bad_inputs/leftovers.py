@@ -118,7 +118,7 @@ CASES = [
         "a DataLoader as validation rows",
         lambda folder: CFTClassifier(make_network()).fit(X, Y, X_val=loader(), y_val=Y),
         TypeError,
-        f"`X` {LOADER} {TO_NETWORK}",
+        f"`X_val` {LOADER} {TO_NETWORK.replace('X.', 'X_val.')}",
     ),
     Case(
         "CFTClassifier.fit",

@@ -31,6 +31,7 @@ def few_panels():
 @pytest.fixture(scope="module")
 def demo(few_panels, tmp_path_factory):
     """Run the demo once: its status, what it printed, its folder and its scores."""
+    pytest.importorskip("matplotlib", reason="the plots extra")
     folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
     printed, scores = io.StringIO(), {}
     with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
@@ -166,6 +167,7 @@ def test_the_loop_goes_on_after_a_batch_without_labels():
 
 
 def test_labels_can_be_hidden_as_in_reports(few_panels, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="the plots extra")
     schemes = []
 
     def stop(y, *, scheme, **_):
@@ -181,6 +183,7 @@ def test_labels_can_be_hidden_as_in_reports(few_panels, tmp_path, monkeypatch):
 # -------------------------------------------------------------------------- errors
 @pytest.mark.usefixtures("few_panels", "_no_training")
 def test_an_output_that_is_a_file(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the plots extra")
     path = tmp_path / "output"
     path.write_text("thesis")
     assert main([*QUICK, "--output", str(path)]) == 1
@@ -207,6 +210,7 @@ def test_without_matplotlib(tmp_path, capsys, monkeypatch):
 @pytest.mark.usefixtures("few_panels")
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 def test_too_few_known_labels(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the plots extra")
     argv = ["demo", "--max-epochs", "1", "--known", "0.001", "--output", str(tmp_path)]
     assert main(argv) == 1
     assert "no category has the known labels" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from cftlearn import load_model
 from cftlearn.cli import main
 from cftlearn.cli._features import read_extracted
+from cftlearn.cli._settings import SettingsError
 from cftlearn.feature_extraction._feature_file import FeatureFile
 from cftlearn.images import read_image
 from cftlearn.persistence._folder import load_without_network
@@ -139,6 +140,11 @@ def test_unreadable_images(photos, tmp_path, capsys):
     stored = read_extracted(tmp_path / "g")
     assert stored.paths == [str(tmp_path / "00.png"), str(tmp_path / "01.png")]
     assert main(["extract", *images, *options]) == 1  # other images
+    paths = tmp_path / "g" / "paths.csv"
+    head, first, second = paths.read_text().splitlines()
+    paths.write_text(f"{head}\n{second}\n{first}\n")
+    with pytest.raises(SettingsError, match=r"paths\.csv must be as .* wrote it"):
+        read_extracted(tmp_path / "g")
 
 
 def test_a_head_that_is_not_the_last_layer(photos, tmp_path):
@@ -219,6 +225,8 @@ def test_a_wrong_layer_leaves_no_folder(photos, tmp_path, capsys, options, messa
     ],
 )
 def test_images_that_are_not_there(tmp_path, monkeypatch, capsys, options, message):
+    if options == ["."]:
+        pytest.importorskip("PIL", reason="the images extra")
     monkeypatch.chdir(tmp_path)
     assert main(["extract", *options, *NETWORK, "--output", "f"]) == 1
     assert message in capsys.readouterr().err

@@ -7,6 +7,7 @@ from cftlearn.cli import _features
 from cftlearn.cli._features import (
     FEATURES,
     find_rows,
+    fingerprint,
     is_extracted,
     read_extracted,
     sign,
@@ -83,6 +84,21 @@ def test_files_that_do_not_belong_together(tmp_path):
     fill(tmp_path, n_rows=2)
     with pytest.raises(SettingsError, match=r"got shape \(2, 2\) for 3 paths"):
         read_extracted(tmp_path)
+
+
+@pytest.mark.parametrize("paths", [["a", "c", "b"], ["a", "b", "d"], ["a\0b", "c", ""]])
+def test_paths_are_those_of_the_extraction(tmp_path, paths):
+    sign(tmp_path, {"images": fingerprint(["a", "b", "c"])})
+    fill(tmp_path, paths=["a", "b", "c"])
+    assert read_extracted(tmp_path).paths == ["a", "b", "c"]
+    write_paths(tmp_path, paths)
+    with pytest.raises(SettingsError, match=r"paths\.csv must be as .* wrote it"):
+        read_extracted(tmp_path)
+    (tmp_path / _features._NOTE).write_text("{}")
+    with pytest.raises(SettingsError, match=r"extraction\.json must be as .* wrote it"):
+        read_extracted(tmp_path)
+    (tmp_path / _features._NOTE).unlink()  # a folder of one's own making
+    assert read_extracted(tmp_path).paths == paths
 
 
 def test_a_folder_belongs_to_one_extraction(tmp_path):

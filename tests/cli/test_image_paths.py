@@ -16,6 +16,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_stands_for_its_images(folder):
+    pytest.importorskip("PIL", reason="the images extra")
     paths = expand_paths([folder / "b.png", folder], skips=False)
     assert paths == [str(folder / n) for n in ("b.png", "a.png", "b.png", "c/d.png")]
 
@@ -28,5 +29,6 @@ def test_files_that_do_not_exist(folder):
 
 
 def test_a_folder_without_images(tmp_path):
+    pytest.importorskip("PIL", reason="the images extra")
     with pytest.raises(ImageFileError, match="must hold images"):
         expand_paths([tmp_path], skips=True)

@@ -81,6 +81,8 @@ def test_a_long_list_takes_linear_time():
         (["a + b", "a", "b"], "'+'"),
         (["a|B", "b"], "'|'"),
         (["a\nb", "b"], r"'\n'"),
+        (["a b", "b", "a"], "' '"),
+        (["c  a  B", "b", "a", "c"], "' '"),
     ],
 )
 def test_cells_of_several_labels_are_refused_with_the_remedy(cells, passed):
@@ -101,10 +103,16 @@ def test_cells_of_several_labels_are_refused_with_the_remedy(cells, passed):
         ["x;", "y"],
         ["|"],
         ["a/b", "a"],
+        ["lung opacity", "lung", "skin opacity", "skin lesion", "lung lesion"],
     ],
 )
 def test_names_with_such_characters_stay_names(cells):
     assert labels_of(cells) == {cell: [cell] for cell in cells}
+
+
+def test_a_separator_says_that_blanks_are_in_names():
+    cells = ["water bottle|water", "bottle"]
+    assert labels_of(cells, "|")[cells[0]] == ["water bottle", "water"]
 
 
 def test_parts_that_categories_name_are_labels_too():

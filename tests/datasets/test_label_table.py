@@ -24,6 +24,7 @@ def table(request):
 
 
 def test_labels_follow_the_policies_as_resolve_labels_does(table):
+    pytest.importorskip("pandas", reason="the dataframes extra")
     frame = table.frame()
     for policies in (
         {},

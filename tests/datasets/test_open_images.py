@@ -19,6 +19,7 @@ GUESS = "000002b66c9c498e,machine,/m/014l8n,1\n"
 @pytest.fixture
 def load(tmp_path):
     """Write text or bytes as a file and load that."""
+    pytest.importorskip("pyarrow", reason="the arrow extra")
 
     def write_and_load(content, **options):
         path = tmp_path / "labels.csv"
@@ -71,6 +72,7 @@ def test_states_equal_a_pivot_by_pandas(load, tmp_path, monkeypatch, seed):
 
 
 def test_the_published_form_is_read():
+    pytest.importorskip("pyarrow", reason="the arrow extra")
     table = load_open_images(PATH)
     nan = np.nan
     names = ["/m/014l8n", "/m/017ycn", "/m/019_nn", "/m/01bsxb", "/m/0_cp5"]
@@ -88,6 +90,7 @@ def test_the_published_form_is_read():
 
 
 def test_classes_are_the_columns_and_every_image_is_kept():
+    pytest.importorskip("pyarrow", reason="the arrow extra")
     classes = FOLDER / "classes-trainable.txt"
     table = load_open_images(PATH, classes=classes)
     names = ["/m/019_nn", "/m/014l8n", "/m/01bsxb", "/m/0bt9lr"]

@@ -16,6 +16,7 @@ HEADER = "id,word,note,other\n"
 @pytest.fixture
 def read(tmp_path):
     """Write text or bytes as a file and read all its rows."""
+    pytest.importorskip("pyarrow", reason="the arrow extra")
 
     def write_and_read(content):
         path = tmp_path / "table.csv"

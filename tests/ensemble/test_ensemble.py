@@ -196,6 +196,17 @@ def test_members_never_see_the_rows_that_choose(partial_problem):
     assert len(Recorder.seen) == 1
 
 
+def test_validation_rows_that_choose_nothing_are_refused(partial_problem):
+    Z, y, _ = partial_problem
+    given = {"X_val": Z[80:], "y_val": y[80:]}
+    ensemble = CFTEnsemble([("a", CategoryWiseFineTuner("bce"))], random_state=0)
+    for params in ({}, {"weights": [1.0], "combine": "logit_mean"}):
+        with pytest.raises(ValueError, match="`X_val` must be None where nothing is"):
+            clone(ensemble).set_params(**params).fit(Z[:80], y[:80], **given)
+    ranks = ensemble.set_params(combine="rank_mean").fit(Z[:80], y[:80], **given)
+    assert ranks.reference_.shape[1] == len(Z) - 80
+
+
 def test_by_default_there_are_seeds_of_the_classifier(partial_problem):
     Z, y, _ = partial_problem
     Z, y = Z[:60], y[:60]

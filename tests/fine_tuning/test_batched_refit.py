@@ -163,8 +163,7 @@ def test_categories_that_lack_labels_are_skipped(problem):
 def test_columns_and_their_order_do_not_matter(problem):
     Z, y = problem
     names = np.array(list("abcde"))
-    import pandas as pd
-
+    pd = pytest.importorskip("pandas", reason="the dataframes extra")
     # the penalty of initial weights that are fitted here depends on all categories
     initial = CategoryWiseFineTuner("bce", random_state=0).fit(Z, y)
     coef, intercept = initial.coef_init_, initial.intercept_init_

@@ -3,6 +3,7 @@
 import datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
@@ -142,6 +143,25 @@ def test_what_numpy_would_make_numbers_of_is_refused(values, shown):
             TypeError, match=f"`X` must hold real numbers; got .*{shown}"
         ):
             read(values, "X")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ("abc", "text ('abc')"),
+        (b"1", "bytes (b'1')"),
+        (bytearray(b"12"), "bytes (bytearray(b'12'))"),
+        (PurePosixPath("Z.npy"), "a path (PurePosixPath('Z.npy'))"),
+        (max, "builtin_function_or_method"),
+    ],
+    ids=str,
+)
+def test_what_is_no_table_is_refused(values, shown):
+    for read in (refuse_unlike_numbers, read_numbers):
+        with pytest.raises(TypeError) as caught:
+            read(values, "X")
+        start = f"`X` must hold real numbers; got {shown}. Pass an array, a frame or "
+        assert str(caught.value).startswith(start)
 
 
 def test_complex_numbers_are_refused_as_scikit_learn_does():

@@ -32,8 +32,8 @@ def test_a_layer_of_another_size_is_replaced(own):
     ("name", "head"),
     [
         ("torchvision:mobilenet_v3_small", "classifier.3"),
-        ("timm:test_vit", "head"),
-        ("timm:test_resnet", "fc"),
+        ("timm:vit_tiny_patch16_224", "head"),
+        ("timm:resnet10t", "fc"),
     ],
 )
 def test_libraries_make_networks(name, head):
@@ -130,7 +130,7 @@ def fitted(architecture, rng, shape=(6,)):
 
 def test_a_saved_model_of_a_library_needs_no_module(tmp_path, rng):
     pytest.importorskip("timm", reason="the vision extra")
-    architecture = Architecture("timm:test_resnet", n_outputs=3)
+    architecture = Architecture("timm:resnet10t", n_outputs=3)
     model, X = fitted(architecture, rng, (3, 32, 32))
     loaded = load_model(save_model(model, tmp_path / "model"))
     assert loaded.module == architecture
