@@ -156,7 +156,8 @@ def judge_candidates(
         if refit:
             problem = replace(problem, train=known)
         judge = _Judge(task, rows, is_precision)
-        paths = solver.fit_paths(problem, rows.with_spare, weight)
+        together = task.left_out_together(len(spare))
+        paths = solver.fit_paths(problem, rows.with_spare, weight, together)
         judged = [judge.judge_path(path) for path in paths]
         seen = known if task.unseen is not None else train
         initial = judge.judge_initial(task, seen)
