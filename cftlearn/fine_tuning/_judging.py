@@ -196,7 +196,7 @@ class _Judge:
         in_spare = effective_labels(n_held_out, len(self.spare))
         seen = self.held_out.y if task.unseen is not None else fitted
         self.labels = LabelCounts(
-            held_out=effective_labels(n_held_out, n_negative),
+            held_out=self._effective_pairs(),
             # most unknown labels are negatives, and can stand in for held-out ones
             against_unknown=0.0 if n_negative else in_spare,
             at_top=in_spare if is_precision else 0.0,
@@ -207,6 +207,13 @@ class _Judge:
             if task.fitted_here
             else effective_labels(int(seen.sum()), n_held_out),
         )
+
+    def _effective_pairs(self) -> float:
+        """Count held-out labels; groups may leave no fold that has both classes."""
+        y, folds = self.held_out.y, self.folds
+        if not np.intersect1d(folds[y], folds[~y]).size:
+            return 0.0
+        return effective_labels(len(self.positives), len(self.negatives))
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Return the fields of :class:`JudgedCandidates` for one path."""

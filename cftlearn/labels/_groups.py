@@ -1,6 +1,5 @@
 """Groups of rows (patients, studies): how they are read, and what is theirs."""
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -92,16 +91,17 @@ def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
     refuse_without_rows(groups, "groups")
     own = "Give each masked row a group of its own."
     refuse_masked(groups, "groups", remedy=own)
-    if np.ndim(groups) != 1:
+    shape = _shape_of(groups)
+    if len(shape) != 1:
         raise ValueError(
             "`groups` must be 1-D, one group per row; got shape "
-            f"{np.shape(groups)}. Pass one column."
+            f"{shape}. Pass one column."
         )
     # an array of all items of a list would make texts of numbers
     is_list = isinstance(groups, (list, tuple))
     names = list(groups) if is_list else np.asarray(groups).tolist()
     for row, name in enumerate(names):
-        if not isinstance(name, Hashable):
+        if not _is_hashable(name):
             raise TypeError(
                 "`groups` must hold names that can be compared, such as texts or "
                 f"numbers; got {type(name).__name__} in row {row}. Pass one text or "
@@ -121,3 +121,19 @@ def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
     numbers: dict[Any, int] = {}
     number_of_row = [numbers.setdefault(name, len(numbers)) for name in names]
     return np.array(number_of_row, dtype=np.intp), list(numbers)
+
+
+def _shape_of(groups: Any) -> tuple[int, ...]:
+    """Return the shape; the items of a list may be of any kind but lists."""
+    if isinstance(groups, (list, tuple)):
+        of_items = {np.shape(item) for item in groups if isinstance(item, list)}
+        return (len(groups), *of_items.pop()) if len(of_items) == 1 else (len(groups),)
+    return np.shape(groups)
+
+
+def _is_hashable(name: Any) -> bool:
+    try:
+        hash(name)
+    except TypeError:
+        return False
+    return True

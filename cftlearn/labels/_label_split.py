@@ -346,10 +346,11 @@ def _deal_by_groups(
 
 def _check_folds(n_folds: int, most: int, what: str) -> None:
     if n_folds > most:
+        remedy = f"{min(5, most)}, say" if most > 1 else "None"
         raise ValueError(
             f"`cross_fit` must be at most {most}, the largest number of {what} "
             "of a class in one category, so that every fold has labels; got "
-            f"{n_folds}. Pass cross_fit={min(5, max(most, 2))}, say."
+            f"{n_folds}. Pass cross_fit={remedy}."
         )
 
 

@@ -98,8 +98,9 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     options = {"n_outputs": 2, "options": {"width": 3}}
     assert model.module == Architecture("cli_parts:make_network", **options)
     out, err = capsys.readouterr()
-    assert "30 rows, 2 categories;" in out
-    assert "choose the refits: 10 other rows" in out  # whole groups of two
+    assert "40 rows, 2 categories;" in out
+    assert "choose the refits: some known labels of these rows, whole groups " in out
+    assert "(person) in each category\n" in out
     assert out.count("\nblue ") == out.count("\nred ") == 2
     command = f"cftlearn predict {beside_photos / 'model'} IMAGE"
     assert out.endswith(f"try: {command} --network cli_parts:make_network\n")
