@@ -109,6 +109,33 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     assert main([*argv, "--network", "cli_parts:make_network"]) == 0  # options too
 
 
+@pytest.mark.parametrize(
+    ("refit", "held_out"),
+    [
+        ("", "some known labels of these rows, whole groups (person) in each category"),
+        ("cross_fit = 3", "all known labels, in 3 folds of whole groups (person)"),
+    ],
+)
+def test_a_fit_gets_the_groups(refit, held_out, beside_photos, monkeypatch, capsys):
+    seen = []
+
+    def stop(self, X, y, **rest):
+        seen.append((len(y.values), rest))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("cftlearn.cli._model.CFTClassifier.fit", stop)
+    path = beside_photos / "c.toml"
+    path.write_text(CONFIG.replace("[refit]", f"[refit]\n{refit}"))
+    assert main(["fit", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert f"held out to choose the refits: {held_out}\n" in out
+    assert "seen enough" in err
+    ((n_rows, rest),) = seen
+    assert n_rows == len(rest["groups"]) == 40
+    assert rest["groups"][:4].tolist() == ["p0", "p0", "p1", "p1"]
+    assert rest["validation_data"] is None
+
+
 def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
     options = ["--max-epochs", "2", "--output", str(tmp_path / "model")]
     assert main(["fit", *photo_arguments, *options]) == 0
