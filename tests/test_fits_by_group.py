@@ -368,6 +368,17 @@ def test_the_report_says_that_groups_stay_whole():
     assert auto.report_[0]["reason"].startswith("no held-out labels of both classes")
 
 
+@pytest.mark.parametrize("name", ["features", "fine-tuner"])
+def test_a_fit_with_bad_groups_changes_nothing(name, problem):
+    X, y, groups = problem
+    model = sklearn.clone(ESTIMATORS[name]).fit(X, y, groups=groups)
+    before = dict(vars(model))
+    for bad in (groups[1:], ["a"] * N, [None] * N):
+        with pytest.raises(ValueError, match="`groups`"):
+            model.fit(X[:, :3], y, groups=bad)
+        assert vars(model) == before
+
+
 def test_folds_without_a_pair_judge_nothing(problem):
     X, y, _ = problem
     groups = (y[:, 0] == 1).astype(int)  # one has all positives, the other none

@@ -138,7 +138,7 @@ def _held_out_by_itself(settings: Settings) -> str:
         return f"all known labels, in {n_folds} folds of {what}"
     if group is None:
         return "some known labels of these rows"
-    return f"some known labels of these rows, {what} in each category"
+    return f"labels of {what}, in each category of others"
 
 
 def _check_device(device: str | None) -> None:

@@ -130,13 +130,13 @@ def deal_groups(
 
 
 def draw_groups(
-    counts: NDArray[np.floating], fraction: float, rng: np.random.Generator
+    counts: NDArray[np.intp], fraction: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Draw groups that hold about a share of some cells.
 
     Parameters
     ----------
-    counts : ndarray of shape (n_groups,)
+    counts : ndarray of shape (n_groups,), int
         Cells of every group.
     fraction : float
         Share in (0, 1).

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from cftlearn.labels._plain_arrays import refuse_masked, refuse_without_rows
 
@@ -65,7 +65,7 @@ def spread_over_groups(
     return of_group[groups]
 
 
-def number_groups(groups: ArrayLike) -> tuple[NDArray[np.intp], list[Any]]:
+def number_groups(groups: Any) -> tuple[NDArray[np.intp], list[Any]]:
     """Assign a number to each group of rows.
 
     Parameters

@@ -244,7 +244,7 @@ def sample_unknown(
         free = unknown & ~spread_over_groups(known, groups)
     drawn = unknown & split.cells_held_out()
     for j, seed in enumerate(seeds):
-        counts = np.bincount(groups, weights=free[:, j])
+        counts = np.bincount(groups[free[:, j]], minlength=int(groups.max()) + 1)
         rng = np.random.default_rng([int(seed), 1])
         drawn[:, j] |= free[:, j] & draw_groups(counts, fraction, rng)[groups]
     return drawn

@@ -169,8 +169,8 @@ CASES = [
         "groups that are read once",
         fit(classifier, lambda: iter(G.tolist())),
         TypeError,
-        "`groups` must hold rows in a fixed order; got a list_iterator, which gives its "
-        "items once. Pass list(groups).",
+        "`groups` must hold rows in a fixed order; got a list_iterator, which gives "
+        "its items once. Pass list(groups).",
     ),
     Case(
         CLASSIFIER,
@@ -241,8 +241,8 @@ CASES = [
         ValueError,
         "`y_val` must hold labels of other groups than `y` in each category; got 28 "
         "labels of `y` with others of their group in `y_val`, the first in category "
-        "'0', row 0, whose group is also in row 1 of `y_val`. Set them to NaN in one of "
-        "the two.",
+        "'0', row 0, whose group is also in row 1 of `y_val`. Set them to NaN in one "
+        "of the two.",
     ),
     Case(
         "model_selection.cross_val_predict",

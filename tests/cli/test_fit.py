@@ -99,8 +99,7 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     assert model.module == Architecture("cli_parts:make_network", **options)
     out, err = capsys.readouterr()
     assert "40 rows, 2 categories;" in out
-    assert "choose the refits: some known labels of these rows, whole groups " in out
-    assert "(person) in each category\n" in out
+    assert "choose the refits: labels of whole groups (person), in each " in out
     assert out.count("\nblue ") == out.count("\nred ") == 2
     command = f"cftlearn predict {beside_photos / 'model'} IMAGE"
     assert out.endswith(f"try: {command} --network cli_parts:make_network\n")
@@ -112,7 +111,7 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
 @pytest.mark.parametrize(
     ("refit", "held_out"),
     [
-        ("", "some known labels of these rows, whole groups (person) in each category"),
+        ("", "labels of whole groups (person), in each category of others"),
         ("cross_fit = 3", "all known labels, in 3 folds of whole groups (person)"),
     ],
 )

@@ -119,7 +119,7 @@ def test_folds_get_their_part_of_both_classes(rng):
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.floats(0.05, 0.95))
 @some
 def test_a_share_of_cells_is_drawn(counts, fraction):
-    counts = np.array(counts, dtype=float)
+    counts = np.array(counts)
     drawn = draw_groups(counts, fraction, rng_of())
     assert not drawn[counts == 0].any()
     assert abs(counts[drawn].sum() - round(fraction * counts.sum())) <= max(counts)
