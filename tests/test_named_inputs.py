@@ -130,12 +130,6 @@ ENTRIES = {
     "views": merged,
     "initial weights": initial,
     "split": split,
-    "fit with groups": lambda t: by_name(
-        CategoryWiseFineTuner("proximal", random_state=0)
-        .fit(t.X, t.y, groups=t.groups)
-        .report_,
-        "n_held_out",
-    ),
     "means": lambda t: combine_scores([t.scores, t.proba]).sum(),
     "members": lambda t: select_members(t.y, [t.scores, t.proba]).sum(),
     "summary": lambda t: by_name(label_summary(t.y), "n_positive"),
