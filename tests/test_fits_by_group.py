@@ -51,6 +51,9 @@ SOLVERS = {
     "auto, no refit": CategoryWiseFineTuner(refit=False, random_state=0),
     "cross-fitted": CategoryWiseFineTuner(cross_fit=4, random_state=0),
     "proximal": CategoryWiseFineTuner("proximal", random_state=0),
+    "classifier": CFTClassifier(
+        fine_tuner=CategoryWiseFineTuner(cross_fit=4), random_state=0
+    ),
 }
 
 
@@ -168,6 +171,24 @@ def test_no_cell_of_a_held_out_group_is_trained_on(unknown, problem, monkeypatch
     assert (probe is not None) == (unknown == "auto")
     known = ~np.isnan(y)
     assert_array_equal(again.values[known], y[known])  # the second sees all labels
+
+
+def test_networks_of_folds_divide_no_group(problem, monkeypatch):
+    X, y, groups = problem
+    calls, fit_network = [], _trainings.fit_network
+
+    def spy(plan, module, inputs, targets, held_out=None, *rest, **options):
+        calls.append((targets, held_out))
+        return fit_network(plan, module, inputs, targets, held_out, *rest, **options)
+
+    monkeypatch.setattr(_trainings, "fit_network", spy)
+    sklearn.clone(ESTIMATORS["cross-fitted network"]).fit(X, y, groups=groups)
+    assert len(calls) == 3
+    numbers = np.arange(N) // 3
+    for targets, held_out in calls[:2]:
+        trained, aside = ~np.isnan(targets.values), ~np.isnan(held_out.labels)
+        both = spread_over_groups(trained, numbers) & spread_over_groups(aside, numbers)
+        assert not both.any()
 
 
 def test_validation_rows_of_other_groups_are_left_out_together(twins):
