@@ -603,20 +603,27 @@ def test_rows_of_a_part_are_left_out_together(fit):
 
 
 def test_evidence_compares_rows_of_one_part():
-    """Oracle: scikit-learn in each part, weighted by pairs."""
+    """Oracle: scikit-learn in each part, weighted by positives."""
     problem = make_problem((80, 5), seed=2)
     parts = np.arange(80) % 3
     path = fit_paths([problem], parts)[0]
     positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
-    found = path.ranking_evidence(positives, negatives)
+    found = path.placements(positives, negatives).mean(axis=1)
     logits, y = path.left_out(np.arange(80)), problem.y
-    pairs = [np.sum(y[parts == k]) * np.sum(1 - y[parts == k]) for k in range(3)]
+    counts = [np.sum(y[parts == k]) for k in range(3)]
     for own, value in zip(logits, found, strict=True):
         aucs = [roc_auc_score(y[parts == k], own[parts == k]) for k in range(3)]
-        assert value == pytest.approx(np.average(aucs, weights=pairs))
-    of_one_class = np.array([0, 0, 1])
-    path = fit_paths([make_problem((3, 2))], of_one_class)[0]
-    assert np.isnan(path.ranking_evidence(np.array([0]), np.array([2]))).all()
+        assert value == pytest.approx(np.average(aucs, weights=counts))
+
+
+def test_a_positive_without_a_negative_in_its_part_takes_the_mean():
+    problem = make_problem((60, 5), seed=3)
+    positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
+    parts = np.zeros(60, dtype=np.intp)
+    parts[positives[:2]] = 1
+    found = fit_paths([problem], parts)[0].placements(positives, negatives)
+    mean = found[:, 2:].mean(axis=1, keepdims=True)
+    assert_allclose(found[:, :2], np.repeat(mean, 2, axis=1))
 
 
 def test_a_part_is_not_halved_where_nothing_would_stay():
