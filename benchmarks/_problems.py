@@ -97,17 +97,20 @@ def make_problem(
     known: float | None,
     seed: int,
     *,
+    groups: NDArray[np.intp] | None = None,
     folder: Path = DATA_FOLDER,
     cache: Path | None = None,
 ) -> Problem:
     """Hide labels of a source by a scheme, and train stage one on what is left.
 
-    ``cache`` names a folder that keeps problems from run to run.
+    ``groups`` of training rows are held out together. ``cache`` names a folder that
+    keeps problems from run to run.
     """
     path = None
     if cache is not None:
         cache.mkdir(parents=True, exist_ok=True)
-        path = cache / f"{source}-{trunk}-{scheme}-{known}-{seed}.npz"
+        by = "" if groups is None else "-groups"
+        path = cache / f"{source}-{trunk}-{scheme}-{known}-{seed}{by}.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as stored:
                 return Problem(**stored)
@@ -115,7 +118,7 @@ def make_problem(
     hidden = hide_labels(data.Y, known=known, scheme=scheme, random_state=seed)  # type: ignore[arg-type]
     labels = check_partial_labels(hidden)
     seeds = category_seeds(seed, labels.categories)
-    split = split_labels(labels, HELD_OUT, seeds)
+    split = split_labels(labels, HELD_OUT, seeds, groups)
     targets = split.targets()
     if trunk == "raw":
         Z, Z_test = data.X, data.X_test
@@ -175,14 +178,10 @@ def _draw_test(n_rows: int, seed: int) -> NDArray[np.bool_]:
 
 def _chest_x_rays(folder: Path, cache: Path | None) -> Source:
     """Extract features of the X-rays; no patient is in training and test rows."""
-    if not folder.exists():
-        raise AbsentDataError(f"no folder {folder}")
-    with (folder / "labels.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _read_x_ray_labels(folder)
     about = ("image", "patient_id", "view", "split")
     findings = [name for name in rows[0] if name not in about]
     Y = np.array([[float(row[name]) for name in findings] for row in rows])
-    patients = np.array([row["patient_id"] for row in rows])
     stored = cache / "nih1000-features.npy" if cache is not None else None
     if stored is not None and stored.exists():
         X = np.load(stored)
@@ -190,9 +189,33 @@ def _chest_x_rays(folder: Path, cache: Path | None) -> Source:
         X = _image_features([folder / "images" / row["image"] for row in rows])
         if stored is not None:
             np.save(stored, X)
-    splitter = GroupShuffleSplit(n_splits=1, test_size=0.4, random_state=0)
-    train, test = next(splitter.split(X, groups=patients))
+    train, test = _split_patients(rows)
     return Source(X[train], Y[train], X[test], Y[test])
+
+
+def training_patients(folder: Path = DATA_FOLDER) -> NDArray[np.intp]:
+    """Return the patient of every training row of nih1000, as a number."""
+    rows = _read_x_ray_labels(folder / "nih1000")
+    train, _ = _split_patients(rows)
+    patients = np.array([row["patient_id"] for row in rows])
+    return np.unique(patients[train], return_inverse=True)[1]
+
+
+def _read_x_ray_labels(folder: Path) -> list[dict[str, str]]:
+    if not folder.exists():
+        raise AbsentDataError(f"no folder {folder}")
+    with (folder / "labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _split_patients(
+    rows: list[dict[str, str]],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training rows and test rows, without a patient in both."""
+    patients = np.array([row["patient_id"] for row in rows])
+    splitter = GroupShuffleSplit(n_splits=1, test_size=0.4, random_state=0)
+    train, test = next(splitter.split(patients, groups=patients))
+    return train, test
 
 
 def _image_features(paths: list[Path]) -> NDArray[np.float32]:

@@ -31,7 +31,12 @@ from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels._encoding import UNKNOWN
-from cftlearn.labels._label_split import LabelSplit, split_labels
+from cftlearn.labels._groups import read_groups
+from cftlearn.labels._label_split import (
+    hold_out_given,
+    hold_out_nothing,
+    split_labels,
+)
 from cftlearn.labels._names import check_same_rows
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
@@ -316,6 +321,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         *,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Run both stages.
@@ -337,6 +343,12 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             :ref:`User Guide <validation_rows>`. None holds out known labels of ``y``.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        groups : array-like of shape (n_samples,), default=None
+            The group of every row, such as its patient: texts, numbers or anything else
+            that can be compared. In a category, all labels of a group are held out, or
+            none is; and no label judges a fit that saw others of its group. Other
+            categories may hold other groups out. With ``X_val``, its rows must be of
+            other groups. See the :ref:`User Guide <groups>`.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 
@@ -363,17 +375,24 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(X, y, validation_pair(validation_data, X_val, y_val))
+            return self._fit(
+                X, y, validation_pair(validation_data, X_val, y_val), groups
+            )
 
     def _fit(
-        self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
+        self,
+        X: Any,
+        y: ArrayLike,
+        validation_data: tuple[Any, ArrayLike] | None,
+        groups: ArrayLike | None,
     ) -> Self:
         self._validate_params()
         if self.trainer is not None:
             check_trainer(self.trainer, self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
-        check_same_rows(X=X, y=y)
+        check_same_rows(X=X, y=y, groups=groups)
+        numbers = read_groups(groups, len(labels.values))
         check_threshold(self.threshold, self.categories_)
         self.calibrator_ = None
         if self.calibration is not None:
@@ -387,23 +406,23 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         if tuner.cross_fit is not None and self.module is None:
             with warnings.catch_warnings():  # it would name this line, not the user's
                 warnings.simplefilter("ignore", UndefinedCategoryWarning)
-                tuner.fit(inputs, labels, validation_data=validation_data)
+                tuner.fit(inputs, labels, groups=numbers)
             warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
             return self._store(tuner, [])
         seeds = category_seeds(int(split_seed), self.categories_)
         if tuner.cross_fit is not None:
             inputs_val = inputs
-            nothing = labels.restricted_to(np.zeros_like(labels.known))
-            split = LabelSplit(labels, nothing, same_rows=True)
+            split = hold_out_nothing(labels, numbers)
         elif validation_data is None:
             inputs_val = inputs
-            split = split_labels(labels, self.validation_fraction, seeds)
+            split = split_labels(labels, self.validation_fraction, seeds, numbers)
         else:
             inputs_val, held_out = self._read_validation(
                 X, inputs, labels, validation_data, self._read_inputs, "X"
             )
             warn_of_scale(inputs, inputs_val, stacklevel=3)
-            split = LabelSplit(labels, held_out, inputs_val is inputs)
+            same_rows = inputs_val is inputs
+            split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
         if self.module is None:
             if tuner.coef_init is None:
                 is_left_out = self.unknown == "ignore"

@@ -153,13 +153,15 @@ class NetworkFit:
         evidence of all folds together supports.
         """
         labels = self.rows.split.all_of_rows()
-        folds = deal_labels(labels, n_folds, self.rows.cell_seeds)
+        groups = self.rows.split.groups
+        folds = deal_labels(labels, n_folds, self.rows.cell_seeds, groups)
         choices = []
         for fold in range(n_folds):
             split = LabelSplit(
                 labels.restricted_to(folds != fold),
                 labels.restricted_to(folds == fold),
                 same_rows=True,
+                groups=groups,
             )
             seed = self._seed(1 if fold == 0 else fold + 1)
             made = self._train(split, seed, None, f"fold {fold}")

@@ -14,7 +14,6 @@ from cftlearn.cli._settings import (
     Settings,
     SettingsError,
 )
-from cftlearn.model_selection import partial_train_test_split
 from cftlearn.networks._architecture import LIBRARIES
 
 
@@ -53,7 +52,7 @@ def check_sources(settings: Settings) -> None:
         )
     data = settings.data
     if settings.refit.get("cross_fit") is not None:
-        for name in ("validation", "validation_where", "group"):
+        for name in ("validation", "validation_where"):
             if getattr(data, name) is not None:
                 raise SettingsError(
                     f"`{name}` and `cross_fit` must not both be given: with cross_fit "
@@ -108,11 +107,7 @@ def _check_trained(network: NetworkSettings) -> None:
 
 
 def read_parts(
-    data: DataSettings,
-    categories: list[str] | None,
-    *,
-    validation_fraction: float,
-    seed: int,
+    data: DataSettings, categories: list[str] | None
 ) -> tuple[Labelled, Labelled | None]:
     """Read the rows to fit, and other rows that choose the refits.
 
@@ -122,10 +117,6 @@ def read_parts(
         The label files and columns.
     categories : list of str or None
         Those that the network has. None takes those of the settings, or all.
-    validation_fraction : float
-        Fraction of the groups that choose, if no rows are named for that.
-    seed : int
-        Seed of the draw of groups.
 
     Returns
     -------
@@ -152,17 +143,7 @@ def read_parts(
         held_out = read_labels(path, data, data.validation_where, names)
         _check_apart(fitted, held_out, data)
         return fitted, held_out
-    if fitted.groups is None:
-        return fitted, None
-    # The fit would hold labels of one group out and train on others of it.
-    rows, other_rows, _, _ = partial_train_test_split(
-        np.arange(len(fitted)),
-        fitted.y.values,
-        test_size=validation_fraction,
-        groups=fitted.groups,
-        random_state=seed,
-    )
-    return fitted.take(rows), fitted.take(other_rows)
+    return fitted, None
 
 
 def _check_apart(fitted: Labelled, held_out: Labelled, data: DataSettings) -> None:

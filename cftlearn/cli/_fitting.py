@@ -101,16 +101,11 @@ def fit_and_save(
     _check_output(output, overwrite=overwrite)
     data = settings.data
     start = read_start(settings, train=train)
-    fitted, held_out = read_parts(
-        data,
-        start.categories,
-        validation_fraction=model.validation_fraction,
-        seed=settings.seed or 0,
-    )
+    fitted, held_out = read_parts(data, start.categories)
     saved_module = _set_start(model, settings, start, len(fitted.y.categories))
     if not quiet:
-        print_coverage(fitted, held_out)
-    if not train and held_out is None:
+        print_coverage(fitted, held_out, _held_out_by_itself(settings))
+    if not train and held_out is None and fitted.groups is None:
         warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=2)
     validation_data = None
     if held_out is not None:
@@ -118,7 +113,12 @@ def fit_and_save(
     with warnings.catch_warnings():
         # It names parameters of Python; the line above names arguments.
         warnings.simplefilter("ignore", SeenLabelsWarning)
-        model.fit(read_inputs(fitted, data), fitted.y, validation_data=validation_data)
+        model.fit(
+            read_inputs(fitted, data),
+            fitted.y,
+            groups=fitted.groups,
+            validation_data=validation_data,
+        )
     # A file cannot hold callables, and predictions need none of them.
     model.set_params(module=saved_module, trainer__augment=None)
     from cftlearn.persistence import save_model
@@ -127,6 +127,18 @@ def fit_and_save(
     if not quiet:  # after saving: a reader that has closed its pipe ends the command
         print_report(model.report_)
     return folder
+
+
+def _held_out_by_itself(settings: Settings) -> str:
+    """Return what a fit holds out where no rows are named for that."""
+    group = settings.data.group
+    what = "labels of these rows" if group is None else f"whole groups ({group})"
+    n_folds = settings.refit.get("cross_fit")
+    if n_folds is not None:
+        return f"all known labels, in {n_folds} folds of {what}"
+    if group is None:
+        return "some known labels of these rows"
+    return f"labels of {what}, in each category of others"
 
 
 def _check_device(device: str | None) -> None:

@@ -27,8 +27,11 @@ def on_one_line(name: object) -> str:
     )
 
 
-def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
-    """Print how many rows and known labels there are."""
+def print_coverage(fitted: Labelled, held_out: Labelled | None, by_itself: str) -> None:
+    """Print how many rows and known labels there are, and which are held out.
+
+    ``by_itself`` is what the fit holds out where there are no other rows for it.
+    """
     counts = label_summary(fitted.y)
     positives = sum(line["n_positive"] for line in counts)
     negatives = sum(line["n_negative"] for line in counts)
@@ -41,7 +44,7 @@ def print_coverage(fitted: Labelled, held_out: Labelled | None) -> None:
     if fitted.table.info:
         print(f"other columns: {_listed(fitted.table.info)}")
     if held_out is None:
-        print("held out to choose the refits: some known labels of these rows")
+        print(f"held out to choose the refits: {by_itself}")
     else:
         print(f"held out to choose the refits: {len(held_out)} other rows")
 

@@ -51,6 +51,7 @@ from cftlearn.ensemble._selection import (
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.labels import PartialLabels
 from cftlearn.labels._encoding import UNKNOWN
+from cftlearn.labels._groups import read_groups
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
 from cftlearn.metrics import partial_roc_auc_score
@@ -248,6 +249,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         *,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Fit the members and weigh them.
@@ -267,6 +269,11 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             :ref:`User Guide <validation_rows>`.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        groups : array-like of shape (n_samples,), default=None
+            The group of every row, such as its patient. No group is divided between the
+            members and the rows that choose. Members whose ``fit`` takes ``groups``
+            get them, and so do the last steps of pipelines that take them. With
+            ``X_val``, its rows must be of other groups.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 
@@ -292,16 +299,23 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(X, y, validation_pair(validation_data, X_val, y_val))
+            return self._fit(
+                X, y, validation_pair(validation_data, X_val, y_val), groups
+            )
 
     def _fit(
-        self, X: Any, y: ArrayLike, validation_data: tuple[Any, ArrayLike] | None
+        self,
+        X: Any,
+        y: ArrayLike,
+        validation_data: tuple[Any, ArrayLike] | None,
+        groups: ArrayLike | None,
     ) -> Self:
         self._validate_params()
         X, y = as_table(X, "X"), as_table(y, "y")
-        check_same_rows(X=X, y=y)
+        check_same_rows(X=X, y=y, groups=groups)
         refuse_masked(X, "X")
         labels = self._read_targets(X, y)
+        numbers: Any = read_groups(groups, len(labels.values))
         names, members = self._named_members()
         try_objective(make_objective(self.objective))  # before members are trained
         split_seed, member_seed = check_random_state(self.random_state).randint(
@@ -313,9 +327,16 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         elif self.prefit or not isinstance(self.weights, str):
             X_val, held_out = X, labels
         else:
-            X, X_val, y, y_val = partial_train_test_split(
-                X, y, test_size=self.validation_fraction, random_state=int(split_seed)
+            others = [] if numbers is None else [numbers]
+            X, X_val, y, y_val, *parts = partial_train_test_split(
+                X,
+                y,
+                *others,
+                test_size=self.validation_fraction,
+                groups=numbers,
+                random_state=int(split_seed),
             )
+            numbers = parts[0] if parts else None
             held_out = self._read_more_targets(X_val, y_val, ("X", "y"))
         if self.prefit:
             self.estimators_ = members
@@ -325,7 +346,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         else:
             seeds = category_seeds(int(member_seed), np.array(names))
             self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-                delayed(fit_member)(member, X, y, int(seed))
+                delayed(fit_member)(member, X, y, int(seed), numbers)
                 for member, seed in zip(members, seeds, strict=True)
             )
         self.named_estimators_ = Bunch(

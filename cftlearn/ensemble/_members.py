@@ -8,9 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils.validation import check_is_fitted
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cftlearn._dependencies import StrOptions, end_with_parent, validate_params
 from cftlearn.calibration._calibrator import calibrated_weights
@@ -155,7 +157,9 @@ def check_members(estimators: object) -> Members:
     return members
 
 
-def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
+def fit_member(
+    member: Any, X: Any, y: Any, seed: int, groups: NDArray[np.intp] | None = None
+) -> Any:
     """Fit a clone with a seed of its own, where the user has set none.
 
     Parameters
@@ -166,6 +170,8 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
         What it is fitted on.
     seed : int
         Of every ``random_state`` in it that is None.
+    groups : ndarray of shape (n_samples,), int, default=None
+        The group of every row, for a member that takes them.
 
     Returns
     -------
@@ -183,7 +189,25 @@ def fit_member(member: Any, X: Any, y: Any, seed: int) -> Any:
     fitted.set_params(**dict.fromkeys(unset, seed))
     with warnings.catch_warnings():  # the ensemble has warned, at the user's line
         warnings.simplefilter("ignore", DataConversionWarning)
-        return fitted.fit(X, y)
+        return fitted.fit(X, y, **_arguments_of_groups(fitted, groups))
+
+
+def _arguments_of_groups(
+    member: Any, groups: NDArray[np.intp] | None
+) -> dict[str, NDArray[np.intp]]:
+    """Return the arguments of ``fit`` by which a member takes groups."""
+    if groups is None:
+        return {}
+    if not isinstance(member, Pipeline):
+        takes = has_fit_parameter(member, "groups")
+        return {"groups": groups} if takes else {}
+    name, last = member.steps[-1]
+    if not has_fit_parameter(last, "groups"):
+        return {}
+    if not get_config()["enable_metadata_routing"]:
+        return {f"{name}__groups": groups}
+    requests = member.get_metadata_routing().consumes("fit", ["groups"])
+    return {"groups": groups} if requests else {}
 
 
 def check_same_features(X: Any, X_val: Any) -> None:

@@ -135,7 +135,11 @@ class BatchedRefit:
         results: dict[str, CategoryResult] = {}
         to_refit = []
         for category in map(_Category.of, tasks):
-            reason = missing_class(category.train.y, category.held_out.y)
+            reason = missing_class(
+                category.train.y,
+                category.held_out.y,
+                has_groups=category.task.has_groups,
+            )
             if reason:
                 results[category.task.name] = skipped(category.task, reason)
             else:

@@ -125,7 +125,7 @@ def refit_category(
     """
     started = time.perf_counter()
     everything, train, held_out, _ = task.known()
-    skip_reason = missing_class(train.y, held_out.y)
+    skip_reason = missing_class(train.y, held_out.y, has_groups=task.has_groups)
     if skip_reason:
         return skipped(task, skip_reason)
     with one_thread():
@@ -281,8 +281,13 @@ def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
     return fit
 
 
-def missing_class(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
-    """Return what class has no label to fit or to hold out; "" if none lacks."""
+def missing_class(
+    y: NDArray[np.bool_], y_val: NDArray[np.bool_], *, has_groups: bool = False
+) -> str:
+    """Return what class has no label to fit or to hold out; "" if none lacks.
+
+    With groups, all labels of a class may be in one that must not be divided.
+    """
     if len(y) + len(y_val) == 0:
         return "no known label"
     for labels, role in ((y, "to fit"), (y_val, "to hold out")):
@@ -291,5 +296,8 @@ def missing_class(y: NDArray[np.bool_], y_val: NDArray[np.bool_]) -> str:
                 total = int((y == is_positive).sum() + (y_val == is_positive).sum())
                 found = f"only {total}" if total else "no"
                 plural = "s" if total > 1 else ""
-                return f"{found} known {word}{plural}, none left {role}"
+                where = ""
+                if has_groups and total > 1:
+                    where = " in groups that stay whole"
+                return f"{found} known {word}{plural}{where}, none left {role}"
     return ""

@@ -86,6 +86,9 @@ class CategoryTask:
         the initial weights were not.
     folds : ndarray of shape (n_held_out,), or None
         Which of several such weights each logit comes from.
+    has_groups : bool
+        Whether held-out labels come from groups of rows without any label to fit. Then
+        no label that judges may be left out of a fit alone.
     needed_spaces : tuple of str
         What :meth:`with_spaces` adds to ``spaces`` where features are not shared: the
         axes of one category take as much room as those that all share.
@@ -106,6 +109,7 @@ class CategoryTask:
     fitted_here: bool = False
     unseen: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
+    has_groups: bool = False
     needed_spaces: tuple[SpaceName, ...] = ()
 
     def with_spaces(self) -> Self:
@@ -139,6 +143,19 @@ class CategoryTask:
             KnownRows(Z[n_train:n_known], y[n_train:n_known]),
             KnownRows(Z, y),
         )
+
+    def left_out_together(self, n_spare: int = 0) -> NDArray[np.intp] | None:
+        """Return numbers of the known rows; equal ones must be left out together.
+
+        None where there are no groups. The rows are those of :meth:`known`; spare ones
+        are compared with the rows of one fit each.
+        """
+        if not self.has_groups:
+            return None
+        own = np.zeros(len(self.held_out.rows), dtype=np.intp)
+        own = own if self.folds is None else self.folds
+        spare = np.arange(n_spare) % (int(own.max(initial=0)) + 1)
+        return np.concatenate([np.full(len(self.fitted.rows), -1), own, spare])
 
     def known_logits(
         self, coef: NDArray[np.float64]
@@ -282,6 +299,7 @@ def make_tasks(
                 coef=initial.coef[j],
                 intercept=float(initial.intercept[j]),
                 fitted_here=initial.fitted_here,
+                has_groups=split.groups is not None,
                 seed=int(seeds[j]),
                 unseen=None if unseen is None else unseen.logits[held_out.rows, j],
                 folds=None if unseen is None else unseen.folds[held_out.rows, j],

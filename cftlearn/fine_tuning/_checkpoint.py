@@ -82,6 +82,7 @@ def checkpoint_paths(
         else _digest_of_matrices([task.Z_val for task in categories]),
         "labels": digest(*chain.from_iterable(arrays)),
         "initial weights": digest(*initial),
+        "groups": str(first.has_groups),
     }
     root = Path(folder)
     claim_folder(root, fit)

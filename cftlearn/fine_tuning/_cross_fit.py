@@ -18,6 +18,7 @@ from cftlearn.fine_tuning._penalty_choice import (
     path_logits,
 )
 from cftlearn.fine_tuning._regression_paths import fit_regression_paths
+from cftlearn.labels._groups import spread_over_groups
 from cftlearn.labels._label_split import LabelSplit, deal_labels
 
 
@@ -79,11 +80,12 @@ def cross_fit(
     """
     Z = in_memory(Z)
     targets = split.targets()
-    folds = deal_labels(split.fitted, n_folds, seeds)
+    folds = deal_labels(split.fitted, n_folds, seeds, split.groups)
     evidence, logits_by_fold = [], []
     for fold in range(n_folds):
         in_fold = folds == fold
-        rest = np.where(in_fold, np.nan, targets)
+        left_out = spread_over_groups(in_fold, split.groups)
+        rest = np.where(left_out, np.nan, targets)
         paths = fit_regression_paths(Z, rest, n_jobs=n_jobs)
         logits_by_fold.append(path_logits(paths, Z, in_fold))
         judging = np.where(in_fold, targets, np.nan)

@@ -49,8 +49,14 @@ from cftlearn.fine_tuning._solver_names import (
 )
 from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
 from cftlearn.fine_tuning._workers import CategoryWorkers
+from cftlearn.labels._groups import read_groups
 from cftlearn.labels._held_out_scores import HeldOutScores
-from cftlearn.labels._label_split import LabelSplit, split_labels
+from cftlearn.labels._label_split import (
+    LabelSplit,
+    hold_out_given,
+    hold_out_nothing,
+    split_labels,
+)
 from cftlearn.labels._names import (
     align_by_category,
     check_columns,
@@ -267,6 +273,7 @@ class CategoryWiseFineTuner(
         *,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Self:
         """Refit every category.
@@ -292,6 +299,12 @@ class CategoryWiseFineTuner(
             those labels.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        groups : array-like of shape (n_samples,), default=None
+            The group of every row, such as its patient: texts, numbers or anything else
+            that can be compared. In a category, all labels of a group are held out, or
+            none is; and no label judges a fit that saw others of its group. Other
+            categories may hold other groups out. With ``X_val``, its rows must be of
+            other groups. See the :ref:`User Guide <groups>`.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 
@@ -319,39 +332,43 @@ class CategoryWiseFineTuner(
             If ``X_val`` is not in the scale of ``Z``.
         """
         with unchanged_by_errors(self):
-            return self._fit(Z, y, validation_pair(validation_data, X_val, y_val))
+            return self._fit(
+                Z, y, validation_pair(validation_data, X_val, y_val), groups
+            )
 
     def _fit(
         self,
         Z: ArrayLike,
         y: ArrayLike,
         validation_data: tuple[ArrayLike, ArrayLike] | None,
+        groups: ArrayLike | None,
     ) -> Self:
         self._validate_params()
         self._check_seed()
         method = self._method()
-        check_same_rows(Z=Z, y=y)
+        check_same_rows(Z=Z, y=y, groups=groups)
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
+        numbers = read_groups(groups, len(labels.values))
         check_categories(features, len(self.categories_))
         seeds = self._category_seeds()
         features_val = features
         initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
-            nothing = labels.restricted_to(np.zeros_like(labels.known))
-            split = LabelSplit(labels, nothing, same_rows=True)
+            split = hold_out_nothing(labels, numbers)
             unseen, initial = cross_fit(
                 features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
         elif validation_data is None:
-            split = split_labels(labels, self.validation_fraction, seeds)
+            split = split_labels(labels, self.validation_fraction, seeds, numbers)
         else:
             features_val, held_out = self._read_validation(
                 Z, features, labels, validation_data, self._read_features, "X"
             )
             warn_of_scale(features, features_val, stacklevel=3)
-            split = LabelSplit(labels, held_out, features_val is features)
+            same_rows = features_val is features
+            split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
         warn_skipped(self.report_, self.solver, stacklevel=3)
         return self
@@ -384,7 +401,7 @@ class CategoryWiseFineTuner(
         is_given = not initial.fitted_here
         learned = [is_given or bool(own.any()) for own in split.fitted.known.T]
         if unseen is not None:  # every label judges; none is only fitted
-            split = LabelSplit(split.held_out, split.fitted, same_rows=True)
+            split = split._replace(fitted=split.held_out, held_out=split.fitted)
         tasks = make_tasks(
             features, features_val, split, initial, method.solvers, seeds, unseen
         )

@@ -149,7 +149,8 @@ def judge_candidates(
         if refit:
             problem = replace(problem, train=known)
         judge = _Judge(task, rows)
-        paths = solver.fit_paths(problem, rows.with_spare, weight)
+        together = task.left_out_together(len(spare))
+        paths = solver.fit_paths(problem, rows.with_spare, weight, together)
         judged = [judge.judge_path(path) for path in paths]
         seen = known if task.unseen is not None else train
         initial = judge.judge_initial(task, seen)
@@ -180,10 +181,10 @@ class _Judge:
         self.fitted = [_sample(rng, fitted == kind, _MOST_FITTED) for kind in (1, 0)]
         no_folds = np.zeros(len(self.rows), dtype=np.intp)
         self.folds = no_folds if task.folds is None else task.folds
-        n_held_out, n_negative = len(self.positives), len(self.negatives)
+        n_held_out = len(self.positives)
         seen = self.held_out.y if task.unseen is not None else fitted
         self.labels = LabelCounts(
-            held_out=effective_labels(n_held_out, n_negative),
+            held_out=self._effective_pairs(),
             # most unknown labels are negatives, and can stand in for held-out ones
             against_unknown=effective_labels(n_held_out, len(self.spare)),
             fitted=effective_labels(*map(len, self.fitted)),
@@ -193,6 +194,13 @@ class _Judge:
             if task.fitted_here
             else effective_labels(int(seen.sum()), n_held_out),
         )
+
+    def _effective_pairs(self) -> float:
+        """Count held-out labels; groups may leave no fold that has both classes."""
+        y, folds = self.held_out.y, self.folds
+        if not np.intersect1d(folds[y], folds[~y]).size:
+            return 0.0
+        return effective_labels(len(self.positives), len(self.negatives))
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Return the fields of :class:`JudgedCandidates` for one path."""

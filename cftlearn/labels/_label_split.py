@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cftlearn.labels._encoding import PartialLabels
+from cftlearn.labels._group_split import deal_groups, draw_groups, hold_out_groups
+from cftlearn.labels._groups import spread_over_groups
 
 CLASSES = (0.0, 1.0)
 
@@ -41,16 +43,34 @@ class LabelSplit(NamedTuple):
         known in both.
     same_rows : bool
         True if both are labels of the same rows.
+    groups : ndarray of shape (n_samples,), int, or None
+        Number of the group of every row to fit. Of a category, the cells of a group
+        are all held out, or none is. None if every row is a group of its own.
     """
 
     fitted: PartialLabels
     held_out: PartialLabels
     same_rows: bool
+    groups: NDArray[np.intp] | None = None
+
+    def cells_held_out(self) -> NDArray[np.bool_]:
+        """Return the cells of the rows to fit that stage one must not see.
+
+        With groups these are also unknown cells: as negatives they would tell that the
+        other cells of their group are probably negative.
+        """
+        if not self.same_rows:
+            return np.zeros_like(self.fitted.known)
+        return spread_over_groups(self.held_out.known, self.groups)
 
     def unknown_cells(self) -> NDArray[np.bool_]:
         """Return the cells of the rows to fit whose label is unknown altogether."""
         unknown = ~self.fitted.known
         return unknown & ~self.held_out.known if self.same_rows else unknown
+
+    def unknown_to_fit(self) -> NDArray[np.bool_]:
+        """Return the unknown cells that stage one may take for something."""
+        return self.unknown_cells() & ~self.cells_held_out()
 
     def all_of_rows(self) -> PartialLabels:
         """Return all known labels of the rows to fit."""
@@ -77,17 +97,22 @@ class LabelSplit(NamedTuple):
         """
         filler = 0.0 if unknown == "negative" else np.nan
         targets = np.where(self.fitted.known, self.fitted.values, filler)
-        if self.same_rows:
-            # To stage one a held-out label is not even unknown: as a negative it would
-            # be known to be wrong or right.
-            targets[self.held_out.known] = np.nan
+        # To stage one a held-out label is not even unknown: as a negative it would be
+        # known to be wrong or right.
+        targets[self.cells_held_out()] = np.nan
         return targets
 
 
 def split_labels(
-    labels: PartialLabels, fraction: float, seeds: NDArray[np.integer]
+    labels: PartialLabels,
+    fraction: float,
+    seeds: NDArray[np.integer],
+    groups: NDArray[np.intp] | None = None,
 ) -> LabelSplit:
-    """Hold out a share of every category's known labels, cell by cell.
+    """Hold out a share of every category's known labels.
+
+    Cells are held out one by one; with groups, all cells of a group and a category
+    together. Other categories hold other rows, or groups, out.
 
     Parameters
     ----------
@@ -95,26 +120,134 @@ def split_labels(
         All labels.
     fraction : float
         Share in (0, 1) of the known positives, and of the known negatives, to hold
-        out: at least one of each where there are two, none where there is one.
+        out: at least one of each where there are two, none where there is one. With
+        groups the share is met as nearly as their sizes allow; a class whose labels
+        are all in one group stays.
     seeds : ndarray of shape (n_categories,), int
         One seed per category, so that no category depends on another.
+    groups : ndarray of shape (n_samples,), int, default=None
+        Number of each row's group.
 
     Returns
     -------
     split : LabelSplit
         Of the same rows; each known label is in exactly one part.
+
+    Raises
+    ------
+    ValueError
+        If there is only one group.
     """
+    if groups is not None:
+        _check_several(groups)
     held_out = np.zeros(labels.known.shape, dtype=bool)
     for j, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
+        if groups is not None:
+            counts = _count_labels(labels.values[:, j], groups)
+            held_out[:, j] = hold_out_groups(counts, fraction, rng)[groups]
+            continue
         for one_class in CLASSES:
             rows = np.flatnonzero(labels.values[:, j] == one_class)
             n_held_out = round(fraction * len(rows))
             n_held_out = int(np.clip(n_held_out, 1, max(len(rows) - 1, 0)))
             held_out[rng.permutation(rows)[:n_held_out], j] = True
     return LabelSplit(
-        labels.restricted_to(~held_out), labels.restricted_to(held_out), same_rows=True
+        labels.restricted_to(~held_out),
+        labels.restricted_to(held_out),
+        same_rows=True,
+        groups=groups,
     )
+
+
+def hold_out_nothing(
+    labels: PartialLabels, groups: NDArray[np.intp] | None = None
+) -> LabelSplit:
+    """Return all labels as labels to fit, for those that deal them to folds."""
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    return LabelSplit(labels, nothing, same_rows=True, groups=groups)
+
+
+def hold_out_given(
+    labels: PartialLabels,
+    held_out: PartialLabels,
+    groups: NDArray[np.intp] | None = None,
+    *,
+    same_rows: bool,
+) -> LabelSplit:
+    """Take labels to choose by that a user has held out.
+
+    Parameters
+    ----------
+    labels, held_out : PartialLabels
+        Labels to fit, and labels to choose by.
+    groups : ndarray of shape (n_samples,), int, default=None
+        Number of the group of each row to fit.
+    same_rows : bool
+        Whether both are labels of the same rows.
+
+    Returns
+    -------
+    split : LabelSplit
+        These labels.
+
+    Raises
+    ------
+    ValueError
+        If labels of a group and a category are in both.
+    """
+    split = LabelSplit(labels, held_out, same_rows, groups)
+    if groups is None:
+        return split
+    both = labels.known & split.cells_held_out()
+    if both.any():
+        row, j = np.argwhere(both)[0]
+        of_group = held_out.known[:, j] & (groups == groups[row])
+        raise ValueError(
+            "`y_val` must hold labels of other groups than `y` in each category; got "
+            f"{int(both.sum())} labels of `y` with others of their group in `y_val`, "
+            f"the first in category {str(labels.categories[j])!r}, row {row}, whose "
+            f"group is also in row {int(of_group.argmax())} of `y_val`. Set them to "
+            "NaN in one of the two."
+        )
+    return split
+
+
+def sample_unknown(
+    split: LabelSplit, fraction: float, seeds: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    """Draw a share of the unknown cells of every category, to be held out as well.
+
+    With groups, these are the unknown cells of the groups whose labels are held out,
+    and of a like share of the groups without any known label of the category.
+
+    Parameters
+    ----------
+    split : LabelSplit
+        The labels.
+    fraction : float
+        Share in (0, 1).
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_samples, n_categories), bool
+        Unknown cells.
+    """
+    unknown, groups = split.unknown_cells(), split.groups
+    if groups is None:
+        return sample_cells(unknown, fraction, seeds)
+    free = unknown
+    if split.same_rows:
+        known = split.fitted.known | split.held_out.known
+        free = unknown & ~spread_over_groups(known, groups)
+    drawn = unknown & split.cells_held_out()
+    for j, seed in enumerate(seeds):
+        counts = np.bincount(groups[free[:, j]], minlength=int(groups.max()) + 1)
+        rng = np.random.default_rng([int(seed), 1])
+        drawn[:, j] |= free[:, j] & draw_groups(counts, fraction, rng)[groups]
+    return drawn
 
 
 def sample_cells(
@@ -146,7 +279,10 @@ def sample_cells(
 
 
 def deal_labels(
-    labels: PartialLabels, n_folds: int, seeds: NDArray[np.integer]
+    labels: PartialLabels,
+    n_folds: int,
+    seeds: NDArray[np.integer],
+    groups: NDArray[np.intp] | None = None,
 ) -> NDArray[np.intp]:
     """Deal every category's known positives, and its known negatives, to folds.
 
@@ -158,28 +294,28 @@ def deal_labels(
         How many folds, 2 or more.
     seeds : ndarray of shape (n_categories,), int
         One seed per category, so that no category depends on another.
+    groups : ndarray of shape (n_samples,), int, default=None
+        Number of each row's group; all labels of a group and a category are in one
+        fold.
 
     Returns
     -------
     folds : ndarray of shape (n_samples, n_categories), int
         From 0; -1 where a label is unknown. Of either class the folds of a category
-        differ in size by at most one.
+        differ in size by at most one; with groups, as little as their sizes allow.
 
     Raises
     ------
     ValueError
-        If there are more folds than known labels of a class in any category: some would
-        have no label at all, and every fold costs a fit.
+        If there are more folds than known labels of a class in any category, or groups
+        with such labels: some would have no label at all, and every fold costs a fit.
     """
+    if groups is not None:
+        return _deal_by_groups(labels, n_folds, seeds, groups)
     most = max(
         int(np.sum(labels.values == one, axis=0).max(initial=0)) for one in CLASSES
     )
-    if n_folds > most:
-        raise ValueError(
-            f"`cross_fit` must be at most {most}, the largest number of known labels "
-            "of a class in one category, so that every fold has labels; got "
-            f"{n_folds}. Pass cross_fit=5, say."
-        )
+    _check_folds(n_folds, most, "known labels")
     folds = np.full(labels.known.shape, -1, dtype=np.intp)
     for j, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
@@ -187,3 +323,52 @@ def deal_labels(
             rows = np.flatnonzero(labels.values[:, j] == one_class)
             folds[rng.permutation(rows), j] = np.arange(len(rows)) % n_folds
     return folds
+
+
+def _deal_by_groups(
+    labels: PartialLabels,
+    n_folds: int,
+    seeds: NDArray[np.integer],
+    groups: NDArray[np.intp],
+) -> NDArray[np.intp]:
+    _check_several(groups)
+    counts = [_count_labels(own, groups) for own in labels.values.T]
+    most = max(int(np.sum(own > 0, axis=0).max()) for own in counts)
+    _check_folds(n_folds, most, "groups with known labels")
+    folds = np.column_stack(
+        [
+            deal_groups(own, n_folds, np.random.default_rng(seed))[groups]
+            for own, seed in zip(counts, seeds, strict=True)
+        ]
+    )
+    return np.where(labels.known, folds, -1)
+
+
+def _check_folds(n_folds: int, most: int, what: str) -> None:
+    if n_folds > most:
+        remedy = f"{min(5, most)}, say" if most > 1 else "None"
+        raise ValueError(
+            f"`cross_fit` must be at most {most}, the largest number of {what} "
+            "of a class in one category, so that every fold has labels; got "
+            f"{n_folds}. Pass cross_fit={remedy}."
+        )
+
+
+def _check_several(groups: NDArray[np.intp]) -> None:
+    """Refuse one group, of which nothing can be held out."""
+    if groups.max(initial=-1) < 1:
+        raise ValueError(
+            "`groups` must name at least two groups, of which some are held out; got "
+            f"one group for {len(groups)} rows. Pass groups=None to hold out labels of "
+            "single rows, or X_val=..., y_val=... of other groups."
+        )
+
+
+def _count_labels(
+    values: NDArray[np.float64], groups: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Count the positives and the negatives of every group, shape (n_groups, 2)."""
+    n_groups = int(groups.max()) + 1
+    return np.column_stack(
+        [np.bincount(groups[values == one], minlength=n_groups) for one in (1.0, 0.0)]
+    )

@@ -64,6 +64,7 @@ def cross_val_predict(
         1-D: an ordinary target, all known.
     groups : array-like of shape (n_samples,), default=None
         The group of every row, for ``cv``; groups are never split by the default.
+        ``params={"groups": groups}`` also passes them to ``fit``.
     cv : int, splitter, iterable of (train, test) or None, default=None
         None is ``PartialLabelKFold(5)``, an int sets its number of folds. Every row
         must be tested exactly once.

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from cftlearn._dependencies import Interval, validate_params
 from cftlearn.labels import check_partial_labels, encode_binary_labels
 from cftlearn.labels._encoding import is_one_dimensional
-from cftlearn.labels._groups import number_groups
+from cftlearn.labels._groups import read_groups
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_without_rows
 from cftlearn.model_selection._balance import assign_folds
@@ -298,9 +298,8 @@ def _read_units(
     check_same_rows(X=X, y=y, groups=groups)
     row = np.ones((n_samples, 1), dtype=bool)
     units = sparse.csr_array(np.hstack([values == 1, values == 0, row]), dtype=float)
-    if groups is None:
+    unit_of_row = read_groups(groups, n_samples)
+    if unit_of_row is None:
         return units, np.arange(n_samples)
-    check_length("groups", groups, n_samples)
-    unit_of_row, _ = number_groups(groups)
     cells = np.ones(n_samples), (unit_of_row, np.arange(n_samples))
     return sparse.csr_array(cells) @ units, unit_of_row

@@ -68,6 +68,7 @@ def fit_families(
     problem: CategoryProblem,
     known: KnownRows,
     weight: NDArray[np.float64],
+    parts: NDArray[np.intp] | None = None,
 ) -> Iterator[FittedPath]:
     """Fit paths to known labels, all of them together.
 
@@ -81,6 +82,9 @@ def fit_families(
         Labels to fit.
     weight : ndarray of shape (n_known,)
         Their weights.
+    parts : ndarray of shape (n_known,), int, default=None
+        Rows of equal number are left out together. None leaves them out one by one
+        where that is cheap.
 
     Yields
     ------
@@ -95,7 +99,7 @@ def fit_families(
     unknown = problem.unknown
     mean = known.Z.mean(axis=0) if unknown is None else unknown.mean
     coordinates = make_coordinates([known.Z, mean[np.newaxis]], spaces)
-    labels = LabelsToFit(problem, known, weight, spaces, coordinates, JointFit())
+    labels = LabelsToFit(problem, known, weight, spaces, coordinates, JointFit(parts))
     started = [family.start(path, labels) for family, path in paths]
     for finish in started:
         yield finish()

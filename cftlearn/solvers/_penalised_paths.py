@@ -10,7 +10,12 @@ from scipy.special import expit
 
 from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
 from cftlearn.solvers._batched_loss import LEAD_PENALTY, PathProblem
-from cftlearn.solvers._left_out import RELATIVE_STEP, LeftOutEvidence
+from cftlearn.solvers._left_out import (
+    RELATIVE_STEP,
+    LeftOutEvidence,
+    placement_values,
+    round_logits,
+)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -45,9 +50,16 @@ class PenalisedPath(LeftOutEvidence):
 
 
 class JointFit:
-    """Collects paths on the same rows, and fits them together when one is asked for."""
+    """Collects paths on the same rows, and fits them together when one is asked for.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    parts : ndarray of shape (n_known,), int, default=None
+        Rows of equal number are left out together, see :func:`fit_paths`.
+    """
+
+    def __init__(self, parts: NDArray[np.intp] | None = None) -> None:
+        self._parts = parts
         self._problems: list[PathProblem] = []
         self._fitted: dict[int, PenalisedPath] | None = None
 
@@ -72,21 +84,39 @@ class JointFit:
     def take(self, number: int) -> PenalisedPath:
         """Return a fitted path once, and forget it, as it holds large matrices."""
         if self._fitted is None:
-            self._fitted = dict(enumerate(fit_paths(self._problems)))
+            self._fitted = dict(enumerate(fit_paths(self._problems, self._parts)))
         return self._fitted.pop(number)
 
 
-def fit_paths(problems: Sequence[PathProblem]) -> list[PenalisedPath]:
-    """Fit paths that share labels and rows, all of them together."""
+def fit_paths(
+    problems: Sequence[PathProblem], parts: NDArray[np.intp] | None = None
+) -> list[PenalisedPath]:
+    """Fit paths that share labels and rows, all of them together.
+
+    Parameters
+    ----------
+    problems : sequence of PathProblem
+        The paths.
+    parts : ndarray of shape (n_known,), int, default=None
+        Of the rows that are asked for, those with equal numbers are left out together,
+        by a fit without them. So none of them can speak for another one of its group.
+        None leaves rows out one by one where that is cheap.
+
+    Returns
+    -------
+    paths : list of PenalisedPath
+        In the order of ``problems``.
+    """
     together = BatchedLBFGS(problems)
     found = together.minimise([problem.weight for problem in problems])
-    without = _FitsWithoutRows(together, found)
+    without = _FitsWithoutRows(together, found, parts)
     n = len(problems[0].y)
     paths: list[PenalisedPath] = []
     for k, (problem, own) in enumerate(
         zip(problems, together.split(found), strict=True)
     ):
-        if min(n, problem.rows.n_axes) <= _DENSE_UNKNOWNS and n <= _DENSE_ROWS:
+        is_small = min(n, problem.rows.n_axes) <= _DENSE_UNKNOWNS and n <= _DENSE_ROWS
+        if is_small and parts is None:
             paths.append(_DensePath(problem, own))
         else:
             paths.append(_LargePath(problem, own, k, without))
@@ -241,17 +271,44 @@ class _LargePath(PenalisedPath):
     def left_out(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         return self._without.logits(rows, self._number)
 
+    def placements(
+        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Compare rows that one fit left out: fits differ in their biases.
+
+        A positive that no negative was left out with takes the mean of the others.
+        """
+        parts = self._without.parts
+        if parts is None:
+            return super().placements(positives, negatives)
+        logits = round_logits(self.left_out(np.concatenate([positives, negatives])))
+        scores, others = np.split(logits, [len(positives)], axis=1)
+        found = np.full(scores.shape, np.nan)
+        for part in np.intersect1d(parts[positives], parts[negatives]):
+            own = parts[positives] == part
+            against = others[:, parts[negatives] == part]
+            found[:, own] = placement_values(scores[:, own], against)
+        lonely = np.isnan(found[0])
+        found[:, lonely] = found[:, ~lonely].mean(axis=1, keepdims=True)
+        return found
+
 
 class _FitsWithoutRows:
     """Fits of all paths without some rows, remembered for the next path that asks.
 
     Half of the rows are left out after the other half where no label of a class would
-    stay.
+    stay; but not with ``parts``, where the halves could divide a group.
     """
 
-    def __init__(self, together: BatchedLBFGS, found: Floats) -> None:
+    def __init__(
+        self,
+        together: BatchedLBFGS,
+        found: Floats,
+        parts: NDArray[np.intp] | None = None,
+    ) -> None:
         self._together = together
         self._found = found
+        self.parts = parts
         self._asked = np.empty(0, dtype=np.intp)
         self._answers = [np.empty((len(found), 0))] * len(together.problems)
 
@@ -280,6 +337,9 @@ class _FitsWithoutRows:
 
     def _parts(self, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         """Choose which of the rows to leave out at once."""
+        if self.parts is not None:
+            own = self.parts[rows]
+            return [np.flatnonzero(own == part) for part in np.unique(own)]
         problem = self._together.problems[0]
         stay = problem.weight > 0
         stay[rows] = False

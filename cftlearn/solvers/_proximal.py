@@ -179,6 +179,7 @@ default=('standard', 'tempered', 'decorrelated')
         problem: CategoryProblem,
         known: KnownRows,
         weight: NDArray[np.float64] | None = None,
+        parts: NDArray[np.intp] | None = None,
     ) -> Iterator[FittedPath]:
         """Fit all candidates, one path at a time.
 
@@ -190,6 +191,9 @@ default=('standard', 'tempered', 'decorrelated')
             Labels to fit.
         weight : ndarray of shape (n_known,), default=None
             Their weights; None weighs them equally.
+        parts : ndarray of shape (n_known,), int, default=None
+            Of the rows that evidence asks for, those of equal number are left out
+            together. None leaves them out one by one where that is cheap.
 
         Yields
         ------
@@ -197,7 +201,8 @@ default=('standard', 'tempered', 'decorrelated')
             Candidates of one family, scaling and background.
         """
         paths = self._paths(problem)
-        yield from fit_families(paths, problem, known, self._weight(known, weight))
+        own = self._weight(known, weight)
+        yield from fit_families(paths, problem, known, own, parts)
 
     def check_parameters(self) -> None:
         """Check the parameters, as a fit does first.

@@ -14,7 +14,7 @@ from cftlearn._inputs._rows import join_inputs
 from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
 from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
-from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_cells
+from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
 from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
 from cftlearn.metrics._objectives import Objective
@@ -124,13 +124,13 @@ class TrainingSettings:
             Probabilities of unknown cells, in place of their treatment.
         """
         if soft is not None:
-            unknown = split.unknown_cells() & ~np.isnan(soft)
+            unknown = split.unknown_to_fit() & ~np.isnan(soft)
             return TrainingTargets(split.targets("ignore"), unknown, soft)
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
         if TREATMENTS[self.unknown] is None:
             return TrainingTargets(values)
-        unknown = split.unknown_cells()
+        unknown = split.unknown_to_fit()
         if left_out is not None:
             unknown &= ~left_out
         return TrainingTargets(values, unknown)
@@ -187,7 +187,7 @@ def train_without_held_out(
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
     if settings.unknown == "auto" and settings.train and soft is None:
-        left_out = sample_cells(split.unknown_cells(), fraction, cell_seeds)
+        left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
     targets = settings.targets(split, left_out, soft)

@@ -678,23 +678,24 @@ CASES = [
         (
             "1: cftlearn fit: `cross_fit` must be at most 4, the largest number of "
             "known labels of a class in one category, so that every fold has labels; "
-            "got 1000000000. Pass cross_fit=5, say."
+            "got 1000000000. Pass cross_fit=4, say."
         ),
     ),
     case(
         "fit",
-        "folds and a group",
+        "more folds than groups",
         command(
             "fit",
             "c.toml",
             *FEATURES,
             "--group",
             "person",
-            **{"c.toml": "[refit]\ncross_fit = 2"},
+            **{"c.toml": "[refit]\ncross_fit = 900"},
         ),
         (
-            "1: cftlearn fit: `group` and `cross_fit` must not both be given: with "
-            "cross_fit no rows are held out, every known label judges. Leave one out."
+            "1: cftlearn fit: `cross_fit` must be at most 4, the largest number of "
+            "groups with known labels of a class in one category, so that every fold "
+            "has labels; got 900. Pass cross_fit=4, say."
         ),
     ),
     case(

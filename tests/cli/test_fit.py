@@ -98,14 +98,41 @@ def test_toml_and_yaml_give_one_model(beside_photos, capsys):
     options = {"n_outputs": 2, "options": {"width": 3}}
     assert model.module == Architecture("cli_parts:make_network", **options)
     out, err = capsys.readouterr()
-    assert "30 rows, 2 categories;" in out
-    assert "choose the refits: 10 other rows" in out  # whole groups of two
+    assert "40 rows, 2 categories;" in out
+    assert "choose the refits: labels of whole groups (person), in each " in out
     assert out.count("\nblue ") == out.count("\nred ") == 2
     command = f"cftlearn predict {beside_photos / 'model'} IMAGE"
     assert out.endswith(f"try: {command} --network cli_parts:make_network\n")
     assert err == ""
     argv = ["predict", str(beside_photos / "model"), str(beside_photos / "images")]
     assert main([*argv, "--network", "cli_parts:make_network"]) == 0  # options too
+
+
+@pytest.mark.parametrize(
+    ("refit", "held_out"),
+    [
+        ("", "labels of whole groups (person), in each category of others"),
+        ("cross_fit = 3", "all known labels, in 3 folds of whole groups (person)"),
+    ],
+)
+def test_a_fit_gets_the_groups(refit, held_out, beside_photos, monkeypatch, capsys):
+    seen = []
+
+    def stop(self, X, y, **rest):
+        seen.append((len(y.values), rest))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("cftlearn.cli._model.CFTClassifier.fit", stop)
+    path = beside_photos / "c.toml"
+    path.write_text(CONFIG.replace("[refit]", f"[refit]\n{refit}"))
+    assert main(["fit", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert f"held out to choose the refits: {held_out}\n" in out
+    assert "seen enough" in err
+    ((n_rows, rest),) = seen
+    assert n_rows == len(rest["groups"]) == 40
+    assert rest["groups"][:4].tolist() == ["p0", "p0", "p1", "p1"]
+    assert rest["validation_data"] is None
 
 
 def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):

@@ -30,7 +30,7 @@ def labels(tmp_path):
 
 
 def split(data, categories=None):
-    return read_parts(data, categories, validation_fraction=0.25, seed=0)
+    return read_parts(data, categories)
 
 
 def test_all_rows_are_fitted_by_default(labels):
@@ -56,18 +56,11 @@ def test_another_file_has_the_categories_of_the_first(labels, tmp_path):
     np.testing.assert_array_equal(held_out.y.values, [[0, 1]])
 
 
-def test_groups_are_not_divided(tmp_path):
-    rows = [f"{i}.png,p{i // 2},{i % 2},{i // 2 % 2}" for i in range(80)]
-    labels = tmp_path / "more.csv"
-    labels.write_text("\n".join(["path,patient,cat,dog", *rows]))
-    data = DataSettings(labels=labels, group="patient")
-    fitted, held_out = split(data)
-    assert (len(fitted), len(held_out)) == (60, 20)
-    assert not set(fitted.groups) & set(held_out.groups)
-    _, other = read_parts(data, None, validation_fraction=0.5, seed=0)
-    assert len(other) == 40
-    _, other = read_parts(data, None, validation_fraction=0.25, seed=1)
-    assert other.groups.tolist() != held_out.groups.tolist()
+def test_groups_are_left_to_the_fit(labels):
+    fitted, held_out = split(DataSettings(labels=labels, group="patient"))
+    assert held_out is None
+    assert fitted.groups.tolist() == [f"p{i // 2}" for i in range(8)]
+    assert list(fitted.y.categories) == ["cat", "dog"]
 
 
 def test_categories_of_a_network(labels):
@@ -135,9 +128,9 @@ def test_groups_on_both_sides_are_refused(labels, tmp_path):
     assert len(split(data)[1]) == 1
 
 
-@pytest.mark.parametrize("name", ["group", "validation", "validation_where"])
+@pytest.mark.parametrize("name", ["validation", "validation_where"])
 def test_nothing_chooses_beside_folds(name):
-    value = {"group": "p", "validation": Path("v"), "validation_where": {"a": "b"}}
+    value = {"validation": Path("v"), "validation_where": {"a": "b"}}
     data = DataSettings(labels=Path("l"), **{name: value[name]})
     with pytest.raises(SettingsError, match=f"`{name}` and `cross_fit` must not both"):
         check_sources(Settings(data, refit={"cross_fit": 3}))

@@ -19,6 +19,7 @@ from cftlearn.fine_tuning._penalty_choice import (
 )
 from cftlearn.fine_tuning._regression_paths import fit_regression_paths
 from cftlearn.labels import check_partial_labels
+from cftlearn.labels._groups import spread_over_groups
 from cftlearn.labels._label_split import LabelSplit, deal_labels
 from cftlearn.metrics import partial_roc_auc_score
 
@@ -219,3 +220,29 @@ def test_ignore_mode_is_not_cross_fitted(problem):
     model = CFTClassifier(fine_tuner=tuner, unknown="ignore")
     with pytest.raises(ValueError, match="without unknown other than 'ignore'"):
         model.fit(Z, y)
+
+
+def test_unknown_labels_of_a_group_are_no_negatives_where_it_judges(monkeypatch):
+    """Stage one would learn from them that the group's labels are negative."""
+    rng = np.random.default_rng(0)
+    Z, y = rng.standard_normal((60, 3)), (rng.random((60, 4)) < 0.4).astype(float)
+    y[rng.random(y.shape) < 0.5] = np.nan
+    labels, groups = check_partial_labels(y), np.arange(60) // 3
+    nothing = labels.restricted_to(np.zeros_like(labels.known))
+    split = LabelSplit(labels, nothing, same_rows=True, groups=groups)
+    fitted = []
+
+    def spy(Z, targets, **rest):
+        fitted.append(targets)
+        return fit_regression_paths(Z, targets, **rest)
+
+    monkeypatch.setattr("cftlearn.fine_tuning._cross_fit.fit_regression_paths", spy)
+    found = cross_fit(Z, split, 3, SEEDS, n_jobs=None)
+    for fold in range(3):
+        judges = found.unseen.folds == fold
+        assert_array_equal(
+            np.isnan(fitted[fold]), spread_over_groups(judges, groups), strict=True
+        )
+        assert (spread_over_groups(judges, groups) & ~labels.known).any()
+    assert_array_equal(np.isnan(found.unseen.logits), ~labels.known)
+    assert not np.isnan(fitted[3]).any()

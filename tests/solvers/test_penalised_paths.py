@@ -579,3 +579,55 @@ def test_a_joint_fit_is_that_of_all_paths_together():
         joint.take(1)
     with pytest.raises(ValueError, match="Paths must be added before the first"):
         joint.add(first)
+
+
+# --- rows that must be left out together ----------------------------------------------
+
+
+def test_rows_of_a_part_are_left_out_together(fit):
+    """Oracle: fits without the part. The size does not matter."""
+    problem = make_problem((60, 5), seed=1)
+    parts = np.full(60, -1)
+    parts[[3, 1, 8, 20]], parts[[4, 9]] = 0, 1
+    path = fit_paths([problem], parts)[0]
+    assert not path.asks_many
+    rows = np.array([9, 3, 1, 4, 8, 20])
+    found = path.left_out(rows)
+    for part in (0, 1):
+        weight = np.where(parts == part, 0.0, problem.weight)
+        again = predict(problem, fit("large", replace(problem, weight=weight)))
+        own = parts[rows] == part
+        assert_allclose(found[:, own], again[:, rows[own]], atol=0.02)
+    alone = fit("dense", problem).left_out(rows)
+    assert not np.allclose(found, alone, atol=0.05)
+
+
+def test_evidence_compares_rows_of_one_part():
+    """Oracle: scikit-learn in each part, weighted by positives."""
+    problem = make_problem((80, 5), seed=2)
+    parts = np.arange(80) % 3
+    path = fit_paths([problem], parts)[0]
+    positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
+    found = path.placements(positives, negatives).mean(axis=1)
+    logits, y = path.left_out(np.arange(80)), problem.y
+    counts = [np.sum(y[parts == k]) for k in range(3)]
+    for own, value in zip(logits, found, strict=True):
+        aucs = [roc_auc_score(y[parts == k], own[parts == k]) for k in range(3)]
+        assert value == pytest.approx(np.average(aucs, weights=counts))
+
+
+def test_a_positive_without_a_negative_in_its_part_takes_the_mean():
+    problem = make_problem((60, 5), seed=3)
+    positives, negatives = np.flatnonzero(problem.y), np.flatnonzero(problem.y == 0)
+    parts = np.zeros(60, dtype=np.intp)
+    parts[positives[:2]] = 1
+    found = fit_paths([problem], parts)[0].placements(positives, negatives)
+    mean = found[:, 2:].mean(axis=1, keepdims=True)
+    assert_allclose(found[:, :2], np.repeat(mean, 2, axis=1))
+
+
+def test_a_part_is_not_halved_where_nothing_would_stay():
+    problem = make_problem((200, 5), seed=1)
+    positives = np.flatnonzero(problem.y)
+    path = fit_paths([problem], np.where(problem.y > 0, 0, -1))[0]
+    assert (path.left_out(positives) < 0).all()  # by fits without any positive
