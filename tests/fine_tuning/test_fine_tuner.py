@@ -124,7 +124,7 @@ def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(probl
 def test_same_rows_with_other_cells_are_counted_once(problem, copied):
     Z, y, _ = problem
     labels = check_partial_labels(y)
-    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(4))
+    fitted, held_out = split_labels(labels, 0.25, np.arange(4))[:2]
     Z_val = Z.copy() if copied else Z
     tuner = CategoryWiseFineTuner(QUICK, random_state=0)
     tuner.fit(Z, fitted.values, validation_data=(Z_val, held_out.values))
@@ -505,7 +505,7 @@ def test_hold_out_keeps_one_of_each_class_where_there_are_two():
     values[0, 1], values[1:11, 1] = 1, 0
     values[:10, 2], values[10:, 2] = 1, 0
     labels = check_partial_labels(values)
-    fitted, held_out, _ = split_labels(labels, 0.25, np.arange(3))
+    fitted, held_out = split_labels(labels, 0.25, np.arange(3))[:2]
     assert isinstance(fitted, PartialLabels)
     positive = [np.nansum(part.values, axis=0).tolist() for part in (fitted, held_out)]
     assert positive == [[1, 1, 8], [1, 0, 2]]

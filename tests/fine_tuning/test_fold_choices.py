@@ -366,7 +366,7 @@ def test_scores_of_all_folds_have_one_scale(choices):
 # -------------------------------------------------------- weights without the held-out
 def test_weights_without_held_out_do_not_know_their_values(choices):
     choice = choices[0]
-    fitted, held_out, _ = choice.split
+    fitted, held_out = choice.split[:2]
     flipped = held_out._replace(values=1 - held_out.values)
     other = replace(choice, split=LabelSplit(fitted, flipped, same_rows=True))
     own, same = choice.weights_without_held_out(), other.weights_without_held_out()
