@@ -11,16 +11,24 @@ from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._seeding import one_torch_thread
 from cftlearn.losses import make_loss
 from cftlearn.losses._registry import LOSSES
-from cftlearn.solvers._protocol import CategoryProblem, CategorySolver, RowFit
+from cftlearn.solvers._protocol import (
+    CategoryProblem,
+    CategorySolver,
+    Checkpoint,
+    RowFit,
+    is_checkpoint,
+)
 from cftlearn.solvers._weight_space import WeightSpace
 
 
 class GradientSolver(CategorySolver):
     """Refit a category by gradient descent on its known labels.
 
-    Full-batch Adam on binary cross-entropy or the asymmetric loss. After every epoch
-    the weights are scored by the objective on the validation labels; the epoch that
-    scores best there is the answer [1]_. An epoch costs O(n_known * n_features).
+    Full-batch Adam on binary cross-entropy or the asymmetric loss [1]_. The paper takes
+    the epoch that scores best by the objective on a category's own held-out labels, as
+    :meth:`published` does. By default :class:`~cftlearn.CategoryWiseFineTuner` weighs
+    epochs by the held-out labels of all categories, see the
+    :ref:`User Guide <pooled_choice>`. An epoch costs O(n_known * n_features).
 
     Parameters
     ----------
@@ -35,10 +43,14 @@ class GradientSolver(CategorySolver):
     max_epochs : int, default=1000
         Most epochs to run.
     patience : int, default=100
-        Stop after so many epochs without a gain on the validation labels.
+        Stop after so many epochs without a gain on the validation labels. Has no effect
+        where all categories together choose, with ``pooled``.
     standardize : bool, default=True
         Work on standardised features internally; the weights are returned in the
         scale of the user's features.
+    pooled : bool, default=True
+        Whether epochs of all categories are weighed together. False: each category
+        alone takes one epoch.
     device : str, default="cpu"
         Torch device to compute on.
 
@@ -69,6 +81,7 @@ class GradientSolver(CategorySolver):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
+        "pooled": ["boolean"],
         "device": [str],
     }
 
@@ -80,6 +93,7 @@ class GradientSolver(CategorySolver):
         max_epochs: int = 1000,
         patience: int = 100,
         standardize: bool = True,
+        pooled: bool = True,
         device: str = "cpu",
     ) -> None:
         self.loss = loss
@@ -87,13 +101,15 @@ class GradientSolver(CategorySolver):
         self.max_epochs = max_epochs
         self.patience = patience
         self.standardize = standardize
+        self.pooled = pooled
         self.device = device
 
     @classmethod
     def published(cls, loss: str = "asl") -> Self:
         """Return the published setting: Adam at 1e-4 on raw features.
 
-        At most 5000 epochs of full batches, 300 without gain.
+        At most 5000 epochs of full batches, 300 without gain; the epoch that each
+        category's own held-out labels prefer.
 
         Parameters
         ----------
@@ -111,6 +127,7 @@ class GradientSolver(CategorySolver):
             max_epochs=5000,
             patience=300,
             standardize=False,
+            pooled=False,
         )
 
     @property
@@ -129,7 +146,7 @@ class GradientSolver(CategorySolver):
         Returns
         -------
         fit : RowFit
-            The best epoch by the validation labels, or epoch ``n_iter``.
+            The best epoch by the validation labels, or epoch ``n_iter`` with a path.
 
         Raises
         ------
@@ -139,6 +156,21 @@ class GradientSolver(CategorySolver):
         self.check_parameters()
         with one_torch_thread():
             return _Descent(self, problem).run()
+
+    def path_length(self, problem: CategoryProblem) -> int | None:
+        """Say how many epochs a whole path has.
+
+        Parameters
+        ----------
+        problem : CategoryProblem
+            Any.
+
+        Returns
+        -------
+        n_iter : int or None
+            ``max_epochs``. None without ``pooled``.
+        """
+        return self.max_epochs if self.pooled else None
 
     def check_parameters(self) -> None:
         """Check the parameters, as a fit does first.
@@ -182,10 +214,13 @@ class _Descent:
         history: list[dict[str, Any]] = []
         answer, best_score, best_iter = self._weights(), self._score(), 0
         epoch = 0
+        path = []
         for epoch in range(1, last + 1):
             record = {"iteration": epoch, "loss": self._step()}
             history.append(record)
             if fixed is not None:
+                if is_checkpoint(epoch, last):
+                    path.append(Checkpoint(epoch, *self.space.leave(*self._weights())))
                 continue
             record["score_val"] = score = self._score()
             if score > best_score:
@@ -195,7 +230,8 @@ class _Descent:
                 break
         if fixed is not None:
             answer, best_iter = self._weights(), epoch
-        return RowFit(*self.space.leave(*answer), best_iter, epoch, stopped_by, history)
+        coef, bias = self.space.leave(*answer)
+        return RowFit(coef, bias, best_iter, epoch, stopped_by, history, path)
 
     def _step(self) -> float:
         """Take one step; return the mean loss before it."""

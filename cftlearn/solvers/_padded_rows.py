@@ -53,7 +53,8 @@ class PaddedRows:
     Parameters
     ----------
     rows : list of ndarray of shape (n_known,), int
-        For every category the rows of its features, at least one.
+        For every category the rows of its features; all of them none is refused by
+        products, and one of them none is padded with the first row of the features.
     y : list of ndarray of shape (n_known,), bool
         Their labels.
     n_features : int
@@ -87,11 +88,12 @@ class PaddedRows:
         self._sources = np.empty(shape, dtype=np.intp)
         labels = np.zeros(shape, dtype=bool)
         for slot, (own, own_y) in enumerate(zip(rows, y, strict=True)):
-            self._sources[slot] = own[0]
+            self._sources[slot] = own[0] if len(own) else 0
             self._sources[slot, : len(own)] = own
             labels[slot, : len(own)] = own_y
         known = np.arange(shape[1]) < self.lengths[:, None]
-        self.y = torch.from_numpy(labels).to(device)
+        self._labels = labels  # on the host, in the order of the slots
+        self.y = torch.from_numpy(labels.copy()).to(device)
         self.known = torch.from_numpy(known).to(device)
         width = padded_width(n_features)
         self.Z = torch.zeros(*shape, width, dtype=dtype, device=device)
@@ -125,8 +127,7 @@ class PaddedRows:
 
     def labels(self, slot: int) -> NDArray[np.bool_]:
         """Return the labels of one category on the host, without padding."""
-        labels: NDArray[np.bool_] = self.y[slot].cpu().numpy()[: self.lengths[slot]]
-        return labels
+        return self._labels[slot, : self.lengths[slot]]
 
     def swap(self, one: int, other: int) -> None:
         """Exchange two slots."""
@@ -134,7 +135,8 @@ class PaddedRows:
             first = values[one].clone()
             values[one] = values[other]
             values[other] = first
-        self.lengths[[one, other]] = self.lengths[[other, one]]
+        for on_host in (self.lengths, self._labels):
+            on_host[[one, other]] = on_host[[other, one]]
 
     def exact_logits(self, genes: Tensor, at_once: int) -> Tensor:
         """Compute logits in double precision, some columns at a time.

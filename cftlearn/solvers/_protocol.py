@@ -188,6 +188,32 @@ class CategoryProblem:
         )
 
 
+class Checkpoint(NamedTuple):
+    """Weights that a solver passed on its way.
+
+    Attributes
+    ----------
+    n_iter : int
+        The iteration that they come from, counted from 1.
+    coef : ndarray of shape (n_features,), float64
+        The weights, in the scale of the problem's ``Z``.
+    intercept : float
+        Their bias.
+    label : str
+        What they are, where an iteration of one category is not that of another one.
+        Weights of several categories that have one label share their evidence. Empty
+        where ``n_iter`` says it.
+    log_prior : float
+        How plausible they are before any label is seen, in nats; 0 for typical ones.
+    """
+
+    n_iter: int
+    coef: NDArray[np.float64]
+    intercept: float
+    label: str = ""
+    log_prior: float = 0.0
+
+
 @dataclass(frozen=True)
 class RowFit:
     """A solver's answer for one category.
@@ -207,6 +233,9 @@ class RowFit:
         ``"path"`` at the end of a path of penalties.
     history : list of dict
         One record per iteration, with the key ``iteration``.
+    path : list of Checkpoint
+        Weights at some iterations, the last one among them, where the solver's
+        :meth:`~CategorySolver.path_length` names one.
     """
 
     coef: NDArray[np.float64]
@@ -215,6 +244,18 @@ class RowFit:
     n_iter_run: int
     stopped_by: str
     history: list[dict[str, Any]] = field(default_factory=list)
+    path: list[Checkpoint] = field(default_factory=list)
+
+
+def is_checkpoint(iteration: int, last: int) -> bool:
+    """Return whether a path holds a iteration: powers of two, and the last one.
+
+    Parameters
+    ----------
+    iteration, last : int
+        Counted from 1.
+    """
+    return iteration == last or (iteration & (iteration - 1)) == 0
 
 
 def parts_of(problem: CategoryProblem) -> tuple[RowPart, ...]:
@@ -244,17 +285,28 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
     are judged, reported and checkpointed like those of :meth:`fit_row`. Override
     :meth:`batch_bytes` if a category takes more memory than its known rows.
 
-    A subclass that overrides :meth:`fit_row` alone, of a solver with a batched form,
-    does not inherit that form: it would fit in the old way.
+    **A solver with a path** is weighed at several of its iterations instead of at one:
+    :meth:`path_length` says how many to run, and fits with ``n_iter`` return
+    ``RowFit.path``. It then never sees the labels that judge it.
+
+    A subclass that overrides :meth:`fit_row` alone, of a solver with a batched form or
+    a path, inherits neither: it would fit in the old way.
+
+    Attributes
+    ----------
+    pooled : bool
+        Whether all categories together judge the refits. False leaves each category
+        alone with its own held-out labels.
     """
 
     needed_spaces: ClassVar[tuple[SpaceName, ...]] = ()
+    pooled: bool = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         if "fit_row" in own and "fit_many" not in own:
-            for name in ("fit_many", "batch_device", "batch_bytes"):
+            for name in ("fit_many", "batch_device", "batch_bytes", "path_length"):
                 if name not in own:
                     setattr(cls, name, getattr(CategorySolver, name))
 
@@ -301,6 +353,23 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
             In the order of the problems.
         """
         return [self.fit_row(problem.in_memory()) for problem in problems]
+
+    def path_length(self, problem: CategoryProblem) -> int | None:
+        """Say how many iterations a whole path has.
+
+        Parameters
+        ----------
+        problem : CategoryProblem
+            With the labels to fit, and with or without ``n_iter``.
+
+        Returns
+        -------
+        n_iter : int or None
+            Iterations to run, so that ``RowFit.path`` holds all checkpoints. None, the
+            default, has no path: validation labels choose an iteration, which is
+            judged.
+        """
+        return None
 
     def batch_device(self, objective: Objective, device: str) -> str | None:
         """Choose the device on which :meth:`fit_many` refits all categories.

@@ -90,11 +90,12 @@ def test_weights_are_judged_alike_on_host_and_device(objective):
 
 
 def test_rows_are_loaded_once():
-    batch = ProblemBatch(make_problems(), memory=10_000)
+    batch = ProblemBatch(make_problems(), memory=30_000)
     loaded = load(batch, GeneticSolver(population_size=2).batch_bytes)
     assert load(batch) is loaded
     row_bytes = 8 * 8  # five features and the bias, padded to eight, in doubles
-    assert loaded.workspace == 10_000 - 3 * row_bytes * (40 + 10 + 2 * 16)
+    n_donors = 40 + 10  # of mutations
+    assert loaded.workspace == 30_000 - 3 * row_bytes * (40 + 10 + n_donors + 2 * 16)
     some = batch.with_all_labels({2: 7, 0: 4})
     assert load(some) is loaded
     assert_array_equal(some.members, [2, 0])

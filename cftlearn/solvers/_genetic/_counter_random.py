@@ -32,6 +32,7 @@ _STAGES = (
     (27, _signed(0x94D049BB133111EB)),
 )
 _LOW = 2**32 - 1
+_STREAMS = 4  # of a generation
 
 
 class Purpose(IntEnum):
@@ -41,6 +42,7 @@ class Purpose(IntEnum):
     MATE = 1
     STEP = 2
     MUTATE = 3
+    LENGTH = 2**40  # beyond all generations of the others
 
 
 class CounterRandom:
@@ -64,7 +66,7 @@ class CounterRandom:
 
     def bits(self, purpose: Purpose, n: int) -> Tensor:
         """Draw 64 bits, (n_categories, n), int64."""
-        stream = (self.generation * len(Purpose) + purpose + 1) * _GOLDEN
+        stream = (self.generation * _STREAMS + purpose + 1) * _GOLDEN
         start = mix64(mix64(self.seeds) + _signed(stream % 2**64))
         counter = torch.arange(1, n + 1, device=self.seeds.device)
         return mix64(start[:, None] + counter * _GOLDEN)
@@ -85,6 +87,14 @@ class CounterRandom:
     def uniforms(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
         """Draw from [0, 1], (n_categories, n)."""
         return self.words(purpose, n).to(dtype) * 2.0**-32
+
+    def exponentials(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
+        """Draw standard exponential numbers, (n_categories, n).
+
+        A longer draw starts with the shorter one, so that padding has no influence.
+        """
+        uniforms = (_high(self.bits(purpose, n)).to(dtype) + 0.5).mul_(2.0**-32)
+        return uniforms.log_().neg_()
 
     def normals(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
         """Draw standard normal numbers, (n_categories, n), by Box and Muller.

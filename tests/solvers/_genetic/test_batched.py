@@ -103,7 +103,7 @@ class Problems:
             solver,
             objective,
             RowsInSlots(*parts),
-            Categories(starts, [space] * n, self.seeds),
+            Categories(starts, [space] * n, self.seeds, [self.scale()] * n),
             workspace=options.get("workspace", WORKSPACE),
             n_iter=None if n_iter is None else np.array(n_iter, dtype=np.intp),
         )
@@ -191,7 +191,7 @@ def test_row_goes_on_moving_where_fitness_is_perfect(solver):
     for j, rows in enumerate(problems.rows):
         logits = problems.Z[rows] @ problems.coef[j]
         problems.labels[rows, j] = logits > np.median(logits)
-    solver = clone(solver).set_params(n_generations=60, patience=60)
+    solver = clone(solver).set_params(n_generations=60, patience=60, change_penalty=0.0)
     for fit in problems.run(solver):
         assert {record["fitness_best"] for record in fit.history} == {1.0}
         assert len({record["score_val"] for record in fit.history}) > 3
@@ -212,7 +212,8 @@ def test_a_refit_runs_exactly_as_long_as_it_is_told(solver):
 @by_objective
 def test_a_refit_is_fitted_to_held_out_labels_too(objective):
     problems = Problems()
-    fits = problems.run(GeneticSolver(), objective, n_iter=[30] * 4)
+    solver = GeneticSolver(pooled=False, change_penalty=0.0)
+    fits = problems.run(solver, objective, n_iter=[30] * 4)
     for j, fit in enumerate(fits):
         both = [problems.known(j, name) for name in ("rows", "rows_val")]
         logits = np.concatenate([known.Z @ fit.coef for known in both])
@@ -601,7 +602,9 @@ def test_published_mutation_moves_all_genes_of_half_the_children():
 
 
 def test_scale_free_mutation_moves_logits_by_its_share_of_their_spread():
-    evolution = begun(GeneticSolver(mutation_scale=0.1, mutation_prob=1.0))
+    evolution = begun(
+        GeneticSolver(mutation_scale=0.1, mutation_prob=1.0, mutation="genes")
+    )
     start = evolution.answer[:, None].expand(-1, 400, -1)
     steps = evolution.toolbox.mutate(start) - start
     for c, rows in enumerate(evolution.rows.train.lengths):

@@ -106,7 +106,7 @@ def test_row_goes_on_moving_where_fitness_is_perfect(solver):
     problem = make_problem()
     separable = KnownRows(problem.train.Z, problem.train.Z @ problem.coef > 1.0)
     problem = replace(problem, train=separable)
-    solver = clone(solver).set_params(n_generations=400)
+    solver = clone(solver).set_params(n_generations=400, change_penalty=0.0)
     fit = solver.fit_row(problem)
     assert {record["fitness_best"] for record in fit.history} == {1.0}
     scores = [record["score_val"] for record in fit.history]
@@ -275,9 +275,12 @@ def test_published_parameters():
         "crossover_prob": 0.2,
         "mutation_prob": 0.5,
         "mutation_scale": 0.001,
+        "mutation": "genes",
+        "change_penalty": 0.0,
         "scale_free": False,
         "elite_size": 1,
         "intercept": "evolve",
+        "pooled": False,
     }
 
 
