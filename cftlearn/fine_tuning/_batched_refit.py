@@ -13,7 +13,6 @@ from pathlib import Path
 from cftlearn.fine_tuning._best_solver import (
     Choice,
     ScoredFit,
-    check_fit,
     choose,
     chosen_iterations,
     missing_class,
@@ -26,6 +25,7 @@ from cftlearn.fine_tuning._report import (
     initial_fit,
     skipped,
 )
+from cftlearn.fine_tuning._solver_candidates import check_fit
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._problem_batch import (

@@ -1,4 +1,8 @@
-"""The refit of one category by the solver that its held-out labels prefer."""
+"""The refit of one category alone by the solver that its held-out labels prefer.
+
+So the published solvers are judged; see :mod:`cftlearn.fine_tuning._pooled_refit` for
+the others.
+"""
 
 import time
 from collections.abc import Sequence
@@ -18,6 +22,7 @@ from cftlearn.fine_tuning._report import (
     report_line,
     skipped,
 )
+from cftlearn.fine_tuning._solver_candidates import check_fit
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
@@ -261,24 +266,6 @@ def _fit_and_choose(
 
 def _labelled(fit: RowFit, solver: CategorySolver, phase: str) -> list[dict[str, Any]]:
     return [{"solver": solver.name, "phase": phase, **row} for row in fit.history]
-
-
-def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
-    """Check what a solver returned, which may be of the user's own.
-
-    Raises
-    ------
-    TypeError
-        If it is not a RowFit.
-    """
-    if not isinstance(fit, RowFit):
-        what = "a list with one RowFit" if method == "fit_many" else "a RowFit"
-        raise TypeError(
-            f"`{method}` must return {what} for each problem; the solver "
-            f"{solver.name!r} returned {type(fit).__name__}. Return "
-            "RowFit(coef, intercept, n_iter, n_iter_run, stopped_by)."
-        )
-    return fit
 
 
 def missing_class(

@@ -18,6 +18,7 @@ from cftlearn.metrics._paired_intervals import (
     PairedIntervals,
     paired_intervals,
 )
+from cftlearn.fine_tuning._solver_candidates import Shares, SolverCandidate
 from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
 
@@ -73,6 +74,9 @@ class CategoryResult:
     held_out : HeldOutPair or None
         The held-out labels and what both weights say of them, after
         :func:`name_scores`; not in a checkpoint.
+    shares : Shares or None
+        How solvers that all categories judge made the weights; None if the initial ones
+        were kept, and of any other solver.
     """
 
     coef: NDArray[np.float64]
@@ -83,6 +87,7 @@ class CategoryResult:
     recipe: Recipe | None = None
     evidence: tuple[list[Candidate], Evidence] | None = None
     held_out: HeldOutPair | None = None
+    shares: Shares | None = None
 
     def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Split it into arrays and plain values, for a checkpoint."""
@@ -91,6 +96,9 @@ class CategoryResult:
             candidates, weights, initial = self.recipe
             packed = [astuple(each) for each in candidates]
             plain["recipe"] = packed, weights.tolist(), initial
+        if self.shares is not None:
+            passed = [astuple(each) for each in self.shares.candidates]
+            plain["shares"] = passed, self.shares.weights.tolist(), self.shares.initial
         return {"coef": self.coef, "left_out": self.left_out}, plain
 
     @classmethod
@@ -101,6 +109,10 @@ class CategoryResult:
             packed, weights, initial = plain["recipe"]
             candidates = [Candidate(*each) for each in packed]
             values["recipe"] = Recipe(candidates, np.array(weights), initial)
+        if "shares" in plain:
+            packed, weights, initial = plain["shares"]
+            passed = [SolverCandidate(*each) for each in packed]
+            values["shares"] = Shares(passed, np.array(weights), initial)
         return cls(**values)
 
 

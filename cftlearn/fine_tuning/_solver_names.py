@@ -7,6 +7,7 @@ from cftlearn.fine_tuning._auto import AutoRefit
 from cftlearn.fine_tuning._batched_refit import BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._category_task import CategoryTask
+from cftlearn.fine_tuning._pooled_refit import PooledRefit
 from cftlearn.fine_tuning._report import CategoryResult, Weights
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.losses._registry import LOSSES
@@ -101,8 +102,10 @@ def make_refit_method(
     for each in solvers:
         each.check_parameters()  # now, and not after hours of training
     on_device = batch_device(solvers, objective, device)
+    pooled = all(each.pooled for each in solvers)
     if on_device is None:
-        return BestSolverRefit(solvers, objective, refit=refit)
+        method = PooledRefit if pooled else BestSolverRefit
+        return method(solvers, objective, refit=refit)
     return BatchedRefit(solvers[0], objective, refit=refit, device=on_device)
 
 

@@ -57,6 +57,30 @@ class CategoryWorkers:
         self._n_jobs = n_jobs
         self._busy_with_products = busy_with_products
 
+    def for_stage(self, name: str) -> "CategoryWorkers":
+        """Return the same workers, which store what follows in files of their own.
+
+        Parameters
+        ----------
+        name : str
+            Part of the names of these files.
+
+        Returns
+        -------
+        workers : CategoryWorkers
+            For results of another kind.
+        """
+        paths = {
+            category: path.with_name(f"{path.stem}-{name}{path.suffix}")
+            for category, path in self.paths.items()
+        }
+        return CategoryWorkers(
+            self._n_jobs,
+            self.verbose,
+            paths,
+            busy_with_products=self._busy_with_products,
+        )
+
     def __call__(
         self,
         make: Callable[..., Any],

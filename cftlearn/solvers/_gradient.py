@@ -40,7 +40,7 @@ class GradientSolver(CategorySolver):
         Step size of Adam, above 0: with ``standardize`` in units of a logit (the
         step of a weight is that over the root of the number of features), without
         the step of every weight.
-    max_epochs : int, default=1000
+    max_epochs : int, default=256
         Most epochs to run.
     patience : int, default=100
         Stop after so many epochs without a gain on the validation labels. Has no effect
@@ -90,7 +90,7 @@ class GradientSolver(CategorySolver):
         *,
         loss: str = "bce",
         learning_rate: float = 0.1,
-        max_epochs: int = 1000,
+        max_epochs: int = 256,
         patience: int = 100,
         standardize: bool = True,
         pooled: bool = True,

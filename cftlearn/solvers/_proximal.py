@@ -20,6 +20,7 @@ from cftlearn.solvers._families import FAMILIES, fit_families, list_paths
 from cftlearn.solvers._protocol import (
     CategoryProblem,
     CategorySolver,
+    Checkpoint,
     KnownRows,
     RowFit,
 )
@@ -36,10 +37,10 @@ class ProximalSolver(CategorySolver):
     of all of them, and a penalty on the variance of their logits [1]_. It costs
     nothing per row, and helps most where known labels are few or mostly positive.
 
-    As a solver of its own it fits every candidate on the labels to fit, and takes the
-    one that scores best by the objective on the held-out labels.
-    ``solver="auto"`` of :class:`~cftlearn.CategoryWiseFineTuner` weighs the same
-    candidates by more evidence and takes an average.
+    As a solver of its own in :class:`~cftlearn.CategoryWiseFineTuner` its candidates
+    are weighed by held-out labels of all categories, and averaged.
+    ``solver="auto"`` weighs the same candidates by more evidence, and every label that
+    judges is left out of one fit alone.
 
     Parameters
     ----------
@@ -127,8 +128,8 @@ default=('standard', 'tempered', 'decorrelated')
         -------
         fit : RowFit
             The best candidate by the validation labels, counted from 1, or candidate
-            ``n_iter``. The initial weights are not among them; where nothing can be
-            fitted they are the answer, with ``n_iter`` 0.
+            ``n_iter`` with the path up to it. The initial weights are not among them;
+            where nothing can be fitted they are the answer, with ``n_iter`` 0.
 
         Raises
         ------
@@ -158,6 +159,21 @@ default=('standard', 'tempered', 'decorrelated')
         if best is None:
             return RowFit(problem.coef, problem.intercept, 0, 0, "path")
         return RowFit(*best, len(history), "path", history)
+
+    def path_length(self, problem: CategoryProblem) -> int | None:
+        """Say how many candidates there are.
+
+        Parameters
+        ----------
+        problem : CategoryProblem
+            With the labels to fit.
+
+        Returns
+        -------
+        n_iter : int
+            The number of the last one.
+        """
+        return len(self.candidates(problem))
 
     def candidates(self, problem: CategoryProblem) -> list[Candidate]:
         """List what can be fitted to the labels of a problem.
@@ -238,11 +254,30 @@ default=('standard', 'tempered', 'decorrelated')
     def _fit_number(
         self, problem: CategoryProblem, known: KnownRows, number: int
     ) -> RowFit:
-        """Fit one candidate, counted from 1."""
-        each = [(family, [c]) for family, path in self._paths(problem) for c in path]
-        weight = self._weight(known, None)
-        fitted = next(fit_families([each[number - 1]], problem, known, weight))
-        return RowFit(fitted.coef[0], float(fitted.intercept[0]), number, 1, "n_iter")
+        """Fit the candidates up to one of them, counted from 1."""
+        path: list[Checkpoint] = []
+        paths, left = [], number
+        for family, own in self._paths(problem):
+            if left > 0:
+                paths.append((family, own[:left]))
+                left -= len(own)
+        for fitted in fit_families(paths, problem, known, self._weight(known, None)):
+            path += [
+                Checkpoint(
+                    len(path) + k,
+                    fitted.coef[k - 1],
+                    float(fitted.intercept[k - 1]),
+                    str(candidate),
+                    candidate.log_prior,
+                )
+                for k, candidate in enumerate(fitted.candidates, 1)
+            ]
+        if not path:
+            return RowFit(problem.coef, problem.intercept, 0, 0, "path")
+        last = path[-1]
+        return RowFit(
+            last.coef, last.intercept, last.n_iter, len(path), "n_iter", path=path
+        )
 
     def _weight(
         self, known: KnownRows, weight: NDArray[np.float64] | None
