@@ -162,11 +162,15 @@ class FitnessCurveDisplay:
         return self
 
     def _padded(self, part: int) -> NDArray[np.float64]:
-        """Return one part of all curves, each continued with its last value."""
-        length = max(curve.shape[1] for curve in self.curves.values())
+        """Return one part of all curves, each continued with its last value.
+
+        Where only some generations were judged, lines join them.
+        """
+        last = int(max(curve[0, -1] for curve in self.curves.values()))
+        generation = np.arange(1, last + 1)
         return np.array(
             [
-                np.pad(curve[part], (0, length - curve.shape[1]), mode="edge")
+                np.interp(generation, curve[0], curve[part])
                 for curve in self.curves.values()
             ]
         )

@@ -1,14 +1,16 @@
 """The refit of many categories at once, by a solver that can do so on a device.
 
-What is chosen, refitted and reported follows the rules for one category alone, in
-:mod:`cftlearn.fine_tuning._best_solver`.
+What is chosen, refitted and reported follows the rules for one category after another,
+in :mod:`cftlearn.fine_tuning._pooled_refit` or, for solvers that judge each category
+alone, in :mod:`cftlearn.fine_tuning._best_solver`.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cftlearn.fine_tuning._best_solver import (
     Choice,
@@ -19,13 +21,24 @@ from cftlearn.fine_tuning._best_solver import (
 )
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._checkpoint import load_result, save_result
+from cftlearn.fine_tuning._pooled_refit import PooledRefit
 from cftlearn.fine_tuning._report import (
     CategoryResult,
     Weights,
     initial_fit,
     skipped,
 )
-from cftlearn.fine_tuning._solver_candidates import check_fit
+from cftlearn.fine_tuning._solver_candidates import (
+    N_FOLDS,
+    JudgedSolvers,
+    RefittedRow,
+    Shares,
+    SolverRuns,
+    check_fit,
+    deal_folds,
+    judge_runs,
+    mix,
+)
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._problem_batch import (
@@ -145,7 +158,7 @@ class BatchedRefit:
             else:
                 to_refit.append(category)
         with run.progress(len(results), len(tasks)) as progress:
-            for group in self._groups(to_refit):
+            for group in self.groups(to_refit):
                 results |= self._results_of(group, run.paths)
                 progress.update(len(group))
         return [results[task.name] for task in tasks]
@@ -164,12 +177,12 @@ class BatchedRefit:
         made: dict[str, Weights] = {}
         repeated = [_Category.of(task) for task in tasks if task.name in chosen]
         with run.progress(0, len(repeated)) as progress:
-            for group in self._groups(repeated):
+            for group in self.groups(repeated):
                 problems = [category.problem(self.objective) for category in group]
                 batch = ProblemBatch(problems, memory=self.memory)
                 n_iter = {k: chosen[c.task.name][1] for k, c in enumerate(group)}
                 for category, fit in zip(
-                    group, self._fit(batch.with_all_labels(n_iter)), strict=True
+                    group, self.fit(batch.with_all_labels(n_iter)), strict=True
                 ):
                     made[category.task.name] = Weights(fit.coef, fit.intercept)
                 progress.update(len(group))
@@ -193,7 +206,7 @@ class BatchedRefit:
         started = time.perf_counter()
         problems = [category.problem(self.objective) for category in group]
         batch = ProblemBatch(problems, memory=self.memory)
-        fits = self._fit(batch)
+        fits = self.fit(batch)
         initial = [initial_fit(category.task) for category in group]
         before, after = batch.judge(initial), batch.judge(fits)
         choices = [
@@ -232,14 +245,15 @@ class BatchedRefit:
         }
         if not n_iter:
             return choices
-        finals = self._fit(batch.with_all_labels(n_iter))
+        finals = self.fit(batch.with_all_labels(n_iter))
         refitted = dict(zip(n_iter, finals, strict=True))
         return [
             choice.refitted(refitted[index]) if index in refitted else choice
             for index, choice in enumerate(choices)
         ]
 
-    def _fit(self, batch: ProblemBatch) -> list[RowFit]:
+    def fit(self, batch: ProblemBatch) -> list[RowFit]:
+        """Fit the problems of a batch, and check what the solver returned."""
         fits = self.solver.fit_many(batch, device=self.device)
         for fit in fits if isinstance(fits, list) else [fits]:
             check_fit(fit, self.solver, "fit_many")
@@ -252,7 +266,7 @@ class BatchedRefit:
 
     # --- groups -----------------------------------------------------------------------
 
-    def _groups(self, categories: list[_Category]) -> list[list[_Category]]:
+    def groups(self, categories: list[_Category]) -> list[list[_Category]]:
         """Group categories, of like sizes together, so that each group fits in memory.
 
         Groups depend on the memory of the device, not on what is free of it.
@@ -291,3 +305,156 @@ class BatchedRefit:
         Z = group[0].task.Z
         row_bytes = padded_width(Z.shape[1]) * Z.dtype.itemsize
         return len(group) * self.solver.batch_bytes(longest, row_bytes)
+
+
+class BatchedPooledRefit(PooledRefit):
+    """Refits categories together on a device, judged by the labels of all of them.
+
+    Parameters
+    ----------
+    solver : CategorySolver
+        One whose ``batch_device`` names a device.
+    objective, refit
+        As in :class:`~cftlearn.fine_tuning._pooled_refit.PooledRefit`.
+    device : str
+        Torch device.
+    memory : int, default=None
+        Bytes to use there. None takes four fifths of a GPU's.
+    """
+
+    def __init__(
+        self,
+        solver: CategorySolver,
+        objective: Objective,
+        *,
+        refit: bool,
+        device: str,
+        memory: int | None = None,
+    ) -> None:
+        super().__init__([solver], objective, refit=refit)
+        self.device = device
+        self._solver = solver
+        self._batched = BatchedRefit(
+            solver, objective, refit=refit, device=device, memory=memory
+        )
+
+    def __call__(
+        self, tasks: list[CategoryTask], run: CategoryWorkers
+    ) -> list[CategoryResult]:
+        """Refit all categories, as :class:`PooledRefit` does, by groups.
+
+        Parameters
+        ----------
+        tasks, run
+            As there.
+
+        Returns
+        -------
+        results : list of CategoryResult
+            In the order of ``tasks``.
+
+        Raises
+        ------
+        ValueError
+            As :class:`BatchedRefit` raises.
+        """
+        self._solver.check_parameters()
+        return super().__call__(tasks, run)
+
+    def _judge(
+        self, tasks: list[CategoryTask], run: CategoryWorkers
+    ) -> list[JudgedSolvers]:
+        return self._in_groups(tasks, run, JudgedSolvers, self._judge_group)
+
+    def _refit(
+        self,
+        tasks: list[CategoryTask],
+        shares: dict[str, Shares],
+        run: CategoryWorkers,
+        refit: bool,
+    ) -> list[RefittedRow]:
+        def make(group: list[_Category]) -> list[RefittedRow]:
+            problems = []
+            for category in group:
+                problem = category.problem(self.objective)
+                n_iter = shares[category.task.name].iterations(self._solver, problem)
+                parts = (category.train, category.held_out)[: 2 if refit else 1]
+                problems.append(_to_fit(problem, parts, n_iter))
+            return [
+                mix(
+                    category.task,
+                    [SolverRuns(self._solver, [fit])],
+                    shares[category.task.name],
+                    category.task.known().everything,
+                )
+                for category, fit in zip(group, self._fit(problems), strict=True)
+            ]
+
+        return self._in_groups(tasks, run, RefittedRow, make)
+
+    def _in_groups(
+        self,
+        tasks: list[CategoryTask],
+        run: CategoryWorkers,
+        kind: type[Any],
+        make: Callable[[list[_Category]], list[Any]],
+    ) -> list[Any]:
+        """Call ``make`` for each group, or load what it has stored."""
+        results: dict[str, Any] = {}
+        with run.progress(0, len(tasks)) as progress:
+            for group in self._batched.groups([_Category.of(task) for task in tasks]):
+                names = [category.task.name for category in group]
+                own = [run.paths[name] for name in names if name in run.paths]
+                if own and all(path.exists() for path in own):
+                    made = [load_result(path, kind) for path in own]
+                else:
+                    made = make(group)
+                    for path, result in zip(own, made, strict=False):  # none, or all
+                        save_result(path, result)
+                results |= dict(zip(names, made, strict=True))
+                progress.update(len(group))
+        return [results[task.name] for task in tasks]
+
+    def _judge_group(self, group: list[_Category]) -> list[JudgedSolvers]:
+        """Fit a group without each fold of its held-out labels, and judge."""
+        started = time.perf_counter()
+        problems = [category.problem(self.objective) for category in group]
+        n_folds = N_FOLDS if self.refit else 1
+        folds = [deal_folds(c.held_out.y, c.task.seed, n_folds) for c in group]
+        lengths = [self._solver.path_length(problem) for problem in problems]
+        if None in lengths:  # the held-out labels choose an iteration
+            runs = [self._fit(problems)]
+        else:
+            runs = []
+            for fold in range(n_folds):
+                without = []
+                for category, problem, own, n_iter in zip(
+                    group, problems, folds, lengths, strict=True
+                ):
+                    features, rows, y = category.held_out
+                    kept = own != fold
+                    others = RowPart(features, rows[kept], y[kept])
+                    parts = (category.train, others)[: 2 if self.refit else 1]
+                    without.append(_to_fit(problem, parts, n_iter))
+                runs.append(self._fit(without))
+        judged = [
+            judge_runs(
+                category.task,
+                [SolverRuns(self._solver, [fits[k] for fits in runs])],
+                folds[k],
+                self.objective,
+            )
+            for k, category in enumerate(group)
+        ]
+        seconds = (time.perf_counter() - started) / len(group)
+        return [replace(own, seconds=seconds) for own in judged]
+
+    def _fit(self, problems: list[CategoryProblem]) -> list[RowFit]:
+        return self._batched.fit(ProblemBatch(problems, memory=self._batched.memory))
+
+
+def _to_fit(
+    problem: CategoryProblem, parts: tuple[RowPart, ...], n_iter: int | None
+) -> CategoryProblem:
+    """Return the problem of fitting some rows for so many iterations."""
+    return replace(problem, train=StoredRows(parts), validation=None, n_iter=n_iter)

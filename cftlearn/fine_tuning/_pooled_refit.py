@@ -30,10 +30,10 @@ _MAJORITY = 0.5  # of the weight, that refits need to replace the initial weight
 
 
 class PooledRefit:
-    """Refits all categories by the weights that their held-out labels, together, support.
+    """Refits all categories by the weights that their labels, together, support.
 
-    Solvers run without each fold of the held-out labels, and are judged by it at some of
-    their iterations. Evidence is pooled over categories as for ``"auto"``, and the
+    Solvers run without each fold of the held-out labels, and are judged by it at some
+    of their iterations. Evidence is pooled over categories as for ``"auto"``, and the
     same guard stands before the initial weights. At last solvers run once more, on all
     known labels, and their weights are averaged.
 
@@ -128,7 +128,12 @@ class PooledRefit:
         self, tasks: list[CategoryTask], run: CategoryWorkers
     ) -> list[JudgedSolvers]:
         return run(
-            judge_solvers, JudgedSolvers, tasks, self.solvers, self.objective, self.refit
+            judge_solvers,
+            JudgedSolvers,
+            tasks,
+            self.solvers,
+            self.objective,
+            self.refit,
         )
 
     def _refit(
@@ -224,9 +229,7 @@ class Decision:
         self.falls = not objective.is_ranking and after <= self.before
         if not self.falls:
             self.left_out, self.after = averaged, after
-            self.shares = Shares(
-                judged.candidates, verdict.candidates, verdict.initial
-            )
+            self.shares = Shares(judged.candidates, verdict.candidates, verdict.initial)
 
     def result(self, row: RefittedRow | None, n_pooled: int) -> CategoryResult:
         """Report on the category, given its new weights if there are any."""
@@ -268,10 +271,12 @@ class Decision:
             return f"no refit scored above {self.before:.4f} on the held-out labels"
         share = 1.0 - self.verdict.initial
         verb = "weigh" if self.verdict.initial < _MAJORITY else "would weigh only"
-        what = "AUC" if self.objective.is_ranking else f"evidence by {self.objective.name}"
+        what = (
+            "AUC" if self.objective.is_ranking else f"evidence by {self.objective.name}"
+        )
         reason = (
-            f"refits {verb} {share:.2f}; held-out {what} {self.verdict.gain:+.3f} here, "
-            f"{self.verdict.pooled_gain:+.3f} over {n_pooled} categories"
+            f"refits {verb} {share:.2f}; held-out {what} {self.verdict.gain:+.3f} "
+            f"here, {self.verdict.pooled_gain:+.3f} over {n_pooled} categories"
         )
         if self.falls:
             reason = f"held-out {self.objective.name} did not rise; {reason}"

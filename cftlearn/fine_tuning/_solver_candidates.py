@@ -273,7 +273,9 @@ def judge_solvers(
                     replace(problem, train=rows, validation=None, n_iter=n_iter)
                     for rows in _without_folds(everything, folds, refit)
                 ]
-            fits = [check_fit(solver.fit_row(own), solver, "fit_row") for own in problems]
+            fits = [
+                check_fit(solver.fit_row(own), solver, "fit_row") for own in problems
+            ]
             runs.append(SolverRuns(solver, fits))
         judged = judge_runs(task, runs, folds, objective)
     return replace(judged, seconds=time.perf_counter() - started)
@@ -440,7 +442,7 @@ def _gains(
 def _memory(
     start: NDArray[np.floating[Any]], fitted: NDArray[np.bool_], y: NDArray[np.bool_]
 ) -> float:
-    """Compute by which AUC initial weights rank fitted positives above held-out ones."""
+    """Compute by which AUC the start ranks fitted positives above held-out ones."""
     own, others = start[: len(fitted)][fitted], start[len(fitted) :][y]
     is_own = np.arange(len(own) + len(others)) < len(own)
     everyone = np.concatenate([own, others]).astype(np.float64)

@@ -4,7 +4,7 @@ from collections import ChainMap
 from typing import Any, Protocol
 
 from cftlearn.fine_tuning._auto import AutoRefit
-from cftlearn.fine_tuning._batched_refit import BatchedRefit
+from cftlearn.fine_tuning._batched_refit import BatchedPooledRefit, BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._pooled_refit import PooledRefit
@@ -104,9 +104,10 @@ def make_refit_method(
     on_device = batch_device(solvers, objective, device)
     pooled = all(each.pooled for each in solvers)
     if on_device is None:
-        method = PooledRefit if pooled else BestSolverRefit
-        return method(solvers, objective, refit=refit)
-    return BatchedRefit(solvers[0], objective, refit=refit, device=on_device)
+        one_by_one = PooledRefit if pooled else BestSolverRefit
+        return one_by_one(solvers, objective, refit=refit)
+    batched = BatchedPooledRefit if pooled else BatchedRefit
+    return batched(solvers[0], objective, refit=refit, device=on_device)
 
 
 def make_solvers(solver: Any, device: str) -> list[CategorySolver]:

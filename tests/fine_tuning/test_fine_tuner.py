@@ -93,15 +93,14 @@ def test_refit_sees_all_known_labels_and_the_chosen_iteration(problem):
     zeros = {"coef_init": np.zeros((4, 8)), "intercept_init": np.zeros(4)}
     tuner = CategoryWiseFineTuner(recorder, random_state=0, **zeros).fit(Z, y)
     assert tuner.report_[0]["status"] == "refitted"
-    choose, refit = recorder.problems[:2]
+    choose = recorder.problems[0]
+    refit = next(each for each in recorder.problems if each.n_iter is not None)
     assert refit.validation is None
     assert refit.n_iter == 3
     assert len(refit.train.y) == len(choose.train.y) + len(choose.validation.y)
     assert tuner.report_[0]["n_iter"] == 3
-    assert [(r["phase"], r["solver"]) for r in tuner.history_[:2]] == [
-        ("choose", "recorder"),
-        ("refit", "recorder"),
-    ]
+    phases = [(r["phase"], r["solver"]) for r in tuner.history_]
+    assert phases[:2] == [("choose", "recorder"), ("refit", "recorder")]
 
 
 def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(problem):
@@ -110,7 +109,7 @@ def test_validation_data_is_selected_on_and_refitted_but_not_fitted_before(probl
     rows = slice(0, 300)
     tuner = CategoryWiseFineTuner(recorder, refit=False, random_state=0)
     tuner.fit(Z[rows], y[rows], validation_data=(Z[300:], y[300:]))
-    for j, seen in enumerate(recorder.problems):
+    for j, seen in enumerate(recorder.problems[:4]):
         known, known_val = ~np.isnan(y[rows, j]), ~np.isnan(y[300:, j])
         np.testing.assert_array_equal(seen.train.Z, Z[rows][known])
         np.testing.assert_array_equal(seen.validation.Z, Z[300:][known_val])
@@ -201,11 +200,19 @@ def test_row_is_replaced_only_by_a_better_one(problem):
     worse.fit(Z, y)
     assert worse.report_[0]["status"] == "kept"
     assert worse.report_[0]["solver"] is None
-    assert "no refit scored above" in worse.report_[0]["reason"]
+    assert "refits would weigh only 0.0" in worse.report_[0]["reason"]
     np.testing.assert_array_equal(worse.coef_[0], good[0])
     assert worse.intercept_[0] == 0.5
-    equal = CategoryWiseFineTuner(Recorder(2 * good[0]), random_state=0, **trained)
-    assert equal.fit(Z, y).report_[0]["status"] == "kept"
+
+
+def test_a_solver_that_judges_alone_replaces_no_equal_row(problem):
+    Z, y, _ = problem
+    recorder = Recorder(np.ones(8))
+    recorder.pooled = False
+    trained = {"coef_init": np.ones((4, 8)), "intercept_init": np.full(4, 0.5)}
+    equal = CategoryWiseFineTuner(recorder, random_state=0, **trained).fit(Z, y)
+    assert equal.report_[0]["status"] == "kept"
+    assert "no refit scored above" in equal.report_[0]["reason"]
 
 
 def test_best_solver_of_a_list_is_taken_per_category(problem):
@@ -213,6 +220,8 @@ def test_best_solver_of_a_list_is_taken_per_category(problem):
     rows = ~np.isnan(y[:, 0])
     good = LogisticRegression().fit(Z[rows], y[rows, 0]).coef_[0]
     solvers = [Recorder(-good, label="bad"), Recorder(good, label="good")]
+    for solver in solvers:
+        solver.pooled = False
     zeros = {"coef_init": np.zeros((4, 8)), "intercept_init": np.zeros(4)}
     tuner = CategoryWiseFineTuner(solvers, random_state=0, **zeros).fit(Z, y)
     assert tuner.report_[0]["solver"] == "good"
@@ -243,7 +252,6 @@ def test_reported_scores_are_the_objective_on_held_out_labels(
         scores = line[f"{objective}_before"], line[f"{objective}_after"]
         assert scores[0] == pytest.approx(oracle(truth, before[rows, j]))
         assert scores[1] == pytest.approx(oracle(truth, after[rows, j]), abs=1e-6)
-        assert scores[1] >= scores[0]
 
 
 @pytest.mark.parametrize("per_category", [False, True])
@@ -291,11 +299,14 @@ def test_n_jobs_changes_nothing(problem):
 
 
 def test_hiding_cells_of_one_category_leaves_the_others_alone(problem):
+    """Where each category is judged alone; the initial weights are given."""
     Z, y, _ = problem
     changed = y.copy()
     changed[:200, 1] = np.nan
+    trained = {"coef_init": np.ones((4, 8)), "intercept_init": np.zeros(4)}
+    alone = GeneticSolver(n_generations=15, pooled=False)
     fits = [
-        CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, labels)
+        CategoryWiseFineTuner(alone, random_state=0, **trained).fit(Z, labels)
         for labels in (y, changed)
     ]
     others = [0, 2, 3]
@@ -309,7 +320,8 @@ def test_order_of_named_categories_does_not_matter(problem):
     order = ["c", "a", "d", "b"]
     one = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, frame)
     other = CategoryWiseFineTuner(QUICK, random_state=0).fit(Z, frame[order])
-    np.testing.assert_array_equal(one.coef_[[2, 0, 3, 1]], other.coef_)
+    # sums over categories are taken in another order
+    np.testing.assert_allclose(one.coef_[[2, 0, 3, 1]], other.coef_, rtol=1e-9)
     np.testing.assert_array_equal(other.categories_, order)
 
 

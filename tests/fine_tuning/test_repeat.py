@@ -9,10 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.fine_tuning._auto import AutoRefit
-from cftlearn.fine_tuning._batched_refit import BatchedRefit
+from cftlearn.fine_tuning._batched_refit import BatchedPooledRefit, BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit, chosen_iterations
 from cftlearn.fine_tuning._category_task import make_tasks
 from cftlearn.fine_tuning._initial_coef import InitialWeights
+from cftlearn.fine_tuning._pooled_refit import PooledRefit
 from cftlearn.fine_tuning._report import CategoryResult, Recipe
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.labels import check_partial_labels
@@ -57,6 +58,10 @@ def make_methods():
         "ga": BestSolverRefit([QUICK], AUC, refit=True),
         "bce": BestSolverRefit([STEPS], AUC, refit=True),
         "several": BestSolverRefit([STEPS, QUICK, ProximalSolver()], AUC, refit=True),
+        "pooled": PooledRefit([STEPS, QUICK, ProximalSolver()], AUC, refit=True),
+        "pooled and batched": BatchedPooledRefit(
+            QUICK, AUC, refit=True, device="cpu", memory=2**30
+        ),
         "batched": BatchedRefit(QUICK, AUC, refit=True, device="cpu", memory=2**30),
     }
 
@@ -126,7 +131,9 @@ def test_nothing_is_repeated_where_all_was_kept(problem, name):
     method = make_methods()[name]
     tasks = make_some_tasks(*problem, method.solvers)
     kept = [
-        replace(result, report=result.report | {"solver": None}, recipe=None)
+        replace(
+            result, report=result.report | {"solver": None}, recipe=None, shares=None
+        )
         for result in method(tasks, ALONE)
     ]
     assert method.repeat(tasks, kept, ALONE) == [None] * 5

@@ -87,7 +87,7 @@ class GeneticSolver(CategorySolver):
     ----------
     population_size : int, default=50
         Individuals in a generation, 2 or more.
-    n_generations : int, default=128
+    n_generations : int, default=64
         Most generations to run.
     patience : int, default=50
         Stop after so many generations without a gain on the validation labels. Has no
@@ -173,7 +173,7 @@ class GeneticSolver(CategorySolver):
         self,
         *,
         population_size: int = 50,
-        n_generations: int = 128,
+        n_generations: int = 64,
         patience: int = 50,
         selection: Literal["tournament", "roulette"] = "tournament",
         tournament_size: int = 5,
