@@ -17,6 +17,7 @@ from torch._subclasses import FakeTensorMode
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver
 from cftlearn.solvers._genetic._batched import BatchedEvolution, Categories
+from cftlearn.solvers._genetic._solver import _Evolution, _Individual
 from cftlearn.solvers._padded_rows import PaddedRows, RowsInSlots, fill
 from cftlearn.solvers._protocol import CategoryProblem, KnownRows
 from cftlearn.solvers._weight_space import WeightSpace
@@ -638,3 +639,83 @@ def test_deap_steers():
     best = np.array(evolution.logbook.select("fitness_best"))
     assert best.shape == (5, 4)
     assert np.ptp(best, axis=0).max() < 1e-12
+
+
+# A path, a price for change, and steps by labels: as one category at a time
+
+
+def test_paths_are_those_of_the_solver_on_the_cpu():
+    problems = Problems()
+    fits = problems.run(GeneticSolver(), n_iter=[11, 0, 8, 3])
+    assert [[own.n_iter for own in fit.path] for fit in fits] == [
+        [1, 2, 4, 8, 11],
+        [],
+        [1, 2, 4, 8],
+        [1, 2, 3],
+    ]
+    for j, fit in enumerate(fits):
+        if fit.path:
+            np.testing.assert_allclose(fit.path[-1].coef, fit.coef)
+            assert fit.path[-1].intercept == pytest.approx(fit.intercept)
+            first = fit.path[0]  # copies of the initial weights, with a bias
+            np.testing.assert_allclose(first.coef, problems.coef[j], rtol=1e-9)
+    shorter = problems.run(GeneticSolver(), n_iter=[8, 8, 8, 8])
+    np.testing.assert_allclose(shorter[0].coef, fits[0].path[3].coef, rtol=1e-9)
+    assert not problems.run(GeneticSolver(pooled=False), n_iter=[2] * 4)[0].path
+
+
+def test_the_mean_of_elites_starts_after_each_power_of_two():
+    problems = Problems()
+    alone = GeneticSolver(pooled=False)
+    elites = [problems.run(alone, n_iter=[n] * 4) for n in range(5, 9)]
+    fits = problems.run(GeneticSolver(), n_iter=[8] * 4)
+    for j, fit in enumerate(fits):
+        mean = np.mean([own[j].coef for own in elites], axis=0)
+        np.testing.assert_allclose(fit.coef, mean, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale_free", [True, False])
+def test_fitness_is_that_of_the_solver_on_the_cpu(scale_free):
+    problems = Problems()
+    solver = GeneticSolver(
+        change_penalty=0.3, scale_free=scale_free, intercept="evolve"
+    )
+    evolution = problems.evolution(solver)
+    evolution._begin()
+    founders = evolution._founders()
+    shift = torch.linspace(-0.2, 0.2, founders.genes.shape[2], dtype=torch.float64)
+    shift[problems.Z.shape[1] + 1 :] = 0.0
+    founders.genes = founders.genes + torch.arange(50.0)[None, :, None] / 50 * shift
+    evolution.toolbox.evaluate(founders)
+    for j in range(4):
+        alone = _Evolution(solver, problems.alone(j, "roc_auc"))
+        genes = founders.genes[j, :, : problems.Z.shape[1] + 1].numpy()
+        population = _Individual.population(genes)
+        alone._evaluate(population)
+        values = [own.fitness.values[0] for own in population]
+        np.testing.assert_allclose(founders.fitness[j].numpy(), values, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale_free", [True, False])
+def test_steps_by_labels_are_those_of_the_solver_on_the_cpu(scale_free):
+    """Their mean and their length; draws differ."""
+    solver = GeneticSolver(
+        mutation_prob=1.0, population_size=3000, scale_free=scale_free
+    )
+    problems = Problems()
+    evolution = problems.evolution(solver)
+    evolution._begin()
+    evolution.random.generation = 1
+    start = evolution.answer[:, None].expand(-1, 3000, -1)
+    together = (evolution.toolbox.mutate(start) - start).numpy()
+    d = problems.Z.shape[1]
+    np.testing.assert_array_equal(together[:, :, d:], 0.0)
+    for j in range(4):
+        alone = _Evolution(solver, problems.alone(j, "roc_auc"))
+        genes = np.repeat(alone.start[None], 3000, axis=0)
+        steps = (alone._mutate(genes) - genes)[:, :d]
+        size = np.sqrt(np.mean(np.sum(steps**2, axis=1)))
+        other = np.sqrt(np.mean(np.sum(together[j, :, :d] ** 2, axis=1)))
+        assert other == pytest.approx(size, rel=0.08)
+        difference = together[j, :, :d].mean(axis=0) - steps.mean(axis=0)
+        assert np.abs(difference).max() < 0.08 * size

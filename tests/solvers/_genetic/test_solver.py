@@ -407,3 +407,87 @@ def test_higher_is_better_with_negative_values():
     fitness = [record["fitness_best"] for record in fit.history]
     assert fitness[-1] > fitness[0]
     assert fitness[0] < 0
+
+
+# A path, a price for change, and steps by labels
+
+
+def test_a_path_holds_powers_of_two_and_the_last_generation():
+    problem = replace(make_problem(), validation=None, n_iter=11)
+    fit = GeneticSolver().fit_row(problem)
+    assert [own.n_iter for own in fit.path] == [1, 2, 4, 8, 11]
+    np.testing.assert_array_equal(fit.path[-1].coef, fit.coef)
+    assert fit.path[-1].intercept == fit.intercept
+    shorter = GeneticSolver().fit_row(replace(problem, n_iter=8))
+    np.testing.assert_array_equal(shorter.coef, fit.path[3].coef)
+    assert not GeneticSolver(pooled=False).fit_row(problem).path
+    assert GeneticSolver(n_generations=9).path_length(problem) == 9
+    assert GeneticSolver(pooled=False).path_length(problem) is None
+
+
+def test_the_answer_is_the_mean_of_elites_since_a_power_of_two():
+    problem = replace(make_problem(), validation=None, n_iter=8)
+    alone = clone(GeneticSolver(change_penalty=0.0)).set_params(pooled=False)
+    elites = [alone.fit_row(replace(problem, n_iter=n)).coef for n in range(5, 9)]
+    fit = GeneticSolver(change_penalty=0.0).fit_row(problem)
+    np.testing.assert_allclose(fit.coef, np.mean(elites, axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale_free", [True, False])
+def test_a_change_costs_fitness_whatever_the_scale_of_features(scale_free):
+    problem = replace(make_problem(), validation=None, n_iter=40)
+    evolution = _Evolution(
+        GeneticSolver(change_penalty=0.3, scale_free=scale_free), problem
+    )
+    moved = evolution.start + np.linspace(-0.1, 0.1, len(evolution.start))
+    population = _Individual.population(np.stack([evolution.start, moved]))
+    evolution._evaluate(population)
+    Z, y = problem.train
+    spread = np.std(evolution.train.Z @ evolution.start[:-1])
+    unit = 1.0 if scale_free else problem.feature_scale
+    change = (moved - evolution.start)[:-1] * unit
+    expected = problem.objective.single(y, evolution.train.Z @ moved[:-1])
+    expected -= 0.3 * np.sum(change**2) / spread**2
+    assert population[1].fitness.values[0] == pytest.approx(expected)
+    start = problem.objective.single(y, Z @ problem.coef)
+    assert population[0].fitness.values[0] == pytest.approx(start)
+
+
+def test_a_price_keeps_weights_near_the_initial_ones():
+    problem = replace(make_problem(), validation=None, n_iter=60)
+    change = [
+        np.linalg.norm(
+            (GeneticSolver(change_penalty=price).fit_row(problem).coef - problem.coef)
+            * problem.feature_scale
+        )
+        for price in (0.0, 0.1, 10.0)
+    ]
+    assert change[0] > change[1] > change[2]
+
+
+def test_roulette_takes_a_fitness_below_zero_for_zero():
+    problem = replace(make_problem(), validation=None, n_iter=10)
+    solver = GeneticSolver(selection="roulette", change_penalty=1e6)
+    assert min(r["fitness_mean"] for r in solver.fit_row(problem).history) >= 0.0
+
+
+@pytest.mark.parametrize("scale_free", [True, False])
+def test_steps_go_from_negatives_to_positives(scale_free):
+    problem = make_problem()
+    solver = GeneticSolver(mutation_prob=1.0, scale_free=scale_free)
+    evolution = _Evolution(solver, problem)
+    genes = np.repeat(evolution.start[None], 4000, axis=0)
+    steps = evolution._mutate(genes) - genes
+    Z, y = evolution.train
+    direction = Z[y].mean(axis=0) - Z[~y].mean(axis=0)
+    mean = steps[:, :-1].mean(axis=0)
+    cosine = mean @ direction / np.linalg.norm(mean) / np.linalg.norm(direction)
+    assert cosine > 0.98
+    np.testing.assert_array_equal(steps[:, -1], 0.0)
+    if scale_free:
+        size = solver.mutation_scale * np.std(Z @ evolution.start[:-1])
+        lengths = np.linalg.norm(steps[:, :-1], axis=1)
+    else:
+        size = solver.mutation_scale
+        lengths = np.abs(steps[:, :-1]).max(axis=1)
+    assert np.sqrt(np.mean(lengths**2)) == pytest.approx(size, rel=0.05)
