@@ -34,7 +34,6 @@ from cftlearn.fine_tuning._solver_candidates import (
     RefittedRow,
     Shares,
     SolverRuns,
-    check_fit,
     deal_folds,
     judge_runs,
     mix,
@@ -51,6 +50,7 @@ from cftlearn.solvers._protocol import (
     RowFit,
     RowPart,
     StoredRows,
+    check_fit,
 )
 from cftlearn.solvers._weight_space import padded_width
 

@@ -22,7 +22,6 @@ from cftlearn.fine_tuning._report import (
     report_line,
     skipped,
 )
-from cftlearn.fine_tuning._solver_candidates import check_fit
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
@@ -30,6 +29,7 @@ from cftlearn.solvers._protocol import (
     CategorySolver,
     KnownRows,
     RowFit,
+    check_fit,
 )
 
 

@@ -93,9 +93,13 @@ class CategoryWiseFineTuner(
     A category without a known negative can be refitted too: its unknown labels stand in
     as weak negatives.
 
-    With any other solver, categories are independent: each takes the refit that scores
-    best on its own held-out labels. In both cases results depend neither on the order
-    of the columns of ``y`` nor on ``n_jobs``.
+    Any other solver, and a list of them, is judged in the same way. It runs without
+    each of three folds of the held-out labels, and weights that it passes on its way
+    count by how well they rank that fold, over all categories. Solvers with
+    ``pooled=False``, such as :meth:`GeneticSolver.published()
+    <cftlearn.solvers.GeneticSolver.published>`, are the exception: there each category
+    takes the iteration that scores best on its own held-out labels. Results depend
+    neither on the order of the columns of ``y``, up to rounding, nor on ``n_jobs``.
 
     Parameters
     ----------
@@ -103,12 +107,12 @@ class CategoryWiseFineTuner(
         How to refit. ``"ga"`` is :class:`~cftlearn.solvers.GeneticSolver`,
         ``"proximal"`` is :class:`~cftlearn.solvers.ProximalSolver`, and ``"bce"``,
         ``"asl"`` and all other names of :func:`cftlearn.losses.available` are
-        :class:`~cftlearn.solvers.GradientSolver` with that loss. With a list each
-        category takes the solver that scores best on its held-out labels.
+        :class:`~cftlearn.solvers.GradientSolver` with that loss. The weights of a list
+        of solvers are averaged, each by what held-out labels say of it.
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
-        What a refit is judged by, and what the genetic algorithm maximises.
-        ``"auto"`` always judges by ranking, and takes no refit by which a callable
-        falls on the held-out labels. A callable has the signature
+        What reports show, and what the genetic algorithm maximises. Refits are judged
+        by ranking. A callable also judges all solvers but ``"auto"``, and no refit is
+        taken by which it falls on a category's held-out labels. A callable has the signature
         ``metric(y_true, y_score) -> float``, gets known labels and logits of one
         category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
@@ -184,8 +188,8 @@ class CategoryWiseFineTuner(
         the table.
     history_ : list of dict
         One record per iteration: ``category``, ``solver``, ``phase`` ("choose", or
-        "refit" on all known labels), ``iteration``, and the solver's numbers; with
-        ``"auto"`` one per candidate, with its ``weight``.
+        "refit" on all known labels), ``iteration``, and the solver's numbers. Where all
+        categories judge, phase "choose" has one per candidate, with its ``weight``.
     held_out_ : HeldOutScores
         The labels that judged the refits, and logits by fits that did not see them;
         see :func:`cftlearn.calibration.held_out_predictions`. Not saved.

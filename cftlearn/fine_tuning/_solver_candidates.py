@@ -20,6 +20,7 @@ from cftlearn.solvers._protocol import (
     Checkpoint,
     KnownRows,
     RowFit,
+    check_fit,
 )
 
 # A path is fitted once without each fold of the held-out labels. More folds cost as
@@ -622,21 +623,3 @@ def mix(
 
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(values, _TINY)
-
-
-def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
-    """Check what a solver returned, which may be of the user's own.
-
-    Raises
-    ------
-    TypeError
-        If it is not a RowFit.
-    """
-    if not isinstance(fit, RowFit):
-        what = "a list with one RowFit" if method == "fit_many" else "a RowFit"
-        raise TypeError(
-            f"`{method}` must return {what} for each problem; the solver "
-            f"{solver.name!r} returned {type(fit).__name__}. Return "
-            "RowFit(coef, intercept, n_iter, n_iter_run, stopped_by)."
-        )
-    return fit

@@ -258,6 +258,17 @@ def is_checkpoint(iteration: int, last: int) -> bool:
     return iteration == last or (iteration & (iteration - 1)) == 0
 
 
+def starts_mean(iteration: int) -> bool:
+    """Return whether the mean over iterations starts anew: after each power of two.
+
+    Parameters
+    ----------
+    iteration : int
+        Counted from 1.
+    """
+    return is_checkpoint(iteration - 1, -1)
+
+
 def parts_of(problem: CategoryProblem) -> tuple[RowPart, ...]:
     """Return where the rows to fit and, after them, the validation rows are."""
     rows = [problem.train, problem.validation]
@@ -414,3 +425,21 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
         ValueError
             If a parameter is out of its range.
         """
+
+
+def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
+    """Check what a solver returned, which may be of the user's own.
+
+    Raises
+    ------
+    TypeError
+        If it is not a RowFit.
+    """
+    if not isinstance(fit, RowFit):
+        what = "a list with one RowFit" if method == "fit_many" else "a RowFit"
+        raise TypeError(
+            f"`{method}` must return {what} for each problem; the solver "
+            f"{solver.name!r} returned {type(fit).__name__}. Return "
+            "RowFit(coef, intercept, n_iter, n_iter_run, stopped_by)."
+        )
+    return fit

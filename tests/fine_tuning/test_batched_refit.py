@@ -453,7 +453,7 @@ def test_by_default_many_are_fitted_one_after_the_other(problem):
     solver = OneByOneSolver()
     solver.pooled = False
     tuner = fit(*problem, solver, refit=False)
-    other = fit(*problem, MeansSolver(), refit=False)
+    fit(*problem, MeansSolver(), refit=False)
     Z, y = problem
     means = [Z[np.isnan(y[:, j])].mean(axis=0) for j in range(5)]
     order = sorted(range(5), key=lambda j: (-np.sum(~np.isnan(y[:, j])), j))

@@ -24,11 +24,9 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose
-from cftlearn.solvers._genetic._donors import draw_donors
-from cftlearn.solvers._genetic._solver import (
-    GeneticSolver,
-    starts_mean,
-)
+from cftlearn.solvers._genetic._elite_paths import ElitePaths
+from cftlearn.solvers._genetic._solver import GeneticSolver
+from cftlearn.solvers._genetic._step_units import StepUnits
 from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._loaded_problems import RANKING_METRICS, LoadedProblems
 from cftlearn.solvers._padded_rows import (
@@ -38,7 +36,7 @@ from cftlearn.solvers._padded_rows import (
     first_slots,
 )
 from cftlearn.solvers._problem_batch import ProblemBatch
-from cftlearn.solvers._protocol import Checkpoint, RowFit, is_checkpoint
+from cftlearn.solvers._protocol import Checkpoint, RowFit
 from cftlearn.solvers._weight_space import WeightSpace
 
 _RANKING_BYTES = 32  # for each byte of logits, at most, while they are ranked
@@ -83,17 +81,6 @@ class _Population:
 
     def of(self, slots: Tensor) -> "_Population":
         return _Population(self.genes[slots], self.fitness[slots])
-
-
-class _DonorRows(NamedTuple):
-    """Rows that steps are made of, (n_going, n_donors, n_genes), and their classes."""
-
-    Z: Tensor
-    positive: Tensor  # (n_going, n_donors), 1 or 0; both are 0 for padding
-    negative: Tensor
-
-    def of(self, slots: Tensor) -> "_DonorRows":
-        return _DonorRows(*(values[slots] for values in self))
 
 
 def fit_batch(solver: GeneticSolver, batch: ProblemBatch, device: str) -> list[RowFit]:
@@ -180,7 +167,7 @@ class BatchedEvolution:
         self.stopped_by = np.full(n, "n_iter", dtype=object)
         # a copy: on the CPU the tensor would be the given array, and is written to
         self.final = torch.from_numpy(categories.starts).to(rows.train.Z, copy=True)
-        self.paths: list[list[tuple[int, NDArray[np.float64]]]] = [[] for _ in range(n)]
+        self.paths = ElitePaths(n) if solver.pooled else None
         self.statistics = tools.Statistics()
         self.statistics.register("fitness_best", np.max, axis=0)
         self.statistics.register("fitness_mean", np.mean, axis=0)
@@ -203,14 +190,17 @@ class BatchedEvolution:
             generation += 1
             self.toolbox.evaluate(population)
             elite = self._elite(population)
-            current = self._current(elite, generation)
+            current = elite.genes[:, 0]
+            if self.paths is not None:
+                current = self.paths.mean(elite.genes, generation)
             score = None
             if self.validation is not None:
                 score = self._score(current[:, None], self.validation)
             self._watch(current, score)
             self._record(generation, population.fitness, score)
             stays = self._stays(generation)
-            self._keep_checkpoint(current, generation, stays)
+            if self.paths is not None and self.n_iter is not None:
+                self.paths.keep(current, generation, self.going, stays)
             if not stays.all():
                 slots = self._leave(stays)
                 population, elite = population.of(slots), elite.of(slots)
@@ -237,15 +227,13 @@ class BatchedEvolution:
         evolves = self.solver.intercept == "evolve"
         if evolves:
             self.rows.append_ones()
-        known = first_slots(self.fitted, len(self.going))
-        weights = self._without_bias(self.answer)
-        self.start = self.answer
-        self.spread = _spread(known.logits(weights[:, None])[:, 0], known.known)
-        self.moving = self._moving(known)
-        self.step = self._step_sizes(moves_bias=evolves)
-        self.price = self._prices()
-        if self.solver.mutation == "labels":
-            self.donors = self._draw_donors()
+        self.units = StepUnits.measure(
+            self.solver,
+            self.fitted,
+            self.answer,
+            [self.categories.scales[c] for c in self.going],
+            [int(self.categories.seeds[c]) for c in self.going],
+        )
         if self.validation is not None:
             self.best_score = self._score(self.answer[:, None], self.validation)
             self.best_known = self._for_all(self.best_score.cpu().numpy())
@@ -257,7 +245,9 @@ class BatchedEvolution:
 
     def _fits(self) -> list[RowFit]:
         weights = self._leave_space(self.final)
-        paths = self._paths()
+        paths: list[list[Checkpoint]] = [[] for _ in weights]
+        if self.paths is not None:
+            paths = self.paths.express(self.final, self._leave_space)
         return [
             RowFit(
                 *own,
@@ -281,20 +271,6 @@ class BatchedEvolution:
                 self.categories.spaces, genes, biases, strict=True
             )
         ]
-
-    def _paths(self) -> list[list[Checkpoint]]:
-        """Express checkpoints in the scale of the features, one iteration at a time."""
-        paths: list[list[Checkpoint]] = [[] for _ in self.paths]
-        for generation in sorted({when for path in self.paths for when, _ in path}):
-            vectors = self.final.clone()
-            for c, own in enumerate(self.paths):
-                for when, genes in own:
-                    if when == generation:
-                        vectors[c] = torch.from_numpy(genes).to(vectors)
-            for c, weights in enumerate(self._leave_space(vectors)):
-                if any(when == generation for when, _ in self.paths[c]):
-                    paths[c].append(Checkpoint(generation, *weights))
-        return paths
 
     def _biases(
         self, vectors: Tensor, evolved: NDArray[np.float64]
@@ -327,62 +303,6 @@ class BatchedEvolution:
             for record in self.logbook[: self.n_run[c]]
         ]
 
-    def _step_sizes(self, *, moves_bias: bool) -> Tensor:
-        """Compute the size of a mutation for every gene, as for one category alone."""
-        solver, n_features = self.solver, self.rows.train.n_features
-        sizes = torch.zeros_like(self.answer)
-        if not solver.scale_free:
-            sizes[:, : n_features + 1] = solver.mutation_scale
-            return sizes
-        size = solver.mutation_scale * self.spread
-        n_moving = self.moving.sum(dim=1).clamp(min=1).double()
-        sizes += torch.where(self.moving, (size / n_moving.sqrt())[:, None], 0.0)
-        if moves_bias:
-            sizes[:, n_features] = size
-        return sizes
-
-    def _moving(self, known: KnownTensors) -> Tensor:
-        """Find the weights whose feature is not constant, (n_going, n_genes)."""
-        highest = torch.stack([Z.amax(dim=1) for Z in known.Z]).amax(dim=0)
-        lowest = torch.stack([Z.amin(dim=1) for Z in known.Z]).amin(dim=0)
-        moving = highest > lowest
-        moving[:, self.rows.train.n_features :] = False
-        return moving
-
-    def _without_bias(self, genes: Tensor) -> Tensor:
-        weights = genes.clone()
-        weights[:, self.rows.train.n_features :] = 0.0
-        return weights
-
-    def _prices(self) -> Tensor:
-        """Compute what a squared change of each weight costs, (n_going, n_genes)."""
-        n_features = self.rows.train.n_features
-        prices = torch.zeros_like(self.answer, dtype=torch.float64)
-        for slot, c in enumerate(self.going):
-            unit = 1.0 if self.solver.scale_free else self.categories.scales[c]
-            prices[slot, :n_features] = torch.as_tensor(unit, device=prices.device) ** 2
-        prices *= self.solver.change_penalty / self.spread.double()[:, None] ** 2
-        return prices.to(self.answer)
-
-    def _draw_donors(self) -> _DonorRows:
-        """Gather the rows that steps of each category are made of, once."""
-        drawn = []
-        for slot, c in enumerate(self.going):
-            y = np.concatenate([part.labels(slot) for part in self.fitted])
-            drawn.append(draw_donors(y, int(self.categories.seeds[c])))
-        n_longest = max(len(own.rows) for own in drawn)
-        Z = self.answer.new_zeros(len(drawn), n_longest, self.answer.shape[1])
-        classes = Z.new_zeros(2, len(drawn), n_longest)
-        for slot, own in enumerate(drawn):
-            rows = torch.from_numpy(own.rows).to(Z.device)
-            known = [part.Z[slot, : part.lengths[slot]] for part in self.fitted]
-            Z[slot, : len(rows)] = torch.cat(known)[rows]
-            for kind in (0, 1):
-                is_kind = torch.from_numpy(own.y == bool(kind))
-                classes[kind, slot, : len(rows)] = is_kind.to(classes)
-        Z[..., self.rows.train.n_features :] = 0.0  # the bias takes its own steps
-        return _DonorRows(Z, positive=classes[1], negative=classes[0])
-
     # --- a generation -----------------------------------------------------------------
 
     def _make_toolbox(self) -> base.Toolbox:
@@ -412,8 +332,7 @@ class BatchedEvolution:
         newcomers = population.genes[:, population.fitness.shape[1] :]
         fitness = self._values(newcomers, first_slots(self.fitted, len(newcomers)))
         if self.solver.change_penalty:
-            change = newcomers - self.start[:, None]
-            fitness = fitness - torch.einsum("cij,cj->ci", change**2, self.price)
+            fitness = fitness - self.units.price_of(newcomers)
             if self.solver.selection == "roulette":
                 fitness = fitness.clamp(min=0.0)
         population.fitness = torch.cat([population.fitness, fitness], dim=1)
@@ -456,38 +375,15 @@ class BatchedEvolution:
         """Move all genes of some children."""
         n_children = genes.shape[1]
         if self.solver.mutation == "labels":
-            steps = self._label_steps(genes)
+            steps = self.units.draw_by_labels(self.solver, self.random, n_children)
         else:
             draw = self.random.normals if self.solver.scale_free else self._symmetric
             steps = draw(Purpose.STEP, genes[0].numel(), genes.dtype).view(genes.shape)
-            steps = steps.mul_(self.step[:, None])
+            steps = steps.mul_(self.units.step[:, None])
         chosen = self.random.happens(
             Purpose.MUTATE, n_children, self.solver.mutation_prob
         )
         return genes + steps.mul_(chosen[..., None])
-
-    def _label_steps(self, genes: Tensor) -> Tensor:
-        """Draw steps toward positives and away from negatives."""
-        n_children, dtype = genes.shape[1], genes.dtype
-        n_donors = self.donors.Z.shape[1]
-        draws = self.random.exponentials(Purpose.STEP, n_donors * n_children, dtype)
-        draws = draws.view(len(genes), n_donors, n_children).transpose(1, 2)
-        shares = [draws * own[:, None] for own in self.donors[1:]]
-        positive, negative = (own / own.sum(dim=2, keepdim=True) for own in shares)
-        steps = torch.bmm(positive - negative, self.donors.Z)
-        steps = torch.where(self.moving[:, None], steps, 0.0)
-        if self.solver.scale_free:
-            unit = steps.norm(dim=2, keepdim=True)
-            size = self.solver.mutation_scale * self.spread.to(dtype)[:, None, None]
-        else:
-            unit = steps.abs().amax(dim=2, keepdim=True)
-            size = torch.full_like(unit[:, :1], self.solver.mutation_scale)
-        normal = self.random.normals(Purpose.LENGTH, 2 * n_children, dtype)
-        length, bias = normal.view(len(genes), n_children, 2).split(1, dim=2)
-        steps = steps * (size * length.abs() / torch.where(unit > 0, unit, 1.0))
-        if self.solver.intercept == "evolve":
-            steps[..., self.rows.train.n_features] = (size * bias)[..., 0]
-        return steps
 
     def _symmetric(self, purpose: Purpose, n: int, dtype: torch.dtype) -> Tensor:
         return self.random.uniforms(purpose, n, dtype).mul_(2).sub_(1)
@@ -508,30 +404,6 @@ class BatchedEvolution:
                 logits = own.logits(genes[some, part])
                 values[some, part] = self.metric(logits, own.y, own.known, exact=False)
         return values
-
-    def _current(self, elite: _Population, generation: int) -> Tensor:
-        """Return the best individuals, or the mean of elites over some generations."""
-        if not self.solver.pooled:
-            return elite.genes[:, 0]
-        if starts_mean(generation):
-            self.elites = torch.zeros_like(elite.genes[:, 0], dtype=torch.float64)
-            self.n_elites = 0
-        self.elites += elite.genes.mean(dim=1)
-        self.n_elites += 1
-        return (self.elites / self.n_elites).to(elite.genes)
-
-    def _keep_checkpoint(
-        self, current: Tensor, generation: int, stays: NDArray[np.bool_]
-    ) -> None:
-        """Keep weights on the host at checkpoints, and where a category ends."""
-        if self.n_iter is None or not self.solver.pooled:
-            return
-        kept = ~stays | is_checkpoint(generation, -1)
-        if not kept.any():
-            return
-        on_host = current.double().cpu().numpy()
-        for slot in np.flatnonzero(kept):
-            self.paths[self.going[slot]].append((generation, on_host[slot]))
 
     def _watch(self, best: Tensor, score: Tensor | None) -> None:
         """Keep the best individual of each category so far, without asking the host."""
@@ -585,13 +457,9 @@ class BatchedEvolution:
         self.rows.bring_forward(self.going[stays])
         self.going = self.rows.order[: np.count_nonzero(stays)].copy()
         slots = torch.from_numpy(before[self.going]).to(device)
-        self.answer, self.step = self.answer[slots], self.step[slots]
-        self.start, self.price = self.start[slots], self.price[slots]
-        self.spread, self.moving = self.spread[slots], self.moving[slots]
-        if self.solver.pooled:
-            self.elites = self.elites[slots]
-        if self.solver.mutation == "labels":
-            self.donors = self.donors.of(slots)
+        self.answer, self.units = self.answer[slots], self.units.of(slots)
+        if self.paths is not None:
+            self.paths.stay(slots)
         self.random = self.random.of(slots)
         if self.validation is not None:
             self.best_score = self.best_score[slots]
@@ -617,12 +485,3 @@ def _take(genes: Tensor, indices: Tensor) -> Tensor:
     first = torch.arange(n_categories, device=genes.device)[:, None] * n_individuals
     flat = genes.reshape(-1, n_genes).index_select(0, (indices + first).flatten())
     return flat.view(*indices.shape, n_genes)
-
-
-def _spread(logits: Tensor, known: Tensor) -> Tensor:
-    """Compute standard deviations of known logits, 1 where they are constant."""
-    count = known.sum(dim=1, keepdim=True)
-    mean = torch.where(known, logits.double(), 0.0).sum(dim=1, keepdim=True) / count
-    deviation = torch.where(known, logits - mean, 0.0)
-    spread = (deviation**2).sum(dim=1).div(count[:, 0]).sqrt()
-    return torch.where(spread > 0, spread, 1.0)

@@ -24,6 +24,7 @@ from cftlearn.solvers._protocol import (
     Checkpoint,
     RowFit,
     is_checkpoint,
+    starts_mean,
 )
 from cftlearn.solvers._weight_space import WeightSpace
 
@@ -553,9 +554,10 @@ class _Evolution:
 
     def _prices(self) -> NDArray[np.floating[Any]]:
         """Compute what a squared change of each weight costs, free of any scale."""
-        unit = 1.0 if self.solver.scale_free else self.problem.feature_scale
-        price = self.solver.change_penalty * (unit / self.spread) ** 2
-        return np.full(len(self.start) - 1, price).astype(self.train.Z.dtype)
+        unit = self.problem.feature_scale**2
+        unit = np.ones_like(unit) if self.solver.scale_free else unit
+        price = unit * (self.solver.change_penalty / self.spread**2)
+        return price.astype(self.train.Z.dtype)
 
     def _mutate(self, genes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """Move all genes of some children."""
@@ -592,17 +594,6 @@ class _Evolution:
         if not self.fixed_bias:
             bias = size * self.rng.standard_normal((n_children, 1), dtype=dtype.type)
         return np.concatenate([steps, bias], axis=1)
-
-
-def starts_mean(generation: int) -> bool:
-    """Return whether the mean of elites starts anew: after each power of two.
-
-    Parameters
-    ----------
-    generation : int
-        Counted from 1.
-    """
-    return is_checkpoint(generation - 1, -1)
 
 
 def _roulette(population: list[_Individual], k: int) -> list[_Individual]:

@@ -263,7 +263,7 @@ def test_features_keep_their_precision():
         evolution = Problems(dtype=dtype).evolution(GeneticSolver(n_generations=2))
         evolution.run()
         assert evolution.rows.train.Z.dtype == evolution.final.dtype == expected
-        assert evolution.step.dtype == expected
+        assert evolution.units.step.dtype == expected
 
 
 def test_a_run_leaves_its_starts_alone():
@@ -364,10 +364,10 @@ def test_steps_have_the_sizes_of_the_solver_on_the_cpu(solver):
     problems = Problems()
     evolution = problems.evolution(solver)
     evolution._begin()
-    for j, own in enumerate(evolution.step[:, :7].numpy()):
+    for j, own in enumerate(evolution.units.step[:, :7].numpy()):
         alone = _Evolution(solver, problems.alone(j, "roc_auc"))
         np.testing.assert_allclose(own, alone.step * np.ones(7), rtol=1e-9)
-    assert not evolution.step[:, 7:].any()
+    assert not evolution.units.step[:, 7:].any()
 
 
 # Independent of what is computed beside
@@ -522,10 +522,10 @@ def test_on_a_pretended_gpu_a_generation_asks_the_host_once(
             solver, objective, device="cuda", n_iter=[3, 0, 2, 5]
         )
         fits = evolution.run()
-        assert evolution.step.device.type == "cuda"
+        assert evolution.units.step.device.type == "cuda"
         assert [fit.n_iter_run for fit in fits] == [3, 0, 2, 5]
         with pytest.raises(RuntimeError):  # the pretence notices what it should
-            bool((evolution.step > 0).any())
+            bool((evolution.units.step > 0).any())
 
 
 # The operators, one by one
