@@ -112,9 +112,9 @@ class CategoryWiseFineTuner(
     objective : {"roc_auc", "average_precision"} or callable, default="roc_auc"
         What reports show, and what the genetic algorithm maximises. Refits are judged
         by ranking. A callable also judges all solvers but ``"auto"``, and no refit is
-        taken by which it falls on a category's held-out labels. A callable has the signature
-        ``metric(y_true, y_score) -> float``, gets known labels and logits of one
-        category, and is better when higher.
+        taken by which it falls on a category's held-out labels. A callable has the
+        signature ``metric(y_true, y_score) -> float``, gets known labels and logits of
+        one category, and is better when higher.
     coef_init : array-like of shape (n_categories, n_features), default=None
         The initial weights, one vector per category. None fits logistic regressions
         in Negative mode first, without the held-out labels. These choose one of five

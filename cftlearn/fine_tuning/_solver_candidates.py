@@ -498,7 +498,7 @@ class RefittedRow:
     @classmethod
     def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
         """Build it again from what :meth:`pack` returned."""
-        return cls(**arrays, **plain)
+        return cls(arrays["coef"], **plain)
 
 
 class Shares(NamedTuple):

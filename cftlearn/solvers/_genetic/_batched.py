@@ -11,10 +11,8 @@ that C categories of P individuals would cost C * P calls a generation; tensors 
 for them. As in DEAP, who has a fitness is not evaluated again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from weakref import WeakMethod
 
 import numpy as np
 import torch
@@ -27,6 +25,7 @@ from cftlearn.solvers._genetic._counter_random import CounterRandom, Purpose
 from cftlearn.solvers._genetic._elite_paths import ElitePaths
 from cftlearn.solvers._genetic._solver import GeneticSolver
 from cftlearn.solvers._genetic._step_units import StepUnits
+from cftlearn.solvers._genetic._weak_methods import weak
 from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._loaded_problems import RANKING_METRICS, LoadedProblems
 from cftlearn.solvers._padded_rows import (
@@ -310,12 +309,12 @@ class BatchedEvolution:
         solver, toolbox = self.solver, base.Toolbox()
         if solver.selection == "tournament":
             size = solver.tournament_size
-            toolbox.register("select", _weak(self._tournament), tournsize=size)
+            toolbox.register("select", weak(self._tournament), tournsize=size)
         else:
-            toolbox.register("select", _weak(self._roulette))
-        toolbox.register("mate", _weak(self._mate))
-        toolbox.register("mutate", _weak(self._mutate))
-        toolbox.register("evaluate", _weak(self._evaluate))
+            toolbox.register("select", weak(self._roulette))
+        toolbox.register("mate", weak(self._mate))
+        toolbox.register("mutate", weak(self._mutate))
+        toolbox.register("evaluate", weak(self._evaluate))
         return toolbox
 
     def _next_generation(
@@ -464,19 +463,6 @@ class BatchedEvolution:
         if self.validation is not None:
             self.best_score = self.best_score[slots]
         return slots
-
-
-def _weak(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Call a method of an object that this does not keep alive."""
-    kept: WeakMethod[Any] = WeakMethod(method)
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        alive = kept()
-        if alive is None:
-            raise ReferenceError("The evolution that this toolbox is of has gone.")
-        return alive(*arguments, **options)
-
-    return call
 
 
 def _take(genes: Tensor, indices: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
 """Refit a category by a genetic algorithm that maximises the metric itself."""
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from cftlearn._dependencies import Interval, StrOptions
 from cftlearn._features._stored import logits_of
-from cftlearn._seeding import own_generators
 from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._genetic._deap_random import seeded_deap
 from cftlearn.solvers._genetic._donors import MOST_DONORS, draw_donors
 from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._problem_batch import ProblemBatch
@@ -497,7 +496,7 @@ class _Evolution:
         self, population: list[_Individual], elite: tools.HallOfFame
     ) -> list[_Individual]:
         n_children = self.solver.population_size - len(elite)
-        with _seeded_deap(self.deap_random):
+        with seeded_deap(self.deap_random):
             parents = self.toolbox.select(population, 2 * n_children)
         genes = _Individual.matrix(parents)
         children = self.toolbox.mate(genes[:n_children], genes[n_children:])
@@ -612,22 +611,6 @@ def _uniform_crossover(
     """Take each gene from the first parent with the given probability."""
     from_first = rng.random(first.shape, dtype=np.float32) < prob
     return np.where(from_first, first, second)
-
-
-@contextmanager
-def _seeded_deap(generator: random.Random) -> Iterator[None]:
-    """Let DEAP's operators, which use Python's global generator, draw from ours.
-
-    Threads that refit other categories wait meanwhile.
-    """
-    with own_generators(torch=False):
-        outside = random.getstate()
-        random.setstate(generator.getstate())
-        try:
-            yield
-        finally:
-            generator.setstate(random.getstate())
-            random.setstate(outside)
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
