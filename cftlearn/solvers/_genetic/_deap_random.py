@@ -1,4 +1,4 @@
-"""DEAP's operators, which draw from Python's global generator, draw from another one."""
+"""A generator of its own for DEAP, whose operators draw from Python's global one."""
 
 import random
 from collections.abc import Iterator
