@@ -419,7 +419,8 @@ class BatchedPooledRefit(PooledRefit):
         """Fit a group without each fold of its held-out labels, and judge."""
         started = time.perf_counter()
         problems = [category.problem(self.objective) for category in group]
-        n_folds = N_FOLDS if self.refit else 1
+        sees_others = self.refit and not group[0].task.has_groups
+        n_folds = N_FOLDS if sees_others else 1
         folds = [deal_folds(c.held_out.y, c.task.seed, n_folds) for c in group]
         lengths = [self._solver.path_length(problem) for problem in problems]
         if None in lengths:  # the held-out labels choose an iteration
@@ -434,7 +435,7 @@ class BatchedPooledRefit(PooledRefit):
                     features, rows, y = category.held_out
                     kept = own != fold
                     others = RowPart(features, rows[kept], y[kept])
-                    parts = (category.train, others)[: 2 if self.refit else 1]
+                    parts = (category.train, others)[: 2 if sees_others else 1]
                     without.append(_to_fit(problem, parts, n_iter))
                 runs.append(self._fit(without))
         judged = [

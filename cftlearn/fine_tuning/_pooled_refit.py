@@ -1,6 +1,7 @@
 """The refit of all categories by solvers whose weights all of them judge together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,9 @@ class PooledRefit:
         """
         results, fitted = {}, []
         for task in tasks:
-            reason = missing_class(task.fitted.y, task.held_out.y)
+            reason = missing_class(
+                task.fitted.y, task.held_out.y, has_groups=task.has_groups
+            )
             if reason:
                 results[task.name] = skipped(task, reason)
             else:
@@ -183,9 +186,7 @@ def _of_own(
 ) -> Verdict:
     """Take the candidates that a category has, in its own order."""
     index = [keys.index(one.key) for one in judged.candidates]
-    return Verdict(
-        verdict.initial, verdict.candidates[index], verdict.gain, verdict.pooled_gain
-    )
+    return replace(verdict, candidates=verdict.candidates[index])
 
 
 class Decision:
@@ -222,7 +223,7 @@ class Decision:
         self.shares: Shares | None = None
         self.left_out, self.after = self.initial_logits, self.before
         self.falls = False
-        if verdict is None or verdict.initial >= _MAJORITY:
+        if verdict is None or verdict.initial >= _MAJORITY or verdict.is_refused:
             return
         averaged = judged.average(task, verdict.candidates, verdict.initial)
         after = objective.single(task.held_out.y, averaged)
@@ -278,6 +279,8 @@ class Decision:
             f"refits {verb} {share:.2f}; held-out {what} {self.verdict.gain:+.3f} "
             f"here, {self.verdict.pooled_gain:+.3f} over {n_pooled} categories"
         )
+        if self.verdict.is_refused:
+            reason = f"its own labels are clearly against refits; {reason}"
         if self.falls:
             reason = f"held-out {self.objective.name} did not rise; {reason}"
         return reason

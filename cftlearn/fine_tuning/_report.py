@@ -12,13 +12,13 @@ from cftlearn._report._columns import score_columns
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence
+from cftlearn.fine_tuning._solver_candidates import Shares, SolverCandidate
 from cftlearn.metrics._objectives import Objective
 from cftlearn.metrics._paired_intervals import (
     HeldOutPair,
     PairedIntervals,
     paired_intervals,
 )
-from cftlearn.fine_tuning._solver_candidates import Shares, SolverCandidate
 from cftlearn.solvers._candidates import Candidate
 from cftlearn.solvers._protocol import RowFit
 

@@ -240,8 +240,8 @@ def judge_solvers(
 
     A solver with a path runs once without each fold of the held-out labels, and sees
     the others: so initial weights that fit all other labels perfectly can be mended.
-    Without ``refit`` it sees none of them. A solver without a path chooses an iteration
-    by the held-out labels.
+    Without ``refit``, and where rows have groups, it sees none of them. A solver
+    without a path chooses an iteration by the held-out labels.
 
     Parameters
     ----------
@@ -262,8 +262,9 @@ def judge_solvers(
     started = time.perf_counter()
     with one_thread():
         task = task.with_spaces()
-        everything, train, held_out = task.known()
+        everything, train, held_out, _ = task.known()
         problem = task.problem(objective, train, held_out)
+        refit = refit and not task.has_groups  # whose labels are left out together
         folds = deal_folds(held_out.y, task.seed, N_FOLDS if refit else 1)
         runs = []
         for solver in solvers:
@@ -317,7 +318,7 @@ def judge_runs(
     judged : JudgedSolvers
         With ``seconds`` 0.
     """
-    everything, train, held_out = task.known()
+    everything, train, held_out, _ = task.known()
     paths = [(own.solver.name, *_paths_of(own, folds)) for own in runs]
     candidates = [one for _, own, _ in paths for one in own]
     checkpoints = [one for _, _, own in paths for one in own]
@@ -555,7 +556,7 @@ def refit_shares(
     runs = []
     with one_thread():
         task = task.with_spaces()
-        everything, train, held_out = task.known()
+        everything, train, held_out, _ = task.known()
         problem = task.problem(objective, train, held_out)
         problem = replace(
             problem, train=everything if refit else train, validation=None

@@ -1,12 +1,14 @@
 """Single solvers and lists, judged by the held-out labels of all categories."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cftlearn import CategoryWiseFineTuner
 from cftlearn.datasets import make_partial_multilabel
-from cftlearn.fine_tuning import _solver_names
+from cftlearn.fine_tuning import _pooled_refit, _solver_names
 from cftlearn.fine_tuning._batched_refit import BatchedPooledRefit, BatchedRefit
 from cftlearn.fine_tuning._best_solver import BestSolverRefit
 from cftlearn.fine_tuning._pooled_refit import PooledRefit
@@ -147,7 +149,7 @@ def test_the_genetic_algorithm_maximises_a_callable(problem):
     ).fit(Z, y)
     refitted = [line for line in tuner.report_ if line["status"] == "refitted"]
     assert len(refitted) >= 3
-    assert all(line["score_after"] > line["score_before"] for line in refitted)
+    assert all(line["accuracy_after"] > line["accuracy_before"] for line in refitted)
     assert "evidence by accuracy" in refitted[0]["reason"]
 
 
@@ -209,3 +211,22 @@ def test_the_same_holds_on_a_device(solver, expected, monkeypatch):
     monkeypatch.setattr(_solver_names, "batch_device", lambda *_: "cpu")
     method = make_refit_method(solver, AUC, refit=True, device="cpu")
     assert type(method) is expected
+
+
+def test_a_category_that_is_clearly_against_refits_keeps_its_weights(
+    problem, monkeypatch
+):
+    weigh = _pooled_refit.weigh
+
+    def refuse_first(evidence, log_prior):
+        first, *others = weigh(evidence, log_prior)
+        return [replace(first, is_refused=True), *others]
+
+    monkeypatch.setattr(_pooled_refit, "weigh", refuse_first)
+    tuner = CategoryWiseFineTuner(
+        Means(batched=False), random_state=0, **trained(*problem, 1.0)
+    ).fit(*problem)
+    statuses = [line["status"] for line in tuner.report_]
+    assert statuses[0] == "kept"
+    assert "refitted" in statuses
+    assert tuner.report_[0]["reason"].startswith("its own labels are clearly against")

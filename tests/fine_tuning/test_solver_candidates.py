@@ -1,6 +1,7 @@
 """What solvers pass on their way: folds, evidence, and the average."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_folds_share_each_class_evenly(n_positive, n_negative):
 def test_a_run_sees_all_labels_but_its_fold(task):
     solver = Means()
     judged = judge_solvers(task, [solver], AUC, True)
-    _, train, held_out = task.known()
+    _, train, held_out, _ = task.known()
     assert len(solver.problems) == N_FOLDS
     for fold, problem in enumerate(solver.problems):
         assert problem.validation is None
@@ -110,7 +111,7 @@ def test_without_a_refit_no_held_out_label_is_seen(task):
 
 def test_evidence_is_the_auc_of_pairs_within_a_fold(task):
     judged = judge_solvers(task, [Means()], AUC, True)
-    _, train, held_out = task.known()
+    _, train, held_out, _ = task.known()
     for k in range(3):
         total = pairs = 0.0
         for fold in range(N_FOLDS):
@@ -232,3 +233,11 @@ def test_results_survive_a_checkpoint(task):
         assert plain_again == plain
         for name, values in arrays.items():
             assert_array_equal(arrays_again[name], values)
+
+
+def test_with_groups_held_out_labels_are_left_out_together(task):
+    solver = Means()
+    judged = judge_solvers(replace(task, has_groups=True), [solver], AUC, True)
+    (problem,) = solver.problems
+    assert_array_equal(problem.train.Z, task.known().train.Z)
+    assert set(judged.folds) == {0}
