@@ -58,6 +58,7 @@ def test_published_parameters():
         "max_epochs": 5000,
         "patience": 300,
         "standardize": False,
+        "pooled": False,
         "device": "cpu",
     }
 

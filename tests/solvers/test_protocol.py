@@ -143,7 +143,7 @@ def test_who_fits_in_another_way_inherits_no_batched_form(
 
 def test_bytes_of_a_category_are_those_of_its_rows():
     assert Plain().batch_bytes(100, 32) == 3200
-    assert GeneticSolver(population_size=10).batch_bytes(100, 32) == 3200 + 5120
+    assert GeneticSolver(population_size=10).batch_bytes(100, 32) == 2 * 3200 + 5120
     assert OtherWay(population_size=10).batch_bytes(100, 32) == 3200
 
 
