@@ -37,7 +37,7 @@ def checkpoint_paths(
     objective: Objective,
     categories: list[CategoryTask],
     *,
-    pooled: bool,
+    method: str,
     refit: bool,
     device: str | None = None,
 ) -> dict[str, Path]:
@@ -49,8 +49,10 @@ def checkpoint_paths(
     ----------
     folder : str or path
         Created if it does not exist.
-    solvers, objective, categories, pooled, refit, device
+    solvers, objective, categories, refit, device
         What the result of the fit depends on.
+    method : str
+        Which way to refit: each stores results of its own kind.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def checkpoint_paths(
     fit = {
         "version": version("cftlearn"),
         "solver": digest(
-            pooled,
+            method,
             [(type(solver).__qualname__, solver.get_params()) for solver in solvers],
         ),
         "objective": objective.name,

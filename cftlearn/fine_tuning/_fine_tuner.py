@@ -435,7 +435,7 @@ class CategoryWiseFineTuner(
             method.solvers,
             make_objective(self.objective),
             tasks,
-            pooled=method.pooled,
+            method=type(method).__qualname__,
             refit=self.refit,
             device=method.device,
         )
