@@ -385,7 +385,8 @@ def test_the_report_says_that_groups_stay_whole():
     assert tuner.report_[0]["status"] == "skipped"
     assert tuner.report_[1]["status"] != "skipped"
     auto = CategoryWiseFineTuner(random_state=0).fit(X, y.ravel(), groups=groups)
-    assert auto.report_[0]["n_held_out"] == 6
+    line = auto.report_[0]
+    assert line["n_held_out_positive"] + line["n_held_out_negative"] == 6
     assert auto.report_[0]["reason"].startswith("no held-out labels of both classes")
 
 

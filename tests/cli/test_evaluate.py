@@ -288,7 +288,9 @@ def test_chexpert_from_labels_to_a_table(photos, tmp_path, capsys):
         """
     )
     assert main(["fit", str(tmp_path / "c.toml")]) == 0
-    assert "60 rows" not in capsys.readouterr().out  # some patients were held out
+    said = capsys.readouterr().out
+    assert said.startswith("60 rows")  # no row is left aside, but labels of patients
+    assert "held out to choose the refits: labels of whole groups (patient)" in said
     options = ["--labels", labels, "--format", "chexpert", "--images", tmp_path, *QUICK]
     assert evaluate(tmp_path / "model", *options, *OWN, "--group", "patient") == 0
     out = capsys.readouterr().out

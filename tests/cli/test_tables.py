@@ -75,7 +75,8 @@ def test_older_models_do_not_tell_the_held_out_classes_nor_intervals(capsys):
     assert first.split()[:6] == ["Edema", "12/345", "-", "0.612", "-", "-"]
 
 
-def test_the_metric_of_a_callable_has_its_name(capsys):
+def test_the_metric_of_a_callable_has_its_name(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     line = {key.replace("roc_auc", "my_score"): value for key, value in LINE.items()}
     print_report([line | {"metric": "my_score"}])
     head, _, note = capsys.readouterr().out.splitlines()

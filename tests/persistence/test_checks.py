@@ -133,8 +133,8 @@ def table(*values, dtype="|O"):
         (
             "features",
             "fine_tuner_.report_.0.metric",
-            "average_precision",
-            "hold average_precision_after, average_precision_after_high",
+            "accuracy",
+            "hold accuracy_after, accuracy_after_high",
         ),
         ("features", "calibrator_.calibrations.0.method", 3, "a text or null; got 3"),
         # joined networks
