@@ -1,5 +1,6 @@
 """What estimators share: tags and both forms of ``y``; and the protocol of solvers."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,9 @@ __all__ = [
 def unchanged_by_errors(estimator: Any) -> Iterator[None]:
     """Give an estimator its attributes back if a block fails or is interrupted.
 
-    An earlier fit then is as it was, and no half of the new one is left.
+    An earlier fit then is as it was, and no half of the new one is left. Torch records
+    gradients again if it did before: an interrupt between two lines of Python can leave
+    a block that turns them off, without turning them on.
 
     Parameters
     ----------
@@ -59,11 +62,15 @@ def unchanged_by_errors(estimator: Any) -> Iterator[None]:
         so the block must replace them, and not change them.
     """
     before = dict(vars(estimator))
+    torch = sys.modules.get("torch")  # not imported for this: without it, nothing to do
+    records_gradients = torch is not None and torch.is_grad_enabled()
     try:
         yield
     except BaseException:  # an interrupt as well: it is raised again
         vars(estimator).clear()
         vars(estimator).update(before)
+        if torch is not None:
+            torch.set_grad_enabled(records_gradients)
         raise
 
 

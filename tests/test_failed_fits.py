@@ -55,6 +55,21 @@ def test_nothing_changes(name, has_earlier_fit, error, monkeypatch):
     assert all(after[key] is before[key] for key in before)
 
 
+@pytest.mark.parametrize("records", [True, False])
+def test_torch_records_gradients_as_before(records):
+    torch = pytest.importorskip("torch")
+
+    def interrupted():
+        with unchanged_by_errors(CFTEnsemble()):
+            torch.set_grad_enabled(not records)
+            raise KeyboardInterrupt
+
+    with torch.set_grad_enabled(records):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert torch.is_grad_enabled() is records
+
+
 def test_without_an_error_what_was_set_stays():
     estimator = CategoryCalibrator()
     with unchanged_by_errors(estimator):

@@ -244,9 +244,9 @@ class _Descent:
     def _score(self) -> float:
         if self.validation is None:
             return float("nan")
-        with torch.no_grad():
-            logits = (self.Z_val @ self.coef + self.bias).cpu().numpy()
-        return self.problem.objective.single(self.validation.y, logits)
+        # Without a context of torch: an interrupt as it ends would leave it open.
+        logits = self.Z_val @ self.coef.detach() + self.bias.detach()
+        return self.problem.objective.single(self.validation.y, logits.cpu().numpy())
 
     def _weights(self) -> tuple[NDArray[np.floating[Any]], float]:
         return self.coef.detach().cpu().numpy().copy(), float(self.bias.detach())
