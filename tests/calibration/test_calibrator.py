@@ -381,7 +381,9 @@ def test_held_out_logits_are_those_of_the_rows_before_the_last_refit(
             cftlearn.fine_tuning._solver_names, "batch_device", lambda *_: "cpu"
         )
     # with little patience categories end at different times, and change their slots
-    solver = GeneticSolver(n_generations=40, population_size=20, patience=2)
+    solver = GeneticSolver(
+        n_generations=40, population_size=20, patience=2, pooled=False
+    )
     chosen, final = (
         CategoryWiseFineTuner(solver, refit=refit, random_state=0).fit(
             Z + 2, y, validation_data=(Z + 2, y_val)
