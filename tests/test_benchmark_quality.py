@@ -243,7 +243,7 @@ def test_plan_lists_what_the_csv_lacks_seed_by_seed(quality, monkeypatch):
 
 @pytest.mark.slow
 def test_short_run_writes_its_lines_and_goes_on_from_them(tmp_path, summary):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", minversion="3.10")  # boxplot(orientation=...)
     table, figure = tmp_path / "quality.csv", tmp_path / "quality.png"
     script = str(BENCHMARKS / "quality.py")
     command = [sys.executable, script, "--short", "--output", str(table)]

@@ -370,6 +370,7 @@ VALIDATED = ["--where", "split=test", "--device", "cpu", "--solver", "proximal"]
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.SeenLabelsWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch 2.9
 def test_refit_of_an_exported_network(exported, photos, tmp_path, capsys):
     path, network = exported
     data = ["--labels", str(photos / "labels.csv"), "--images", str(photos / "images")]
