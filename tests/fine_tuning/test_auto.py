@@ -24,7 +24,7 @@ from cftlearn.fine_tuning._auto import (
     missing_labels,
 )
 from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask
-from cftlearn.fine_tuning._evidence import Verdict
+from cftlearn.fine_tuning._evidence import Verdict, weigh
 from cftlearn.fine_tuning._judging import (
     InitialEvidence,
     JudgedCandidates,
@@ -326,6 +326,20 @@ def test_a_category_that_is_clearly_against_keeps_its_initial_weights():
     assert "greatest standard error" in tuner.report_[0]["reason"]
     np.testing.assert_array_equal(tuner.coef_[0], rows["coef_init"][0])
     assert "standard error: roc_auc -" in tuner.report_[0]["reason"]
+
+
+def test_what_is_refused_is_kept_although_refits_outweigh(monkeypatch):
+    def refuse_the_first(evidence, log_prior):
+        first, *others = weigh(evidence, log_prior)
+        assert first.initial < 0.5
+        return [replace(first, is_refused=True), *others]
+
+    monkeypatch.setattr("cftlearn.fine_tuning._auto.weigh", refuse_the_first)
+    Z, y, _, _ = problem()
+    rows = noise_rows(y, Z)
+    tuner = CategoryWiseFineTuner(random_state=0, **rows).fit(Z, y)
+    assert statuses(tuner) == ["kept"] + ["refitted"] * 4
+    np.testing.assert_array_equal(tuner.coef_[0], rows["coef_init"][0])
 
 
 # --- the average ------------------------------------------------------------------
