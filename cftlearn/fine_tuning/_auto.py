@@ -26,7 +26,6 @@ from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import Candidate, ProximalSolver
 
-_MAJORITY = 0.5  # of the weight, that refits need to replace the initial weights
 _WORTH_COUNTING = 0.01
 _TINY = np.finfo(float).tiny
 
@@ -138,7 +137,7 @@ class AutoRefit:
             after = self._score(task, average.left_out)
             history = _history(task, judged, weights)
             reason = self._reason(judged, verdict, n_pooled, after - before)
-            keeps_initial = verdict.initial >= _MAJORITY or verdict.is_refused
+            keeps_initial = verdict.keeps_initial
             if not (keeps_initial or self.objective.is_ranking) and after <= before:
                 keeps_initial = True
                 reason = f"held-out {self.objective.name} did not rise; {reason}"
@@ -192,7 +191,7 @@ class AutoRefit:
         self, judged: JudgedCandidates, verdict: Verdict, n_pooled: int, gain: float
     ) -> str:
         """Say what decided: labels of all categories, and those of this one."""
-        is_kept = verdict.initial >= _MAJORITY
+        is_kept = not verdict.outweighs
         weigh = "would weigh only" if is_kept else "weigh"
         judges = f"the labels of all {n_pooled} categories together"
         if n_pooled == 1:

@@ -17,6 +17,7 @@ _UNKNOWN_LABEL = 0.2
 # categories together have many more than _POOL_NEEDS of them.
 _POOL_WORTH = 20.0
 _POOL_NEEDS = 20.0
+_MAJORITY = 0.5  # of the weight, that refits need to replace the initial weights
 # A category keeps its initial weights if its own AUC falls by more than this, divided
 # by the root of its effective labels: the greatest standard error of an AUC.
 _REFUSED_FALL = 0.5
@@ -102,6 +103,16 @@ class Verdict:
     gain: float
     pooled_gain: float
     is_refused: bool
+
+    @property
+    def outweighs(self) -> bool:
+        """Whether refits together count more than the initial weights."""
+        return self.initial < _MAJORITY
+
+    @property
+    def keeps_initial(self) -> bool:
+        """Whether the initial weights are kept as they are."""
+        return self.is_refused or not self.outweighs
 
 
 def effective_labels(n_positive: float, n_negative: float) -> float:

@@ -19,8 +19,6 @@ from cftlearn.solvers._candidates import Candidate
 
 Floats = NDArray[np.float64]
 
-_MAJORITY = 0.5  # of the weight, that refits need to replace the initial weights
-
 
 def combine_choices(choices: list[Choice]) -> Choice:
     """Weigh candidates by evidence from the features of several networks.
@@ -139,12 +137,14 @@ def _combined(
         return replace(folds[0], report=folds[0].report | _held_out_counts(folds))
     initial = 1.0 if verdict is None else verdict.initial
     before, after = _mean_scores(judged)
-    refits = verdict is not None and initial < _MAJORITY and not verdict.is_refused
-    verb = "weigh" if refits else "would weigh only"
+    refits = verdict is not None and not verdict.keeps_initial
+    verb = "weigh" if verdict is not None and verdict.outweighs else "would weigh only"
     reason = (
         f"refits {verb} {1 - initial:.2f}, by {len(judged)} networks that each saw the "
         f"labels of other folds; here {objective.name} {after - before:+.3f}"
     )
+    if verdict is not None and verdict.is_refused:
+        reason = f"its own labels are clearly against refits; {reason}"
     if refits and not objective.is_ranking and after <= before:
         # A ranking has chosen; what the user asks for must not fall by it.
         refits = False

@@ -27,8 +27,6 @@ from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import CategorySolver
 
-_MAJORITY = 0.5  # of the weight, that refits need to replace the initial weights
-
 
 class PooledRefit:
     """Refits all categories by the weights that their labels, together, support.
@@ -223,7 +221,7 @@ class Decision:
         self.shares: Shares | None = None
         self.left_out, self.after = self.initial_logits, self.before
         self.falls = False
-        if verdict is None or verdict.initial >= _MAJORITY or verdict.is_refused:
+        if verdict is None or verdict.keeps_initial:
             return
         averaged = judged.average(task, verdict.candidates, verdict.initial)
         after = objective.single(task.held_out.y, averaged)
@@ -271,7 +269,7 @@ class Decision:
         if self.verdict is None:
             return f"no refit scored above {self.before:.4f} on the held-out labels"
         share = 1.0 - self.verdict.initial
-        verb = "weigh" if self.verdict.initial < _MAJORITY else "would weigh only"
+        verb = "weigh" if self.verdict.outweighs else "would weigh only"
         what = (
             "AUC" if self.objective.is_ranking else f"evidence by {self.objective.name}"
         )

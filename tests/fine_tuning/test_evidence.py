@@ -14,6 +14,7 @@ from cftlearn.fine_tuning._evidence import (
     LOG_ODDS_PER_MEMORY,
     MODEST_LOG_ODDS,
     Evidence,
+    Verdict,
     effective_labels,
     weigh,
 )
@@ -269,6 +270,14 @@ def test_initial_weights_that_are_better_everywhere_are_kept():
     alone = weigh([worse], np.zeros(N_CANDIDATES))[0]
     together = weigh([worse] * 40, np.zeros(N_CANDIDATES))[0]
     assert alone.initial < 0.5 < together.initial
+
+
+@pytest.mark.parametrize("initial", [0.4, 0.5, 0.6])
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_initial_weights_are_kept_by_weight_or_refusal(initial, is_refused):
+    verdict = Verdict(initial, np.zeros(1), 0.0, 0.0, is_refused)
+    assert verdict.outweighs == (initial < 0.5)
+    assert verdict.keeps_initial == (is_refused or initial >= 0.5)
 
 
 def test_better_candidates_weigh_more():

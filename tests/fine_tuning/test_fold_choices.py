@@ -395,3 +395,13 @@ def test_weights_without_held_out_where_nothing_else_is_known(problem):
     assert isinstance(own, InitialWeights)
     assert_array_equal(own.coef[:2], coef[:2])
     assert not np.allclose(own.coef[2], coef[2])
+
+
+def test_labels_that_are_clearly_against_are_named(choices, monkeypatch):
+    def refuse(evidence, log_prior):
+        return [replace(own, is_refused=True) for own in weigh(evidence, log_prior)]
+
+    monkeypatch.setattr("cftlearn.fine_tuning._fold_choices.weigh", refuse)
+    for result in combine_choices(choices).results:
+        assert result.report["status"] == "kept"
+        assert result.report["reason"].startswith("its own labels are clearly against")
