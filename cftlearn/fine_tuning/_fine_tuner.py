@@ -77,11 +77,11 @@ class CategoryWiseFineTuner(
 
     Takes features ``Z`` and the weights of a trained classification layer. Some known
     labels are held out. Each category's weights are refitted on the other known
-    labels, and held-out labels judge the refit: those of all categories together with
-    ``solver="auto"``, else the category's own. If they support it, the category is
-    refitted once more on all its known labels [1]_. If they do not, or if known labels
-    of a class are missing, the category keeps its initial weights. ``report_`` says
-    which of these happened, and why.
+    labels, and the held-out labels of all categories together judge the refit. If they
+    support it, the category is refitted once more on all its known labels [1]_. If they
+    do not, if its own labels are clearly against it, or if known labels of a class are
+    missing, the category keeps its initial weights. ``report_`` says which of these
+    happened, and why.
 
     ``solver="auto"`` fits about forty penalised logistic regressions per category
     (:class:`~cftlearn.solvers.ProximalSolver`). Each of them, and the initial weights,
