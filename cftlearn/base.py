@@ -32,6 +32,7 @@ from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.solvers._protocol import (
     CategoryProblem,
     CategorySolver,
+    Checkpoint,
     KnownRows,
     RowFit,
     UnknownRows,
@@ -40,6 +41,7 @@ from cftlearn.solvers._protocol import (
 __all__ = [
     "CategoryProblem",
     "CategorySolver",
+    "Checkpoint",
     "KnownRows",
     "PartialLabelMixin",
     "RowFit",

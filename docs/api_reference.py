@@ -164,7 +164,7 @@ API = {
             Section("Protocol of solvers", ("CategorySolver",)),
             Section(
                 "What it gets and gives",
-                ("CategoryProblem", "KnownRows", "UnknownRows", "RowFit"),
+                ("CategoryProblem", "KnownRows", "UnknownRows", "RowFit", "Checkpoint"),
             ),
             Section("For estimators", ("PartialLabelMixin",)),
         ),

@@ -51,6 +51,7 @@ from cftlearn.solvers._protocol import (
     RowPart,
     StoredRows,
     check_fit,
+    checked_path_length,
 )
 from cftlearn.solvers._weight_space import padded_width
 
@@ -422,7 +423,7 @@ class BatchedPooledRefit(PooledRefit):
         sees_others = self.refit and not group[0].task.has_groups
         n_folds = N_FOLDS if sees_others else 1
         folds = [deal_folds(c.held_out.y, c.task.seed, n_folds) for c in group]
-        lengths = [self._solver.path_length(problem) for problem in problems]
+        lengths = [checked_path_length(self._solver, problem) for problem in problems]
         if None in lengths:  # the held-out labels choose an iteration
             runs = [self._fit(problems)]
         else:

@@ -21,6 +21,7 @@ from cftlearn.solvers._protocol import (
     KnownRows,
     RowFit,
     check_fit,
+    checked_path_length,
 )
 
 # A path is fitted once without each fold of the held-out labels. More folds cost as
@@ -268,7 +269,7 @@ def judge_solvers(
         folds = deal_folds(held_out.y, task.seed, N_FOLDS if refit else 1)
         runs = []
         for solver in solvers:
-            n_iter = solver.path_length(problem)
+            n_iter = checked_path_length(solver, problem)
             problems = [problem]
             if n_iter is not None:
                 problems = [
@@ -522,7 +523,7 @@ class Shares(NamedTuple):
     def iterations(self, solver: CategorySolver, problem: CategoryProblem) -> int:
         """Return how many iterations a solver must run; 0 if it does not count."""
         own = [one.n_iter for one in self.candidates if one.solver == solver.name]
-        return (solver.path_length(problem) or max(own)) if own else 0
+        return (checked_path_length(solver, problem) or max(own)) if own else 0
 
 
 def refit_shares(

@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -433,7 +434,9 @@ def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
     Raises
     ------
     TypeError
-        If it is not a RowFit.
+        If it is not a RowFit, or its path holds anything but checkpoints.
+    ValueError
+        If weights on the path have another shape than the last ones.
     """
     if not isinstance(fit, RowFit):
         what = "a list with one RowFit" if method == "fit_many" else "a RowFit"
@@ -442,4 +445,42 @@ def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
             f"{solver.name!r} returned {type(fit).__name__}. Return "
             "RowFit(coef, intercept, n_iter, n_iter_run, stopped_by)."
         )
+    path = fit.path if isinstance(fit.path, list) else [fit.path]
+    for each in path:
+        if not isinstance(each, Checkpoint):
+            raise TypeError(
+                "`RowFit.path` must be a list of Checkpoint; the solver "
+                f"{solver.name!r} returned {each!r:.60}. Pass Checkpoint(n_iter, coef, "
+                "intercept) for each of these weights, or leave `path` out."
+            )
+        if np.shape(each.coef) != np.shape(fit.coef):
+            raise ValueError(
+                f"Weights on `RowFit.path` must have shape {np.shape(fit.coef)}, as "
+                f"`coef` has; the solver {solver.name!r} returned shape "
+                f"{np.shape(each.coef)} at iteration {each.n_iter}."
+            )
     return fit
+
+
+def checked_path_length(
+    solver: CategorySolver, problem: "CategoryProblem"
+) -> int | None:
+    """Return the length of a solver's path, which may be of the user's own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither None nor a number of iterations.
+    """
+    length = solver.path_length(problem)
+    if length is None:
+        return None
+    words = (
+        f"`path_length` must return None or a number of iterations, 1 or more; the "
+        f"solver {solver.name!r} returned {length!r:.60}."
+    )
+    if isinstance(length, bool) or not isinstance(length, Integral):
+        raise TypeError(words)
+    if length < 1:
+        raise ValueError(words)
+    return int(length)

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
+from cftlearn import CategoryWiseFineTuner
 from cftlearn._features._stored import StoredFeatures
-from cftlearn.base import CategoryProblem, CategorySolver, KnownRows, RowFit
+from cftlearn.base import (
+    CategoryProblem,
+    CategorySolver,
+    Checkpoint,
+    KnownRows,
+    RowFit,
+)
+from cftlearn.datasets import make_partial_multilabel
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.solvers._protocol import RowPart, StoredRows, StoredUnknownRows
@@ -163,3 +171,41 @@ def test_solvers_without_parameters_have_nothing_to_check():
 def test_solvers_check_their_parameters(solver, match):
     with pytest.raises(ValueError, match=match):
         solver.check_parameters()
+
+
+class Odd(CategorySolver):
+    """Returns a path, and says its length."""
+
+    name = "odd"
+
+    def __init__(self, path=(), length=None):
+        self.path, self.length = path, length
+
+    def path_length(self, problem):
+        return self.length
+
+    def fit_row(self, problem):
+        return RowFit(problem.coef, problem.intercept, 1, 1, "n_iter", path=self.path)
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "error", "words"),
+    [
+        (3, 1, TypeError, "a list of Checkpoint; the solver 'odd' returned 3. Pass"),
+        ([1, 2], 2, TypeError, "a list of Checkpoint; the solver 'odd' returned 1. "),
+        ([Checkpoint(1, np.zeros(2), 0.0)], 1, ValueError, r"must have shape \(20,\)"),
+        (
+            [],
+            "x",
+            TypeError,
+            "must return None or a number of iterations.*returned 'x'",
+        ),
+        ([], True, TypeError, "or a number of iterations.*returned True"),
+        ([], 0, ValueError, "or a number of iterations, 1 or more.*returned 0"),
+    ],
+    ids=["number", "numbers", "shape", "text", "truth", "zero"],
+)
+def test_a_path_of_a_stranger_is_checked(path, length, error, words):
+    Z, y, _ = make_partial_multilabel(120, known=0.6, random_state=0)
+    with pytest.raises(error, match=words):
+        CategoryWiseFineTuner(Odd(path, length)).fit(Z, y)
