@@ -19,8 +19,7 @@ from training_parts import (
 from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.losses import make_loss
-from cftlearn.losses import WeakNegativeLoss
+from cftlearn.losses import WeakNegativeLoss, make_loss
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import TrainingPlan
