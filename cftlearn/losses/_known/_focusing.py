@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
+from cftlearn.losses._checks import check_non_negative, check_probability
 from cftlearn.losses._known._protocol import KnownLoss, Reduction
 
 
@@ -70,10 +71,8 @@ class PartialFocalLoss(KnownLoss):
 
     Raises
     ------
-    ValueError
-        If a parameter is out of its range.
-    TypeError
-        If ``pos_weight`` is no tensor.
+    TypeError, ValueError
+        If a parameter is out of its range, or ``pos_weight`` is no tensor.
 
     Notes
     -----
@@ -106,11 +105,8 @@ class PartialFocalLoss(KnownLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(pos_weight=pos_weight, reduction=reduction)
-        for name, value in (("gamma", gamma), ("margin", margin)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"`{name}` must be 0 or more; got {value}.")
-        self.gamma = gamma
-        self.margin = margin
+        self.gamma = check_non_negative(gamma, "gamma")
+        self.margin = check_non_negative(margin, "margin")
         self.detach_weight = detach_weight
 
     def class_losses(self, logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,10 +145,8 @@ class PartialAsymmetricLoss(KnownLoss):
 
     Raises
     ------
-    ValueError
-        If a parameter is out of its range.
-    TypeError
-        If ``pos_weight`` is no tensor.
+    TypeError, ValueError
+        If a parameter is out of its range, or ``pos_weight`` is no tensor.
 
     Notes
     -----
@@ -184,16 +178,9 @@ class PartialAsymmetricLoss(KnownLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(pos_weight=pos_weight, reduction=reduction)
-        if not (gamma_positive >= 0 and gamma_negative >= 0):
-            raise ValueError(
-                "`gamma_positive` and `gamma_negative` must be 0 or more; got "
-                f"{gamma_positive} and {gamma_negative}."
-            )
-        if not 0.0 <= clip < 1.0:
-            raise ValueError(f"`clip` must be in [0, 1); got {clip}.")
-        self.gamma_positive = gamma_positive
-        self.gamma_negative = gamma_negative
-        self.clip = clip
+        self.gamma_positive = check_non_negative(gamma_positive, "gamma_positive")
+        self.gamma_negative = check_non_negative(gamma_negative, "gamma_negative")
+        self.clip = check_probability(clip, "clip", below_one=True)
         self.detach_weight = detach_weight
 
     def class_losses(self, logits: Tensor) -> tuple[Tensor, Tensor]:

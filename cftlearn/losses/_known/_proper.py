@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
+from cftlearn.losses._checks import check_above_zero, check_finite
 from cftlearn.losses._known._protocol import KnownLoss, Reduction
 
 # Each step at least halves an interval around the solution, or is one of Newton's.
@@ -43,10 +44,8 @@ class PartialStrictlyProperLoss(KnownLoss):
 
     Raises
     ------
-    ValueError
-        If a parameter is out of its range.
-    TypeError
-        If ``pos_weight`` is no tensor.
+    TypeError, ValueError
+        If a parameter is out of its range, or ``pos_weight`` is no tensor.
 
     Notes
     -----
@@ -102,14 +101,12 @@ class PartialStrictlyProperLoss(KnownLoss):
             "slope_negative": slope_negative,
         }
         for name, value in above_zero.items():
-            if not 0 < value < float("inf"):
-                raise ValueError(f"`{name}` must be above 0; got {value}.")
+            check_above_zero(value, name)
         for name, value in (
             ("shift_positive", shift_positive),
             ("shift_negative", shift_negative),
         ):
-            if not abs(value) < float("inf"):
-                raise ValueError(f"`{name}` must be finite; got {value}.")
+            check_finite(value, name)
         if link not in ("published", "logistic"):
             raise ValueError(f"`link` must be 'published' or 'logistic'; got {link!r}.")
         self.zeta_positive, self.zeta_negative = zeta_positive, zeta_negative

@@ -4,7 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from cftlearn.losses._checks import check_non_negative, check_probability
+from cftlearn.losses._checks import (
+    check_count,
+    check_non_negative,
+    check_pair,
+    check_probability,
+)
 from cftlearn.losses._known._focusing import focusing_weight
 from cftlearn.losses._unknown._protocol import UnknownLoss
 
@@ -46,7 +51,7 @@ class SmoothedNegativeLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``smoothing`` is out of its range.
 
     Notes
@@ -90,7 +95,7 @@ class HillLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``peak`` is below 1.
 
     Notes
@@ -115,7 +120,7 @@ class HillLoss(UnknownLoss):
 
     def __init__(self, *, peak: float = 1.5) -> None:
         super().__init__()
-        if not 1.0 <= peak < float("inf"):
+        if not check_non_negative(peak, "peak") >= 1.0:
             raise ValueError(f"`peak` must be 1 or more; got {peak}.")
         self.peak = peak
 
@@ -146,7 +151,7 @@ class SelfPacedCorrectionLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -178,8 +183,8 @@ class SelfPacedCorrectionLoss(UnknownLoss):
         self, *, threshold: float = 0.6, first_epoch: int = 1, gamma: float = 2.0
     ) -> None:
         super().__init__()
-        self.threshold = check_probability(threshold, "threshold")
-        self.first_epoch = check_non_negative(first_epoch, "first_epoch")
+        self.threshold = check_probability(threshold, "threshold", from_zero=False)
+        self.first_epoch = check_count(first_epoch, "first_epoch")
         self.gamma = check_non_negative(gamma, "gamma")
 
     def cell_losses(self, logits: Tensor) -> Tensor:
@@ -203,7 +208,7 @@ class EntropyMaximizationLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``alpha`` is negative.
 
     Notes
@@ -251,7 +256,7 @@ class GeneralizedRobustLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -289,16 +294,18 @@ class GeneralizedRobustLoss(UnknownLoss):
         power_negative: float = 1.0,
     ) -> None:
         super().__init__()
+        self.slope = check_pair(slope, "slope")
+        self.offset = check_pair(offset, "offset")
+        self.centre = check_pair(centre, "centre")
+        self.width = check_pair(width, "width")
         if not min(width) > 0:
             raise ValueError(f"`width` must hold two numbers above 0; got {width}.")
         for name, power in (
             ("power_positive", power_positive),
             ("power_negative", power_negative),
         ):
-            if not 0 < power <= 1.5:
+            if not 0 < check_non_negative(power, name) <= 1.5:
                 raise ValueError(f"`{name}` must be in (0, 1.5]; got {power}.")
-        self.slope, self.offset = slope, offset
-        self.centre, self.width = centre, width
         self.power_positive, self.power_negative = power_positive, power_negative
 
     def cell_losses(self, logits: Tensor) -> Tensor:

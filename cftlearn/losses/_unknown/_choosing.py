@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from cftlearn.losses._checks import check_non_negative, check_probability
+from cftlearn.losses._checks import (
+    check_count,
+    check_non_negative,
+    check_probability,
+)
 from cftlearn.losses._known._focusing import clipped_log_of_negative, focusing_weight
 from cftlearn.losses._unknown._per_category import per_category
 from cftlearn.losses._unknown._protocol import Cells, UnknownLoss, mean_over
@@ -42,7 +46,7 @@ class SelectiveLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -80,7 +84,7 @@ class SelectiveLoss(UnknownLoss):
         super().__init__()
         self.gamma = check_non_negative(gamma, "gamma")
         self.clip = check_probability(clip, "clip", below_one=True)
-        self.top = check_non_negative(top, "top")
+        self.top = check_count(top, "top")
         self.prior_threshold = check_probability(prior_threshold, "prior_threshold")
         self.warm_up = check_probability(
             warm_up, "warm_up", from_zero=False, below_one=True
@@ -143,7 +147,7 @@ class LargeLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes

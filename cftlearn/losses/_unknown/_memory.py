@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from cftlearn.losses._checks import check_non_negative, check_probability
+from cftlearn.losses._checks import (
+    check_above_zero,
+    check_non_negative,
+    check_probability,
+)
 from cftlearn.losses._unknown._cells import negative_entropy
 from cftlearn.losses._unknown._choosing import remembered
 from cftlearn.losses._unknown._protocol import Cells, UnknownLoss, mean_over
@@ -37,7 +41,7 @@ class EntropyPseudoLabelLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -146,7 +150,7 @@ class OnlineEstimationLoss(ExpectedPositiveLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range, or both shares are given.
 
     Notes
@@ -191,11 +195,9 @@ class OnlineEstimationLoss(ExpectedPositiveLoss):
         start_proba: float = 0.6,
     ) -> None:
         super().__init__(n_positive=n_positive, prevalence=prevalence)
-        if not 0 < learning_rate < float("inf"):
-            raise ValueError(f"`learning_rate` must be above 0; got {learning_rate}.")
-        if not 0.5 <= start_proba < 1:
+        self.learning_rate = check_above_zero(learning_rate, "learning_rate")
+        if not 0.5 <= check_non_negative(start_proba, "start_proba") < 1:
             raise ValueError(f"`start_proba` must be in [0.5, 1); got {start_proba}.")
-        self.learning_rate = learning_rate
         self.start_proba = start_proba
         self.register_buffer("_estimates", torch.zeros(0, 0))
         self.register_buffer("_momenta", torch.zeros(2, 0, 0))

@@ -8,7 +8,11 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from cftlearn.labels._known_rates import KnownRates, LabelTotals
-from cftlearn.losses._checks import check_non_negative, check_probability
+from cftlearn.losses._checks import (
+    check_above_zero,
+    check_non_negative,
+    check_probability,
+)
 from cftlearn.losses._unknown._per_category import (
     count_labels,
     per_category,
@@ -95,7 +99,7 @@ class ExpectedPositiveLoss(_PriorLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range, or both are given.
 
     Notes
@@ -184,7 +188,7 @@ class NonNegativePULoss(_PriorLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -279,7 +283,7 @@ class VariationalPULoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes
@@ -313,9 +317,7 @@ class VariationalPULoss(UnknownLoss):
 
     def __init__(self, *, temperature: float = 1.0, gamma: float = 0.55) -> None:
         super().__init__()
-        if not 0 < temperature < float("inf"):
-            raise ValueError(f"`temperature` must be above 0; got {temperature}.")
-        self.temperature = temperature
+        self.temperature = check_above_zero(temperature, "temperature")
         self.gamma = check_non_negative(gamma, "gamma")
 
     def default_weight(self, n_unknown_per_known: float) -> float:
@@ -376,7 +378,7 @@ class BiasedNegativesLoss(UnknownLoss):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a parameter is out of its range.
 
     Notes

@@ -186,7 +186,7 @@ def test_the_likelihood_is_largest_at_the_share_of_positives():
         (lambda: SmoothedNegativeLoss(smoothing=1.0), r"`smoothing` must be in \[0, 1"),
         (lambda: HillLoss(peak=0.9), "`peak` must be 1 or more; got 0.9"),
         (lambda: SelfPacedCorrectionLoss(threshold=1.2), "`threshold` must be in "),
-        (lambda: SelfPacedCorrectionLoss(first_epoch=-1), "`first_epoch` must be fin"),
+        (lambda: SelfPacedCorrectionLoss(first_epoch=-1), "`first_epoch` must be a w"),
         (lambda: SelfPacedCorrectionLoss(gamma=NAN), "`gamma` must be finite and 0 or"),
         (lambda: EntropyMaximizationLoss(alpha=-1.0), "`alpha` must be finite and 0"),
         (lambda: GeneralizedRobustLoss(width=(1.0, 0.0)), "`width` must hold two numb"),
