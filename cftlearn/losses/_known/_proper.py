@@ -1,5 +1,6 @@
 """The strictly proper asymmetric loss, and what its logits say of probabilities."""
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -142,12 +143,11 @@ class PartialStrictlyProperLoss(KnownLoss):
 
     def _log_odds(self, s: Tensor) -> Tensor:
         """Compute the log-odds of the probability; they rise with ``s``."""
-        ratio = torch.tensor(
-            (self.slope_negative * self.zeta_positive)
-            / (self.slope_positive * self.zeta_negative)
+        ratio = (self.slope_negative * self.zeta_positive) / (
+            self.slope_positive * self.zeta_negative
         )
         return (
-            ratio.log().to(s)
+            math.log(ratio)
             + logsigmoid(self.slope_negative * (s - self.shift_negative))
             + softplus(self.slope_positive * (s - self.shift_positive))
         )
@@ -165,7 +165,8 @@ class PartialStrictlyProperLoss(KnownLoss):
         Newton's steps, each replaced by a bisection where it leaves the interval that
         holds the solution.
         """
-        wanted = log_odds.detach().double()
+        is_finite = torch.isfinite(log_odds)
+        wanted = torch.where(is_finite, log_odds.detach(), 0.0).double()
         low, high = self._bounds(wanted)
         s = (low + high) / 2
         for _ in range(_MOST_STEPS):
@@ -175,8 +176,12 @@ class PartialStrictlyProperLoss(KnownLoss):
             low = torch.where(excess < 0, s, low)
             high = torch.where(excess < 0, high, s)
             step = s - excess / self._slope(s)
-            s = torch.where((low < step) & (step < high), step, (low + high) / 2)
-        return s.to(log_odds)
+            inside = (low <= step) & (
+                step <= high
+            )  # also where a step is too small to show
+            s = torch.where(inside, step, (low + high) / 2)
+        # A network that diverged must show: the loss of these is not finite either.
+        return torch.where(is_finite, s.to(log_odds), log_odds)
 
     def _bounds(self, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """Return two tensors between which the log-odds take the wanted values."""
