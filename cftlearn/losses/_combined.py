@@ -1,5 +1,6 @@
 """A loss of known labels and one of unknown labels as one."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -7,7 +8,11 @@ from torch import Tensor, nn
 
 from cftlearn.losses._checks import check_non_negative
 from cftlearn.losses._known._protocol import KnownLoss
-from cftlearn.losses._registry import make_loss, make_unknown_loss
+from cftlearn.losses._registry import (
+    estimates_rates,
+    make_loss,
+    make_unknown_loss,
+)
 from cftlearn.losses._unknown._protocol import UnknownLoss
 
 
@@ -17,19 +22,21 @@ class PartialLoss(nn.Module):
     Parameters
     ----------
     known : str or KnownLoss, default="bce"
-        A name of :func:`cftlearn.losses.available`, or such a loss; its own
-        ``reduction`` is not used.
+        A name of :func:`cftlearn.losses.available`, or such a loss, which is copied.
+        Its own ``reduction`` is not used.
     unknown : str or UnknownLoss, default="ignore"
-        A name of ``available("unknown")``, or such a loss, which is copied. ``"auto"``
-        is refused: it needs rates that a training of
-        :class:`cftlearn.CFTClassifier` estimates.
+        A name of ``available("unknown")``, or such a loss, which is copied. Names whose
+        loss needs rates that a training of :class:`cftlearn.CFTClassifier` estimates,
+        ``"auto"`` and ``"nnpu"`` for example, are refused: pass an object that has
+        its shares of positives.
     unknown_weight : float, default=1.0
-        How much an unknown cell counts, where a known label counts 1; 0 or more.
+        How much an unknown cell counts, where a known label counts 1; 0 or more. It
+        does not change a loss that replaces that of known labels.
 
     Attributes
     ----------
     known : KnownLoss
-        The loss of known labels.
+        The loss of known labels, with ``reduction="sum"``.
     unknown : UnknownLoss or None
         The loss of unknown ones; None where they add nothing.
 
@@ -45,8 +52,10 @@ class PartialLoss(nn.Module):
     Notes
     -----
     With the losses :math:`k` of known and :math:`u` of unknown cells, and the weight
-    :math:`w`, the value is :math:`(\sum k + w \sum u) / n` over the :math:`n` cells
-    that are known or unknown, as papers write it. Inside
+    :math:`w`, the value is :math:`(\sum k + w \sum u) / n` over all :math:`n` cells of
+    the batch, as papers write it; with ``"ignore"`` over the known ones alone. The loss
+    of a batch as a whole, such as that of :class:`NonNegativePULoss`, stands for the
+    mean of :math:`u`. Inside
     :class:`cftlearn.CFTClassifier` known and unknown cells have means of their own, so
     that one batch with few known labels is no smaller a step than others.
 
@@ -68,19 +77,20 @@ class PartialLoss(nn.Module):
         unknown_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        made: Any = make_loss(known)
+        made: Any = deepcopy(make_loss(known))
         if not isinstance(made, KnownLoss):
             raise TypeError(
                 "`known` must be a name or a loss of cftlearn.losses for known labels; "
                 f"got {type(made).__name__}. Add a loss of your own to "
                 "PartialLoss(unknown=...).unknown yourself."
             )
-        if unknown == "auto":
+        if isinstance(unknown, str) and estimates_rates(unknown):
             raise ValueError(
-                "`unknown` must be another treatment than 'auto', which needs rates "
-                "that a training of CFTClassifier estimates; got 'auto'. Pass 'hill', "
-                "or SelectionLoss() with set_rates."
+                "`unknown` must be a treatment without rates that a training of "
+                f"CFTClassifier estimates; got {unknown!r}. Pass 'hill', or an object "
+                "that has its shares, such as NonNegativePULoss(prior=0.1)."
             )
+        made.reduction = "sum"
         self.known = made
         self.is_negative = isinstance(unknown, str) and unknown == "negative"
         self.unknown = make_unknown_loss(unknown)
@@ -139,18 +149,16 @@ class PartialLoss(nn.Module):
             If shapes differ, a target is out of [0, 1], or ``rows`` is missing.
         """
         is_unknown = torch.isnan(target)
+        n_cells = max(target.numel(), 1)
         if self.is_negative:
-            target = torch.where(is_unknown, 0.0, target)
-        loss = self.known(logits, target)
-        if self.known.reduction == "none":
-            loss = loss.sum()
-        n_known = (~torch.isnan(target)).sum()
-        total = loss * n_known if self.known.reduction == "mean" else loss
-        if self.unknown is None or self.is_negative:
-            return total / n_known.clamp(min=1)
+            weight = torch.where(is_unknown, self.unknown_weight, 1.0)
+            filled = torch.where(is_unknown, 0.0, target)
+            return self.known(logits, filled, weight) / n_cells
+        total = self.known(logits, target)
+        n_unknown = is_unknown.sum()
+        if self.unknown is None:
+            return total / (target.numel() - n_unknown).clamp(min=1)
         mean = self.unknown(logits, target, rows=rows)
         if self.unknown.replaces_known:
             return mean
-        n_unknown = is_unknown.sum()
-        n_cells = (n_known + n_unknown).clamp(min=1)
         return (total + self.unknown_weight * mean * n_unknown) / n_cells

@@ -159,7 +159,15 @@ def make_unknown_loss(unknown: "str | UnknownLoss") -> "UnknownLoss | None":
     -------
     loss : UnknownLoss or None
         None where they add nothing.
+
+    Raises
+    ------
+    TypeError
+        If ``unknown`` is neither a name nor such a loss.
+    ValueError
+        If there is no such name.
     """
+    _check_unknown(unknown)
     if not isinstance(unknown, str):
         return deepcopy(unknown)
     entry = TREATMENTS[unknown]
@@ -178,6 +186,7 @@ def estimates_rates(unknown: "str | UnknownLoss") -> bool:
     unknown : str or UnknownLoss
         As in :func:`make_unknown_loss`.
     """
+    _check_unknown(unknown)
     if not isinstance(unknown, str):
         return unknown.estimates_rates
     entry = TREATMENTS[unknown]
@@ -185,6 +194,22 @@ def estimates_rates(unknown: "str | UnknownLoss") -> bool:
         return False
     target, options = entry
     return bool(_import(target)(**options).estimates_rates)
+
+
+def _check_unknown(unknown: Any) -> None:
+    """Raise where this is neither a treatment of unknown labels nor a loss of them."""
+    is_name = isinstance(unknown, str)
+    # A class has the method too, but not the parameters.
+    is_loss = not isinstance(unknown, type) and hasattr(unknown, "of_batch")
+    if (is_name and unknown in TREATMENTS) or (is_loss and not is_name):
+        return
+    rule = (
+        f"`unknown` must be one of {_quoted(available('unknown'))}, or a loss of "
+        f"unknown labels, an UnknownLoss; got {unknown!r}"
+    )
+    if is_name:
+        raise ValueError(f"{rule}.")
+    raise TypeError(f"{rule} of type {type(unknown).__name__}.")
 
 
 def _unexpected_option(name: str, loss: Any) -> ValueError:
