@@ -12,7 +12,7 @@ from cftlearn.losses._checks import (
     check_probability,
 )
 from cftlearn.losses._known._focusing import clipped_log_of_negative, focusing_weight
-from cftlearn.losses._unknown._per_category import per_category
+from cftlearn.losses._unknown._per_category import per_category, shares_of_batch
 from cftlearn.losses._unknown._protocol import Cells, UnknownLoss, mean_over
 
 Scheme = Literal["rejection", "temporary", "permanent"]
@@ -38,11 +38,12 @@ class SelectiveLoss(UnknownLoss):
     prior_threshold : float, default=0.05
         Categories with a larger share of positives leave all their unknown cells out;
         in [0, 1].
-    prior : array-like of shape (n_categories,), default=None
-        Shares of positives, in [0, 1]. None: mean predictions of the first epochs, in
-        which unknown cells are left out.
+    prior : float or array-like of shape (n_categories,), default=None
+        Shares of positives, in [0, 1]. None: mean predictions of the network at the
+        end of a warm-up, in which unknown cells are left out.
     warm_up : float, default=0.3
-        Share of the epochs, in (0, 1), that estimates priors; at least one epoch.
+        Share of the epochs, in (0, 1), before priors are there; at least one epoch. The
+        last of them estimates them.
 
     Raises
     ------
@@ -53,7 +54,7 @@ class SelectiveLoss(UnknownLoss):
     -----
     An unknown cell costs :math:`-p^\gamma \log(1 - p)`, the weight without gradient.
     The authors take priors from a first network that was trained with unknown cells
-    left out; here the same network's first epochs are that. (With unknown labels as
+    left out; here the warm-up of the same network is that. (With unknown labels as
     negatives, predictions rank categories wrongly, they found.) The paper has the
     asymmetric loss on known labels, ``loss="asl"``.
 
@@ -100,22 +101,42 @@ class SelectiveLoss(UnknownLoss):
         """Forget predictions of an earlier training."""
         self._sums = torch.zeros(2, target.shape[1], dtype=torch.float64)
 
+    def set_epoch(self, epoch: int, n_epochs: int) -> None:
+        """Forget predictions of an earlier epoch, as long as priors are estimated."""
+        super().set_epoch(epoch, n_epochs)
+        if self._is_warm_up:
+            self._sums.zero_()
+
+    @property
+    def _is_warm_up(self) -> bool:
+        n_first = max(round(self.warm_up * self.n_epochs), 1)
+        return self.prior is None and self.epoch < n_first
+
     def of_batch(self, cells: Cells) -> Tensor:
         """Compute the mean over unknown cells; those left out are 0 in it."""
-        prior = self.prior
-        if prior is None:
-            n_first = max(round(self.warm_up * self.n_epochs), 1)
-            if self.epoch < n_first:
-                self._add(cells)
-                return (0.0 * cells.logits).sum()
-            prior = self._sums[0] / self._sums[1].clamp(min=1)
+        if self._is_warm_up:
+            self._add(cells)
+            return (0.0 * cells.logits).sum()
         log_q = clipped_log_of_negative(cells.logits, self.clip)
         losses = -log_q * focusing_weight(log_q, self.gamma, detach=True)
-        frequent = prior.to(cells.logits.device) > self.prior_threshold
+        frequent = self._prior_of(cells) > self.prior_threshold
         left_out = frequent | largest(
             cells.logits, cells.unknown, self.top * len(cells.logits)
         )
         return mean_over(torch.where(left_out, 0.0, losses), cells.unknown)
+
+    def _prior_of(self, cells: Cells) -> Tensor:
+        """Return the share of positives of every category of a batch."""
+        if self.prior is not None:
+            return shares_of_batch(self.prior, "prior", cells.logits)
+        if not self._sums.any():
+            raise ValueError(
+                "`prior` must be given, or estimated in the first epochs; got none, "
+                f"and epoch {self.epoch} of {self.n_epochs} before any batch of these. "
+                "Call set_epoch(epoch, n_epochs) from epoch 0 on."
+            )
+        total, n_cells = self._sums
+        return (total / n_cells.clamp(min=1)).to(cells.logits)
 
     def _add(self, cells: Cells) -> None:
         """Add predictions of a batch to those that estimate priors."""
@@ -233,14 +254,14 @@ def remembered(memory: Tensor, cells: Cells) -> Tensor:
     Raises
     ------
     ValueError
-        If :meth:`UnknownLoss.start` was not called, or with fewer rows.
+        If :meth:`UnknownLoss.start` was not called, or with fewer rows or other
+        categories.
     """
-    rows = cells.rows
-    n_rows = memory.shape[0]
-    if rows is None or not n_rows or int(rows.max()) >= n_rows:
+    n_rows, n_categories = memory.shape
+    remedy = "Call start(target) with the labels of all rows before a training."
+    if n_rows and n_categories != cells.logits.shape[1]:
         raise ValueError(
-            "`rows` must be below the number of rows that `start` was called with, "
-            f"{n_rows}; got {None if rows is None else int(rows.max())}. Call "
-            "start(target) with the labels of all rows before a training."
+            f"`logits` must have the categories that `start` was called with, "
+            f"{n_categories}; got {cells.logits.shape[1]}. {remedy}"
         )
-    return memory[rows]
+    return memory[cells.checked_rows(n_rows, remedy)]

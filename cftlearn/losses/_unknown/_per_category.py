@@ -28,6 +28,23 @@ def per_category(values: Any, name: str) -> Tensor | None:
     return tensor
 
 
+def shares_of_batch(shares: Tensor, name: str, logits: Tensor) -> Tensor:
+    """Return one share per category of a batch, in the type of its logits.
+
+    Raises
+    ------
+    ValueError
+        If there are others than one per category, or one for all.
+    """
+    n_categories = logits.shape[1]
+    if len(shares) not in (1, n_categories):
+        raise ValueError(
+            f"`{name}` must hold one share per category, {n_categories}, or one for "
+            f"all; got {len(shares)}."
+        )
+    return shares.to(logits).expand(n_categories)
+
+
 def count_labels(target: Tensor, unknown: Tensor | None) -> LabelTotals:
     """Count the known labels of a training, among cells that count."""
     counted = ~torch.isnan(target)

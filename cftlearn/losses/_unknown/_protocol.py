@@ -68,6 +68,23 @@ class Cells(NamedTuple):
         """Cells of any of the three kinds."""
         return self.positive | self.negative | self.unknown
 
+    def checked_rows(self, n_rows: int, remedy: str) -> Tensor:
+        """Return the numbers of the rows, if all are from 0 to below ``n_rows``.
+
+        Raises
+        ------
+        ValueError
+            If they are not; ``remedy`` says what to do.
+        """
+        rows = self.rows
+        if rows is None or bool(((rows < 0) | (rows >= n_rows)).any()):
+            got = None if rows is None else int(rows[(rows < 0) | (rows >= n_rows)][0])
+            raise ValueError(
+                f"`rows` must be numbers from 0 to below {n_rows}, the rows of the "
+                f"training set; got {got}. {remedy}"
+            )
+        return rows
+
 
 class UnknownLoss(nn.Module):
     """What unknown cells add to the loss of known ones; the base class.

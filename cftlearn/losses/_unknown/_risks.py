@@ -18,6 +18,7 @@ from cftlearn.losses._unknown._per_category import (
     per_category,
     share_among_unknown,
     share_of_positives,
+    shares_of_batch,
 )
 from cftlearn.losses._unknown._protocol import Cells, UnknownLoss
 
@@ -74,13 +75,7 @@ class _PriorLoss(UnknownLoss):
                 f"CFTClassifier; {type(self).__name__} has none. Pass "
                 f"{self._name}=[...], one share per category."
             )
-        n_categories = cells.logits.shape[1]
-        if len(prior) not in (1, n_categories):
-            raise ValueError(
-                f"`{self._name}` must hold one share per category, {n_categories}, or "
-                f"one for all; got {len(prior)}."
-            )
-        return prior.to(cells.logits).expand(n_categories)
+        return shares_of_batch(prior, self._name, cells.logits)
 
 
 class ExpectedPositiveLoss(_PriorLoss):
@@ -469,7 +464,10 @@ class BiasedNegativesLoss(UnknownLoss):
     def of_batch(self, cells: Cells) -> Tensor:
         """Compute the mean risk of categories that have cells in the batch."""
         logits = cells.logits
-        h = remembered_proba(self.selected_proba, cells).to(logits)
+        rows = cells.checked_rows(
+            len(self.selected_proba), "`selected_proba` has no others."
+        )
+        h = self.selected_proba[rows].to(logits)
         prior, share = self._prior.to(logits), self._negative_share.to(logits)
         as_positive, as_negative = class_losses(logits, self.surrogate)
         by_known = h > self.threshold
@@ -483,23 +481,6 @@ class BiasedNegativesLoss(UnknownLoss):
         )
         present = cells.counted.any(dim=0)
         return torch.where(present, risks, 0.0).sum() / present.sum().clamp(min=1)
-
-
-def remembered_proba(proba: Tensor, cells: Cells) -> Tensor:
-    """Return the probabilities of the rows of a batch.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer rows.
-    """
-    rows = cells.rows
-    if rows is None or int(rows.max()) >= len(proba):
-        raise ValueError(
-            f"`rows` must be below the rows of `selected_proba`, {len(proba)}; got "
-            f"{None if rows is None else int(rows.max())}."
-        )
-    return proba[rows]
 
 
 def means_over(values: Tensor, cells: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ def make(name, target, epoch=6, n_epochs=10):
     loss.start(torch.from_numpy(target).float())
     loss.set_rates(RATES)
     loss.set_epoch(epoch, n_epochs)
+    if name == "selective" and epoch:  # what its warm-up would have found
+        loss._sums[:] = torch.tensor([[0.01], [1.0]])
     return loss
 
 
@@ -125,7 +127,7 @@ def test_rows_must_be_there(name, rng):
     tensors = torch.tensor(logits), torch.from_numpy(target)
     with pytest.raises(ValueError, match="`rows` must hold the numbers of the rows in"):
         make(name, target)(*tensors)
-    with pytest.raises(ValueError, match=r"`rows` must be below the .*, 20; got 20"):
+    with pytest.raises(ValueError, match=r"`rows` must be .* below 20, .*; got 20\. "):
         make(name, target)(*tensors, rows=ROWS + 1)
     with pytest.raises(ValueError, match=r"one number per row .*got shape \(3,\)"):
         make(name, target)(*tensors, rows=ROWS[:3])
