@@ -174,9 +174,11 @@ class LargeLoss(UnknownLoss):
     Notes
     -----
     Of :math:`n` unknown cells in a batch, the ``floor(share * n)`` with the largest
-    loss are chosen. The authors' code takes the share of all cells of the batch, known
-    ones included, and where it exceeds the number of unknown cells drops the losses of
-    known labels as well. ``"permanent"`` remembers every cell.
+    loss are chosen; none in a small batch, while this is below 1. With ``"permanent"``
+    :math:`n` counts cells that are not positives yet, and every cell is remembered.
+    The authors' code rounds up, takes the share of all cells of the batch, known ones
+    included, and where it exceeds the number of unknown cells drops the losses of known
+    labels as well.
 
     References
     ----------

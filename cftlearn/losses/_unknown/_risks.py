@@ -102,7 +102,9 @@ class ExpectedPositiveLoss(_PriorLoss):
     With the mean prediction :math:`\bar p_c` over the cells of category :math:`c` in
     the batch, known ones too, and :math:`C` categories, the loss is
     :math:`((\sum_c \bar p_c - k) / C)^2` for ``n_positive`` [1]_, and
-    :math:`\sum_c (\bar p_c - \pi_c)^2 / C` for ``prevalence``.
+    :math:`\sum_c (\bar p_c - \pi_c)^2 / C` for ``prevalence``. In a training it
+    counts 1 beside the sum of the losses of known labels over the number of all cells,
+    as published.
 
     References
     ----------
@@ -142,8 +144,8 @@ class ExpectedPositiveLoss(_PriorLoss):
         return self.n_positive is not None or super().is_active
 
     def default_weight(self, n_unknown_per_known: float) -> float:
-        """Return 1."""
-        return 1.0
+        """Return how many cells there are for a known one."""
+        return 1.0 + n_unknown_per_known
 
     def share(self, rates: KnownRates, totals: LabelTotals) -> Tensor:
         """Return the share of positives among all rows."""
@@ -192,10 +194,11 @@ class NonNegativePULoss(_PriorLoss):
     known positives and of unknown cells in the batch as positives or negatives, a
     category costs
 
-    .. math:: \pi R_P^+ + \max(0, R_U^- - \pi R_P^-)
+    .. math:: \pi R_P^+ + \max(-\beta, R_U^- - \pi R_P^-)
 
     and where the difference is below :math:`-\beta`, the step goes along its negative
-    gradient times :math:`\gamma` alone [1]_. With ``balanced_prior`` :math:`\pi'`,
+    gradient times :math:`\gamma` alone [1]_. A category without known positives in the
+    batch has :math:`R_P = 0` there. With ``balanced_prior`` :math:`\pi'`,
     the first factor is :math:`\pi'` and the difference is multiplied by
     :math:`(1 - \pi') / (1 - \pi)`. The value is the mean over categories with unknown
     cells in the batch. Papers have no known negatives and take all rows for unknown
@@ -249,8 +252,8 @@ class NonNegativePULoss(_PriorLoss):
             first = torch.full_like(prior, self.balanced_prior)
             # Without negatives among unknown cells there is no risk of them.
             is_mixed = prior < 1
-            factor = torch.where(is_mixed, (1 - self.balanced_prior), 0.0)
-            factor = factor / torch.where(is_mixed, 1 - prior, 1.0)
+            ratio = (1 - first) / torch.where(is_mixed, 1 - prior, 1.0)
+            factor = torch.where(is_mixed, ratio, 0.0)
         positive = first * means_over(as_positive, cells.positive)
         negative = factor * (
             means_over(as_negative, cells.unknown)
@@ -323,7 +326,7 @@ class VariationalPULoss(UnknownLoss):
         """Compute the mean over categories with a known positive."""
         counted = cells.counted
         log_p = logsigmoid(cells.logits / self._divisors(cells))
-        n_counted = counted.sum(dim=0).clamp(min=1)
+        n_counted = counted.sum(dim=0).clamp(min=1).to(log_p)
         among = torch.where(counted, log_p, float("-inf"))
         has_positive = cells.positive.any(dim=0)
         # Where nothing counts, a sum over nothing would have a NaN gradient.
@@ -421,9 +424,14 @@ class BiasedNegativesLoss(UnknownLoss):
         super().__init__()
         proba = torch.as_tensor(np.asarray(selected_proba, dtype=np.float64))
         if proba.ndim != 2 or not bool(((proba >= 0) & (proba <= 1)).all()):
+            got = f"shape {tuple(proba.shape)}"
+            if proba.ndim == 2:
+                wrong = ~((proba >= 0) & (proba <= 1))
+                row, column = (int(each[0]) for each in torch.nonzero(wrong).T)
+                got = f"{proba[row, column]:g} in row {row}, column {column}"
             raise ValueError(
                 "`selected_proba` must hold probabilities in [0, 1], shape (n_samples, "
-                f"n_categories); got shape {tuple(proba.shape)}."
+                f"n_categories); got {got}."
             )
         self.register_buffer("selected_proba", proba.float())
         for name, value in (("prior", prior), ("negative_share", negative_share)):
