@@ -99,7 +99,9 @@ class SelectiveLoss(UnknownLoss):
 
     def start(self, target: Tensor, unknown: Tensor | None = None) -> None:
         """Forget predictions of an earlier training."""
-        self._sums = torch.zeros(2, target.shape[1], dtype=torch.float64)
+        self._sums = torch.zeros(
+            2, target.shape[1], dtype=torch.float64, device=target.device
+        )
 
     def set_epoch(self, epoch: int, n_epochs: int) -> None:
         """Forget predictions of an earlier epoch, as long as priors are estimated."""

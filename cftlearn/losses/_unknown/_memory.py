@@ -215,7 +215,9 @@ class OnlineEstimationLoss(ExpectedPositiveLoss):
         drawn = torch.where(target == 1, _SURE, drawn)
         self._estimates = torch.where(target == 0, -_SURE, drawn)
         self._momenta = torch.zeros(2, *target.shape, device=target.device)
-        self._n_steps = torch.zeros(len(target), dtype=torch.int64)
+        self._n_steps = torch.zeros(
+            len(target), dtype=torch.int64, device=target.device
+        )
 
     def of_batch(self, cells: Cells) -> Tensor:
         """Compute the loss of the network, and move the estimates."""
