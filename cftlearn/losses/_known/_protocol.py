@@ -122,8 +122,10 @@ def _check_positive_weights(pos_weight: Tensor) -> None:
             "`pos_weight` must be a tensor of one factor per category; got "
             f"{type(pos_weight).__name__}. Pass torch.tensor([...])."
         )
-    if not bool((pos_weight > 0).all()):
-        raise ValueError(f"`pos_weight` must be above 0; got {pos_weight.tolist()}.")
+    if not bool(((pos_weight > 0) & torch.isfinite(pos_weight)).all()):
+        raise ValueError(
+            f"`pos_weight` must be finite and above 0; got {pos_weight.tolist()}."
+        )
 
 
 def _check_reduction(reduction: Reduction) -> Reduction:

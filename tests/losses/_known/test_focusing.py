@@ -9,7 +9,12 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.autograd import gradcheck
 
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.losses import (
+    PartialAsymmetricLoss,
+    PartialBCEWithLogitsLoss,
+    PartialFocalLoss,
+    PartialStrictlyProperLoss,
+)
 
 NAN = float("nan")
 LOSSES = {
@@ -30,7 +35,30 @@ LOSSES = {
     "asl steep": lambda **kwargs: PartialAsymmetricLoss(
         gamma_positive=1.0, gamma_negative=7.0, clip=0.2, detach_weight=False, **kwargs
     ),
+    "asl weighted": lambda **kwargs: PartialAsymmetricLoss(
+        pos_weight=torch.tensor([0.5, 2.0, 30.0]), detach_weight=False, **kwargs
+    ),
+    "focal": PartialFocalLoss,
+    "focal plain": lambda **kwargs: PartialFocalLoss(gamma=0.0, **kwargs),
+    "focal fractional": lambda **kwargs: PartialFocalLoss(gamma=0.5, **kwargs),
+    "focal detached": lambda **kwargs: PartialFocalLoss(detach_weight=True, **kwargs),
+    "focal margin": lambda **kwargs: PartialFocalLoss(margin=1.0, **kwargs),
+    "focal weighted": lambda **kwargs: PartialFocalLoss(
+        pos_weight=torch.tensor([0.5, 2.0, 30.0]), **kwargs
+    ),
+    "spa": PartialStrictlyProperLoss,
+    "spa logistic": lambda **kwargs: PartialStrictlyProperLoss(
+        link="logistic", **kwargs
+    ),
 }
+DETACHED = ["asl", "focal detached"]
+KINDS = [
+    PartialBCEWithLogitsLoss,
+    PartialAsymmetricLoss,
+    PartialFocalLoss,
+    PartialStrictlyProperLoss,
+]
+by_kind = pytest.mark.parametrize("kind", KINDS)
 by_loss = pytest.mark.parametrize("name", LOSSES)
 by_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 
@@ -168,12 +196,155 @@ def test_asl_weights_are_not_differentiated_by_default():
     assert not torch.allclose(full[known], gradient[known])
 
 
-@pytest.mark.parametrize("name", [n for n in LOSSES if n != "asl"])
+@pytest.mark.parametrize("name", [n for n in LOSSES if n not in DETACHED])
 @by_reduction
 def test_gradients_pass_gradcheck(name, reduction):
     loss = LOSSES[name](reduction=reduction).double()
     logits, target = problem(6, torch.float64)
     assert gradcheck(lambda z: loss(z, target), logits)
+
+
+def focal_loss(logits, target, gamma, margin, weights=None):
+    """Compute the loss as written; ``weights`` are logits of the focusing weight."""
+    fixed = logits if weights is None else weights
+    sides = []
+    for s in (logits, fixed):
+        p, moved = 1 / (1 + np.exp(-s)), 1 / (1 + np.exp(margin - s))
+        sides.append((p, moved))
+    (p, moved), (p_fixed, moved_fixed) = sides
+    of_positives = -((1 - moved_fixed) ** gamma) * np.log(moved)
+    of_negatives = -(p_fixed**gamma) * np.log(1 - p)
+    return np.where(target == 1, of_positives, of_negatives)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "margin"), [(2, 0), (1, 0), (0, 0), (2, 1), (0.5, 2.5)]
+)
+@pytest.mark.parametrize("detach", [False, True])
+def test_the_focal_loss_equals_the_formula(gamma, margin, detach):
+    logits, target = problem(50, torch.float64)
+    known = (~torch.isnan(target)).numpy()
+    loss = PartialFocalLoss(
+        gamma=gamma, margin=margin, detach_weight=detach, reduction="none"
+    )
+    value, gradient = with_gradient(loss, logits, target)
+    s, y = logits.detach().numpy(), target.numpy()
+    assert_allclose(value.numpy()[known], focal_loss(s, y, gamma, margin)[known])
+    fixed = s if detach else None
+
+    def by_hand(moved):
+        return focal_loss(moved, y, gamma, margin, fixed)
+
+    slopes = (by_hand(s + 1e-6) - by_hand(s - 1e-6)) / 2e-6
+    assert_allclose(gradient.numpy()[known], slopes[known], rtol=1e-5, atol=1e-8)
+
+
+def test_the_focal_loss_without_focus_is_bce():
+    logits, target = problem()
+    plain = PartialFocalLoss(gamma=0.0)(logits, target)
+    torch.testing.assert_close(plain, PartialBCEWithLogitsLoss()(logits, target))
+
+
+def test_a_margin_moves_positives_alone():
+    logits, target = problem()
+    plain, moved = (
+        PartialFocalLoss(margin=margin, reduction="none")(logits, target)
+        for margin in (0.0, 1.0)
+    )
+    assert (moved[target == 1] > plain[target == 1]).all()
+    assert torch.equal(moved[target == 0], plain[target == 0])
+
+
+@by_kind
+def test_factors_multiply_the_loss_of_positives(kind):
+    logits, target = problem()
+    factors = torch.tensor([0.5, 2.0, 30.0])
+    plain = kind(reduction="none")(logits, target)
+    weighted = kind(reduction="none", pos_weight=factors)(logits, target)
+    expected = torch.where(target == 1, plain * factors, plain)
+    torch.testing.assert_close(weighted, expected)
+    one = kind(reduction="none", pos_weight=torch.tensor(2.0))(logits, target)
+    torch.testing.assert_close(one, torch.where(target == 1, 2 * plain, plain))
+    # A soft label is a share of a positive; the mean is over labels, not over factors.
+    soft = torch.full_like(target, 0.3)
+    sides = [
+        kind(pos_weight=factors)(logits, torch.full_like(target, label))
+        for label in (1.0, 0.0)
+    ]
+    value = kind(pos_weight=factors)(logits, soft)
+    torch.testing.assert_close(value, 0.3 * sides[0] + 0.7 * sides[1])
+
+
+# --- weights of labels --------------------------------------------------------------
+
+
+@by_loss
+@by_reduction
+def test_labels_weigh(name, reduction):
+    logits, target = problem()
+    known = ~torch.isnan(target)
+    weight = torch.rand(target.shape) * 3
+    weight[~known] = NAN  # what stands there does not matter
+    each = LOSSES[name](reduction="none")(logits, target)
+    parts = torch.where(known, each * weight.nan_to_num(), 0.0)
+    expected = {
+        "none": parts,
+        "sum": parts.sum(),
+        "mean": parts.sum() / weight[known].sum(),
+    }[reduction]
+    value = LOSSES[name](reduction=reduction)(logits, target, weight)
+    torch.testing.assert_close(value, expected)
+
+
+@by_loss
+@by_reduction
+def test_a_weight_of_zero_is_an_unknown_label(name, reduction):
+    logits, target = problem()
+    light = torch.rand(target.shape) < 0.5
+    weight = torch.where(light, 0.0, 1.0)
+    loss = LOSSES[name](reduction=reduction)
+    left_out = torch.where(light, NAN, target)
+    for mine, other in zip(
+        with_gradient(lambda s, y: loss(s, y, weight), logits, target),
+        with_gradient(loss, logits, left_out),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other)
+
+
+@by_loss
+def test_one_weight_for_all_is_none(name):
+    logits, target = problem()
+    for weight in (0.25, 7):
+        told = torch.full(target.shape, weight)
+        torch.testing.assert_close(
+            LOSSES[name]()(logits, target, told), LOSSES[name]()(logits, target)
+        )
+
+
+@by_loss
+@by_reduction
+def test_weights_that_are_all_zero_leave_nothing(name, reduction):
+    logits, target = problem()
+    value, gradient = with_gradient(
+        lambda s, y: LOSSES[name](reduction=reduction)(s, y, torch.zeros_like(y)),
+        logits,
+        target,
+    )
+    assert (value == 0).all()
+    assert (gradient == 0).all()
+
+
+@by_loss
+@pytest.mark.parametrize("value", [-0.5, NAN, float("inf")])
+def test_other_weights_are_refused(name, value):
+    target = torch.tensor([[1.0, 0.0, NAN]])
+    weight = torch.tensor([[1.0, value, value]])
+    match = rf"`weight` must be finite and 0 or more where .* known; got {value:g}\."
+    with pytest.raises(ValueError, match=match):
+        LOSSES[name]()(torch.zeros(1, 3), target, weight)
+    with pytest.raises(ValueError, match=r"`weight` must have .*\(1, 3\); got \(3,\)"):
+        LOSSES[name]()(torch.zeros(1, 3), target, weight[0])
 
 
 # --- unknown labels -----------------------------------------------------------------
@@ -270,7 +441,7 @@ def test_mlcpl_has_nan_gradients_from_logit_17(name, label, dtype):
     assert (downhill >= 0).all()
 
 
-@pytest.mark.parametrize("name", ["bce", "asl plain"])
+@pytest.mark.parametrize("name", ["bce", "asl plain", "focal plain"])
 @pytest.mark.parametrize("size", [200.0, 1e4])
 def test_a_wrong_logit_costs_its_size_and_still_pulls(name, size):
     logits, target = torch.tensor([[-size, size]]), torch.tensor([[1.0, 0.0]])
@@ -281,8 +452,9 @@ def test_a_wrong_logit_costs_its_size_and_still_pulls(name, size):
 
 def test_nan_logits_are_not_hidden():
     """A network that diverged must show: nansum would count it as no loss."""
-    for loss in (PartialBCEWithLogitsLoss(), PartialAsymmetricLoss()):
-        assert torch.isnan(loss(torch.tensor([[NAN, 1.0]]), torch.ones(1, 2)))
+    for make in LOSSES.values():
+        logits, target = torch.tensor([[NAN, 1.0, 1.0]]), torch.ones(1, 3)
+        assert torch.isnan(make()(logits, target))
 
 
 # --- what is taken, and what is not -------------------------------------------------
@@ -333,7 +505,7 @@ def test_targets_of_another_shape_are_refused(name, shape):
         LOSSES[name]()(torch.zeros(4, 3), torch.zeros(shape))
 
 
-@pytest.mark.parametrize("kind", [PartialBCEWithLogitsLoss, PartialAsymmetricLoss])
+@by_kind
 @pytest.mark.parametrize("reduction", ["Mean", "", None, ["mean"]], ids=repr)
 def test_other_reductions_are_refused(kind, reduction):
     message = re.escape(f"'mean', 'sum' or 'none'; got {reduction!r}.")
@@ -358,14 +530,24 @@ def test_other_parameters_of_asl_are_refused(parameters, message):
         PartialAsymmetricLoss(**parameters)
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, NAN])
-def test_weights_of_positives_must_be_above_zero(value):
-    message = rf"`pos_weight` must be above 0; got \[1\.0, {value}\]"
+@pytest.mark.parametrize("name", ["gamma", "margin"])
+@pytest.mark.parametrize("value", [-1, NAN, float("inf")])
+def test_other_parameters_of_the_focal_loss_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be finite .* got {value}"):
+        PartialFocalLoss(**{name: value})
+    with pytest.raises(TypeError, match=f"`{name}` must be a number; got '1' of type"):
+        PartialFocalLoss(**{name: "1"})
+
+
+@by_kind
+@pytest.mark.parametrize("value", [0.0, -1.0, NAN, float("inf")])
+def test_weights_of_positives_must_be_above_zero(kind, value):
+    message = rf"`pos_weight` must be finite and above 0; got \[1\.0, {value}\]"
     with pytest.raises(ValueError, match=message):
-        PartialBCEWithLogitsLoss(pos_weight=torch.tensor([1.0, value]))
+        kind(pos_weight=torch.tensor([1.0, value]))
 
 
-@pytest.mark.parametrize("kind", [PartialBCEWithLogitsLoss, PartialAsymmetricLoss])
+@by_kind
 def test_parameters_are_named(kind):
     with pytest.raises(TypeError, match="positional argument"):
         kind("mean")
@@ -377,10 +559,11 @@ def test_the_weight_moves_with_the_loss():
     assert "pos_weight" in loss.state_dict()
 
 
+@by_kind
 @pytest.mark.parametrize("shape", [(4,), (5, 1), (3, 5), (1, 5)])
-def test_factors_of_another_shape_are_refused(shape):
-    loss = PartialBCEWithLogitsLoss(pos_weight=torch.ones(shape))
+def test_factors_of_another_shape_are_refused(kind, shape):
+    loss = kind(pos_weight=torch.ones(shape))
     with pytest.raises(ValueError, match=r"one factor per category, shape \(5,\); got"):
         loss(torch.zeros(3, 5), torch.ones(3, 5))
     with pytest.raises(TypeError, match=r"a tensor of one factor .* got list"):
-        PartialBCEWithLogitsLoss(pos_weight=[1.0] * 5)
+        kind(pos_weight=[1.0] * 5)
