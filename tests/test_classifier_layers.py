@@ -85,20 +85,6 @@ def test_later_rounds_have_the_layers_of_the_first(make_model, problem, monkeypa
     assert len([row for row in model.history_ if row["stage"] == "layers"]) == 1
 
 
-def test_layers_are_checked_before_training(make_model, problem, monkeypatch):
-    from torch import nn
-
-    X, y = problem
-
-    def fail(*_, **__):
-        pytest.fail("a network was trained")
-
-    monkeypatch.setattr(trainings, "train_without_held_out", fail)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
-    with pytest.raises(ValueError, match="`layers`"):
-        make_model(module=network, layers="auto").fit(X.reshape(-1, 2, 3), y)
-
-
 def test_a_fit_with_folds_takes_them_always(make_model, problem):
     X, y = problem
     tuner = CategoryWiseFineTuner(cross_fit=2)
