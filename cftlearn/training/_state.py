@@ -264,13 +264,24 @@ def _described(value: Any) -> Any:
         return value
     if hasattr(value, "__qualname__"):  # a function or class
         return f"{value.__module__}.{value.__qualname__}"
-    settings = {
+    # A default repr holds an address, which is another one in every process.
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", f"{value!r} {_settings_of(value)}")
+    if not isinstance(value, nn.Module):
+        return text
+    parts = [(name, _settings_of(part)) for name, part in value.named_modules()]
+    tensors = [
+        (name, tuple(each.shape), _bytes(each))
+        for name, each in value.state_dict().items()
+    ]
+    return text, digest(parts, tensors)
+
+
+def _settings_of(value: Any) -> dict[str, Any]:
+    return {
         name: setting
         for name, setting in sorted(getattr(value, "__dict__", {}).items())
         if isinstance(setting, (bool, int, float, str, tuple))
     }
-    # A default repr holds an address, which is another one in every process.
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{value!r} {settings}")
 
 
 def _fingerprint(inputs: Inputs) -> str:
