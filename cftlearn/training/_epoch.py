@@ -167,6 +167,8 @@ def steps_of_epoch(
         Batches without a cell that counts are left out; a step may be empty.
     """
     counts = targets.cells_per_row()
+    if plan.replaces_known:  # one loss of both kinds, also where one is absent
+        counts[1] += counts[0]
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
