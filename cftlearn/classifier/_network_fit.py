@@ -26,6 +26,7 @@ from cftlearn.training._trainings import (
     SECOND,
     TrainingSettings,
     check_layers,
+    check_other_rows,
     train_on_all_labels,
     train_without_held_out,
     widen,
@@ -127,6 +128,8 @@ class NetworkFit:
             self._layers_are_open = self.tuner.cross_fit is None
         if self._layers_are_open:
             self.settings = replace(self.settings, layers=None)
+        if self.retrain:
+            check_other_rows(self.settings, self.rows.split)
         if self.tuner.cross_fit is not None:
             return self._cross_fit(self.tuner.cross_fit)
         best = self._round(1)

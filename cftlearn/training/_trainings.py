@@ -267,6 +267,26 @@ def train_on_all_labels(
     return widen(made, settings, inputs)
 
 
+def check_other_rows(settings: TrainingSettings, split: LabelSplit) -> None:
+    """Raise now what training on all labels would raise only after a training.
+
+    Raises
+    ------
+    ValueError
+        If the loss of unknown labels has values of the rows to fit, and there are
+        other rows.
+    """
+    loss = settings.unknown
+    if isinstance(loss, str) or split.same_rows or not settings.train:
+        return
+    if loss.has_values_of_rows:
+        raise ValueError(
+            "`retrain` must be False where `unknown` has values of the rows of X, and "
+            "X_val other rows, which the network is trained on at last; got "
+            f"unknown={type(loss).__name__}(...). Pass retrain=False, or no X_val."
+        )
+
+
 def _all_fitted(labels: PartialLabels) -> LabelSplit:
     """Hold nothing out."""
     return LabelSplit(labels, labels.restricted_to(np.array(False)), same_rows=True)

@@ -109,6 +109,9 @@ class UnknownLoss(nn.Module):
         Whether it needs the numbers of the rows, ``rows``.
     replaces_known : bool
         Whether the losses of known labels are in it, so that no other one is added.
+    has_values_of_rows : bool
+        Whether it was made with a value for every row, so that a training on other
+        rows as well cannot use it.
     epoch, n_epochs : int
         The epoch under way, from 0, and how many there will be.
 
@@ -119,6 +122,7 @@ class UnknownLoss(nn.Module):
 
     estimates_rates: ClassVar[bool] = False
     replaces_known: ClassVar[bool] = False
+    has_values_of_rows: ClassVar[bool] = False
     keeps_state: bool = False
     needs_rows: bool = False
 

@@ -358,7 +358,9 @@ class BiasedNegativesLoss(UnknownLoss):
     Parameters
     ----------
     selected_proba : array-like of shape (n_samples, n_categories)
-        These probabilities, in [0, 1], of all rows of the training set.
+        These probabilities, in [0, 1], of all rows of the training set: of ``X`` in
+        :class:`cftlearn.CFTClassifier`, which then needs ``retrain=False`` if it gets
+        other rows as ``X_val``.
     prior : float or array-like of shape (n_categories,)
         Share of positives among all rows, in [0, 1].
     negative_share : float or array-like of shape (n_categories,)
@@ -373,6 +375,8 @@ class BiasedNegativesLoss(UnknownLoss):
     ----------
     replaces_known : bool
         True: the risk has the losses of known labels in it, and ``loss=`` adds none.
+    has_values_of_rows : bool
+        True: it has probabilities of the rows of the training set, and of no others.
 
     Raises
     ------
@@ -410,6 +414,7 @@ class BiasedNegativesLoss(UnknownLoss):
 
     needs_rows = True
     replaces_known = True
+    has_values_of_rows = True
     selected_proba: Tensor
 
     def __init__(
