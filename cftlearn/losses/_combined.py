@@ -81,8 +81,8 @@ class PartialLoss(nn.Module):
         if not isinstance(made, KnownLoss):
             raise TypeError(
                 "`known` must be a name or a loss of cftlearn.losses for known labels; "
-                f"got {type(made).__name__}. Add a loss of your own to "
-                "PartialLoss(unknown=...).unknown yourself."
+                f"got {type(made).__name__}. To a loss of your own, add the value of "
+                "an UnknownLoss, such as HillLoss()(logits, target)."
             )
         if isinstance(unknown, str) and estimates_rates(unknown):
             raise ValueError(

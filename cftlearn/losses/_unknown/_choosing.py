@@ -263,7 +263,12 @@ def remembered(memory: Tensor, cells: Cells) -> Tensor:
     """
     n_rows, n_categories = memory.shape
     remedy = "Call start(target) with the labels of all rows before a training."
-    if n_rows and n_categories != cells.logits.shape[1]:
+    if not n_rows:
+        raise ValueError(
+            "`rows` must be among those that `start` was called with; got no call. "
+            f"{remedy}"
+        )
+    if n_categories != cells.logits.shape[1]:
         raise ValueError(
             f"`logits` must have the categories that `start` was called with, "
             f"{n_categories}; got {cells.logits.shape[1]}. {remedy}"
