@@ -173,7 +173,7 @@ def test_a_loss_of_ones_own(rng):
         ("splc", 9.0),
         ("role", 9.0),
         ("vpu", 1.0),
-        ("expected_positive", 1.0),
+        ("expected_positive", 10.0),
     ],
 )
 def test_own_weights(name, expected):
