@@ -72,9 +72,11 @@ class NetworkTrainer(BaseEstimator):
     unknown_weight : float, default=None
         How much all unknown labels of a step count together in the loss, where all
         known ones count 1; 0 or more. It is for the treatments that add unknown labels
-        to the loss: ``unknown="auto"``, ``"weak_negative"`` and ``"hill"``. None takes
-        0.5; for ``"auto"`` half of the square root of how many labels are unknown for
-        a known one.
+        to the loss, all but ``unknown="ignore"`` and ``"negative"``. None takes the
+        weight that the loss has as published, see
+        :meth:`cftlearn.losses.UnknownLoss.default_weight`; 0.5 for ``"weak_negative"``
+        and ``"hill"``, and for ``"auto"`` half of the square root of how many labels
+        are unknown for a known one.
     validate : bool, default=True
         After every epoch, score the network on the labels held out of stage one. This
         costs a forward pass over their rows.
