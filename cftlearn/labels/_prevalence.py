@@ -8,10 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 from scipy.stats import rankdata
 from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 
 from cftlearn._dependencies import Interval, StrOptions, validate_params
@@ -31,7 +30,7 @@ Floats = NDArray[np.float64]
 _N_FOLDS = 5
 _DELTA, _GAMMA = 0.1, 0.01  # of the best bin, as its authors set them
 _FEWEST = 2  # labels of a class
-_WEAK_PENALTY = 10.0
+_LEAST_VARIANCE = 1e-3  # of normal scores within the classes
 _CLEAR = 2.0  # standard errors by which one kind of scores must be above another
 _NEEDS_NEGATIVES = ("label_shift", "known_rates")
 _METHODS = {"best_bin", "elkan_noto", *_NEEDS_NEGATIVES}
@@ -53,7 +52,7 @@ def estimate_prevalence(
     n_resamples: int = 200,
     random_state: int | np.random.RandomState | None = None,
 ) -> list[dict[str, Any]]:
-    r"""Estimate the share of positives in every category, unknown labels included.
+    """Estimate the share of positives in every category, unknown labels included.
 
     Known labels alone do not say it where positives are known more often than
     negatives. The scores of unknown rows do: they are a mixture of scores of positives
@@ -70,7 +69,8 @@ def estimate_prevalence(
     y : array-like of shape (n_samples, n_categories)
         1 positive, 0 negative, NaN unknown, in any form that
         :func:`check_partial_labels` accepts.
-    method : {"best_bin", "elkan_noto", "label_shift", "known_rates"}, default="best_bin"
+    method : {"best_bin", "elkan_noto", "label_shift", "known_rates"}, \
+default="best_bin"
         The estimator, see the notes. The last two need known negatives.
     confidence : float, default=0.95
         Share in (0, 1) of such intervals that should hold the true share.
@@ -106,26 +106,25 @@ def estimate_prevalence(
 
     Notes
     -----
-    Let :math:`P`, :math:`N` and :math:`U` be the scores of known positives, known
-    negatives and unknown labels.
+    Let ``P``, ``N`` and ``U`` be the scores of known positives, known negatives and
+    unknown labels.
 
     ``best_bin`` [1]_
-        :math:`\min_c q_U(c) / q_P(c)`, where :math:`q(c)` is the share of scores that
-        are :math:`c` or more. It assumes that the highest scores are of positives only,
-        and is too high if not. The threshold :math:`c` minimises an upper bound;
-        its :math:`\delta` and :math:`\gamma` are those of the paper. The interval is
-        by the bound of Dvoretzky, Kiefer and Wolfowitz: ``high`` holds whether or not
-        the assumption is true, ``low`` only if it is.
+        The least of ``share_U(c) / share_P(c)``, with the share of scores that are
+        ``c`` or more. It assumes that the highest scores are of positives only, and is
+        too high if not. The threshold ``c`` minimises an upper bound; its constants are
+        those of the paper. The interval is by the bound of Dvoretzky, Kiefer and
+        Wolfowitz: ``high`` holds whether or not the assumption is true, ``low`` only if
+        it is.
     ``elkan_noto`` [2]_
-        All positives are :math:`n_P / \bar g`, with the mean over :math:`P` of the
-        probability :math:`g` of being known, from isotonic regressions out of fold. It
-        assumes that no score is shared by positives and negatives, and is too high
-        if some are.
+        All positives are ``n_P / mean(g)``, with the mean over ``P`` of the probability
+        ``g`` of being known, from isotonic regressions out of fold. It assumes that no
+        score is shared by positives and negatives, and is too high if some are.
     ``label_shift`` [3]_
-        :math:`(\bar h_U - \bar h_N) / (\bar h_P - \bar h_N)`, where :math:`h` is the
-        probability of a positive by a logistic regression of the known labels on normal
-        scores of the ranks. It assumes that known negatives score as unknown ones do.
-        :math:`h` need not be calibrated.
+        ``(mean_U - mean_N) / (mean_P - mean_N)`` of ``h``, the probability of a
+        positive by linear discriminant analysis of the known labels, on normal scores
+        of the ranks and with classes of equal weight. It assumes that known negatives
+        score as unknown ones do. ``h`` need not be calibrated.
     ``known_rates``
         One ratio, of how often positives and negatives are known, for all categories:
         what ``unknown="auto"`` of the classifier uses. It assumes what ``label_shift``
@@ -160,7 +159,7 @@ def estimate_prevalence(
     0.57
     >>> line = estimate_prevalence(scores, y, method="label_shift", random_state=0)[0]
     >>> round(line["estimate"], 2), round(line["low"], 2), round(line["high"], 2)
-    (0.21, 0.18, 0.24)
+    (0.22, 0.18, 0.26)
     """
     table, labels = read_scored_labels(scores, y)
     rng = check_random_state(random_state)
@@ -398,7 +397,7 @@ def _best_bin_bounds(
 
 def _elkan_noto(scores: Floats, values: Floats, folds: NDArray[np.intp]) -> float:
     used = values != 0.0
-    scores, folds = scores[used], folds[used]
+    scores, folds = rankdata(scores[used]), folds[used]
     is_known = (values[used] == 1.0).astype(np.float64)
     n_positive, n_rows = float(is_known.sum()), len(is_known)
     if not n_positive:
@@ -417,13 +416,14 @@ def _elkan_noto(scores: Floats, values: Floats, folds: NDArray[np.intp]) -> floa
 
 
 def _label_shift(scores: Floats, values: Floats, folds: object = None) -> float:
-    known = ~np.isnan(values)
-    if len(np.unique(values[known])) < 2:
+    normal = ndtri((rankdata(scores) - 0.5) / len(scores))
+    own = CategoryScores.of(normal, values)
+    if not len(own.positive) or not len(own.negative):
         return math.nan
-    normal = ndtri((rankdata(scores) - 0.5) / len(scores)).reshape(-1, 1)
-    fitted = LogisticRegression(class_weight="balanced", C=_WEAK_PENALTY)
-    fitted.fit(normal[known], values[known])
-    proba = CategoryScores.of(fitted.predict_proba(normal)[:, 1], values)
+    means = own.positive.mean(), own.negative.mean()
+    variance = (own.positive.var() + own.negative.var()) / 2
+    slope = (means[0] - means[1]) / max(variance, _LEAST_VARIANCE)
+    proba = CategoryScores.of(expit(slope * (normal - sum(means) / 2)), values)
     negative = proba.negative.mean()
     difference = proba.positive.mean() - negative
     if difference <= 0.0:
