@@ -26,8 +26,8 @@ def test_errors_and_intervals_are_counted(priors, monkeypatch):
     monkeypatch.setattr(priors, "estimate_prevalence", estimate)
     problems = [priors.Problem(None, None, None)] * 3
     rows = priors.measure("best_bin", problems, 2, 0)
-    assert rows[0] == "0.05 +0.100 0.112 0.500 1.000 0.175 0.33".split()
-    assert rows[2] == "0.5 -0.350 0.354 0.000 0.000 0.175 0.33".split()
+    assert rows[0] == ["0.05", "+0.100", "0.112", "0.500", "1.000", "0.175", "0.33"]
+    assert rows[2] == ["0.5", "-0.350", "0.354", "0.000", "0.000", "0.175", "0.33"]
 
 
 def test_a_short_run_prints_machine_seeds_and_tables():
