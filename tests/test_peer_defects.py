@@ -458,6 +458,6 @@ def test_lightgbm_unknown_labels_become_negative_without_a_word(partial_problem)
     means = {}
     for unknown in ("ignore", "negative"):
         model = CFTClassifier(network, unknown=unknown, learning_rate=0.1, **QUICK)
-        model.set_params(max_epochs=20).fit(Z, y)
+        model.set_params(max_epochs=20, batch_size=16).fit(Z, y)
         means[unknown] = model.decision_function(Z, initial=True).mean()
     assert means["ignore"] > means["negative"] + 0.3
