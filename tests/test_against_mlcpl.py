@@ -1,0 +1,206 @@
+"""Numbers beside those of mlcpl 0.1.7, on inputs where its code is right.
+
+It is right for logits within 15 of 0, batches with a known label, and categories of two
+classes. Where it means another thing by the same name, a test says which.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from cftlearn.labels import decode_labels, encode_labels, hide_labels
+from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.metrics import (
+    partial_average_precision_score,
+    partial_f1_score,
+    partial_roc_auc_score,
+)
+
+pytest.importorskip("mlcpl", reason="mlcpl is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore")  # its own
+
+LOGITS = torch.linspace(-15, 15, 40, dtype=torch.float64).reshape(8, 5)
+NAN = float("nan")
+
+
+@pytest.fixture
+def target():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.rand(LOGITS.shape, generator=generator).round()
+    known = torch.rand(LOGITS.shape, generator=generator) < 0.6
+    return torch.where(known, labels, NAN).double()
+
+
+def both(theirs, ours, target):
+    """Compare values and gradients."""
+    results = []
+    for loss in (theirs, ours):
+        logits = LOGITS.clone().requires_grad_()
+        value = loss(logits, target)
+        (gradient,) = torch.autograd.grad(value.sum(), logits)
+        results.append((value.detach(), gradient))
+    for expected, got in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-9)
+
+
+def asymmetric(**parameters):
+    names = {"gamma_pos": "gamma_positive", "gamma_neg": "gamma_negative"}
+    own = {names.get(key, key): value for key, value in parameters.items()}
+    return PartialAsymmetricLoss(**{"clip": 0.0} | own)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_bce(target, reduction):
+    from mlcpl.losses import PartialBCEWithLogitLoss
+
+    both(
+        PartialBCEWithLogitLoss(reduction=reduction),
+        PartialBCEWithLogitsLoss(reduction=reduction),
+        target,
+    )
+
+
+def test_weights_of_classes(target):
+    from mlcpl.losses import PartialBCEWithLogitLoss
+
+    ours = PartialBCEWithLogitsLoss(pos_weight=torch.tensor([3.0]))
+    both(PartialBCEWithLogitLoss(alpha_pos=3), ours, target)
+
+
+def test_negative_mode_is_bce_with_zeros(target):
+    from mlcpl.losses import PartialNegativeBCEWithLogitLoss
+
+    ours = PartialBCEWithLogitsLoss()
+    both(
+        PartialNegativeBCEWithLogitLoss(),
+        lambda logits, target: ours(logits, target.nan_to_num(0.0)),
+        target,
+    )
+
+
+@pytest.mark.parametrize("detached", [True, False])
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+def test_focal(target, gamma, detached):
+    from mlcpl.losses import PartialFocalWithLogitLoss
+
+    ours = asymmetric(gamma_pos=gamma, gamma_neg=gamma, detach_weight=detached)
+    both(PartialFocalWithLogitLoss(gamma, discard_focal_grad=detached), ours, target)
+
+
+@pytest.mark.parametrize("detached", [True, False])
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+def test_asymmetric(target, clip, detached):
+    from mlcpl.losses import PartialAsymmetricWithLogitLoss
+
+    gammas = {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": clip}
+    theirs = PartialAsymmetricWithLogitLoss(**gammas, discard_focal_grad=detached)
+    both(theirs, asymmetric(**gammas, detach_weight=detached), target)
+
+
+# Metrics
+
+
+@pytest.fixture
+def scored():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, (60, 4)).astype(float)
+    y = np.where(rng.random(truth.shape) < 0.4, NAN, truth)
+    return y, rng.standard_normal(truth.shape) + truth
+
+
+def theirs(name, y, scores, average):
+    from mlcpl import metrics
+
+    function = getattr(metrics, f"partial_multilabel_{name}")
+    value = function(
+        torch.from_numpy(scores), torch.from_numpy(y), average=average or "none"
+    )
+    return value.numpy()
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", None])
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("auroc", partial_roc_auc_score),
+        ("average_precision", partial_average_precision_score),
+        ("f1_score", partial_f1_score),
+    ],
+)
+def test_metrics(scored, name, ours, average):
+    y, scores = scored
+    own = (scores > 0).astype(int) if name == "f1_score" else scores
+    expected = theirs(name, y, scores, average)
+    np.testing.assert_allclose(ours(y, own, average=average), expected, atol=1e-6)
+
+
+def test_a_category_of_one_class_is_left_out_of_the_mean(scored):
+    y, scores = scored
+    y[:, 2] = np.where(y[:, 2] == 1, 1.0, NAN)
+    ours = partial_roc_auc_score(y, scores)
+    assert ours == pytest.approx(float(theirs("auroc", y, scores, "macro")), abs=1e-6)
+
+
+# Simulators
+
+
+def dataset_of(truth):
+    from mlcpl.datasets import MLCPLDataset
+
+    records = [
+        (row, "", np.flatnonzero(labels == 1).tolist(), np.flatnonzero(labels == 0))
+        for row, labels in enumerate(truth)
+    ]
+    records = [(*start, list(map(int, last))) for *start, last in records]
+    return MLCPLDataset("made", "", records, truth.shape[1])
+
+
+def labels_of(dataset):
+    from mlcpl.datasets import labels_to_one_hot
+
+    rows = [
+        labels_to_one_hot(positive, negative, dataset.num_categories)
+        for _, _, positive, negative in dataset.records
+    ]
+    return decode_labels(torch.stack(rows).numpy(), source="mlcpl")
+
+
+@pytest.fixture
+def truth():
+    rng = np.random.default_rng(0)
+    return (rng.random((400, 6)) < [0.1, 0.3, 0.5, 0.2, 0.4, 0.6]).astype(float)
+
+
+def test_uniform_hiding_keeps_as_many(truth):
+    theirs = labels_of(dataset_of(truth).drop_labels_uniform(0.3))
+    ours = hide_labels(truth, known=0.3, random_state=0)
+    for y in (theirs, ours):
+        assert np.mean(~np.isnan(y)) == pytest.approx(0.3, abs=0.03)
+        assert (np.isnan(y) | (y == truth)).all()
+
+
+def test_a_single_positive_stays_in_the_same_rows(truth):
+    theirs = labels_of(dataset_of(truth).drop_labels_single_positive())
+    ours = hide_labels(truth, scheme="single_positive", random_state=0)
+    for y in (theirs, ours):
+        np.testing.assert_array_equal(np.nansum(y, axis=1), truth.max(axis=1))
+        assert not (y == 0).any()
+
+
+def test_its_fixed_number_is_of_both_classes_together(truth):
+    theirs = labels_of(dataset_of(truth).drop_labels_fix_per_category(60))
+    ours = hide_labels(truth, known=30, scheme="fixed_per_category", random_state=0)
+    for kind in (0, 1):
+        assert (np.sum(theirs == kind, axis=0) == 30).all()
+        assert (np.sum(ours == kind, axis=0) == 30).all()
+
+
+def test_labels_go_there_and_back(truth):
+    y = hide_labels(truth, known=0.5, random_state=0)
+    records = [
+        (row, "", np.flatnonzero(own == 1).tolist(), np.flatnonzero(own == 0).tolist())
+        for row, own in enumerate(encode_labels(y, to="mlcpl"))
+    ]
+    dataset = dataset_of(truth)
+    dataset.records = records
+    np.testing.assert_array_equal(labels_of(dataset), y)
