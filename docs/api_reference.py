@@ -95,6 +95,7 @@ API = {
                     "partial_average_precision_score",
                     "partial_f1_score",
                     "partial_log_loss",
+                    "partial_score",
                 ),
             ),
             Section(

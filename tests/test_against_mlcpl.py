@@ -4,8 +4,11 @@ It is right for logits within 15 of 0, batches with a known label, and categorie
 classes. Where it means another thing by the same name, a test says which.
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
+import sklearn.metrics as sk
 import torch
 
 from cftlearn.labels import decode_labels, encode_labels, hide_labels
@@ -14,6 +17,7 @@ from cftlearn.metrics import (
     partial_average_precision_score,
     partial_f1_score,
     partial_roc_auc_score,
+    partial_score,
 )
 
 pytest.importorskip("mlcpl", reason="mlcpl is not installed")
@@ -108,12 +112,15 @@ def scored():
     return y, rng.standard_normal(truth.shape) + truth
 
 
-def theirs(name, y, scores, average):
+def theirs(name, y, scores, average, **options):
     from mlcpl import metrics
 
     function = getattr(metrics, f"partial_multilabel_{name}")
     value = function(
-        torch.from_numpy(scores), torch.from_numpy(y), average=average or "none"
+        torch.from_numpy(scores),
+        torch.from_numpy(y),
+        average=average or "none",
+        **options,
     )
     return value.numpy()
 
@@ -139,6 +146,31 @@ def test_a_category_of_one_class_is_left_out_of_the_mean(scored):
     y[:, 2] = np.where(y[:, 2] == 1, 1.0, NAN)
     ours = partial_roc_auc_score(y, scores)
     assert ours == pytest.approx(float(theirs("auroc", y, scores, "macro")), abs=1e-6)
+
+
+ANY = {  # name there: metric, kind, options there
+    "fbeta_score": (partial(sk.fbeta_score, beta=2.0), "decision", {"beta": 2.0}),
+    "precision": (partial(sk.precision_score, zero_division=0), "decision", {}),
+    "recall": (sk.recall_score, "decision", {}),
+    "sensitivity": (sk.recall_score, "decision", {}),
+    "specificity": (partial(sk.recall_score, pos_label=0), "decision", {}),
+    "accuracy": (sk.accuracy_score, "decision", {}),
+    "hamming_distance": (sk.hamming_loss, "decision", {}),
+    "jaccard_index": (sk.jaccard_score, "decision", {}),
+    "cohen_kappa": (sk.cohen_kappa_score, "decision", {}),
+    "matthews_corrcoef": (sk.matthews_corrcoef, "decision", {}),
+}
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", None])
+@pytest.mark.parametrize("name", ANY)
+def test_other_metrics_by_a_function_of_scikit_learn(scored, name, average):
+    y, scores = scored
+    metric, kind, options = ANY[name]
+    decisions = (scores > 0).astype(int)
+    expected = theirs(name, y, scores, average, **options)
+    got = partial_score(y, decisions, metric, kind=kind, average=average)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 # Simulators
