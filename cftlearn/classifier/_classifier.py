@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import N_JOBS, Interval, StrOptions
+from cftlearn._dependencies import N_JOBS, HasMethods, Interval, StrOptions
 from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cftlearn.classifier._network_fit import Rows
+    from cftlearn.losses import UnknownLoss
 
 __all__ = ["CFTClassifier"]
 
+# What tells an UnknownLoss from other things, without importing torch.
+_UNKNOWN_LOSS = ["of_batch", "set_epoch", "set_rates"]
 _BATCHES_AT_A_TIME = 32  # of which features are in memory together
 _PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
@@ -82,19 +85,22 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     train : bool, default=True
         Train the network in stage one. False: it is trained already, and only stage
         two runs; ``fit`` then needs ``X_val`` that the network never saw.
-    unknown : {"auto", "ignore", "negative", "weak_negative", "hill"}, default="auto"
+    unknown : str or cftlearn.losses.UnknownLoss, default="auto"
         What unknown labels are in stage one. ``"ignore"`` leaves them out,
-        ``"negative"`` takes them for negatives; a network can also be trained with
-        ``"weak_negative"`` (negatives of a small weight) and ``"hill"`` (negatives,
-        but those that the network is sure to be positive count little). ``"auto"``
-        estimates from held-out labels how much more often positives are known than
-        negatives, and trains with the likelihood of what stayed unknown [2]_. Where
-        both classes are known equally often, that is ``"ignore"``. For plain
-        features ``"auto"`` is ``"negative"``.
+        ``"negative"`` takes them for negatives. ``"auto"`` estimates from held-out
+        labels how much more often positives are known than negatives, and trains with
+        the likelihood of what stayed unknown [2]_. Where both classes are known equally
+        often, that is ``"ignore"``. For plain features ``"auto"`` is ``"negative"``. A
+        network can also be trained with any other published loss of unknown labels, by
+        its name in ``cftlearn.losses.available("unknown")`` or as an object with
+        parameters, such as ``cftlearn.losses.HillLoss()``; see the
+        :ref:`User Guide <losses>`.
     loss : str or callable, default="bce"
-        Loss of a network in stage one: one of :func:`cftlearn.losses.available`
-        (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
-        ``loss(logits, targets) -> tensor`` where NaN targets must be left out.
+        Loss of a network's known labels in stage one: one of
+        :func:`cftlearn.losses.available` (``"bce"`` is binary cross-entropy, ``"asl"``
+        the asymmetric loss, ``"focal"`` the focal one, ``"spa"`` the strictly proper
+        asymmetric one), or ``loss(logits, targets) -> tensor`` where NaN targets must
+        be left out.
     max_epochs : int, default=20
         Passes of a network over the data.
     batch_size : int, default=128
@@ -221,7 +227,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "module": [callable, None],
         "head": [str, None],
         "train": ["boolean"],
-        "unknown": [StrOptions(TREATMENTS.keys())],
+        "unknown": [StrOptions(TREATMENTS.keys()), HasMethods(_UNKNOWN_LOSS)],
         "loss": [StrOptions(LOSSES.keys()), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -247,9 +253,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         *,
         head: str | None = None,
         train: bool = True,
-        unknown: Literal[
-            "auto", "ignore", "negative", "weak_negative", "hill"
-        ] = "auto",
+        unknown: "str | UnknownLoss" = "auto",
         loss: "str | Callable[[Tensor, Tensor], Tensor]" = "bce",
         max_epochs: int = 20,
         batch_size: int = 128,
