@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
+from scipy.special import expit
 
 from cftlearn.labels import decode_labels, encode_labels, hide_labels
-from cftlearn.losses import PartialAsymmetricLoss, PartialBCEWithLogitsLoss
+from cftlearn.losses import (
+    LargeLoss,
+    PartialAsymmetricLoss,
+    PartialBCEWithLogitsLoss,
+    PartialFocalLoss,
+    PartialStrictlyProperLoss,
+    SelectiveLoss,
+)
 from cftlearn.metrics import (
     partial_average_precision_score,
     partial_f1_score,
@@ -101,6 +109,63 @@ def test_asymmetric(target, clip, detached):
     both(theirs, asymmetric(**gammas, detach_weight=detached), target)
 
 
+@pytest.mark.parametrize("gamma", [1.0, 2.0])
+def test_focal_by_its_name(target, gamma):
+    from mlcpl.losses import PartialFocalWithLogitLoss
+
+    ours = PartialFocalLoss(gamma=gamma, detach_weight=True)
+    both(PartialFocalWithLogitLoss(gamma), ours, target)
+
+
+def test_strictly_proper_there_is_computed_at_the_probability(target):
+    """The published loss takes the logit itself; there it is squashed before."""
+    from mlcpl.losses import PartialStrictlyProperAsymmetricWithLogitLoss
+
+    ours = PartialStrictlyProperLoss()
+    both(
+        PartialStrictlyProperAsymmetricWithLogitLoss(),
+        lambda logits, target: ours(ours.predict_proba(logits), target),
+        target,
+    )
+
+
+def with_unknown(loss, logits, target):
+    """Return the sum over known labels by BCE, and over unknown ones by a loss."""
+    known = PartialBCEWithLogitsLoss(reduction="sum")(logits, target)
+    return known + loss(logits, target) * torch.isnan(target).sum()
+
+
+@pytest.mark.parametrize("top", [0, 1])
+@pytest.mark.parametrize("priors", [[0.01] * 5, [0.01, 0.4, 0.02, 0.01, 0.3]])
+def test_selective_bce(target, top, priors):
+    from mlcpl.losses import PartialSelectiveBCEWithLogitLoss
+
+    theirs = PartialSelectiveBCEWithLogitLoss(
+        label_priors=torch.tensor(priors), likelihood_topk=top, reduction="sum"
+    )
+    ours = SelectiveLoss(gamma=0.0, top=top, prior=priors)
+    both(theirs, lambda *pair: with_unknown(ours, *pair), target)
+
+
+@pytest.mark.parametrize("scheme", ["rejection", "temporary"])
+def test_large_losses_but_for_their_number(target, scheme):
+    """Where a share says k of the cells, one less is chosen there."""
+    from mlcpl import losses
+
+    n_unknown, k = int(torch.isnan(target).sum()), 6
+    name = {"rejection": "Rejection", "temporary": "CorrectionTemporary"}[scheme]
+    theirs = getattr(losses, f"LargeLoss{name}")(
+        delta_rel=100 * k / n_unknown, reduction="sum"
+    )
+    ours = LargeLoss(scheme, share_per_epoch=(k - 1) / n_unknown)
+    ours.set_epoch(1, 10)
+    both(
+        lambda logits, target: theirs(logits, target, 1),
+        lambda *pair: with_unknown(ours, *pair),
+        target,
+    )
+
+
 # Metrics
 
 
@@ -148,6 +213,11 @@ def test_a_category_of_one_class_is_left_out_of_the_mean(scored):
     assert ours == pytest.approx(float(theirs("auroc", y, scores, "macro")), abs=1e-6)
 
 
+def hinge_of_squashed(y, scores):
+    """Return the hinge loss of probabilities: there, scores pass a sigmoid first."""
+    return sk.hinge_loss(2 * y - 1, expit(scores))
+
+
 ANY = {  # name there: metric, kind, options there
     "fbeta_score": (partial(sk.fbeta_score, beta=2.0), "decision", {"beta": 2.0}),
     "precision": (partial(sk.precision_score, zero_division=0), "decision", {}),
@@ -158,7 +228,7 @@ ANY = {  # name there: metric, kind, options there
     "hamming_distance": (sk.hamming_loss, "decision", {}),
     "jaccard_index": (sk.jaccard_score, "decision", {}),
     "cohen_kappa": (sk.cohen_kappa_score, "decision", {}),
-    "matthews_corrcoef": (sk.matthews_corrcoef, "decision", {}),
+    "hinge_loss": (hinge_of_squashed, "score", {}),
 }
 
 
@@ -167,10 +237,24 @@ ANY = {  # name there: metric, kind, options there
 def test_other_metrics_by_a_function_of_scikit_learn(scored, name, average):
     y, scores = scored
     metric, kind, options = ANY[name]
-    decisions = (scores > 0).astype(int)
+    given = (scores > 0).astype(int) if kind == "decision" else scores
     expected = theirs(name, y, scores, average, **options)
-    got = partial_score(y, decisions, metric, kind=kind, average=average)
+    got = partial_score(y, given, metric, kind=kind, average=average)
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+def test_the_correlation_of_matthews_is_pooled(scored):
+    from mlcpl.metrics import partial_multilabel_matthews_corrcoef
+
+    y, scores = scored
+    decisions = (scores > 0).astype(int)
+    expected = partial_multilabel_matthews_corrcoef(
+        torch.from_numpy(scores), torch.from_numpy(y)
+    )
+    got = partial_score(
+        y, decisions, sk.matthews_corrcoef, kind="decision", average="micro"
+    )
+    assert got == pytest.approx(float(expected), abs=1e-6)
 
 
 # Simulators
