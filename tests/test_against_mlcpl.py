@@ -4,7 +4,9 @@ It is right for logits within 15 of 0, batches with a known label, and categorie
 classes. Where it means another thing by the same name, a test says which.
 """
 
+import inspect
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from cftlearn.metrics import (
 pytest.importorskip("mlcpl", reason="mlcpl is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # its own
 
+ROOT = Path(__file__).parent.parent
 LOGITS = torch.linspace(-15, 15, 40, dtype=torch.float64).reshape(8, 5)
 NAN = float("nan")
 
@@ -320,3 +323,19 @@ def test_labels_go_there_and_back(truth):
     dataset = dataset_of(truth)
     dataset.records = records
     np.testing.assert_array_equal(labels_of(dataset), y)
+
+
+def test_every_public_name_has_a_row_in_the_guide():
+    import mlcpl
+
+    page = (ROOT / "docs" / "user_guide" / "coming_from.md").read_text(encoding="utf-8")
+    text = page[page.index("## mlcpl") : page.index("## LibAUC")]
+    absent = []
+    for module in vars(mlcpl).values():
+        if not inspect.ismodule(module):
+            continue
+        for name, item in vars(module).items():
+            own = getattr(item, "__module__", "").startswith("mlcpl.")
+            if own and not name.startswith("_") and name not in text:
+                absent.append(f"{module.__name__}.{name}")
+    assert not absent
