@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import InvalidParameterError
 
 from cftlearn.labels import (
@@ -12,6 +13,7 @@ from cftlearn.labels import (
     estimate_prevalence,
     label_summary,
 )
+from cftlearn.metrics import partial_score
 
 from .case import Case
 
@@ -271,5 +273,30 @@ CASES = [
         ValueError,
         "`y` must be 2-D with shape (n_samples, n_categories); got 1-D with "
         "shape (2,). Use np.reshape(y, (-1, 1)) for one category.",
+    ),
+    Case(
+        "metrics.partial_score",
+        "no function as metric",
+        lambda folder: partial_score(Y, SCORES, "f1"),
+        InvalidParameterError,
+        "The 'metric' parameter of partial_score must be a callable. Got 'f1' instead.",
+    ),
+    Case(
+        "metrics.partial_score",
+        "probabilities as decisions",
+        lambda folder: partial_score(Y, SCORES, accuracy_score, kind="decision"),
+        ValueError,
+        "`y_pred` must hold decisions 0 or 1; got 0.1. Turn probabilities into "
+        "decisions with y_proba >= threshold.",
+    ),
+    Case(
+        "metrics.partial_score",
+        "scores as probabilities",
+        lambda folder: partial_score(
+            Y, 10 * np.array(SCORES), accuracy_score, kind="probability"
+        ),
+        ValueError,
+        "`y_proba` must hold probabilities in [0, 1]; got values from 1 to 6. "
+        "Turn logits into probabilities with scipy.special.expit.",
     ),
 ]
