@@ -75,7 +75,8 @@ default="best_bin"
     confidence : float, default=0.95
         Share in (0, 1) of such intervals that should hold the true share.
     n_resamples : int, default=200
-        Draws of rows for the interval, at least 2; ``"best_bin"`` needs none.
+        Draws of rows for the interval, at least 2: so many times the cost of the
+        estimate. ``"best_bin"`` needs none.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws, and of the folds of ``"elkan_noto"``.
 
@@ -198,7 +199,7 @@ class _Counts(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Scores and labels, and the fold of every row."""
+    """Normal scores of all ranks, labels, and the fold of every row."""
 
     table: Floats
     values: Floats
@@ -208,9 +209,10 @@ class _Rows(NamedTuple):
     def of(
         cls, table: Floats, labels: PartialLabels, rng: np.random.RandomState
     ) -> "_Rows":
-        """Draw a fold for every row."""
+        """Put normal scores of ranks in place of scores; draw a fold for every row."""
+        normal = ndtri((rankdata(table, axis=0) - 0.5) / len(table))
         folds = rng.permutation(len(table)) % _N_FOLDS
-        return cls(table, labels.values, np.asarray(folds, dtype=np.intp))
+        return cls(normal, labels.values, np.asarray(folds, dtype=np.intp))
 
     def drawn(self, rng: np.random.RandomState) -> "_Rows":
         """Draw rows with replacement; copies of a row stay in one fold."""
@@ -397,7 +399,7 @@ def _best_bin_bounds(
 
 def _elkan_noto(scores: Floats, values: Floats, folds: NDArray[np.intp]) -> float:
     used = values != 0.0
-    scores, folds = rankdata(scores[used]), folds[used]
+    scores, folds = scores[used], folds[used]
     is_known = (values[used] == 1.0).astype(np.float64)
     n_positive, n_rows = float(is_known.sum()), len(is_known)
     if not n_positive:
@@ -416,14 +418,13 @@ def _elkan_noto(scores: Floats, values: Floats, folds: NDArray[np.intp]) -> floa
 
 
 def _label_shift(scores: Floats, values: Floats, folds: object = None) -> float:
-    normal = ndtri((rankdata(scores) - 0.5) / len(scores))
-    own = CategoryScores.of(normal, values)
+    own = CategoryScores.of(scores, values)
     if not len(own.positive) or not len(own.negative):
         return math.nan
     means = own.positive.mean(), own.negative.mean()
     variance = (own.positive.var() + own.negative.var()) / 2
     slope = (means[0] - means[1]) / max(variance, _LEAST_VARIANCE)
-    proba = CategoryScores.of(expit(slope * (normal - sum(means) / 2)), values)
+    proba = CategoryScores.of(expit(slope * (scores - sum(means) / 2)), values)
     negative = proba.negative.mean()
     difference = proba.positive.mean() - negative
     if difference <= 0.0:

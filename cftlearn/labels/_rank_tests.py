@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu, norm, rankdata
 
-_FEW = 8  # in the smaller kind: up to here the p-value is exact where nothing is tied
+# The p-value is exact where nothing is tied and one kind is small; its cost grows with
+# the number of pairs.
+_FEW, _MOST_PAIRS = 8, 5_000
 
 
 class RankTest(NamedTuple):
@@ -78,7 +80,8 @@ def compare_by_rank(
     spread = float(norm.ppf(0.5 + confidence / 2)) * error / (inside * (1.0 - inside))
     low, high = (1.0 / (1.0 + math.exp(-(logit + s))) for s in (-spread, spread))
     is_tied = len(np.unique(ranks)) < len(ranks)
-    exact = min(n_first, n_second) <= _FEW and not is_tied
+    is_small = min(n_first, n_second) <= _FEW and n_first * n_second <= _MOST_PAIRS
+    exact = is_small and not is_tied
     p_value = mannwhitneyu(first, second, method="exact" if exact else "asymptotic")[1]
     return RankTest(auc, min(low, auc), max(high, auc), float(p_value))
 
