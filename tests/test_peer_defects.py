@@ -21,7 +21,16 @@ from cftlearn.calibration import CategoryCalibrator
 from cftlearn.datasets import load_chexpert, load_voc
 from cftlearn.exceptions import NonFiniteLossError, UndefinedCategoryWarning
 from cftlearn.labels import LabelState, check_partial_labels, hide_labels
-from cftlearn.losses import PartialBCEWithLogitsLoss, available, make_loss
+from cftlearn.losses import (
+    LargeLoss,
+    PartialBCEWithLogitsLoss,
+    PartialLoss,
+    PartialStrictlyProperLoss,
+    SelectiveLoss,
+    SelfPacedCorrectionLoss,
+    available,
+    make_loss,
+)
 from cftlearn.metrics import (
     partial_average_precision_score,
     partial_log_loss,
@@ -75,6 +84,56 @@ def test_mlcpl_a_batch_without_a_known_label_is_nan(name):
 def test_mlcpl_a_target_of_minus_1_trains_as_very_negative(name):
     with pytest.raises(ValueError, match=r"must hold labels in \[0, 1\] or NaN"):
         make_loss(name)(torch.zeros(1, 2), torch.tensor([[-1.0, 1.0]]))
+
+
+@pytest.mark.parametrize("true", [0.02, 0.1, 0.3, 0.5, 0.7, 0.95])
+def test_mlcpl_the_strictly_proper_loss_has_its_optimum_elsewhere(true):
+    """Squashed twice, .1 is estimated as .20 and .3 as .63."""
+    loss = PartialStrictlyProperLoss(reduction="none")
+    logits = torch.linspace(-20, 20, 40_001, dtype=torch.float64)
+    positive, negative = (loss(logits, torch.full_like(logits, k)) for k in (1.0, 0.0))
+    best = (true * positive + (1 - true) * negative).argmin()
+    assert float(loss.predict_proba(logits[best])) == pytest.approx(true, abs=2e-3)
+
+
+# Losses on unknown labels
+
+
+def test_large_loss_a_share_of_all_cells_drops_known_ones():
+    """More cells are to be dropped than are unknown: only those are."""
+    loss = LargeLoss("rejection", share_per_epoch=1.0)
+    loss.set_epoch(5, 10)
+    logits = torch.full((4, 4), 3.0, requires_grad=True)
+    target = torch.zeros(4, 4)
+    target[0, 0] = NAN
+    joined = PartialLoss(PartialBCEWithLogitsLoss(), loss)
+    joined.set_epoch(5, 10)
+    (gradient,) = torch.autograd.grad(joined(logits, target), logits)
+    assert gradient[0, 0] == 0.0
+    assert (gradient.flatten()[1:] > 0).all()
+
+
+def test_splc_known_negatives_become_positives():
+    """Where the network is sure of a positive, only an unknown label becomes one."""
+    loss = SelfPacedCorrectionLoss()
+    loss.set_epoch(5, 10)
+    logits = torch.tensor([[8.0, 8.0]], requires_grad=True)
+    joined = PartialLoss(PartialBCEWithLogitsLoss(), loss)
+    joined.set_epoch(5, 10)
+    value = joined(logits, torch.tensor([[0.0, NAN]]))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert gradient[0, 0] > 0.0  # toward a negative
+    assert gradient[0, 1] < 0.0  # toward a positive
+
+
+def test_csl_the_surest_cells_are_chosen_among_unknown_ones():
+    loss = SelectiveLoss(prior=[0.01] * 3, top=1, gamma=0.0)
+    logits = torch.tensor([[9.0, 2.0, 1.0]], requires_grad=True)
+    (gradient,) = torch.autograd.grad(
+        loss(logits, torch.tensor([[0.0, NAN, NAN]])), logits
+    )
+    assert gradient[0, 0] == gradient[0, 1] == 0.0
+    assert gradient[0, 2] > 0.0
 
 
 # mlcpl: the genetic algorithm, and fine-tuning
