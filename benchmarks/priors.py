@@ -7,7 +7,7 @@ often its upper end alone does, its mean width, and how often there was no estim
 Then how often `check_missing_at_random` finds a difference.
 
     python benchmarks/priors.py
-    python benchmarks/priors.py --trials 50 --rows 500
+    python benchmarks/priors.py --trials 50 --rows 500 --methods best_bin label_shift
 """
 
 import argparse
@@ -22,8 +22,8 @@ from scipy.stats import norm
 from cftlearn.exceptions import UndefinedCategoryWarning
 from cftlearn.labels import check_missing_at_random, estimate_prevalence
 
-# the last two need known negatives
-METHODS = ("best_bin", "elkan_noto", "label_shift", "known_rates")
+NEED_NEGATIVES = ("label_shift", "known_rates")
+METHODS = ("best_bin", "elkan_noto", *NEED_NEGATIVES)
 PRIORS = np.array([0.05, 0.2, 0.5])
 SEPARATIONS = (1.2, 2.0, 3.3, 5.0)
 RATES = {  # of positives, and of negatives
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     options = parser.parse_args()
     print("\n".join(describe_machine(["cftlearn", "numpy", "scipy", "scikit-learn"])))
     seeds = range(options.seed, options.seed + options.trials)
@@ -130,7 +131,9 @@ def main() -> None:
             ]
             auc = f"{norm.cdf(separation / np.sqrt(2)):.3f}"
             findings.append([name, auc, *measure_findings(problems)])
-            for method in METHODS[: 4 if rates[1] else 2]:
+            for method in options.methods:
+                if method in NEED_NEGATIVES and not rates[1]:
+                    continue
                 rows = measure(method, problems, options.resamples, options.seed)
                 table += [[name, auc, method, *row] for row in rows]
     print()
