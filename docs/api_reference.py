@@ -53,6 +53,11 @@ API = {
             ),
             Section("Four states", ("LabelState", "resolve_labels")),
             Section("Hiding", ("hide_labels",)),
+            Section(
+                "How labels went missing",
+                ("check_missing_at_random", "estimate_prevalence"),
+            ),
+            Section("Codes of other packages", ("encode_labels", "decode_labels")),
         ),
     ),
     "cftlearn.datasets": Module(
@@ -90,6 +95,7 @@ API = {
                     "partial_average_precision_score",
                     "partial_f1_score",
                     "partial_log_loss",
+                    "partial_score",
                 ),
             ),
             Section(

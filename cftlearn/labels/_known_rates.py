@@ -6,7 +6,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import rankdata
+
+from cftlearn.labels._rank_tests import rank_auc
 
 # Of how many known labels a category's own separation counts half.
 _SEPARATION_NEEDS = 5.0
@@ -168,7 +169,7 @@ def _pooled_ratio(cells: list[ScoredCells], totals: LabelTotals) -> tuple[float,
     n_known = np.array([len(each.known) for each in own], dtype=np.float64)
     n_unknown = np.array([len(each.unknown) for each in own], dtype=np.float64)
     weight = n_known * np.maximum(separation, 0.0)
-    excess = np.array([_auc(each.known, each.unknown) for each in own]) - 0.5
+    excess = np.array([rank_auc(each.known, each.unknown) for each in own]) - 0.5
     variance = float(weight**2 @ ((1 / n_known + 1 / n_unknown) / 12))
     if variance == 0.0:
         return 0.0, float("nan")
@@ -206,7 +207,7 @@ def _separations(cells: list[ScoredCells]) -> NDArray[np.float64]:
         n_negative = len(own.y) - n_positive
         if n_positive and n_negative:
             labels[j] = n_positive * n_negative / len(own.y)
-            auc[j] = _auc(own.known[own.y], own.known[~own.y])
+            auc[j] = rank_auc(own.known[own.y], own.known[~own.y])
     if not labels.any():
         return np.full(len(cells), np.nan)
     pooled = float(labels @ auc) / float(labels.sum())
@@ -240,10 +241,3 @@ def _rates(
     known = (totals.n_positive + totals.n_negative) / totals.n_rows
     negative = np.minimum(known / (share * ratio + 1.0 - share), _HIGHEST_RATE)
     return np.minimum(ratio * negative, _HIGHEST_RATE), negative
-
-
-def _auc(higher: NDArray[np.floating], lower: NDArray[np.floating]) -> float:
-    """Return how often scores of the first kind rank above those of the second."""
-    ranks = rankdata(np.concatenate([higher, lower]))
-    n = len(higher)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(lower)))

@@ -1,6 +1,7 @@
 """Scores over known labels only, how sure they are, their scorers, and objectives."""
 
 from cftlearn.metrics._bootstrap import bootstrap_intervals, compare_scores
+from cftlearn.metrics._known_cells import partial_score
 from cftlearn.metrics._partial import (
     partial_average_precision_score,
     partial_f1_score,
@@ -25,4 +26,5 @@ __all__ = [
     "partial_log_loss",
     "partial_roc_auc_score",
     "partial_roc_auc_scorer",
+    "partial_score",
 ]
