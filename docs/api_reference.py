@@ -51,7 +51,7 @@ API = {
                     "encode_binary_labels",
                 ),
             ),
-            Section("Four states", ("LabelState", "resolve_labels")),
+            Section("Four states", ("LabelState", "resolve_labels", "soft_labels")),
             Section("Hiding", ("hide_labels",)),
         ),
     ),

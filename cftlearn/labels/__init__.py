@@ -8,6 +8,7 @@ from cftlearn.labels._encoding import (
 )
 from cftlearn.labels._hiding import hide_labels
 from cftlearn.labels._policies import resolve_labels
+from cftlearn.labels._soft_labels import soft_labels
 from cftlearn.labels._states import LabelState
 from cftlearn.labels._summary import label_summary
 
@@ -20,4 +21,5 @@ __all__ = [
     "known_mask",
     "label_summary",
     "resolve_labels",
+    "soft_labels",
 ]
