@@ -109,7 +109,10 @@ API = {
     ),
     "cftlearn.training": Module(
         "How a network is trained in stage one.",
-        (Section("Parameters", ("NetworkTrainer",)),),
+        (
+            Section("Parameters", ("NetworkTrainer",)),
+            Section("Pseudo-labels", ("PseudoLabels",)),
+        ),
     ),
     "cftlearn.images": Module(
         "From image files to a network's input.",

@@ -12,8 +12,8 @@ Policies = Policy | Mapping[str, Policy]
 
 _VALUES = {"unknown": np.nan, "positive": 1.0, "negative": 0.0}
 _SOFT_HINT = (
-    " A label is 1, 0 or unknown. Leave these cells unknown, and pass numbers between 0 "
-    "and 1 to `fit` as `pseudo_labels`: those of cftlearn.labels.soft_labels, or of "
+    " A label is 1, 0 or unknown. Leave these cells unknown, and pass numbers between "
+    "0 and 1 to `fit` as `pseudo_labels`: those of cftlearn.labels.soft_labels, or of "
     "LabelTable.soft_labels."
 )
 
