@@ -112,6 +112,7 @@ API = {
         (
             Section("Parameters", ("NetworkTrainer",)),
             Section("Pseudo-labels", ("PseudoLabels",)),
+            Section("Mixing", ("LogicMix", "PartialMixUp")),
         ),
     ),
     "cftlearn.images": Module(
