@@ -23,7 +23,7 @@ from cftlearn.calibration._calibrator import (
     start_calibrator,
 )
 from cftlearn.calibration._thresholds import check_threshold
-from cftlearn.classifier._preparation import prepare_fine_tuner
+from cftlearn.classifier._preparation import prepare_fine_tuner, read_pseudo
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split
@@ -38,6 +38,7 @@ from cftlearn.labels._label_split import (
     split_labels,
 )
 from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._pseudo_labels import refuse_known
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
@@ -112,9 +113,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     rounds : int, default=1
         With 2 or more, probabilities of unknown labels, by the refit of one round, are
         targets of a new training in the next one, as heavy as the known labels
-        together. It ends when held-out labels are ranked no better than in the round
-        before. Every round costs a training, so it needs a ``module`` and
-        ``train=True``.
+        together; ``pseudo_labels`` of the trainer has other rules. It ends when
+        held-out labels are ranked no better than in the round before. Every round costs
+        a training, so it needs a ``module`` and ``train=True``.
     layers : list of str or "auto", default=None
         Layers of the network whose outputs stand beside the features of the last one;
         ``""`` is its input, which must then be a vector. ``"auto"`` takes the input
@@ -322,6 +323,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        pseudo_labels: ArrayLike | None = None,
+        pseudo_weight: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Run both stages.
@@ -349,6 +352,20 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             none is; and no label judges a fit that saw others of its group. Other
             categories may hold other groups out. With ``X_val``, its rows must be of
             other groups. See the :ref:`User Guide <groups>`.
+        pseudo_labels : array-like of shape (n_samples, n_categories), default=None
+            Targets in [0, 1] for cells of ``y`` that are unknown, NaN for none: what a
+            vision-language model, a rule, a report labeller or
+            :func:`cftlearn.labels.soft_labels` says of them. They train the network, in
+            both trainings and in all rounds, in place of what ``unknown`` says of their
+            cells; they never judge, and no refit, calibration or score takes them for
+            labels. Cells that are held out with their group have none meanwhile. Needs
+            a ``module`` and ``train=True``. See the
+            :ref:`User Guide <pseudo_labels>`.
+        pseudo_weight : float or array-like, default=None
+            How much a pseudo-label counts beside a known label, which counts 1: one
+            number, one per row, shape (n_samples,), or one per cell, shape
+            (n_samples, n_categories); finite, 0 or more. None is 1. With 0, a cell is
+            as without a pseudo-label.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 
@@ -376,7 +393,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         """
         with unchanged_by_errors(self):
             return self._fit(
-                X, y, validation_pair(validation_data, X_val, y_val), groups
+                X,
+                y,
+                validation_pair(validation_data, X_val, y_val),
+                groups,
+                (pseudo_labels, pseudo_weight),
             )
 
     def _fit(
@@ -385,6 +406,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         y: ArrayLike,
         validation_data: tuple[Any, ArrayLike] | None,
         groups: ArrayLike | None,
+        pseudo_labels: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
         self._validate_params()
         if self.trainer is not None:
@@ -393,6 +415,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         labels = self._read_targets(inputs, y)
         check_same_rows(X=X, y=y, groups=groups)
         numbers = read_groups(groups, len(labels.values))
+        pseudo = read_pseudo(self, pseudo_labels, y, labels)
         check_threshold(self.threshold, self.categories_)
         self.calibrator_ = None
         if self.calibration is not None:
@@ -423,6 +446,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             warn_of_scale(inputs, inputs_val, stacklevel=3)
             same_rows = inputs_val is inputs
             split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
+            if same_rows and pseudo is not None:
+                refuse_known(pseudo.values, held_out, "y_val")
         if self.module is None:
             if tuner.coef_init is None:
                 is_left_out = self.unknown == "ignore"
@@ -443,7 +468,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=3)
         from cftlearn.classifier._network_fit import Rows
 
-        rows = Rows(inputs, inputs_val, split, seeds)
+        rows = Rows(inputs, inputs_val, split, seeds, pseudo)
         tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
         warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
         return self._store(tuner, epochs)

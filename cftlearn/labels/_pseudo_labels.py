@@ -1,6 +1,6 @@
 """Pseudo-labels from outside: how they, and their weights, are read."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,21 +9,57 @@ from cftlearn.labels._encoding import PartialLabels, refuse_containers
 from cftlearn.labels._names import check_columns, check_same_rows
 from cftlearn.labels._plain_arrays import read_numbers
 
-_ALL_WEIGHTS = (
-    "one number, one per row of shape ({n_rows},), or one per cell of shape "
-    "({n_rows}, {n_columns})"
-)
+
+class PseudoTargets(NamedTuple):
+    """Targets of unknown cells that come from outside.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_samples, n_categories), float32
+        In [0, 1]; NaN where there is none.
+    weights : ndarray of shape (n_samples, n_categories), float32
+        How much each counts beside a known label's 1; 0 where there is none.
+    """
+
+    values: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @property
+    def cells(self) -> NDArray[np.bool_]:
+        """Which cells have a target."""
+        return self.weights > 0
+
+    def restricted_to(self, cells: NDArray[np.bool_]) -> "PseudoTargets":
+        """Return the targets of some cells; all others have none."""
+        kept = self.cells & cells
+        return PseudoTargets(
+            np.where(kept, self.values, np.float32("nan")),
+            np.where(kept, self.weights, np.float32(0)),
+        )
+
+
+def no_pseudo(shape: tuple[int, ...]) -> PseudoTargets:
+    """Return a table without any pseudo-label."""
+    return PseudoTargets(
+        np.full(shape, np.nan, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    )
 
 
 def read_pseudo_labels(
-    pseudo_labels: ArrayLike, y: ArrayLike, labels: PartialLabels
-) -> NDArray[np.float64]:
-    """Read the pseudo-labels that a user passed with ``y``.
+    pseudo_labels: ArrayLike | None,
+    pseudo_weight: Any,
+    y: ArrayLike,
+    labels: PartialLabels,
+) -> PseudoTargets | None:
+    """Read the pseudo-labels that a user passed with ``y``, and their weights.
 
     Parameters
     ----------
-    pseudo_labels : array-like or DataFrame of shape (n_samples, n_categories)
+    pseudo_labels : array-like or DataFrame of shape (n_samples, n_categories), or None
         Targets in [0, 1]; NaN where there is none.
+    pseudo_weight : array-like or None
+        One number; one per row, of shape (n_samples,); or one per cell, of shape
+        (n_samples, n_categories). None is 1.
     y : array-like
         The labels as they were passed, whose names of rows are compared.
     labels : PartialLabels
@@ -31,29 +67,62 @@ def read_pseudo_labels(
 
     Returns
     -------
-    targets : ndarray of shape (n_samples, n_categories), float64
-        NaN where there is none.
+    targets : PseudoTargets or None
+        Those of a weight above 0; None if there are none.
 
     Raises
     ------
     TypeError, ValueError
         If they are no such numbers, have another shape or other names than ``y``, or
-        one of them is on a cell whose label is known.
+        one of them is on a cell whose label is known; or if there are weights alone.
     """
-    targets = read_probabilities(pseudo_labels, y, labels, "pseudo_labels")
-    both = labels.known & ~np.isnan(targets)
-    if both.any():
-        row, j = (int(i) for i in np.argwhere(both)[0])
-        n_both = int(both.sum())
-        cells = "1 cell" if n_both == 1 else f"{n_both} cells"
-        raise ValueError(
-            "`pseudo_labels` must be NaN where `y` is known; got a number in "
-            f"{cells} with a known label, the first {targets[row, j]:g} in category "
-            f"{str(labels.categories[j])!r}, row {row}, where `y` is "
-            f"{labels.values[row, j]:g}. Pass numpy.where("
-            "cftlearn.labels.known_mask(y), numpy.nan, pseudo_labels)."
-        )
-    return targets
+    if pseudo_labels is None:
+        if pseudo_weight is not None:
+            raise ValueError(
+                "`pseudo_weight` needs `pseudo_labels`, whose weight it is; got "
+                "pseudo_labels=None. Pass both, or pseudo_weight=None."
+            )
+        return None
+    values = read_probabilities(pseudo_labels, y, labels, "pseudo_labels")
+    refuse_known(values, labels, "y")
+    weights = _read_weight(pseudo_weight, values, y, labels)
+    if not weights.any():
+        return None
+    kept = np.where(weights > 0, values, np.nan)
+    return PseudoTargets(kept.astype(np.float32), weights.astype(np.float32))
+
+
+def refuse_known(
+    values: NDArray[np.floating[Any]], labels: PartialLabels, name: str
+) -> None:
+    """Refuse pseudo-labels of cells whose label is known.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_categories)
+        Pseudo-labels; NaN where there is none.
+    labels : PartialLabels
+        Labels of the same rows.
+    name : str
+        How errors call the labels.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    both = labels.known & ~np.isnan(values)
+    if not both.any():
+        return
+    row, j = (int(i) for i in np.argwhere(both)[0])
+    n_both = int(both.sum())
+    raise ValueError(
+        f"`pseudo_labels` must be NaN where `{name}` is known; got "
+        f"{'1 number' if n_both == 1 else f'{n_both} numbers'} beside a known label, "
+        f"the first {values[row, j]:g} in category {str(labels.categories[j])!r}, row "
+        f"{row}, where `{name}` is {labels.values[row, j]:g}. Pass numpy.where("
+        f"cftlearn.labels.known_mask({name}), numpy.nan, pseudo_labels)."
+    )
 
 
 def read_probabilities(
@@ -66,7 +135,7 @@ def read_probabilities(
     values : array-like or DataFrame of shape (n_samples, n_categories)
         What a user passed.
     y, labels
-        As in :func:`read_pseudo_labels`.
+        The labels as they were passed, and as they were read.
     name : str
         How errors call the values.
 
@@ -110,41 +179,19 @@ def read_probabilities(
     return read
 
 
-def read_pseudo_weight(
+def _read_weight(
     pseudo_weight: Any,
-    targets: NDArray[np.float64],
+    values: NDArray[np.float64],
     y: ArrayLike,
     labels: PartialLabels,
 ) -> NDArray[np.float64]:
-    """Read how much pseudo-labels count.
-
-    Parameters
-    ----------
-    pseudo_weight : array-like or None
-        One number; one per row, of shape (n_samples,); or one per cell, of shape
-        (n_samples, n_categories). None is 1.
-    targets : ndarray of shape (n_samples, n_categories)
-        The pseudo-labels, as they were read.
-    y, labels
-        As in :func:`read_pseudo_labels`.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples, n_categories), float64
-        0 where there is no pseudo-label.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a weight is negative or not finite, or they have another shape.
-    """
-    name = "pseudo_weight"
+    """Read how much each pseudo-label counts; 0 where there is none."""
+    name, (n_rows, n_columns) = "pseudo_weight", values.shape
+    has_one = ~np.isnan(values)
     if pseudo_weight is None:
-        pseudo_weight = 1.0
+        return has_one.astype(np.float64)
     check_same_rows(y=y, pseudo_weight=pseudo_weight)
-    is_single = isinstance(pseudo_weight, (int, float, np.number))
-    if not is_single:
-        refuse_containers(pseudo_weight, name)
+    if np.ndim(pseudo_weight) == 2:
         check_columns(
             pseudo_weight,
             labels.categories,
@@ -153,26 +200,22 @@ def read_pseudo_weight(
             order="y.columns",
             numbers_are_names=False,
         )
-    read = np.asarray(
-        read_numbers(np.asarray(pseudo_weight) if is_single else pseudo_weight, name),
-        dtype=np.float64,
-    )
-    n_rows, n_columns = targets.shape
+    read = read_numbers(pseudo_weight, name).astype(np.float64)
     if read.shape not in ((), (n_rows,), (n_rows, n_columns)):
-        shapes = _ALL_WEIGHTS.format(n_rows=n_rows, n_columns=n_columns)
         raise ValueError(
-            f"`{name}` must be {shapes}; got shape {read.shape}. One weight per "
-            "category is numpy.broadcast_to(weights, pseudo_labels.shape)."
+            f"`{name}` must be one number, or one per row, shape ({n_rows},), or one "
+            f"per cell, shape ({n_rows}, {n_columns}); got shape {read.shape}. For one "
+            "per category, pass numpy.tile(weights, (len(y), 1))."
         )
-    spread = read[:, None] if read.ndim == 1 else read
-    weights = np.where(np.isnan(targets), 0.0, spread)
+    weights = np.where(has_one, read[:, None] if read.ndim == 1 else read, 0.0)
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         row, j = (int(i) for i in np.argwhere(wrong)[0])
+        n_wrong = int(wrong.sum())
         raise ValueError(
-            f"`{name}` must be finite and 0 or more where there is a pseudo-label; got "
-            f"{weights[row, j]:g} in category {str(labels.categories[j])!r}, row {row} "
-            f"({int(wrong.sum())} such cells). Pass 0 for a pseudo-label that is not "
-            "to count."
+            f"`{name}` must be finite and 0 or more; got {weights[row, j]:g} in "
+            f"category {str(labels.categories[j])!r}, row {row} ({n_wrong} such "
+            f"{'cell' if n_wrong == 1 else 'cells'}). Pass 0 for a pseudo-label that "
+            "must not count."
         )
     return weights

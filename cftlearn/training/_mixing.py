@@ -350,6 +350,22 @@ class PartialMixUp(_Mix):
 MIXES = {"logic": LogicMix, "mixup": PartialMixUp}
 
 
+def make_mix(given: "str | _Mix | None") -> "_Mix | None":
+    """Return the way to mix that a trainer's parameter means.
+
+    Parameters
+    ----------
+    given : str, LogicMix, PartialMixUp or None
+        A key of ``MIXES``, or an object.
+
+    Returns
+    -------
+    mix : LogicMix, PartialMixUp or None
+        None without any.
+    """
+    return MIXES[given]() if isinstance(given, str) else given
+
+
 def check_mix(mix: _Mix) -> None:
     """Check the parameters of a way to mix.
 

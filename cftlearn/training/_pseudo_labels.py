@@ -11,6 +11,7 @@ from cftlearn._dependencies import Interval, StrOptions
 from cftlearn.labels import PartialLabels, check_partial_labels
 from cftlearn.labels._pseudo_labels import read_probabilities
 
+RULES = {"soft", "threshold", "top_share", "adaptive"}
 _SHARE = Interval(Real, 0, 1, closed="right")
 _OPEN = Interval(Real, 0, 1, closed="neither")
 
@@ -22,7 +23,8 @@ class PseudoLabels(BaseEstimator):
     of these then train the next model: self-training, or curriculum labelling [1]_. As
     ``pseudo_labels`` of :class:`NetworkTrainer` an object of this class says what
     further ``rounds`` of :class:`cftlearn.CFTClassifier` are trained on;
-    :meth:`select` applies it to scores of your own. Known labels never change.
+    :meth:`select` applies it to scores of your own. Known labels never change, and
+    unknown cells that are not chosen stay what they were.
     Read more in the :ref:`User Guide <pseudo_labels>`.
 
     Parameters
@@ -47,7 +49,11 @@ class PseudoLabels(BaseEstimator):
         have a score as extreme as the pseudo-labels of the other class.
     positive_only : bool, default=False
         Take positives alone: with ``"top_share"`` the cells of the highest
-        probabilities, as far as these are 0.5 or more. Not for ``"soft"``.
+        probabilities, as far as these are 0.5 or more. Not used by ``"soft"``.
+    weight : float, default=1.0
+        How much each chosen label counts in a training beside a known label, which
+        counts 1; above 0. Not used by ``"soft"``, whose targets count as much as the
+        known labels together, or as ``unknown_weight`` of the trainer says.
 
     See Also
     --------
@@ -93,12 +99,13 @@ class PseudoLabels(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "rule": [StrOptions({"soft", "threshold", "top_share", "adaptive"})],
+        "rule": [StrOptions(RULES)],
         "threshold": [Interval(Real, 0, 1, closed="both"), tuple, list],
         "share": [_SHARE],
         "per": [StrOptions({"category", "all"})],
         "error": [_OPEN],
         "positive_only": ["boolean"],
+        "weight": [Interval(Real, 0, None, closed="neither")],
     }
 
     def __init__(
@@ -110,6 +117,7 @@ class PseudoLabels(BaseEstimator):
         per: Literal["category", "all"] = "category",
         error: float = 0.05,
         positive_only: bool = False,
+        weight: float = 1.0,
     ) -> None:
         self.rule = rule
         self.threshold = threshold
@@ -117,6 +125,7 @@ class PseudoLabels(BaseEstimator):
         self.per = per
         self.error = error
         self.positive_only = positive_only
+        self.weight = weight
 
     def select(self, scores: ArrayLike, y: ArrayLike) -> Any:
         """Choose pseudo-labels.
@@ -167,6 +176,24 @@ class KnownScores(NamedTuple):
     negative: NDArray[np.floating[Any]]
 
 
+def make_rule(given: str | PseudoLabels | None) -> PseudoLabels:
+    """Return the rule that a trainer's parameter means.
+
+    Parameters
+    ----------
+    given : str, PseudoLabels or None
+        A name of a rule; None is ``"soft"``.
+
+    Returns
+    -------
+    rule : PseudoLabels
+        With the defaults, if it was a name.
+    """
+    if isinstance(given, PseudoLabels):
+        return given
+    return PseudoLabels(given or "soft")  # type: ignore[arg-type]
+
+
 def check_pseudo_labels(rule: PseudoLabels) -> None:
     """Check the parameters of a rule.
 
@@ -181,11 +208,6 @@ def check_pseudo_labels(rule: PseudoLabels) -> None:
         If a parameter is out of its range.
     """
     rule._validate_params()
-    if rule.rule == "soft" and rule.positive_only:
-        raise ValueError(
-            "`positive_only` needs a rule that chooses labels; got rule='soft', which "
-            "takes every probability. Pass rule='threshold', or positive_only=False."
-        )
     _limits(rule)
 
 

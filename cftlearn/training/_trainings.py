@@ -16,6 +16,7 @@ from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
+from cftlearn.labels._pseudo_labels import PseudoTargets, no_pseudo
 from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import find_head, head_weights
@@ -111,6 +112,7 @@ class TrainingSettings:
         split: LabelSplit,
         left_out: NDArray[np.bool_] | None = None,
         soft: NDArray[np.float32] | None = None,
+        pseudo: PseudoTargets | None = None,
     ) -> TrainingTargets:
         """Return what to train on.
 
@@ -122,7 +124,23 @@ class TrainingSettings:
             Unknown cells that do not count.
         soft : ndarray of shape (n_samples, n_categories), float32, default=None
             Probabilities of unknown cells, in place of their treatment.
+        pseudo : PseudoTargets, default=None
+            Targets of unknown cells from outside, in place of both.
         """
+        targets = self._without_pseudo(split, left_out, soft)
+        if pseudo is None:
+            return targets
+        seen = split.unknown_to_fit()
+        return targets.with_pseudo(
+            pseudo.restricted_to(seen if left_out is None else seen & ~left_out)
+        )
+
+    def _without_pseudo(
+        self,
+        split: LabelSplit,
+        left_out: NDArray[np.bool_] | None,
+        soft: NDArray[np.float32] | None,
+    ) -> TrainingTargets:
         if soft is not None:
             unknown = split.unknown_to_fit() & ~np.isnan(soft)
             return TrainingTargets(split.targets("ignore"), unknown, soft)
@@ -147,6 +165,7 @@ def train_without_held_out(
     cell_seeds: NDArray[np.integer],
     seed: int,
     soft: NDArray[np.float32] | None = None,
+    pseudo: PseudoTargets | None = None,
     folder: str = "",
 ) -> StageOne:
     """Train a network on labels to fit; held-out labels only score it.
@@ -170,6 +189,8 @@ def train_without_held_out(
         Seed of the training.
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells, as targets.
+    pseudo : PseudoTargets, default=None
+        Targets of unknown cells from outside.
     folder : str, default=""
         The folder of this training, in that of the trainer's checkpoint.
 
@@ -190,7 +211,7 @@ def train_without_held_out(
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
-    targets = settings.targets(split, left_out, soft)
+    targets = settings.targets(split, left_out, soft, pseudo)
     plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
     made = fit_network(
         plan,
@@ -214,6 +235,7 @@ def train_on_all_labels(
     *,
     seed: int,
     soft: NDArray[np.float32] | None = None,
+    pseudo: PseudoTargets | None = None,
     folder: str = SECOND,
 ) -> StageOne:
     """Train the network again, on the held-out labels too.
@@ -231,6 +253,8 @@ def train_on_all_labels(
         Seed of the training.
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells of ``inputs``, as targets.
+    pseudo : PseudoTargets, default=None
+        Targets of unknown cells of ``inputs`` from outside.
     folder : str, default="second"
         The folder of this training, in that of the trainer's checkpoint.
 
@@ -244,13 +268,16 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    targets = settings.targets(_all_fitted(split.all_of_rows()), soft=soft)
+    all_fitted = _all_fitted(split.all_of_rows())
+    targets = settings.targets(all_fitted, soft=soft, pseudo=pseudo)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
         no_soft = None
         if soft is not None:  # rows that only choose have no such targets
             no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
         others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
+        if pseudo is not None:
+            others = others.with_pseudo(no_pseudo(others.values.shape))
         targets = _joined(targets, others)
     trainer = _in_folder(settings.trainer, folder)
     max_epochs = settings.max_epochs
@@ -272,11 +299,11 @@ def _all_fitted(labels: PartialLabels) -> LabelSplit:
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
     """Join targets of the same kind."""
-    unknown, soft = (
+    others = (
         None if one is None else np.concatenate([one, other])
         for one, other in zip(first[1:], second[1:], strict=True)
     )
-    return TrainingTargets(np.concatenate([first.values, second.values]), unknown, soft)
+    return TrainingTargets(np.concatenate([first.values, second.values]), *others)
 
 
 def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
