@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from cftlearn._dependencies import N_JOBS, Interval, StrOptions
+from cftlearn._dependencies import N_JOBS, HasMethods, Interval, StrOptions
 from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
 from cftlearn.base import PartialLabelMixin, unchanged_by_errors
@@ -23,7 +23,11 @@ from cftlearn.calibration._calibrator import (
     start_calibrator,
 )
 from cftlearn.calibration._thresholds import check_threshold
-from cftlearn.classifier._preparation import prepare_fine_tuner, read_pseudo
+from cftlearn.classifier._preparation import (
+    check_apart,
+    prepare_fine_tuner,
+    read_pseudo,
+)
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split
@@ -38,7 +42,6 @@ from cftlearn.labels._label_split import (
     split_labels,
 )
 from cftlearn.labels._names import check_same_rows
-from cftlearn.labels._pseudo_labels import refuse_known
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
@@ -48,9 +51,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from cftlearn.classifier._network_fit import Rows
+    from cftlearn.losses import UnknownLoss
 
 __all__ = ["CFTClassifier"]
 
+# What tells an UnknownLoss from other things, without importing torch.
+_UNKNOWN_LOSS = ["of_batch", "set_epoch", "set_rates"]
 _BATCHES_AT_A_TIME = 32  # of which features are in memory together
 _PARTS = {"fine_tuner": CategoryWiseFineTuner, "trainer": NetworkTrainer}
 _SEEN_LABELS = (
@@ -83,19 +89,22 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     train : bool, default=True
         Train the network in stage one. False: it is trained already, and only stage
         two runs; ``fit`` then needs ``X_val`` that the network never saw.
-    unknown : {"auto", "ignore", "negative", "weak_negative", "hill"}, default="auto"
+    unknown : str or cftlearn.losses.UnknownLoss, default="auto"
         What unknown labels are in stage one. ``"ignore"`` leaves them out,
-        ``"negative"`` takes them for negatives; a network can also be trained with
-        ``"weak_negative"`` (negatives of a small weight) and ``"hill"`` (negatives,
-        but those that the network is sure to be positive count little). ``"auto"``
-        estimates from held-out labels how much more often positives are known than
-        negatives, and trains with the likelihood of what stayed unknown [2]_. Where
-        both classes are known equally often, that is ``"ignore"``. For plain
-        features ``"auto"`` is ``"negative"``.
+        ``"negative"`` takes them for negatives. ``"auto"`` estimates from held-out
+        labels how much more often positives are known than negatives, and trains with
+        the likelihood of what stayed unknown [2]_. Where both classes are known equally
+        often, that is ``"ignore"``. For plain features ``"auto"`` is ``"negative"``. A
+        network can also be trained with any other published loss of unknown labels, by
+        its name in ``cftlearn.losses.available("unknown")`` or as an object with
+        parameters, such as ``cftlearn.losses.HillLoss()``; see the
+        :ref:`User Guide <losses>`.
     loss : str or callable, default="bce"
-        Loss of a network in stage one: one of :func:`cftlearn.losses.available`
-        (``"bce"`` is binary cross-entropy, ``"asl"`` the asymmetric loss), or
-        ``loss(logits, targets) -> tensor`` where NaN targets must be left out.
+        Loss of a network's known labels in stage one: one of
+        :func:`cftlearn.losses.available` (``"bce"`` is binary cross-entropy, ``"asl"``
+        the asymmetric loss, ``"focal"`` the focal one, ``"spa"`` the strictly proper
+        asymmetric one), or ``loss(logits, targets) -> tensor`` where NaN targets must
+        be left out.
     max_epochs : int, default=20
         Passes of a network over the data.
     batch_size : int, default=128
@@ -222,7 +231,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         "module": [callable, None],
         "head": [str, None],
         "train": ["boolean"],
-        "unknown": [StrOptions(TREATMENTS.keys())],
+        "unknown": [StrOptions(TREATMENTS.keys()), HasMethods(_UNKNOWN_LOSS)],
         "loss": [StrOptions(LOSSES.keys()), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -248,9 +257,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         *,
         head: str | None = None,
         train: bool = True,
-        unknown: Literal[
-            "auto", "ignore", "negative", "weak_negative", "hill"
-        ] = "auto",
+        unknown: "str | UnknownLoss" = "auto",
         loss: "str | Callable[[Tensor, Tensor], Tensor]" = "bce",
         max_epochs: int = 20,
         batch_size: int = 128,
@@ -417,9 +424,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         numbers = read_groups(groups, len(labels.values))
         pseudo = read_pseudo(self, pseudo_labels, y, labels)
         check_threshold(self.threshold, self.categories_)
-        self.calibrator_ = None
-        if self.calibration is not None:
-            self.calibrator_ = start_calibrator(self.calibration, self.categories_)
+        self.calibrator_ = self._start_calibrator()
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = prepare_fine_tuner(
@@ -446,8 +451,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             warn_of_scale(inputs, inputs_val, stacklevel=3)
             same_rows = inputs_val is inputs
             split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
-            if same_rows and pseudo is not None:
-                refuse_known(pseudo.values, held_out, "y_val")
+            check_apart(pseudo, split)
         if self.module is None:
             if tuner.coef_init is None:
                 is_left_out = self.unknown == "ignore"
@@ -708,6 +712,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 ],
             )
         return tuner, fit.history
+
+    def _start_calibrator(self) -> CategoryCalibrator | None:
+        if self.calibration is None:
+            return None
+        return start_calibrator(self.calibration, self.categories_)
 
     def _read_inputs(self, X: Any, name: str = "X", *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""

@@ -8,7 +8,12 @@ from sklearn.base import clone
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one
 from cftlearn.labels import PartialLabels
-from cftlearn.labels._pseudo_labels import PseudoTargets, read_pseudo_labels
+from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._pseudo_labels import (
+    PseudoTargets,
+    read_pseudo_labels,
+    refuse_known,
+)
 from cftlearn.losses._registry import TREATMENTS
 
 if TYPE_CHECKING:
@@ -95,10 +100,30 @@ def read_pseudo(
     return read_pseudo_labels(*given, y, labels)
 
 
+def check_apart(pseudo: PseudoTargets | None, split: LabelSplit) -> None:
+    """Check that no pseudo-label is on a cell whose label the user has held out.
+
+    Parameters
+    ----------
+    pseudo : PseudoTargets or None
+        Of the rows to fit.
+    split : LabelSplit
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if pseudo is not None and split.same_rows:
+        refuse_known(pseudo.values, split.held_out, "y_val")
+
+
 def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> None:
     has_module = classifier.module is not None
     unknown = classifier.unknown
-    needs_module = unknown != "auto" and TREATMENTS[unknown] is not None
+    is_plain = isinstance(unknown, str) and TREATMENTS[unknown] is None
+    needs_module = unknown != "auto" and not is_plain
     if needs_module and not has_module:
         raise ValueError(
             "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; got "

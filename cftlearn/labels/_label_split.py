@@ -23,13 +23,13 @@ class TrainingTargets(NamedTuple):
     unknown : ndarray of shape (n_samples, n_categories), bool, or None
         Cells that a treatment of unknown labels adds to the loss; None without one.
     soft : ndarray of shape (n_samples, n_categories), float32, or None
-        Probabilities that their labels are positive; None where the treatment does
-        without.
+        Probabilities, as targets of other unknown cells; NaN elsewhere. None without
+        any.
     pseudo : ndarray of shape (n_samples, n_categories), float32, or None
-        Targets from outside, in [0, 1], of cells that are neither a known label nor
-        treated as unknown; NaN elsewhere. None without any.
+        Pseudo-labels in [0, 1], as targets of other cells; NaN elsewhere. None without
+        any.
     pseudo_weight : ndarray of shape (n_samples, n_categories), float32, or None
-        How much each of these counts beside a known label's 1; 0 elsewhere.
+        How much each pseudo-label counts beside a known label's 1; 0 elsewhere.
     """
 
     values: NDArray[np.float64]
@@ -49,12 +49,13 @@ class TrainingTargets(NamedTuple):
         Returns
         -------
         targets : TrainingTargets
-            In which these cells are neither a label nor treated as unknown.
+            In which these cells are nothing else.
         """
-        cells = pseudo.cells
+        cells, soft = pseudo.cells, self.soft
         return self._replace(
             values=np.where(cells, np.nan, self.values),
             unknown=None if self.unknown is None else self.unknown & ~cells,
+            soft=None if soft is None else np.where(cells, np.float32("nan"), soft),
             pseudo=pseudo.values,
             pseudo_weight=pseudo.weights,
         )

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,12 +15,32 @@ from torch import Tensor, nn
 from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError, first_line
-from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.losses import make_loss
+from cftlearn.losses._known._protocol import KnownLoss
+from cftlearn.losses._soft import soft_target_loss
 from cftlearn.networks._precision import failure_of, other_precision
 from cftlearn.training._distributed import mixed_seed
+from cftlearn.training._mixing import check_inputs, make_mix
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._state import TrainingState
+from cftlearn.training._targets import Targets
 from cftlearn.training._validation import describe_rows
+
+
+class Fractions(NamedTuple):
+    """Cells of a batch over those of the whole step, one fraction per kind.
+
+    Attributes
+    ----------
+    known, unknown, soft : float
+        Known labels together with pseudo-labels, these by their weights; unknown cells;
+        cells with probabilities. Times the number of processes, because gradients are
+        averaged over them.
+    """
+
+    known: float
+    unknown: float = 0.0
+    soft: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -31,51 +52,13 @@ class Batch(NamedTuple):
         Number of the batch in its epoch, from 1.
     rows : ndarray of int
         Rows, at least one of them with a cell that counts.
-    fraction : float
-        Known labels of these rows over those of the whole step; times the number of
-        processes, because gradients are averaged over them.
-    unknown_fraction : float
-        The same of the unknown cells that count.
+    fractions : Fractions
+        What share of the step's cells these rows have.
     """
 
     number: int
     rows: NDArray[np.intp]
-    fraction: float
-    unknown_fraction: float = 0.0
-
-
-class Targets(NamedTuple):
-    """What the outputs of the network are compared with.
-
-    Attributes
-    ----------
-    labels : Tensor of shape (n_samples, n_categories)
-        1, 0, or NaN for cells that are no known label.
-    unknown : Tensor of shape (n_samples, n_categories), bool, or None
-        Cells that the plan's term for unknown labels counts; None without one.
-    soft : Tensor of shape (n_samples, n_categories), or None
-        Probabilities of these cells, where the term needs them.
-    """
-
-    labels: Tensor
-    unknown: Tensor | None = None
-    soft: Tensor | None = None
-
-    @classmethod
-    def of(cls, targets: TrainingTargets) -> "Targets":
-        """Convert arrays to tensors."""
-        values, *others = targets
-        return cls(
-            torch.from_numpy(values).float(),
-            *(None if each is None else torch.from_numpy(each) for each in others),
-        )
-
-    def of_rows(self, rows: NDArray[np.intp], device: str) -> "Targets":
-        """Return the targets of some rows, on a device."""
-        unknown, soft = (
-            None if each is None else each[rows].to(device) for each in self[1:]
-        )
-        return Targets(self.labels[rows].to(device), unknown, soft)
+    fractions: Fractions
 
 
 def train_epoch(
@@ -113,10 +96,12 @@ def train_epoch(
         If the network fails on a batch, its output has another shape than the
         labels, or the loss is not a scalar tensor with a gradient.
     """
-    term = plan.unknown_term
-    if term is None or not term.is_active:
-        targets = Targets(targets.labels)
-    epoch = _Epoch(len(state.history) + 1, state, inputs, targets, plan)
+    n_before = len(state.history)
+    if plan.unknown_loss is not None:
+        plan.unknown_loss.set_epoch(n_before, plan.max_epochs)
+    if not plan.counts_unknown:
+        targets = targets._replace(unknown=None)
+    epoch = _Epoch(n_before + 1, state, inputs, targets, plan)
     steps = steps_of_epoch(state.order.permutation(len(inputs)), targets, plan)
     return epoch.train(steps, progress)
 
@@ -140,34 +125,23 @@ def steps_of_epoch(
     steps : list of list of Batch
         Batches without a cell that counts are left out; a step may be empty.
     """
-    n_known = (~torch.isnan(targets.labels)).sum(dim=1).numpy()
-    n_unknown = np.zeros_like(n_known)
-    if targets.unknown is not None:
-        n_unknown = targets.unknown.sum(dim=1).numpy()
+    counts, weights = targets.cells_per_row(), targets.weight_per_row()
+    shared = np.stack([weights, *counts[1:3]])
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        totals = n_known[rows].sum(), n_unknown[rows].sum()
+        totals = shared[:, rows].sum(axis=1)
+        totals[totals == 0] = 1.0
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
-            n_counted = n_known[part] + n_unknown[part]
+            n_counted = counts[:, part].sum(axis=0)
             if n_counted.any():
                 own, factor = plan.processes.own_rows(part, n_counted)
-                step.append(
-                    Batch(
-                        number,
-                        own,
-                        _fraction(n_known[own], totals[0]) * factor,
-                        _fraction(n_unknown[own], totals[1]) * factor,
-                    )
-                )
+                shares = shared[:, own].sum(axis=1) / totals * factor
+                step.append(Batch(number, own, Fractions(*shares.tolist())))
         steps.append(step)
     return steps
-
-
-def _fraction(counts: NDArray[np.integer], total: int) -> float:
-    return int(counts.sum()) / int(total) if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -222,6 +196,7 @@ class _Epoch:
             with processes.failing_together():
                 X = next(reads)[1].to(self.plan.device)
                 targets = self.targets.of_rows(batch.rows, self.plan.device)
+                X, targets = self._mixed(X, targets, batch)
             # Processes average their gradients once per step, with the last batch.
             is_last = batch is step[-1]
             with processes.no_backward_sync(state.wrapped, enabled=not is_last):
@@ -230,6 +205,19 @@ class _Epoch:
                     mean += self._finite_value(loss, batch, X)
                 processes.backward(state.scaler.scale(loss))
         return mean
+
+    def _mixed(
+        self, X: Tensor, targets: Targets, batch: Batch
+    ) -> tuple[Tensor, Targets]:
+        """Mix rows of a batch, if asked; seed, epoch and batch say which."""
+        plan, mix = self.plan, make_mix(self.plan.trainer.mix)
+        if mix is None:
+            return X, targets
+        check_inputs(X)
+        numbers = plan.seed, self.number, batch.number, plan.processes.rank
+        generator = torch.Generator().manual_seed(mixed_seed(*numbers))
+        mixture = mix.draw(len(X), generator).to(X.device)
+        return mixture.inputs(X), targets.mixed(mix, mixture)
 
     def _finite_value(self, loss: Tensor, batch: Batch, X: Tensor) -> float:
         """Return a loss as a number; raise where it is NaN or infinite."""
@@ -263,14 +251,48 @@ def _batch_loss(
         )
     # Sums and logarithms of the loss need the digits of single precision.
     logits = logits.float() if plan.trainer.amp else logits
-    if targets.unknown is None or plan.unknown_term is None:
-        return _known_loss(logits, labels, plan) * batch.fraction
-    term = plan.unknown_term(logits, targets.unknown, targets.soft)
-    loss = term * batch.unknown_fraction
-    # The mean of a loss of one's own may be NaN where there is no label.
-    if batch.fraction:
-        loss = _known_loss(logits, labels, plan) * batch.fraction + loss
-    return loss
+    known, unknown, soft = batch.fractions
+    parts = []
+    if known and (targets.pseudo is not None or not plan.replaces_known):
+        parts.append(_label_loss(logits, targets, plan) * known)
+    if unknown and plan.unknown_loss is not None:
+        rows = torch.from_numpy(batch.rows).to(logits.device)
+        mean = plan.unknown_loss(logits, labels, targets.unknown, rows)
+        parts.append(plan.unknown_weight * mean * unknown)
+    if soft and targets.soft is not None:
+        mean = soft_target_loss(logits, targets.soft)
+        parts.append(plan.soft_weight * mean * soft)
+    if not parts:  # a row that stands in, so that this process has one
+        return (0.0 * logits).sum()
+    return torch.stack(parts).sum()
+
+
+def _label_loss(logits: Tensor, targets: Targets, plan: TrainingPlan) -> Tensor:
+    """Compute the mean loss of labels and pseudo-labels, these by their weights."""
+    labels, pseudo, weight = targets.labels, targets.pseudo, targets.pseudo_weight
+    if pseudo is None or weight is None:
+        # A loss of one's own may be NaN where there is no label: after mixing, that is
+        # possible in a batch that had some before.
+        if plan.trainer.mix is not None and torch.isnan(labels).all():
+            return (0.0 * logits).sum()
+        return _known_loss(logits, labels, plan)
+    n_known, total = (~torch.isnan(labels)).sum(), weight.sum()
+    loss = total * _pseudo_loss(logits, pseudo, weight, plan.loss)
+    if n_known and not plan.replaces_known:
+        loss = loss + n_known * _known_loss(logits, labels, plan)
+    return loss / (n_known + total).clamp(min=torch.finfo(loss.dtype).tiny)
+
+
+def _pseudo_loss(logits: Tensor, pseudo: Tensor, weight: Tensor, loss: Any) -> Tensor:
+    """Compute the weighted mean over pseudo-labels, by the loss of known ones.
+
+    A loss of one's own has no weights, and may not take numbers between 0 and 1; binary
+    cross-entropy stands in for it.
+    """
+    per_cell: Any = copy(loss) if isinstance(loss, KnownLoss) else make_loss("bce")
+    per_cell.reduction = "mean"
+    mean: Tensor = per_cell(logits, pseudo, weight)
+    return mean
 
 
 def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:

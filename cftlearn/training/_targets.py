@@ -12,20 +12,20 @@ from cftlearn.training._mixing import LogicMix, Mixture, PartialMixUp
 
 
 class Targets(NamedTuple):
-    """Targets of cells, of all rows or of a batch.
+    """What the outputs of the network are compared with, of all rows or of a batch.
 
     Attributes
     ----------
     labels : Tensor of shape (n_rows, n_categories)
         1, 0, or NaN for cells that are no known label; between 1 and 0 after mixing.
     unknown : Tensor of shape (n_rows, n_categories), bool, or None
-        Cells that the plan's term for unknown labels counts; None without one.
+        Cells that the plan's loss of unknown labels counts; None without one.
     soft : Tensor of shape (n_rows, n_categories), or None
-        Probabilities of these cells, where the term needs them.
+        Probabilities as targets of other cells; NaN elsewhere.
     pseudo : Tensor of shape (n_rows, n_categories), or None
-        Targets of other cells, from outside; NaN elsewhere.
+        Pseudo-labels, of other cells again; NaN elsewhere.
     pseudo_weight : Tensor of shape (n_rows, n_categories), or None
-        How much each of these counts beside a known label's 1; 0 elsewhere.
+        How much each pseudo-label counts beside a known label's 1; 0 elsewhere.
     """
 
     labels: Tensor
@@ -50,18 +50,34 @@ class Targets(NamedTuple):
             *(None if each is None else each[rows].to(device) for each in self[1:]),
         )
 
-    def without_unknown(self) -> Self:
-        """Return the targets without cells that the term for unknown labels counts."""
-        return self._replace(unknown=None, soft=None)
+    def cells_per_row(self) -> NDArray[np.intp]:
+        """Count the cells of each kind in every row, shape (4, n_rows)."""
+        kinds = (
+            ~torch.isnan(self.labels),
+            self.unknown,
+            None if self.soft is None else ~torch.isnan(self.soft),
+            None if self.pseudo is None else ~torch.isnan(self.pseudo),
+        )
+        counts = np.zeros((len(kinds), len(self.labels)), dtype=np.intp)
+        for own, cells in zip(counts, kinds, strict=True):
+            if cells is not None:
+                own[:] = cells.sum(dim=1).numpy()
+        return counts
+
+    def weight_per_row(self) -> NDArray[np.float64]:
+        """Sum up what labels and pseudo-labels count in every row."""
+        weights = (~torch.isnan(self.labels)).sum(dim=1).double()
+        if self.pseudo_weight is not None:
+            weights += self.pseudo_weight.double().sum(dim=1)
+        return weights.numpy()
 
     def mixed(self, mix: LogicMix | PartialMixUp, mixture: Mixture) -> Self:
         """Return the targets of mixed rows.
 
-        Pseudo-labels are mixed as soft labels. A cell that one went into is a
-        pseudo-label, and counts the mean of the weights of its parts. A cell is treated
-        as unknown if its label is unknown after mixing, and none of its parts is a cell
-        that the training must not see. Probabilities of unknown cells are mixed with
-        the labels of the other parts.
+        A cell is a label, or else has a probability, or else is treated as unknown, by
+        what it is after mixing; but not where one of its parts is a cell that the
+        training must not see. Pseudo-labels are mixed as labels: a label that one of
+        them went into is a pseudo-label, and counts the mean weight of its parts.
 
         Parameters
         ----------
@@ -73,29 +89,37 @@ class Targets(NamedTuple):
         Returns
         -------
         targets : Targets
-            Of the same parts.
+            Of the same kinds.
         """
-        given, pseudo = self.labels, self.pseudo
+        labels, unknown, soft, pseudo, weight = self
         if pseudo is not None:
-            given = torch.where(torch.isnan(pseudo), given, pseudo)
-        values = mix.mix_labels(given, mixture)
-        is_open = torch.isnan(values)
-        unknown, soft, weight = self.unknown, self.soft, self.pseudo_weight
-        if unknown is not None:
-            filled = given if soft is None else torch.where(unknown, soft, given)
-            seen = ~torch.isnan(given) | unknown
-            unknown = is_open & _of_parts(seen, mixture).all(dim=1)
-            if soft is not None:
-                soft = mix.mix_labels(filled, mixture)
-                unknown &= ~torch.isnan(soft)
+            labels = torch.where(torch.isnan(pseudo), labels, pseudo)
+        mixed = mix.mix_labels(labels, mixture)
+        is_open = torch.isnan(mixed) & self._are_seen(mixture)
+        if soft is not None:
+            both = torch.where(torch.isnan(soft), labels, soft)
+            soft = torch.where(is_open, mix.mix_labels(both, mixture), torch.nan)
+            is_open &= torch.isnan(soft)
+        unknown = None if unknown is None else is_open
         if pseudo is not None and weight is not None:
-            is_pseudo = ~_of_parts(torch.isnan(pseudo), mixture).all(dim=1) & ~is_open
+            is_pseudo = ~_of_parts(torch.isnan(pseudo), mixture).all(dim=1)
+            is_pseudo &= ~torch.isnan(mixed)
             weight = torch.where(torch.isnan(self.labels), weight, 1.0)
-            weight = _mean_weight(weight, ~torch.isnan(given), mixture)
+            weight = _mean_weight(weight, ~torch.isnan(labels), mixture)
             weight = torch.where(is_pseudo, weight, 0.0)
-            pseudo = torch.where(is_pseudo, values, torch.nan)
-            values = torch.where(is_pseudo, torch.nan, values)
-        return type(self)(values, unknown, soft, pseudo, weight)
+            pseudo = torch.where(is_pseudo, mixed, torch.nan)
+            mixed = torch.where(is_pseudo, torch.nan, mixed)
+        return type(self)(mixed, unknown, soft, pseudo, weight)
+
+    def _are_seen(self, mixture: Mixture) -> Tensor:
+        """Mark the cells of which the training may see every part."""
+        seen = ~torch.isnan(self.labels)
+        if self.unknown is not None:
+            seen |= self.unknown
+        for values in (self.soft, self.pseudo):
+            if values is not None:
+                seen |= ~torch.isnan(values)
+        return _of_parts(seen, mixture).all(dim=1)
 
 
 def _mean_weight(weight: Tensor, has_target: Tensor, mixture: Mixture) -> Tensor:

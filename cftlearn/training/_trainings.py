@@ -17,7 +17,8 @@ from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
 from cftlearn.labels._pseudo_labels import PseudoTargets, no_pseudo
-from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
+from cftlearn.losses._registry import TREATMENTS, estimates_rates
+from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.networks._making import copy_or_make
@@ -43,8 +44,9 @@ class TrainingSettings:
         Name of its classification layer; None finds it.
     train : bool
         False takes the network as it is.
-    unknown : str
-        A name of :data:`cftlearn.losses._registry.TREATMENTS`.
+    unknown : str or UnknownLoss
+        A name of :data:`cftlearn.losses._registry.TREATMENTS`, or a loss of unknown
+        labels.
     loss : str or callable
         A name of :func:`cftlearn.losses.available`, or a loss.
     layers : sequence of str, "auto" or None
@@ -64,7 +66,7 @@ class TrainingSettings:
     module: Any
     head: str | None
     train: bool
-    unknown: str
+    unknown: str | UnknownLoss
     loss: str | Loss
     layers: Layers | None
     trainer: NetworkTrainer
@@ -98,7 +100,7 @@ class TrainingSettings:
             self.trainer if trainer is None else trainer,
             targets,
             loss=self.loss,
-            unknown=self.unknown if targets.soft is None else SOFT_TARGETS,
+            unknown=self.unknown if targets.soft is None else "ignore",
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -142,11 +144,11 @@ class TrainingSettings:
         soft: NDArray[np.float32] | None,
     ) -> TrainingTargets:
         if soft is not None:
-            unknown = split.unknown_to_fit() & ~np.isnan(soft)
-            return TrainingTargets(split.targets("ignore"), unknown, soft)
+            usable = np.where(split.unknown_to_fit(), soft, np.float32(np.nan))
+            return TrainingTargets(split.targets("ignore"), soft=usable)
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
-        if TREATMENTS[self.unknown] is None:
+        if isinstance(self.unknown, str) and TREATMENTS[self.unknown] is None:
             return TrainingTargets(values)
         unknown = split.unknown_to_fit()
         if left_out is not None:
@@ -207,7 +209,7 @@ def train_without_held_out(
     _check_layers(settings, inputs, split.fitted.values.shape[1], seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
-    if settings.unknown == "auto" and settings.train and soft is None:
+    if settings.train and soft is None and estimates_rates(settings.unknown):
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
@@ -286,8 +288,8 @@ def train_on_all_labels(
         trainer = clone(trainer).set_params(patience=None)
         max_epochs = first.n_epochs
     plan = settings.plan(targets, seed, trainer, max_epochs)
-    if plan.unknown_term is not None and first.rates is not None:
-        plan.unknown_term.set_rates(first.rates)
+    if plan.unknown_loss is not None and first.rates is not None:
+        plan.unknown_loss.set_rates(first.rates)
     made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
     return _widened(made, settings, inputs)
 
