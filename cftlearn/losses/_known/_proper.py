@@ -22,12 +22,18 @@ class PartialStrictlyProperLoss(KnownLoss):
 
     Parameters
     ----------
-    zeta_positive, zeta_negative : float, default=1.0, 5.0
-        Divide the losses of positives and of negatives, above 0.
-    slope_positive, slope_negative : float, default=1.0, 3.0
-        Slopes, above 0.
-    shift_positive, shift_negative : float, default=0.0, 1.0
-        Where the losses turn.
+    zeta_positive : float, default=1.0
+        Divides the loss of positives, above 0.
+    zeta_negative : float, default=5.0
+        Divides that of negatives, above 0.
+    slope_positive : float, default=1.0
+        How steep the loss of positives is, above 0.
+    slope_negative : float, default=3.0
+        The same of negatives.
+    shift_positive : float, default=0.0
+        Where the loss of positives turns.
+    shift_negative : float, default=1.0
+        Where that of negatives turns.
     link : {"published", "logistic"}, default="published"
         What the logits are. ``"published"``: the argument of the two losses.
         ``"logistic"``: the log-odds of the probability, from which that argument is

@@ -242,12 +242,18 @@ class GeneralizedRobustLoss(UnknownLoss):
 
     Parameters
     ----------
-    slope, offset : tuple of two floats, default=(0.0, 10.0), (-2.0, -8.0)
-        The published :math:`w` and :math:`b`, in the first and in the last epoch.
-    centre, width : tuple of two floats, default=(0.5, 0.8), (2.0, 0.5)
-        The published :math:`\mu`, and :math:`\sigma` above 0.
-    power_positive, power_negative : float, default=0.01, 1.0
-        The published :math:`q_2` and :math:`q_3`, in (0, 1.5].
+    slope : tuple of two floats, default=(0.0, 10.0)
+        The published :math:`w`, in the first and in the last epoch.
+    offset : tuple of two floats, default=(-2.0, -8.0)
+        The published :math:`b`, likewise.
+    centre : tuple of two floats, default=(0.5, 0.8)
+        The published :math:`\mu`, likewise.
+    width : tuple of two floats, default=(2.0, 0.5)
+        The published :math:`\sigma`, likewise, above 0.
+    power_positive : float, default=0.01
+        The published :math:`q_2`, in (0, 1.5].
+    power_negative : float, default=1.0
+        The published :math:`q_3`, in (0, 1.5].
 
     Raises
     ------

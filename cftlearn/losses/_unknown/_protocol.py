@@ -220,6 +220,11 @@ class UnknownLoss(nn.Module):
         -------
         losses : Tensor of shape (n_rows, n_categories)
             One per cell.
+
+        Raises
+        ------
+        NotImplementedError
+            If a subclass has neither this method nor :meth:`of_batch`.
         """
         raise NotImplementedError
 
