@@ -257,7 +257,9 @@ def _batch_loss(
         parts.append(_label_loss(logits, targets, plan) * known)
     if unknown and plan.unknown_loss is not None:
         rows = torch.from_numpy(batch.rows).to(logits.device)
-        mean = plan.unknown_loss(logits, labels, targets.unknown, rows)
+        # After mixing, a label counts there as the class that it is nearer to.
+        whole = labels if plan.trainer.mix is None else labels.round()
+        mean = plan.unknown_loss(logits, whole, targets.unknown, rows)
         parts.append(plan.unknown_weight * mean * unknown)
     if soft and targets.soft is not None:
         mean = soft_target_loss(logits, targets.soft)

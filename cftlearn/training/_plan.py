@@ -16,7 +16,6 @@ from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import OneProcess, processes_of
-from cftlearn.training._mixing import PartialMixUp, make_mix
 from cftlearn.training._optimization import positive_weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -153,18 +152,13 @@ def _check_state(loss: UnknownLoss | None, processes: OneProcess) -> None:
 
 
 def _check_mix(loss: UnknownLoss | None, trainer: NetworkTrainer) -> None:
-    """Refuse mixtures where a loss remembers rows, or needs labels that are 1 or 0."""
-    mix = make_mix(trainer.mix)
-    if loss is None or mix is None:
+    """Refuse mixtures where a loss remembers rows."""
+    if loss is None or trainer.mix is None:
         return
-    reason = ""
     if loss.needs_rows or loss.keeps_state:
-        reason = "keeps no state of rows, since a mixture is none of them"
-    elif loss.replaces_known and isinstance(mix, PartialMixUp):
-        reason = "leaves known labels to `loss`, since mixed ones are between 0 and 1"
-    if reason:
         raise ValueError(
-            f"`unknown` must be a loss that {reason}; got {type(loss).__name__} with "
+            "`unknown` must be a loss that keeps no state of rows where these are "
+            f"mixed: a mixture is none of them; got {type(loss).__name__} and "
             f"mix={trainer.mix!r}. Pass another loss, or mix=None."
         )
 
