@@ -206,7 +206,7 @@ def train_without_held_out(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    _check_layers(settings, inputs, split.fitted.values.shape[1], seed)
+    check_layers(settings, inputs, split, seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
     if settings.train and soft is None and estimates_rates(settings.unknown):
@@ -225,7 +225,7 @@ def train_without_held_out(
         head=settings.head,
         train=settings.train,
     )
-    return _widened(made, settings, inputs)
+    return widen(made, settings, inputs)
 
 
 def train_on_all_labels(
@@ -291,7 +291,7 @@ def train_on_all_labels(
     if plan.unknown_loss is not None and first.rates is not None:
         plan.unknown_loss.set_rates(first.rates)
     made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
-    return _widened(made, settings, inputs)
+    return widen(made, settings, inputs)
 
 
 def _all_fitted(labels: PartialLabels) -> LabelSplit:
@@ -315,20 +315,52 @@ def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
     return clone(trainer).set_params(checkpoint=Path(trainer.checkpoint) / folder)
 
 
-def _check_layers(
-    settings: TrainingSettings, inputs: Inputs, n_categories: int, seed: int
+def check_layers(
+    settings: TrainingSettings, inputs: Inputs, split: LabelSplit, seed: int
 ) -> None:
-    """Raise now what widening the network would raise only after hours of training."""
+    """Raise now what widening the network would raise only after hours of training.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Its ``layers``; None needs no check.
+    inputs : Inputs
+        Rows.
+    split : LabelSplit
+        Their labels.
+    seed : int
+        Seed of the network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`~cftlearn.feature_extraction._widening.widen_network`.
+    """
     if settings.layers is None:
         return
     network = copy_or_make(settings.module, seed)
-    head = find_head(network, settings.head, n_categories)
+    head = find_head(network, settings.head, split.fitted.values.shape[1])
     device = processes_of(settings.trainer.fabric).resolve_device(settings.device)
     widen_network(network, head, settings.layers, inputs.take([0]), device)
 
 
-def _widened(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
-    """Put features of other layers beside those of the last one, if asked."""
+def widen(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
+    """Put features of other layers beside those of the last one, if asked.
+
+    Parameters
+    ----------
+    made : StageOne
+        A network whose features are those of its last layer.
+    settings : TrainingSettings
+        Its ``layers``; None leaves the network as it is.
+    inputs : Inputs
+        Rows, on which the scales of features are measured.
+
+    Returns
+    -------
+    wide : StageOne
+        With the same logits.
+    """
     if settings.layers is None:
         return made
     network, head = widen_network(
