@@ -22,7 +22,7 @@ from cftlearn.fine_tuning._fold_choices import combine_choices
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._soft_targets import mean_held_out_auc, soft_targets
 from cftlearn.fine_tuning._two_networks import NetworkFeatures
-from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._known_rates import KnownRates, LabelTotals
 from cftlearn.labels._label_split import LabelSplit, deal_labels
 from cftlearn.labels._pseudo_labels import PseudoTargets
 from cftlearn.metrics._objectives import make_objective
@@ -167,9 +167,10 @@ class NetworkFit:
     ) -> Round:
         """Train without held-out labels, and refit."""
         folder = "" if before is None else f"round {number}"
-        made = self._train(self.rows.split, self._seed(number), targets, folder)
+        rates = None if before is None else before.made.rates
+        made = self._train(self.rows.split, self._seed(number), targets, folder, rates)
         if before is not None:
-            made = replace(made, rates=before.made.rates)
+            made = replace(made, rates=rates)
         extra = {"round": number} if number > 1 else {}
         self._record("train", made, extra)
         features, choice = self._choose(made, self.rows.split, folder)
@@ -230,6 +231,7 @@ class NetworkFit:
         seed: int,
         targets: RoundTargets | None,
         folder: str,
+        rates: KnownRates | None = None,
     ) -> StageOne:
         targets = targets or RoundTargets(pseudo=self.rows.pseudo)
         return train_without_held_out(
@@ -243,6 +245,7 @@ class NetworkFit:
             seed=seed,
             soft=targets.soft,
             pseudo=targets.pseudo,
+            rates=rates,
             folder=folder,
         )
 

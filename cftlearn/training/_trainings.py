@@ -13,7 +13,7 @@ from cftlearn._inputs import Inputs
 from cftlearn._inputs._rows import join_inputs
 from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
 from cftlearn.labels._encoding import PartialLabels
-from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._known_rates import KnownRates, LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
 from cftlearn.labels._pseudo_labels import PseudoTargets, no_pseudo
@@ -168,6 +168,7 @@ def train_without_held_out(
     seed: int,
     soft: NDArray[np.float32] | None = None,
     pseudo: PseudoTargets | None = None,
+    rates: KnownRates | None = None,
     folder: str = "",
 ) -> StageOne:
     """Train a network on labels to fit; held-out labels only score it.
@@ -192,7 +193,9 @@ def train_without_held_out(
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells, as targets.
     pseudo : PseudoTargets, default=None
-        Targets of unknown cells from outside.
+        Targets of unknown cells from outside, or chosen.
+    rates : KnownRates, default=None
+        How often labels are known, by an earlier training; then none is estimated.
     folder : str, default=""
         The folder of this training, in that of the trainer's checkpoint.
 
@@ -209,12 +212,15 @@ def train_without_held_out(
     check_layers(settings, inputs, split, seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
-    if settings.train and soft is None and estimates_rates(settings.unknown):
+    needs_rates = rates is None and soft is None and estimates_rates(settings.unknown)
+    if settings.train and needs_rates:
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
     targets = settings.targets(split, left_out, soft, pseudo)
     plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
+    if plan.unknown_loss is not None and rates is not None:
+        plan.unknown_loss.set_rates(rates)
     made = fit_network(
         plan,
         settings.module,
