@@ -371,11 +371,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             labels. Cells that are held out with their group have none meanwhile. Needs
             a ``module`` and ``train=True``. See the
             :ref:`User Guide <pseudo_labels>`.
-        pseudo_weight : float or array-like, default=None
+        pseudo_weight : float or array-like of shape (n_samples, n_categories), \
+                default=None
             How much a pseudo-label counts beside a known label, which counts 1: one
-            number, one per row, shape (n_samples,), or one per cell, shape
-            (n_samples, n_categories); finite, 0 or more. None is 1. With 0, a cell is
-            as without a pseudo-label.
+            number, one per cell, or one per row, of shape (n_samples,); finite, 0 or
+            more. None is 1. With 0, a cell is as without a pseudo-label.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 

@@ -155,7 +155,7 @@ def _check_mix(loss: UnknownLoss | None, trainer: NetworkTrainer) -> None:
     """Refuse mixtures where a loss remembers rows."""
     if loss is None or trainer.mix is None:
         return
-    if loss.needs_rows or loss.keeps_state:
+    if loss.needs_rows:
         raise ValueError(
             "`unknown` must be a loss that keeps no state of rows where these are "
             f"mixed: a mixture is none of them; got {type(loss).__name__} and "

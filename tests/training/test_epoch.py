@@ -272,6 +272,22 @@ def test_mixtures_train(problem, module, mix, loss):
     assert not same_weights(trained, other)
 
 
+def test_every_batch_of_every_epoch_is_mixed_anew(problem, module, monkeypatch):
+    X, y = problem
+    drawn, original = [], LogicMix.draw
+
+    def draw(mix, n_rows, generator=None):
+        drawn.append(original(mix, n_rows, generator))
+        return drawn[-1]
+
+    monkeypatch.setattr(LogicMix, "draw", draw)
+    plan = replace(PLAN, max_epochs=2, batch_size=30)
+    plan = replace(plan, trainer=NetworkTrainer(mix="logic"))
+    run(module, X, TrainingTargets(y), plan)
+    shares = {tuple(mixture.shares.ravel().tolist()) for mixture in drawn}
+    assert len(shares) == len(drawn) == 8
+
+
 def test_what_is_mixed_changes_no_other_random_number(problem, network_factory):
     """Draws of dropout, the order of rows and mixtures depend on the seed alone."""
     X, y = problem
