@@ -42,6 +42,7 @@ from cftlearn.labels._label_split import (
     split_labels,
 )
 from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._plain_arrays import check_flag
 from cftlearn.losses._registry import LOSSES, TREATMENTS
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
@@ -507,8 +508,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             Before ``fit``.
         ValueError
             If ``X`` does not fit the inputs of ``fit``.
+        TypeError
+            If ``initial`` is neither True nor False.
         """
         check_is_fitted(self)
+        check_flag(initial, "initial")
         parts = [
             self.fine_tuner_.transform(Z, initial=initial)
             for Z in self._feature_parts(X)
@@ -669,8 +673,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             Before ``fit``.
         ValueError
             If ``calibrated`` and a category has an isotonic curve.
+        TypeError
+            If ``calibrated`` is neither True nor False.
         """
         check_is_fitted(self)
+        check_flag(calibrated, "calibrated")
         from torch import nn
 
         from cftlearn.networks._heads import with_head_weights
