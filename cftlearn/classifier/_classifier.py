@@ -428,7 +428,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         numbers = read_groups(groups, len(labels.values))
         pseudo = read_pseudo(self, pseudo_labels, y, labels)
         check_threshold(self.threshold, self.categories_)
-        self.calibrator_ = self._start_calibrator()
+        self.calibrator_ = start_calibrator(self.calibration, self.categories_)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = prepare_fine_tuner(
@@ -455,7 +455,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             warn_of_scale(inputs, inputs_val, stacklevel=3)
             same_rows = inputs_val is inputs
             split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
-            check_apart(pseudo, split)
         if self.module is None:
             if tuner.coef_init is None:
                 is_left_out = self.unknown == "ignore"
@@ -702,6 +701,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         from cftlearn.classifier._network_fit import NetworkFit
         from cftlearn.training._trainings import TrainingSettings
 
+        check_apart(rows.pseudo, rows.split)
         fit = NetworkFit(
             TrainingSettings.of(self),
             tuner,
@@ -722,11 +722,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
                 ],
             )
         return tuner, fit.history
-
-    def _start_calibrator(self) -> CategoryCalibrator | None:
-        if self.calibration is None:
-            return None
-        return start_calibrator(self.calibration, self.categories_)
 
     def _read_inputs(self, X: Any, name: str = "X", *, reset: bool = False) -> Any:
         """Check features, or the inputs of a network; ``reset`` in ``fit``."""
