@@ -194,7 +194,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         often positives are known than negatives, and, where labels can tell,
         ``known_z``, its distance from 0 in standard errors), those of the second
         training (``stage="retrain"``), what further rounds and layers gained in
-        held-out ROC AUC (``stage="round"``, ``stage="layers"``), then the fine-tuner's
+        held-out ROC AUC (``stage="round"``, with ``n_pseudo_labels`` where a rule chose
+        labels; ``stage="layers"``), then the fine-tuner's
         iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
