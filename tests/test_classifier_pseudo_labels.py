@@ -271,8 +271,14 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("unknown", ["auto", "negative", "hill"])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("rule", "unknown"),
+    [
+        *((rule, "auto") for rule in RULES),
+        ("threshold", "negative"),
+        ("pooled", "hill"),
+    ],
+)
 def test_rounds_are_trained_on_what_a_rule_chooses(
     make_model, problem, monkeypatch, rule, unknown
 ):
