@@ -254,7 +254,10 @@ def _limits(rule: PseudoLabels) -> tuple[float, float]:
     threshold = rule.threshold
     if isinstance(threshold, (tuple, list)):
         limits = tuple(threshold)
-        is_pair = len(limits) == 2 and all(isinstance(each, Real) for each in limits)
+        are_numbers = [
+            isinstance(each, Real) and not isinstance(each, bool) for each in limits
+        ]
+        is_pair = len(limits) == 2 and all(are_numbers)
         if not is_pair or not 0 <= limits[0] <= limits[1] <= 1:
             raise ValueError(
                 "`threshold` must be a probability, or a pair of them, that of "
