@@ -51,7 +51,7 @@ API = {
                     "encode_binary_labels",
                 ),
             ),
-            Section("Four states", ("LabelState", "resolve_labels")),
+            Section("Four states", ("LabelState", "resolve_labels", "soft_labels")),
             Section("Hiding", ("hide_labels",)),
             Section(
                 "How labels went missing",
@@ -115,7 +115,11 @@ API = {
     ),
     "cftlearn.training": Module(
         "How a network is trained in stage one.",
-        (Section("Parameters", ("NetworkTrainer",)),),
+        (
+            Section("Parameters", ("NetworkTrainer",)),
+            Section("Pseudo-labels", ("PseudoLabels",)),
+            Section("Mixing", ("LogicMix", "PartialMixUp")),
+        ),
     ),
     "cftlearn.images": Module(
         "From image files to a network's input.",

@@ -47,6 +47,7 @@ def global_states():
     [
         pytest.param({}, id="dropout"),
         pytest.param({"trainer": NetworkTrainer(augment=jittered)}, id="augment"),
+        pytest.param({"trainer": NetworkTrainer(mix="logic")}, id="mix"),
         pytest.param({"fine_tuner": CategoryWiseFineTuner(GA)}, id="ga"),
         pytest.param({"fine_tuner": CategoryWiseFineTuner("bce")}, id="bce"),
     ],

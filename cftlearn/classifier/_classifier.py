@@ -23,7 +23,11 @@ from cftlearn.calibration._calibrator import (
     start_calibrator,
 )
 from cftlearn.calibration._thresholds import check_threshold
-from cftlearn.classifier._preparation import prepare_fine_tuner
+from cftlearn.classifier._preparation import (
+    check_apart,
+    prepare_fine_tuner,
+    read_pseudo,
+)
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import fit_on_split
@@ -119,9 +123,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     rounds : int, default=1
         With 2 or more, probabilities of unknown labels, by the refit of one round, are
         targets of a new training in the next one, as heavy as the known labels
-        together. It ends when held-out labels are ranked no better than in the round
-        before. Every round costs a training, so it needs a ``module`` and
-        ``train=True``.
+        together; ``pseudo_labels`` of the trainer has other rules. It ends when
+        held-out labels are ranked no better than in the round before. Every round costs
+        a training, so it needs a ``module`` and ``train=True``.
     layers : list of str or "auto", default=None
         Layers of the network whose outputs stand beside the features of the last one;
         ``""`` is its input, which must then be a vector. ``"auto"`` tries the input
@@ -190,7 +194,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         often positives are known than negatives, and, where labels can tell,
         ``known_z``, its distance from 0 in standard errors), those of the second
         training (``stage="retrain"``), what further rounds and layers gained in
-        held-out ROC AUC (``stage="round"``, ``stage="layers"``), then the fine-tuner's
+        held-out ROC AUC (``stage="round"``, with ``n_pseudo_labels`` where a rule chose
+        labels; ``stage="layers"``), then the fine-tuner's
         iterations (``stage="cft"``).
     n_features_in_ : int
         Length of the second axis of ``X`` in ``fit``, where ``X`` is an array.
@@ -330,6 +335,8 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        pseudo_labels: ArrayLike | None = None,
+        pseudo_weight: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
         """Run both stages.
@@ -357,6 +364,20 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             none is; and no label judges a fit that saw others of its group. Other
             categories may hold other groups out. With ``X_val``, its rows must be of
             other groups. See the :ref:`User Guide <groups>`.
+        pseudo_labels : array-like of shape (n_samples, n_categories), default=None
+            Targets in [0, 1] for cells of ``y`` that are unknown, NaN for none: what a
+            vision-language model, a rule, a report labeller or
+            :func:`cftlearn.labels.soft_labels` says of them. They train the network, in
+            both trainings and in all rounds, in place of what ``unknown`` says of their
+            cells; they never judge, and no refit, calibration or score takes them for
+            labels. Cells that are held out with their group have none meanwhile. Needs
+            a ``module`` and ``train=True``. See the
+            :ref:`User Guide <pseudo_labels>`.
+        pseudo_weight : float or array-like of shape (n_samples, n_categories), \
+                default=None
+            How much a pseudo-label counts beside a known label, which counts 1: one
+            number, one per cell, or one per row, of shape (n_samples,); finite, 0 or
+            more. None is 1. With 0, a cell is as without a pseudo-label.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
 
@@ -384,7 +405,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         """
         with unchanged_by_errors(self):
             return self._fit(
-                X, y, validation_pair(validation_data, X_val, y_val), groups
+                X,
+                y,
+                validation_pair(validation_data, X_val, y_val),
+                groups,
+                (pseudo_labels, pseudo_weight),
             )
 
     def _fit(
@@ -393,6 +418,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         y: ArrayLike,
         validation_data: tuple[Any, ArrayLike] | None,
         groups: ArrayLike | None,
+        pseudo_labels: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
         self._validate_params()
         if self.trainer is not None:
@@ -401,10 +427,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         labels = self._read_targets(inputs, y)
         check_same_rows(X=X, y=y, groups=groups)
         numbers = read_groups(groups, len(labels.values))
+        pseudo = read_pseudo(self, pseudo_labels, y, labels)
         check_threshold(self.threshold, self.categories_)
-        self.calibrator_ = None
-        if self.calibration is not None:
-            self.calibrator_ = start_calibrator(self.calibration, self.categories_)
+        self.calibrator_ = start_calibrator(self.calibration, self.categories_)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = prepare_fine_tuner(
@@ -451,7 +476,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=3)
         from cftlearn.classifier._network_fit import Rows
 
-        rows = Rows(inputs, inputs_val, split, seeds)
+        rows = Rows(inputs, inputs_val, split, seeds, pseudo)
         tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
         warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
         return self._store(tuner, epochs)
@@ -677,6 +702,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         from cftlearn.classifier._network_fit import NetworkFit
         from cftlearn.training._trainings import TrainingSettings
 
+        check_apart(rows.pseudo, rows.split)
         fit = NetworkFit(
             TrainingSettings.of(self),
             tuner,

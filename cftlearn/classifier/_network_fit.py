@@ -10,6 +10,11 @@ from sklearn.base import clone
 from torch import nn
 
 from cftlearn._inputs import Inputs
+from cftlearn.classifier._round_targets import (
+    RoundTargets,
+    choose_targets,
+    held_out_scores,
+)
 from cftlearn.feature_extraction._in_memory import extract_features
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._choice import Choice, fit_on_split
@@ -17,10 +22,12 @@ from cftlearn.fine_tuning._fold_choices import combine_choices
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._soft_targets import mean_held_out_auc, soft_targets
 from cftlearn.fine_tuning._two_networks import NetworkFeatures
-from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._known_rates import KnownRates, LabelTotals
 from cftlearn.labels._label_split import LabelSplit, deal_labels
+from cftlearn.labels._pseudo_labels import PseudoTargets
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.networks._joined import join_coef, join_networks
+from cftlearn.training._pseudo_labels import make_rule
 from cftlearn.training._stage_one import StageOne
 from cftlearn.training._trainings import (
     SECOND,
@@ -49,12 +56,15 @@ class Rows:
         Their labels.
     cell_seeds : ndarray of shape (n_categories,), int
         One seed per category.
+    pseudo : PseudoTargets or None
+        Targets of unknown cells of ``inputs`` that come from outside.
     """
 
     inputs: Inputs
     inputs_val: Inputs
     split: LabelSplit
     cell_seeds: NDArray[np.int64]
+    pseudo: PseudoTargets | None = None
 
 
 @dataclass(frozen=True)
@@ -134,10 +144,16 @@ class NetworkFit:
             return self._cross_fit(self.tuner.cross_fit)
         best = self._round(1)
         while best.number < self.rounds and self.settings.train:
-            further = self._round(best.number + 1, best)
+            number, targets = best.number + 1, self._round_targets(best)
+            line = {"stage": "round", "round": number}
+            if targets.n_chosen is not None:
+                line["n_pseudo_labels"] = targets.n_chosen
+            if targets.n_chosen == 0:  # the round would repeat the one before
+                self.history.append({**line, "gain": 0.0})
+                break
+            further = self._round(number, best, targets)
             gain = further.held_out_auc - best.held_out_auc
-            number = further.number
-            self.history.append({"stage": "round", "round": number, "gain": gain})
+            self.history.append({**line, "gain": gain})
             if not gain > 0:
                 break
             best = further
@@ -146,13 +162,18 @@ class NetworkFit:
             return made.network, made.head, made.device, tuner
         return self._train_again(best)
 
-    def _round(self, number: int, before: Round | None = None) -> Round:
+    def _round(
+        self,
+        number: int,
+        before: Round | None = None,
+        targets: RoundTargets | None = None,
+    ) -> Round:
         """Train without held-out labels, and refit."""
-        soft = None if before is None else self._soft_targets(before)
         folder = "" if before is None else f"round {number}"
-        made = self._train(self.rows.split, self._seed(number), soft, folder)
+        rates = None if before is None else before.made.rates
+        made = self._train(self.rows.split, self._seed(number), targets, folder, rates)
         if before is not None:
-            made = replace(made, rates=before.made.rates)
+            made = replace(made, rates=rates)
         extra = {"round": number} if number > 1 else {}
         self._record("train", made, extra)
         features, choice = self._choose(made, self.rows.split, folder)
@@ -211,9 +232,11 @@ class NetworkFit:
         self,
         split: LabelSplit,
         seed: int,
-        soft: NDArray[np.float32] | None,
+        targets: RoundTargets | None,
         folder: str,
+        rates: KnownRates | None = None,
     ) -> StageOne:
+        targets = targets or RoundTargets(pseudo=self.rows.pseudo)
         return train_without_held_out(
             self.settings,
             self.rows.inputs,
@@ -223,13 +246,16 @@ class NetworkFit:
             fraction=self.validation_fraction,
             cell_seeds=self.rows.cell_seeds,
             seed=seed,
-            soft=soft,
+            soft=targets.soft,
+            pseudo=targets.pseudo,
+            rates=rates,
             folder=folder,
         )
 
     def _train_on_all(
-        self, first: StageOne, soft: NDArray[np.float32] | None, folder: str = SECOND
+        self, first: StageOne, targets: RoundTargets | None, folder: str = SECOND
     ) -> StageOne:
+        targets = targets or RoundTargets(pseudo=self.rows.pseudo)
         return train_on_all_labels(
             self.settings,
             first,
@@ -237,7 +263,8 @@ class NetworkFit:
             self.rows.inputs_val,
             self.rows.split,
             seed=self._seed(0),
-            soft=soft,
+            soft=targets.soft,
+            pseudo=targets.pseudo,
             folder=folder,
         )
 
@@ -257,10 +284,10 @@ class NetworkFit:
         self, best: Round
     ) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
         """Train on all labels, and fit what was chosen on the new features."""
-        soft = self._soft_targets(best, honest=False) if best.number > 1 else None
+        targets = self._round_targets(best, honest=False) if best.number > 1 else None
         # After another round it is another training, with a checkpoint of its own.
         folder = SECOND if best.number == 1 else f"{SECOND} of round {best.number}"
-        again = self._train_on_all(best.made, soft, folder)
+        again = self._train_on_all(best.made, targets, folder)
         self._record("retrain", again, {})
         features = self._features(again)
         choice = best.choice
@@ -276,6 +303,22 @@ class NetworkFit:
         choice.take(features, join)
         network, head = join_networks(networks)
         return network.eval(), head, again.device, choice.tuner
+
+    def _round_targets(self, of: Round, *, honest: bool = True) -> RoundTargets:
+        """Compute what the next training is trained on, beside known labels."""
+        rule = make_rule(self.settings.trainer.pseudo_labels)
+        if rule.rule != "adaptive":
+            scores: NDArray[Any] = self._soft_targets(of, honest=honest)
+            if rule.rule == "soft":
+                return RoundTargets(scores, self.rows.pseudo)
+            return choose_targets(rule, scores, [], self.rows.pseudo)
+        # Held-out labels are compared with unknown ones here, so these must come from
+        # weights that saw none of the two.
+        split, n_rows = self.rows.split, len(self.rows.inputs)
+        logits = of.features.logits(of.choice.weights_without_held_out())
+        known = held_out_scores(logits if split.same_rows else logits[n_rows:], split)
+        scores = np.where(split.unknown_cells(), logits[:n_rows], np.nan)
+        return choose_targets(rule, scores, known, self.rows.pseudo)
 
     def _soft_targets(self, of: Round, *, honest: bool = True) -> NDArray[np.float32]:
         """Compute probabilities of unknown labels.

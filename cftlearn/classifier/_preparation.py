@@ -1,11 +1,19 @@
-"""The fine-tuner of a classifier, checked before stage one costs hours."""
+"""What a classifier checks before stage one costs hours."""
 
 from typing import TYPE_CHECKING
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one
+from cftlearn.labels import PartialLabels
+from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._pseudo_labels import (
+    PseudoTargets,
+    read_pseudo_labels,
+    refuse_known,
+)
 from cftlearn.losses._registry import TREATMENTS
 
 if TYPE_CHECKING:
@@ -52,6 +60,63 @@ def prepare_fine_tuner(
         device="cpu" if asks_for_cpu and tuner.device == "auto" else tuner.device,
         verbose=max(tuner.verbose, classifier.verbose),
     )
+
+
+def read_pseudo(
+    classifier: "CFTClassifier",
+    given: tuple[ArrayLike | None, ArrayLike | None],
+    y: ArrayLike,
+    labels: PartialLabels,
+) -> PseudoTargets | None:
+    """Read pseudo-labels, which only a training of a network can use.
+
+    Parameters
+    ----------
+    classifier : CFTClassifier
+        Before its fit.
+    given : tuple of array-like or None
+        Pseudo-labels and their weight.
+    y, labels
+        The labels as they were passed, and as they were read.
+
+    Returns
+    -------
+    pseudo : PseudoTargets or None
+        None if there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not accepted, or no network is trained.
+    """
+    has_module = classifier.module is not None
+    if given[0] is not None and not (has_module and classifier.train):
+        got = f"train={classifier.train}" if has_module else "module=None"
+        raise ValueError(
+            "`pseudo_labels` needs a `module` and train=True, since pseudo-labels "
+            f"train a network and nothing else; got {got}. Pass pseudo_labels=None, or "
+            "a network to train."
+        )
+    return read_pseudo_labels(*given, y, labels)
+
+
+def check_apart(pseudo: PseudoTargets | None, split: LabelSplit) -> None:
+    """Check that no pseudo-label is on a cell whose label the user has held out.
+
+    Parameters
+    ----------
+    pseudo : PseudoTargets or None
+        Of the rows to fit.
+    split : LabelSplit
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if pseudo is not None and split.same_rows:
+        refuse_known(pseudo.values, split.held_out, "y_val")
 
 
 def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> None:

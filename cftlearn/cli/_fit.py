@@ -30,7 +30,7 @@ a configuration (TOML, YAML or JSON; paths in it start from its folder):
   images = "photos"             # folder where the paths in the labels start
   where = {split = "train"}     # use only these rows
   group = "patient_id"          # rows of one patient are held out together
-  uncertain = {Edema = "positive", Atelectasis = "positive"}  # others: unknown
+  uncertain = {Edema = "positive", Atelectasis = "soft_positive"}  # others: unknown
   # format, options (of the loader), categories, blank, features, validation,
   # validation_where
 

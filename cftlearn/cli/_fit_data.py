@@ -107,7 +107,7 @@ def _check_trained(network: NetworkSettings) -> None:
 
 
 def read_parts(
-    data: DataSettings, categories: list[str] | None
+    data: DataSettings, categories: list[str] | None, *, soft_seed: int | None = None
 ) -> tuple[Labelled, Labelled | None]:
     """Read the rows to fit, and other rows that choose the refits.
 
@@ -117,6 +117,8 @@ def read_parts(
         The label files and columns.
     categories : list of str or None
         Those that the network has. None takes those of the settings, or all.
+    soft_seed : int, default=None
+        Seed of soft labels, where a network is trained on them. None refuses them.
 
     Returns
     -------
@@ -136,11 +138,13 @@ def read_parts(
             "`categories` must be those of the network, in its order, or be left out; "
             f"got {data.categories}, but the network has {categories}."
         )
-    fitted = read_labels(labels, data, data.where, categories)
+    fitted = read_labels(labels, data, data.where, categories, soft_seed=soft_seed)
     if data.validation is not None or data.validation_where is not None:
         path = data.validation or labels
         names = list(fitted.y.categories)
-        held_out = read_labels(path, data, data.validation_where, names)
+        held_out = read_labels(  # where a soft label would judge nothing
+            path, data, data.validation_where, names, soft_seed=soft_seed
+        )
         _check_apart(fitted, held_out, data)
         return fitted, held_out
     return fitted, None

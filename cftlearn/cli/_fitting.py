@@ -101,7 +101,9 @@ def fit_and_save(
     _check_output(output, overwrite=overwrite)
     data = settings.data
     start = read_start(settings, train=train)
-    fitted, held_out = read_parts(data, start.categories)
+    trains_network = train and data.features is None
+    soft_seed = settings.seed or 0 if trains_network else None
+    fitted, held_out = read_parts(data, start.categories, soft_seed=soft_seed)
     saved_module = _set_start(model, settings, start, len(fitted.y.categories))
     if not quiet:
         print_coverage(fitted, held_out, _held_out_by_itself(settings))
@@ -117,6 +119,7 @@ def fit_and_save(
             read_inputs(fitted, data),
             fitted.y,
             groups=fitted.groups,
+            pseudo_labels=fitted.soft,
             validation_data=validation_data,
         )
     # A file cannot hold callables, and predictions need none of them.

@@ -24,6 +24,8 @@ from cftlearn.datasets._delimited import read_delimited
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels
 
+# Policies of uncertain labels that are targets beside `y`, as soft_labels calls them.
+_SOFT = {"soft_positive": "positive", "soft_negative": "negative"}
 _MOST_NAMED = 10  # values or categories in an error
 
 
@@ -39,11 +41,14 @@ class Labelled:
         Its labels by the policies, with the names of the categories.
     groups : ndarray of shape (n_samples,) or None
         Which rows belong together: those with one value.
+    soft : ndarray of shape (n_samples, n_categories) or None
+        Soft labels of uncertain cells; NaN elsewhere. None without such policies.
     """
 
     table: LabelTable
     y: PartialLabels
     groups: NDArray[Any] | None
+    soft: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -54,7 +59,8 @@ class Labelled:
         rows = np.asarray(rows)
         y = PartialLabels(self.y.values[rows], self.y.known[rows], self.y.categories)
         groups = None if self.groups is None else self.groups[rows]
-        return Labelled(self.table.take(rows), y, groups)
+        soft = None if self.soft is None else self.soft[rows]
+        return Labelled(self.table.take(rows), y, groups, soft)
 
     def image_paths(self, folder: Path | None) -> list[str]:
         """Return the paths of the images, which must exist.
@@ -81,6 +87,8 @@ def read_labels(
     data: DataSettings,
     where: Mapping[str, str] | None,
     categories: Sequence[str] | None = None,
+    *,
+    soft_seed: int | None = None,
 ) -> Labelled:
     """Read a label file as the settings say.
 
@@ -94,6 +102,8 @@ def read_labels(
         Use only the rows whose columns have these values.
     categories : sequence of str, default=None
         Which categories, in this order. None takes those of the settings, or all.
+    soft_seed : int, default=None
+        Seed of soft labels, where a network is trained on them. None refuses them.
 
     Returns
     -------
@@ -103,8 +113,16 @@ def read_labels(
     Raises
     ------
     OSError, ValueError
-        If the file cannot be read, or does not have what the settings name.
+        If the file cannot be read, or does not have what the settings name; or there
+        are policies of soft labels that nothing could use.
     """
+    uncertain, soft_policy = _without_soft(data.uncertain or "unknown")
+    if soft_policy is not None and soft_seed is None:
+        raise SettingsError(
+            "`uncertain` may be 'soft_positive' or 'soft_negative' only where a "
+            f"network is trained: in `cftlearn fit`, with images; got {data.uncertain}"
+            ". Write 'unknown', 'positive' or 'negative'."
+        )
     wanted = data.categories if categories is None else list(categories)
     columns = [*(where or {}), *([] if data.group is None else [data.group])]
     table = _load(path, data, wanted, columns)
@@ -115,10 +133,22 @@ def read_labels(
     if wanted is not None:
         table = table.select(wanted)
     groups = None if data.group is None else _groups(table, data.group, path)
-    y = table.labels(
-        uncertain=data.uncertain or "unknown", blank=data.blank or "unknown"
-    )
-    return Labelled(table, check_partial_labels(y, categories=table.categories), groups)
+    labels = table.labels(uncertain=uncertain, blank=data.blank or "unknown")
+    y = check_partial_labels(labels, categories=table.categories)
+    soft = None
+    if soft_policy is not None:
+        soft = table.soft_labels(uncertain=soft_policy, random_state=soft_seed)
+    return Labelled(table, y, groups, soft)
+
+
+def _without_soft(policy: Any) -> tuple[Any, Any]:
+    """Split policies into those of labels, and those of soft labels or None."""
+    if not isinstance(policy, Mapping):
+        is_soft = policy in _SOFT
+        return ("unknown", _SOFT[policy]) if is_soft else (policy, None)
+    soft = {name: _SOFT[own] for name, own in policy.items() if own in _SOFT}
+    hard = {name: own for name, own in policy.items() if own not in _SOFT}
+    return hard, soft or None
 
 
 def read_known_categories(

@@ -15,6 +15,7 @@ from cftlearn._dependencies import import_optional
 from cftlearn.datasets._names import shown
 from cftlearn.exceptions import list_some
 from cftlearn.labels import LabelState
+from cftlearn.labels._soft_labels import draw_soft_labels
 from cftlearn.labels._states import Policies, resolve_states
 
 if TYPE_CHECKING:
@@ -226,6 +227,38 @@ class LabelTable:
         return resolve_states(
             self._dense(), self.categories, uncertain=uncertain, blank=blank
         )
+
+    def soft_labels(
+        self,
+        *,
+        uncertain: Policies = "positive",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> NDArray[np.float64]:
+        """Draw soft labels for the uncertain cells.
+
+        Parameters
+        ----------
+        uncertain : {"positive", "negative", "unknown"} or dict, default="positive"
+            The class that a soft label is nearer to, as
+            :func:`cftlearn.labels.soft_labels` takes it.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        soft : ndarray of shape (n_samples, n_categories), float64
+            A number in [0, 1] for uncertain cells, NaN elsewhere: ``pseudo_labels`` of
+            :meth:`cftlearn.CFTClassifier.fit` beside a ``y`` of :meth:`labels`, where
+            uncertain cells are unknown.
+
+        Raises
+        ------
+        ValueError
+            If a policy is not one of the three, or a dict names a category that the
+            table does not have.
+        """
+        is_uncertain = self._dense() == LabelState.UNCERTAIN
+        return draw_soft_labels(is_uncertain, self.categories, uncertain, random_state)
 
     def frame(self) -> "pd.DataFrame":
         """Return the labels as CheXpert writes them.

@@ -11,6 +11,7 @@ from cftlearn.labels._hiding import hide_labels
 from cftlearn.labels._missing_at_random import check_missing_at_random
 from cftlearn.labels._policies import resolve_labels
 from cftlearn.labels._prevalence import estimate_prevalence
+from cftlearn.labels._soft_labels import soft_labels
 from cftlearn.labels._states import LabelState
 from cftlearn.labels._summary import label_summary
 
@@ -27,4 +28,5 @@ __all__ = [
     "known_mask",
     "label_summary",
     "resolve_labels",
+    "soft_labels",
 ]

@@ -1,6 +1,6 @@
 """Which known labels are fitted, and which only choose: decided once, here."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._group_split import deal_groups, draw_groups, hold_out_groups
 from cftlearn.labels._groups import spread_over_groups
+from cftlearn.labels._pseudo_labels import PseudoTargets
 
 CLASSES = (0.0, 1.0)
 
@@ -24,11 +25,40 @@ class TrainingTargets(NamedTuple):
     soft : ndarray of shape (n_samples, n_categories), float32, or None
         Probabilities, as targets of other unknown cells; NaN elsewhere. None without
         any.
+    pseudo : ndarray of shape (n_samples, n_categories), float32, or None
+        Pseudo-labels in [0, 1], as targets of other cells; NaN elsewhere. None without
+        any.
+    pseudo_weight : ndarray of shape (n_samples, n_categories), float32, or None
+        How much each pseudo-label counts beside a known label's 1; 0 elsewhere.
     """
 
     values: NDArray[np.float64]
     unknown: NDArray[np.bool_] | None = None
     soft: NDArray[np.float32] | None = None
+    pseudo: NDArray[np.float32] | None = None
+    pseudo_weight: NDArray[np.float32] | None = None
+
+    def with_pseudo(self, pseudo: PseudoTargets) -> Self:
+        """Return these targets, with others in place of some cells.
+
+        Parameters
+        ----------
+        pseudo : PseudoTargets
+            Of cells that are no known label; there may be none.
+
+        Returns
+        -------
+        targets : TrainingTargets
+            In which these cells are nothing else.
+        """
+        cells, soft = pseudo.cells, self.soft
+        return self._replace(
+            values=np.where(cells, np.nan, self.values),
+            unknown=None if self.unknown is None else self.unknown & ~cells,
+            soft=None if soft is None else np.where(cells, np.float32("nan"), soft),
+            pseudo=pseudo.values,
+            pseudo_weight=pseudo.weights,
+        )
 
 
 class LabelSplit(NamedTuple):

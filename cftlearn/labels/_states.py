@@ -11,6 +11,11 @@ Policy = Literal["unknown", "positive", "negative"]
 Policies = Policy | Mapping[str, Policy]
 
 _VALUES = {"unknown": np.nan, "positive": 1.0, "negative": 0.0}
+_SOFT_HINT = (
+    " A label is 1, 0 or unknown. Leave these cells unknown, and pass numbers between "
+    "0 and 1 to `fit` as `pseudo_labels`: those of cftlearn.labels.soft_labels, or of "
+    "LabelTable.soft_labels."
+)
 
 
 class LabelState(IntEnum):
@@ -56,7 +61,8 @@ def policy_values(
     Raises
     ------
     ValueError
-        If a policy is not one of the three, or a dict names no category of these.
+        If a policy is not one of the three (``"soft"`` is one of a function of its
+        own), or a dict names no category of these.
     """
     if isinstance(policy, Mapping):
         unexpected = [key for key in policy if key not in set(names)]
@@ -70,9 +76,10 @@ def policy_values(
         chosen = [policy] * len(names)
     for name, one in zip(names, chosen, strict=True):
         if not isinstance(one, str) or one not in _VALUES:
+            is_soft = one == "soft" and parameter == "uncertain"
             raise ValueError(
                 f"`{parameter}` must be 'unknown', 'positive' or 'negative'; got "
-                f"{one!r} for category {name!r}."
+                f"{one!r} for category {name!r}.{_SOFT_HINT if is_soft else ''}"
             )
     return np.array([_VALUES[one] for one in chosen], dtype=np.float64)
 

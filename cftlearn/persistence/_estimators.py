@@ -44,7 +44,7 @@ from cftlearn.persistence._fields import (
 )
 from cftlearn.persistence._parameters import make_estimator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
-from cftlearn.training import NetworkTrainer
+from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp, PseudoLabels
 
 STRUCTURE = "joined_network"  # which classifiers with a plain network have not
 
@@ -223,7 +223,10 @@ _PLANS: dict[type, _Plan] = {
     GeneticSolver: _Plan(),
     GradientSolver: _Plan(),
     ImageTransform: _Plan(),
+    LogicMix: _Plan(),
+    PartialMixUp: _Plan(),
     ProximalSolver: _Plan(),
+    PseudoLabels: _Plan(),
 }
 # Predictions depend on these; on no other parameter once a model is fitted.
 _REMEDIES = {

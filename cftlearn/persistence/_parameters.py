@@ -16,7 +16,9 @@ from cftlearn.fine_tuning._solver_names import make_solvers
 from cftlearn.images import ImageTransform
 from cftlearn.persistence._faults import Fault, broken
 from cftlearn.solvers import ProximalSolver
-from cftlearn.training import NetworkTrainer
+from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp, PseudoLabels
+from cftlearn.training._mixing import check_mix
+from cftlearn.training._pseudo_labels import check_pseudo_labels
 
 Params = dict[str, Any]
 
@@ -180,8 +182,11 @@ _FURTHER: dict[type, Callable[[Any], None]] = {
     CFTEnsemble: _check_ensemble,
     CategoryCalibrator: _check_calibrator,
     CategoryWiseFineTuner: _check_fine_tuner,
+    LogicMix: check_mix,
     NetworkTrainer: _check_trainer,
+    PartialMixUp: check_mix,
     ProximalSolver: _check_proximal,
+    PseudoLabels: check_pseudo_labels,
 }
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError, first_line
-from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.losses import make_loss
+from cftlearn.losses._known._protocol import KnownLoss
 from cftlearn.losses._soft import soft_target_loss
 from cftlearn.networks._precision import failure_of, other_precision
 from cftlearn.training._distributed import mixed_seed
+from cftlearn.training._mixing import check_inputs, make_mix
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._state import TrainingState
+from cftlearn.training._targets import Targets
 from cftlearn.training._validation import describe_rows
 
 
@@ -29,7 +33,9 @@ class Fractions(NamedTuple):
     Attributes
     ----------
     known, unknown, soft : float
-        Times the number of processes, because gradients are averaged over them.
+        Known labels together with pseudo-labels, these by their weights; unknown cells;
+        cells with probabilities. Times the number of processes, because gradients are
+        averaged over them.
     """
 
     known: float
@@ -53,53 +59,6 @@ class Batch(NamedTuple):
     number: int
     rows: NDArray[np.intp]
     fractions: Fractions
-
-
-class Targets(NamedTuple):
-    """What the outputs of the network are compared with.
-
-    Attributes
-    ----------
-    labels : Tensor of shape (n_samples, n_categories)
-        1, 0, or NaN for cells that are no known label.
-    unknown : Tensor of shape (n_samples, n_categories), bool, or None
-        Cells that the plan's loss of unknown labels counts; None without one.
-    soft : Tensor of shape (n_samples, n_categories), or None
-        Probabilities as targets of other cells; NaN elsewhere.
-    """
-
-    labels: Tensor
-    unknown: Tensor | None = None
-    soft: Tensor | None = None
-
-    @classmethod
-    def of(cls, targets: TrainingTargets) -> "Targets":
-        """Convert arrays to tensors."""
-        values, *others = targets
-        return cls(
-            torch.from_numpy(values).float(),
-            *(None if each is None else torch.from_numpy(each) for each in others),
-        )
-
-    def of_rows(self, rows: NDArray[np.intp], device: str) -> "Targets":
-        """Return the targets of some rows, on a device."""
-        unknown, soft = (
-            None if each is None else each[rows].to(device) for each in self[1:]
-        )
-        return Targets(self.labels[rows].to(device), unknown, soft)
-
-    def cells_per_row(self) -> NDArray[np.intp]:
-        """Count the cells of each kind in every row, shape (3, n_samples)."""
-        kinds = (
-            ~torch.isnan(self.labels),
-            self.unknown,
-            None if self.soft is None else ~torch.isnan(self.soft),
-        )
-        counts = np.zeros((len(kinds), len(self.labels)), dtype=np.intp)
-        for own, cells in zip(counts, kinds, strict=True):
-            if cells is not None:
-                own[:] = cells.sum(dim=1).numpy()
-        return counts
 
 
 def train_epoch(
@@ -166,20 +125,22 @@ def steps_of_epoch(
     steps : list of list of Batch
         Batches without a cell that counts are left out; a step may be empty.
     """
-    counts = targets.cells_per_row()
+    counts, weights = targets.cells_per_row(), targets.weight_per_row()
     if plan.replaces_known:  # one loss of both kinds, also where one is absent
         counts[1] += counts[0]
+    shared = np.stack([weights, *counts[1:3]])
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        totals = np.maximum(counts[:, rows].sum(axis=1), 1)
+        totals = shared[:, rows].sum(axis=1)
+        totals[totals == 0] = 1.0
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
             n_counted = counts[:, part].sum(axis=0)
             if n_counted.any():
                 own, factor = plan.processes.own_rows(part, n_counted)
-                shares = counts[:, own].sum(axis=1) / totals * factor
+                shares = shared[:, own].sum(axis=1) / totals * factor
                 step.append(Batch(number, own, Fractions(*shares.tolist())))
         steps.append(step)
     return steps
@@ -237,6 +198,7 @@ class _Epoch:
             with processes.failing_together():
                 X = next(reads)[1].to(self.plan.device)
                 targets = self.targets.of_rows(batch.rows, self.plan.device)
+                X, targets = self._mixed(X, targets, batch)
             # Processes average their gradients once per step, with the last batch.
             is_last = batch is step[-1]
             with processes.no_backward_sync(state.wrapped, enabled=not is_last):
@@ -245,6 +207,19 @@ class _Epoch:
                     mean += self._finite_value(loss, batch, X)
                 processes.backward(state.scaler.scale(loss))
         return mean
+
+    def _mixed(
+        self, X: Tensor, targets: Targets, batch: Batch
+    ) -> tuple[Tensor, Targets]:
+        """Mix rows of a batch, if asked; seed, epoch and batch say which."""
+        plan, mix = self.plan, make_mix(self.plan.trainer.mix)
+        if mix is None:
+            return X, targets
+        check_inputs(X)
+        numbers = plan.seed, self.number, batch.number, plan.processes.rank
+        generator = torch.Generator().manual_seed(mixed_seed(*numbers))
+        mixture = mix.draw(len(X), generator).to(X.device)
+        return mixture.inputs(X), targets.mixed(mix, mixture)
 
     def _finite_value(self, loss: Tensor, batch: Batch, X: Tensor) -> float:
         """Return a loss as a number; raise where it is NaN or infinite."""
@@ -280,12 +255,13 @@ def _batch_loss(
     logits = logits.float() if plan.trainer.amp else logits
     known, unknown, soft = batch.fractions
     parts = []
-    # The mean of a loss of one's own may be NaN where there is no label.
-    if known and not plan.replaces_known:
-        parts.append(_known_loss(logits, labels, plan) * known)
+    if known and (targets.pseudo is not None or not plan.replaces_known):
+        parts.append(_label_loss(logits, targets, plan) * known)
     if unknown and plan.unknown_loss is not None:
         rows = torch.from_numpy(batch.rows).to(logits.device)
-        mean = plan.unknown_loss(logits, labels, targets.unknown, rows)
+        # After mixing, a label counts there as the class that it is nearer to.
+        whole = labels if plan.trainer.mix is None else labels.round()
+        mean = plan.unknown_loss(logits, whole, targets.unknown, rows)
         parts.append(plan.unknown_weight * mean * unknown)
     if soft and targets.soft is not None:
         mean = soft_target_loss(logits, targets.soft)
@@ -293,6 +269,34 @@ def _batch_loss(
     if not parts:  # a row that stands in, so that this process has one
         return (0.0 * logits).sum()
     return torch.stack(parts).sum()
+
+
+def _label_loss(logits: Tensor, targets: Targets, plan: TrainingPlan) -> Tensor:
+    """Compute the mean loss of labels and pseudo-labels, these by their weights."""
+    labels, pseudo, weight = targets.labels, targets.pseudo, targets.pseudo_weight
+    if pseudo is None or weight is None:
+        # A loss of one's own may be NaN where there is no label: after mixing, that is
+        # possible in a batch that had some before.
+        if plan.trainer.mix is not None and torch.isnan(labels).all():
+            return (0.0 * logits).sum()
+        return _known_loss(logits, labels, plan)
+    n_known, total = (~torch.isnan(labels)).sum(), weight.sum()
+    loss = total * _pseudo_loss(logits, pseudo, weight, plan.loss)
+    if n_known and not plan.replaces_known:
+        loss = loss + n_known * _known_loss(logits, labels, plan)
+    return loss / (n_known + total).clamp(min=torch.finfo(loss.dtype).tiny)
+
+
+def _pseudo_loss(logits: Tensor, pseudo: Tensor, weight: Tensor, loss: Any) -> Tensor:
+    """Compute the weighted mean over pseudo-labels, by the loss of known ones.
+
+    A loss of one's own has no weights, and may not take numbers between 0 and 1; binary
+    cross-entropy stands in for it.
+    """
+    per_cell: Any = copy(loss) if isinstance(loss, KnownLoss) else make_loss("bce")
+    per_cell.reduction = "mean"
+    mean: Tensor = per_cell(logits, pseudo, weight)
+    return mean
 
 
 def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:

@@ -14,11 +14,12 @@ from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.labels._known_rates import KnownRates
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.training._epoch import Targets, train_epoch
+from cftlearn.training._epoch import train_epoch
 from cftlearn.training._optimization import MovingAverage, make_optimizer, make_schedule
 from cftlearn.training._plan import HeldOut, TrainingPlan
 from cftlearn.training._rate_probe import RateProbe
 from cftlearn.training._state import TrainingState, load_state, save_state, state_path
+from cftlearn.training._targets import Targets
 from cftlearn.training._validation import check_patience, evaluate, monitored_value
 
 

@@ -124,6 +124,7 @@ def make_plan(
     options = {} if weights is None else {"pos_weight": weights.to(device)}
     unknown_loss = make_unknown_loss(unknown)
     _check_state(unknown_loss, processes)
+    _check_mix(unknown_loss, trainer)
     weight = trainer.unknown_weight
     return TrainingPlan(
         loss=make_loss(loss, **options),
@@ -147,6 +148,18 @@ def _check_state(loss: UnknownLoss | None, processes: OneProcess) -> None:
             f"`unknown` must be a loss that keeps no state where several processes "
             f"train, which would remember different rows; got {type(loss).__name__} "
             f"and {processes.size} processes. Pass another loss, or fabric=None."
+        )
+
+
+def _check_mix(loss: UnknownLoss | None, trainer: NetworkTrainer) -> None:
+    """Refuse mixtures where a loss remembers rows."""
+    if loss is None or trainer.mix is None:
+        return
+    if loss.needs_rows:
+        raise ValueError(
+            "`unknown` must be a loss that keeps no state of rows where these are "
+            f"mixed: a mixture is none of them; got {type(loss).__name__} and "
+            f"mix={trainer.mix!r}. Pass another loss, or mix=None."
         )
 
 

@@ -9,6 +9,19 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from cftlearn._dependencies import HasMethods, Interval, StrOptions
+from cftlearn.training._mixing import (
+    MIXES,
+    LogicMix,
+    PartialMixUp,
+    check_mix,
+    make_mix,
+)
+from cftlearn.training._pseudo_labels import (
+    RULES,
+    PseudoLabels,
+    check_pseudo_labels,
+    make_rule,
+)
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -77,6 +90,15 @@ class NetworkTrainer(BaseEstimator):
         :meth:`cftlearn.losses.UnknownLoss.default_weight`; 0.5 for ``"weak_negative"``
         and ``"hill"``, and for ``"auto"`` half of the square root of how many labels
         are unknown for a known one.
+    pseudo_labels : str or PseudoLabels, default=None
+        What further ``rounds`` of the classifier are trained on: ``"soft"``,
+        ``"threshold"``, ``"top_share"``, ``"adaptive"`` or an object of
+        :class:`PseudoLabels`. None is ``"soft"``.
+    mix : {"logic", "mixup"}, LogicMix or PartialMixUp, default=None
+        Mix rows of every batch: ``"logic"`` is :class:`LogicMix`, ``"mixup"``
+        :class:`PartialMixUp`, both with their defaults. Inputs must be real numbers of
+        one shape. What is mixed follows from the seed alone. None mixes nothing. See
+        the :ref:`User Guide <mixing>`.
     validate : bool, default=True
         After every epoch, score the network on the labels held out of stage one. This
         costs a forward pass over their rows.
@@ -135,6 +157,8 @@ class NetworkTrainer(BaseEstimator):
         "accumulation_steps": [Interval(Integral, 1, None, closed="left")],
         "pos_weight": [StrOptions({"balanced"}), "array-like", None],
         "unknown_weight": [Interval(Real, 0, None, closed="left"), None],
+        "pseudo_labels": [StrOptions(RULES), PseudoLabels, None],
+        "mix": [StrOptions(set(MIXES)), *MIXES.values(), None],
         "validate": ["boolean"],
         "monitor": [StrOptions({"score", "loss"})],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -156,6 +180,8 @@ class NetworkTrainer(BaseEstimator):
         accumulation_steps: int = 1,
         pos_weight: "Literal['balanced'] | ArrayLike | None" = None,
         unknown_weight: float | None = None,
+        pseudo_labels: str | PseudoLabels | None = None,
+        mix: "Literal['logic', 'mixup'] | LogicMix | PartialMixUp | None" = None,
         validate: bool = True,
         monitor: Literal["score", "loss"] = "score",
         patience: int | None = None,
@@ -173,6 +199,8 @@ class NetworkTrainer(BaseEstimator):
         self.accumulation_steps = accumulation_steps
         self.pos_weight = pos_weight
         self.unknown_weight = unknown_weight
+        self.pseudo_labels = pseudo_labels
+        self.mix = mix
         self.validate = validate
         self.monitor = monitor
         self.patience = patience
@@ -217,6 +245,10 @@ def check_trainer(trainer: NetworkTrainer, random_state: Any) -> None:
         seed for a ``checkpoint`` or for several processes.
     """
     trainer._validate_params()
+    check_pseudo_labels(make_rule(trainer.pseudo_labels))
+    mix = make_mix(trainer.mix)
+    if mix is not None:
+        check_mix(mix)
     if trainer.fabric is not None:
         _check_fabric(trainer, random_state)
     if trainer.checkpoint is not None and not isinstance(random_state, Integral):

@@ -13,9 +13,10 @@ from cftlearn._inputs import Inputs
 from cftlearn._inputs._rows import join_inputs
 from cftlearn.feature_extraction._widening import Layers, scale_blocks, widen_network
 from cftlearn.labels._encoding import PartialLabels
-from cftlearn.labels._known_rates import LabelTotals
+from cftlearn.labels._known_rates import KnownRates, LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
+from cftlearn.labels._pseudo_labels import PseudoTargets, no_pseudo
 from cftlearn.losses._registry import TREATMENTS, estimates_rates
 from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
@@ -113,6 +114,7 @@ class TrainingSettings:
         split: LabelSplit,
         left_out: NDArray[np.bool_] | None = None,
         soft: NDArray[np.float32] | None = None,
+        pseudo: PseudoTargets | None = None,
     ) -> TrainingTargets:
         """Return what to train on.
 
@@ -124,7 +126,23 @@ class TrainingSettings:
             Unknown cells that do not count.
         soft : ndarray of shape (n_samples, n_categories), float32, default=None
             Probabilities of unknown cells, in place of their treatment.
+        pseudo : PseudoTargets, default=None
+            Targets of unknown cells from outside, in place of both.
         """
+        targets = self._without_pseudo(split, left_out, soft)
+        if pseudo is None:
+            return targets
+        seen = split.unknown_to_fit()
+        return targets.with_pseudo(
+            pseudo.restricted_to(seen if left_out is None else seen & ~left_out)
+        )
+
+    def _without_pseudo(
+        self,
+        split: LabelSplit,
+        left_out: NDArray[np.bool_] | None,
+        soft: NDArray[np.float32] | None,
+    ) -> TrainingTargets:
         if soft is not None:
             usable = np.where(split.unknown_to_fit(), soft, np.float32(np.nan))
             return TrainingTargets(split.targets("ignore"), soft=usable)
@@ -149,6 +167,8 @@ def train_without_held_out(
     cell_seeds: NDArray[np.integer],
     seed: int,
     soft: NDArray[np.float32] | None = None,
+    pseudo: PseudoTargets | None = None,
+    rates: KnownRates | None = None,
     folder: str = "",
 ) -> StageOne:
     """Train a network on labels to fit; held-out labels only score it.
@@ -172,6 +192,10 @@ def train_without_held_out(
         Seed of the training.
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells, as targets.
+    pseudo : PseudoTargets, default=None
+        Targets of unknown cells from outside, or chosen.
+    rates : KnownRates, default=None
+        How often labels are known, by an earlier training; then none is estimated.
     folder : str, default=""
         The folder of this training, in that of the trainer's checkpoint.
 
@@ -188,12 +212,15 @@ def train_without_held_out(
     check_layers(settings, inputs, split, seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
-    if settings.train and soft is None and estimates_rates(settings.unknown):
+    needs_rates = rates is None and soft is None and estimates_rates(settings.unknown)
+    if settings.train and needs_rates:
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
-    targets = settings.targets(split, left_out, soft)
+    targets = settings.targets(split, left_out, soft, pseudo)
     plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
+    if plan.unknown_loss is not None and rates is not None:
+        plan.unknown_loss.set_rates(rates)
     made = fit_network(
         plan,
         settings.module,
@@ -216,6 +243,7 @@ def train_on_all_labels(
     *,
     seed: int,
     soft: NDArray[np.float32] | None = None,
+    pseudo: PseudoTargets | None = None,
     folder: str = SECOND,
 ) -> StageOne:
     """Train the network again, on the held-out labels too.
@@ -233,6 +261,8 @@ def train_on_all_labels(
         Seed of the training.
     soft : ndarray of shape (n_samples, n_categories), float32, default=None
         Probabilities of unknown cells of ``inputs``, as targets.
+    pseudo : PseudoTargets, default=None
+        Targets of unknown cells of ``inputs`` from outside.
     folder : str, default="second"
         The folder of this training, in that of the trainer's checkpoint.
 
@@ -246,13 +276,16 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    targets = settings.targets(_all_fitted(split.all_of_rows()), soft=soft)
+    all_fitted = _all_fitted(split.all_of_rows())
+    targets = settings.targets(all_fitted, soft=soft, pseudo=pseudo)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
         no_soft = None
         if soft is not None:  # rows that only choose have no such targets
             no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
         others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
+        if pseudo is not None:
+            others = others.with_pseudo(no_pseudo(others.values.shape))
         targets = _joined(targets, others)
     trainer = _in_folder(settings.trainer, folder)
     max_epochs = settings.max_epochs
@@ -294,11 +327,11 @@ def _all_fitted(labels: PartialLabels) -> LabelSplit:
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
     """Join targets of the same kind."""
-    unknown, soft = (
+    others = (
         None if one is None else np.concatenate([one, other])
         for one, other in zip(first[1:], second[1:], strict=True)
     )
-    return TrainingTargets(np.concatenate([first.values, second.values]), unknown, soft)
+    return TrainingTargets(np.concatenate([first.values, second.values]), *others)
 
 
 def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:

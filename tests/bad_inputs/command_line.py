@@ -439,10 +439,11 @@ CASES = [
             "you mean `train.max_epochs`? There are: train.accumulation_steps, "
             "train.amp, train.augment, train.batch_size, train.checkpoint, "
             "train.ema_decay, train.gradient_clip, train.layers, train.learning_rate, "
-            "train.loss, train.max_epochs, train.monitor, train.num_workers, "
-            "train.optimizer, train.patience, train.pos_weight, train.retrain, "
-            "train.rounds, train.schedule, train.threshold, train.unknown, "
-            "train.unknown_weight, train.validate, train.validation_fraction, "
+            "train.loss, train.max_epochs, train.mix, train.monitor, "
+            "train.num_workers, train.optimizer, train.patience, train.pos_weight, "
+            "train.pseudo_labels, train.retrain, train.rounds, train.schedule, "
+            "train.threshold, train.unknown, train.unknown_weight, train.validate, "
+            "train.validation_fraction, "
             "train.weight_decay."
         ),
     ),

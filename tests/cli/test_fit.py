@@ -135,6 +135,37 @@ def test_a_fit_gets_the_groups(refit, held_out, beside_photos, monkeypatch, caps
     assert rest["validation_data"] is None
 
 
+@pytest.mark.filterwarnings("ignore::cftlearn.cli._unused.UnusedSettingsWarning")
+def test_a_fit_gets_soft_labels_of_uncertain_cells(beside_photos, monkeypatch, capsys):
+    seen = []
+
+    def stop(self, X, y, **rest):
+        seen.append((y, rest["pseudo_labels"]))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("cftlearn.cli._model.CFTClassifier.fit", stop)
+    labels, config = beside_photos / "labels.csv", beside_photos / "c.toml"
+    lines = labels.read_text().splitlines()
+    lines[1] = lines[1].rpartition(",")[0] + ",-1"  # of blue, in the first row
+    labels.write_text("\n".join(lines))
+    for policy in ('"soft_positive"', '{blue = "soft_positive"}', '"positive"'):
+        text = CONFIG.replace("[data]", f"[data]\nuncertain = {policy}")
+        config.write_text(text)
+        assert main(["fit", str(config)]) == 1
+    for y, soft in seen[:2]:
+        assert np.isnan(y.values[0, 0])
+        assert 0.55 <= soft[0, 0] <= 0.85
+        assert np.isnan(soft).sum() == soft.size - 1
+    assert seen[0][1][0, 0] == seen[1][1][0, 0]
+    assert seen[2][0].values[0, 0] == 1
+    assert seen[2][1] is None
+    capsys.readouterr()
+    config.write_text(text.replace('"positive"', '"soft_positive"'))
+    error = error_of(["refit", str(config)], capsys)
+    assert "only where a network is trained: in `cftlearn fit`" in error
+    assert len(seen) == 3
+
+
 def test_arguments_alone(photo_arguments, photo_model, tmp_path, capsys):
     options = ["--max-epochs", "2", "--output", str(tmp_path / "model")]
     assert main(["fit", *photo_arguments, *options]) == 0

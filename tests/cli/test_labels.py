@@ -42,6 +42,33 @@ def test_a_csv(file):
 
 
 @pytest.mark.parametrize(
+    ("policy", "bounds", "y"),
+    [
+        ("soft_positive", (0.55, 0.85), NAN),
+        ("soft_negative", (0, 0.3), NAN),
+        ({"cat": "soft_negative", "dog": "positive"}, (0, 0.3), NAN),
+        ({"dog": "soft_negative", "cat": "positive"}, None, 1),
+        ("positive", None, 1),
+    ],
+    ids=str,
+)
+def test_soft_labels_of_uncertain_cells(file, policy, bounds, y):
+    data = DataSettings(categories=["cat", "dog"], uncertain=policy)
+    read = read_labels(file, data, None, soft_seed=3)
+    np.testing.assert_array_equal(read.y.values, [[1, 0], [0, NAN], [y, 1]])
+    if bounds is None:
+        assert read.soft is None or np.isnan(read.soft).all()
+        return
+    assert bounds[0] <= read.soft[2, 0] <= bounds[1]
+    assert np.isnan(read.soft).sum() == 5
+    again = read_labels(file, data, None, soft_seed=3).take([2])
+    np.testing.assert_array_equal(again.soft, read.soft[2:])
+    message = "`uncertain` may be 'soft_positive' or 'soft_negative' only where a netw"
+    with pytest.raises(SettingsError, match=message):
+        read_labels(file, data, None)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"categories": ["cat", "dog"], "where": {"fold": "0"}},

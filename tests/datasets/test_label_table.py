@@ -10,7 +10,12 @@ from scipy import sparse
 
 from cftlearn.datasets import LabelTable
 from cftlearn.datasets._label_table import as_objects
-from cftlearn.labels import LabelState, check_partial_labels, resolve_labels
+from cftlearn.labels import (
+    LabelState,
+    check_partial_labels,
+    resolve_labels,
+    soft_labels,
+)
 
 STATES = np.array([[0, 1, 2], [3, 0, 1], [2, 2, 3], [0, 0, 0]], dtype=np.uint8)
 NAMES = as_objects(["cat", "dog", "Übergröße"])
@@ -34,6 +39,16 @@ def test_labels_follow_the_policies_as_resolve_labels_does(table):
     ):
         expected = resolve_labels(frame, **policies).to_numpy()
         np.testing.assert_array_equal(table.labels(**policies), expected)
+
+
+@pytest.mark.parametrize("uncertain", ["positive", {"cat": "negative"}], ids=str)
+def test_soft_labels_are_those_of_the_frame(table, uncertain):
+    pytest.importorskip("pandas", reason="the dataframes extra")
+    soft = table.soft_labels(uncertain=uncertain, random_state=3)
+    expected = soft_labels(table.frame(), uncertain=uncertain, random_state=3)
+    np.testing.assert_array_equal(soft, expected.to_numpy())
+    assert np.isnan(soft[STATES != LabelState.UNCERTAIN]).all()
+    assert np.isfinite(soft[1, 0])
 
 
 @pytest.mark.parametrize("parameter", ["uncertain", "blank"])

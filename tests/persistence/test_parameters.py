@@ -14,7 +14,7 @@ from cftlearn.images import ImageTransform
 from cftlearn.persistence._faults import Fault
 from cftlearn.persistence._parameters import as_numbers, make_estimator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
-from cftlearn.training import NetworkTrainer
+from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp, PseudoLabels
 
 GOLDEN = Path(__file__).parents[1] / "data" / "model_format_2"
 IMAGES = ImageTransform(32)
@@ -33,6 +33,10 @@ IMAGES = ImageTransform(32)
         (CategoryWiseFineTuner, {"coef_init": [[0, 1]], "intercept_init": (0.5,)}),
         (NetworkTrainer, {"pos_weight": [1, 2.5], "augment": IMAGES}),
         (NetworkTrainer, {"pos_weight": "balanced"}),
+        (NetworkTrainer, {"pseudo_labels": PseudoLabels("soft"), "mix": "logic"}),
+        (PseudoLabels, {"rule": "threshold", "threshold": (0.1, 0.9)}),
+        (LogicMix, {"k_min": 3, "k_max": 3}),
+        (PartialMixUp, {"alpha": 0.5}),
         (ProximalSolver, {"spreads": [1.0], "toward": ["zero"]}),
         (GeneticSolver, {"population_size": 10}),
         (GradientSolver, {"standardize": False}),
@@ -82,6 +86,14 @@ def test_valid_ones(cls, params):
         (CategoryCalibrator, {"prevalence": ["x"]}, "`prevalence` must hold numbers"),
         (NetworkTrainer, {"pos_weight": [0]}, "`pos_weight` must be above 0"),
         (NetworkTrainer, {"pos_weight": ["a"]}, "`pos_weight` must hold numbers"),
+        (NetworkTrainer, {"pseudo_labels": LogicMix()}, "'pseudo_labels' parameter"),
+        (NetworkTrainer, {"mix": "both"}, "'mix' parameter"),
+        (PseudoLabels, {"threshold": [0.9, 0.1]}, "`threshold` must be a probability"),
+        (PseudoLabels, {"threshold": [False, True]}, "`threshold` must be a probab"),
+        (PseudoLabels, {"threshold": ["a", {}]}, "`threshold` must be a probability"),
+        (PseudoLabels, {"weight": 0}, "'weight' parameter"),
+        (LogicMix, {"k_min": 4}, "`k_min` must be at most `k_max`"),
+        (PartialMixUp, {"alpha": 2.0}, "'alpha' parameter"),
         (ProximalSolver, {"spreads": [-1.0]}, "`spreads`"),
         (ProximalSolver, {"spreads": ["a"]}, "`spreads` must hold numbers"),
         (ProximalSolver, {"toward": [["zero"]]}, "`toward` must hold names"),

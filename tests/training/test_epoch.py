@@ -1,5 +1,6 @@
 """One epoch: its batches, their losses, the steps of the optimizer."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +20,11 @@ from training_parts import (
 from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.losses import WeakNegativeLoss, make_loss
-from cftlearn.training import NetworkTrainer
+from cftlearn.losses import BiasedNegativesLoss, WeakNegativeLoss, make_loss
+from cftlearn.metrics import partial_roc_auc_score
+from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp
 from cftlearn.training._loop import train_network
-from cftlearn.training._plan import TrainingPlan
+from cftlearn.training._plan import TrainingPlan, make_plan
 
 
 def test_every_row_is_seen_once_an_epoch(problem, network_factory):
@@ -120,6 +122,243 @@ def test_gradients_are_clipped(problem, module):
     train(module, *problem, gradient_clip=0.01, **options)
     assert min(free) > 0.02
     assert_allclose(norms, 0.01, rtol=1e-3)
+
+
+# --------------------------------------------------------------------- pseudo-labels
+def partly_pseudo(y, rng):
+    """Turn a half of the known labels into pseudo-labels of the same value."""
+    turned = ~np.isnan(y) & (rng.random(y.shape) < 0.5)
+    pseudo = np.where(turned, y, np.nan).astype(np.float32)
+    return TrainingTargets(
+        np.where(turned, np.nan, y),
+        pseudo=pseudo,
+        pseudo_weight=turned.astype(np.float32),
+    )
+
+
+def run(module, X, targets, plan):
+    """Train a copy on targets; return it and its history."""
+    module = copy.deepcopy(module)
+    return module, train_network(module, read_inputs(X), targets, plan).history
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        make_loss("bce"),
+        make_loss("bce", pos_weight=torch.tensor([0.5, 1.0, 3.0])),
+        make_loss("asl"),
+        make_loss("focal"),
+        lambda logits, targets: make_loss("bce")(logits, targets),
+    ],
+    ids=["bce", "pos_weight", "asl", "focal", "own"],
+)
+def test_a_sure_pseudo_label_is_as_a_known_one(problem, module, rng, loss):
+    X, y = problem
+    plan = replace(PLAN, loss=loss, trainer=NetworkTrainer(optimizer="sgd"))
+    expected, history = run(module, X, TrainingTargets(y), plan)
+    found, own = run(module, X, partly_pseudo(y, rng), plan)
+    for one, two in zip(found.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+    for one, two in zip(own, history, strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], rel=1e-5)
+
+
+def test_pseudo_labels_count_by_their_weights_in_the_mean(problem, module, rng):
+    """One step of all rows, whose loss is written out."""
+    X, y = problem
+    targets = partly_pseudo(y, rng)
+    weight = targets.pseudo_weight * rng.uniform(0.1, 3, y.shape).astype(np.float32)
+    soft = np.clip(targets.pseudo * 0.8 + 0.1, 0, 1).astype(np.float32)
+    targets = targets._replace(pseudo=soft, pseudo_weight=weight)
+    plan = replace(PLAN, max_epochs=1, batch_size=len(X))
+    _, history = run(module, X, targets, plan)
+    with torch.no_grad():
+        p = torch.sigmoid(module(torch.from_numpy(X)).double()).numpy()
+    both = np.where(np.isnan(soft), targets.values, soft)
+    losses = -np.log(p) * both - np.log(1 - p) * (1 - both)
+    weights = np.where(np.isnan(soft), 1.0, weight)
+    weights = np.where(np.isnan(both), 0.0, weights)
+    expected = np.nansum(losses * weights) / weights.sum()
+    assert history[0]["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_accumulated_pseudo_labels_are_those_of_one_large_batch(problem, module, rng):
+    X, y = problem
+    y[10:60] = np.nan  # and some batches have pseudo-labels alone
+    targets = partly_pseudo(y, rng)
+    targets.pseudo[10:60], targets.pseudo_weight[10:60] = 0.7, 0.3
+    trainer = NetworkTrainer(optimizer="sgd", accumulation_steps=4)
+    small = replace(PLAN, batch_size=10, trainer=trainer)
+    found, _ = run(module, X, targets, small)
+    large = replace(PLAN, batch_size=40, trainer=NetworkTrainer(optimizer="sgd"))
+    expected, _ = run(module, X, targets, large)
+    for one, two in zip(found.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_rows_of_pseudo_labels_alone_are_trained_on(problem, module):
+    X, y = problem
+    nothing = np.full(y.shape, np.nan)
+    pseudo = np.where(np.arange(120)[:, None] < 60, 1, np.nan).astype(np.float32)
+    pseudo = np.broadcast_to(pseudo, y.shape).copy()
+    weight = (~np.isnan(pseudo)).astype(np.float32)
+    targets = TrainingTargets(nothing, pseudo=pseudo, pseudo_weight=weight)
+    X[60:] = np.nan  # other rows are not even read
+    plan = replace(PLAN, batch_size=1, max_epochs=1)
+    trained, history = run(module, X, targets, plan)
+    assert np.isfinite(history[0]["loss"])
+    rows = torch.from_numpy(X[:60])
+    assert (trained(rows).mean(dim=0) > module(rows).mean(dim=0)).all()
+
+
+def test_pseudo_labels_stand_beside_a_loss_that_has_known_ones_in_it(
+    problem, module, rng
+):
+    X, y = problem
+    targets = partly_pseudo(y, rng)._replace(unknown=np.isnan(y))
+    plan = replace(PLAN, max_epochs=1, batch_size=len(X))
+    loss = BiasedNegativesLoss(np.full(y.shape, 0.5), prior=0.3, negative_share=0.2)
+    plan = replace(plan, unknown_loss=loss, unknown_weight=1.0)
+    assert plan.replaces_known
+    _, both = run(module, X, targets, plan)
+    _, alone = run(module, X, targets._replace(pseudo=None, pseudo_weight=None), plan)
+    with torch.no_grad():
+        logits = module(torch.from_numpy(X))
+    pseudo = torch.from_numpy(targets.pseudo)
+    total = make_loss("bce", reduction="sum")(logits, pseudo).item()
+    n_labels = (~np.isnan(y)).sum()
+    gain = both[0]["loss"] - alone[0]["loss"]
+    assert gain == pytest.approx(total / n_labels, rel=1e-4)
+
+
+# ---------------------------------------------------------------------------- mixing
+def test_the_network_sees_mixtures_of_its_batches_and_nothing_else(
+    problem, network_factory, held_out
+):
+    X, y = problem
+    seen = []
+    module = network_factory()
+    module.register_forward_pre_hook(
+        lambda layer, inputs: seen.append((layer.training, inputs[0].clone()))
+    )
+    plan = replace(PLAN, max_epochs=1, trainer=NetworkTrainer(mix=LogicMix(0.5, 2, 2)))
+    train_network(module, read_inputs(X), TrainingTargets(y), plan, held_out)
+    rows = torch.cat([rows for training, rows in seen if training]).numpy()
+    assert rows.shape == X.shape
+    pairs = (X[:, None] + X[None]) / 2  # a row with itself is the row
+    distance = np.abs(rows[:, None, None] - pairs[None]).max(axis=-1)
+    found = [np.argwhere(each < 1e-6)[0] for each in distance]
+    n_alone = sum(i == j for i, j in found)
+    assert 40 < n_alone < 80
+    scored = torch.cat([rows for training, rows in seen if not training])
+    assert_array_equal(scored, held_out.inputs.items)
+
+
+@pytest.mark.parametrize("mix", ["logic", "mixup", LogicMix(1.0), PartialMixUp(0.5)])
+@pytest.mark.parametrize("loss", ["bce", "asl"])
+def test_mixtures_train(problem, module, mix, loss):
+    X, y = problem
+    plan = replace(PLAN, loss=make_loss(loss), max_epochs=12, learning_rate=0.05)
+    plan = replace(plan, trainer=NetworkTrainer(mix=mix))
+    trained, _ = run(module, X, TrainingTargets(y), plan)
+    with torch.no_grad():
+        scores = [each(torch.from_numpy(X)).numpy() for each in (module, trained)]
+    before, after = (partial_roc_auc_score(y, each) for each in scores)
+    assert after > max(before, 0.75)
+    same, _ = run(module, X, TrainingTargets(y), plan)
+    assert same_weights(trained, same)
+    other, _ = run(module, X, TrainingTargets(y), replace(plan, seed=1))
+    assert not same_weights(trained, other)
+
+
+def test_every_batch_of_every_epoch_is_mixed_anew(problem, module, monkeypatch):
+    X, y = problem
+    drawn, original = [], LogicMix.draw
+
+    def draw(mix, n_rows, generator=None):
+        drawn.append(original(mix, n_rows, generator))
+        return drawn[-1]
+
+    monkeypatch.setattr(LogicMix, "draw", draw)
+    plan = replace(PLAN, max_epochs=2, batch_size=30)
+    plan = replace(plan, trainer=NetworkTrainer(mix="logic"))
+    run(module, X, TrainingTargets(y), plan)
+    shares = {tuple(mixture.shares.ravel().tolist()) for mixture in drawn}
+    assert len(shares) == len(drawn) == 8
+
+
+def test_what_is_mixed_changes_no_other_random_number(problem, network_factory):
+    """Draws of dropout, the order of rows and mixtures depend on the seed alone."""
+    X, y = problem
+    module = nn.Sequential(nn.Dropout(0.5), network_factory())
+    seen = []
+    module[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0] == 0))
+    plan = replace(PLAN, max_epochs=2, batch_size=40)
+    for mix in (None, LogicMix(0.0)):  # which mixes nothing, but draws
+        run(
+            module,
+            X,
+            TrainingTargets(y),
+            replace(plan, trainer=NetworkTrainer(mix=mix)),
+        )
+    half = len(seen) // 2
+    for one, two in zip(seen[:half], seen[half:], strict=True):
+        assert torch.equal(one, two)
+
+
+def test_mixtures_without_a_known_label_do_not_meet_a_loss(problem, module):
+    X, y = problem
+    y = np.where(np.arange(120)[:, None] % 2, np.nan, np.zeros(y.shape))
+
+    def strict(logits, targets):
+        known = ~torch.isnan(targets)
+        assert known.any()
+        return binary_cross_entropy_with_logits(logits[known], targets[known])
+
+    trainer = NetworkTrainer(mix=LogicMix(1.0))
+    plan = replace(PLAN, loss=strict, batch_size=3, trainer=trainer)
+    _, history = run(module, X, TrainingTargets(y), plan)
+    assert all(np.isfinite(line["loss"]) for line in history)
+
+
+def test_whole_numbers_cannot_be_mixed(problem):
+    X, y = problem
+    words = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(24, 3))
+    X = np.random.default_rng(0).integers(9, size=X.shape)
+    plan = replace(PLAN, trainer=NetworkTrainer(mix="logic"))
+    with pytest.raises(
+        TypeError, match=r"^`mix` needs inputs of real numbers, .*int64"
+    ):
+        run(words, X, TrainingTargets(y), plan)
+
+
+def test_treatments_that_remember_rows_cannot_be_mixed(problem):
+    options = {"max_epochs": 1, "batch_size": 9, "learning_rate": 0.1}
+    options |= {"loss": "bce", "seed": 0, "device": "cpu", "unknown": "role"}
+    targets = TrainingTargets(problem[1], np.isnan(problem[1]))
+    with pytest.raises(ValueError, match=r"^`unknown` must be a loss that keeps no st"):
+        make_plan(NetworkTrainer(mix="logic"), targets, **options)
+    make_plan(NetworkTrainer(), targets, **options)
+
+
+def test_losses_of_unknown_labels_get_whole_labels_after_mixing(problem, module):
+    """Mixed labels are neither 1 nor 0, and positives are what some compare with."""
+    X, y = problem
+    seen = []
+
+    class Spy(WeakNegativeLoss):
+        def forward(self, logits, target, unknown=None, rows=None):
+            seen.append((target, unknown))
+            return super().forward(logits, target, unknown, rows)
+
+    plan = replace(PLAN, max_epochs=1, batch_size=len(X), unknown_loss=Spy())
+    plan = replace(plan, unknown_weight=1.0, trainer=NetworkTrainer(mix="mixup"))
+    run(module, X, TrainingTargets(y, np.isnan(y)), plan)
+    ((target, unknown),) = seen
+    order = np.random.default_rng(0).permutation(len(X))
+    assert_array_equal(target, y[order])  # a row is mostly itself
+    assert_array_equal(unknown, np.isnan(y)[order])
 
 
 # ------------------------------------------------------------ augmentation and workers

@@ -23,8 +23,9 @@ from cftlearn.losses import HillLoss, WeakNegativeLoss
 from cftlearn.losses._registry import TREATMENTS, estimates_rates, make_unknown_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
-from cftlearn.training._epoch import Targets, steps_of_epoch
+from cftlearn.training._epoch import steps_of_epoch
 from cftlearn.training._loop import train_network
+from cftlearn.training._targets import Targets
 from cftlearn.training._trainings import (
     TrainingSettings,
     train_on_all_labels,
