@@ -31,11 +31,13 @@ from cftlearn.fine_tuning._report import (
 from cftlearn.fine_tuning._solver_candidates import (
     N_FOLDS,
     JudgedSolvers,
-    RefittedRow,
-    Shares,
     SolverRuns,
     deal_folds,
     judge_runs,
+)
+from cftlearn.fine_tuning._solver_shares import (
+    RefittedRow,
+    Shares,
     mix,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers

@@ -17,6 +17,8 @@ from cftlearn.fine_tuning._regression_paths import (
     fit_regression_paths,
 )
 
+LabelWeights = tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
+
 
 class InitialWeights(NamedTuple):
     """The weights that refits start from.
@@ -44,6 +46,7 @@ def fit_initial_weights(
     held_out: NDArray[np.float64],
     *,
     n_jobs: int | None,
+    weights: LabelWeights = (None, None),
 ) -> InitialWeights:
     """Fit one L2-penalised logistic regression per category.
 
@@ -61,6 +64,9 @@ def fit_initial_weights(
         1, 0, or NaN: labels that choose the penalty, and are not fitted.
     n_jobs : int or None
         Workers over categories.
+    weights : tuple of (ndarray or None, ndarray or None), default=(None, None)
+        How much each cell of ``targets``, and of ``held_out``, counts; None counts them
+        alike.
 
     Returns
     -------
@@ -85,9 +91,10 @@ def fit_initial_weights(
     still are to judge them. All that they reveal to the weights is which of the five
     it is.
     """
-    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs)
+    to_fit, to_judge = weights
+    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs, weights=to_fit)
     logits = path_logits(paths, Z_val, ~np.isnan(held_out))
-    evidence = judge_penalties(paths, logits, held_out)
+    evidence = judge_penalties(paths, logits, held_out, to_judge)
     return take_weights(paths, choose_penalties(evidence))
 
 

@@ -99,10 +99,13 @@ class KnownLabels(NamedTuple):
         Their rows, ascending.
     y : ndarray of shape (n_known,), bool
         The labels.
+    weight : ndarray of shape (n_known,), float64, or None
+        How much each label counts; None if all count alike.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
+    weight: NDArray[np.float64] | None = None
 
 
 def check_partial_labels(

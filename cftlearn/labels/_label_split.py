@@ -5,9 +5,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.labels._encoding import PartialLabels
+from cftlearn.labels._encoding import KnownLabels, PartialLabels
 from cftlearn.labels._group_split import deal_groups, draw_groups, hold_out_groups
 from cftlearn.labels._groups import spread_over_groups
+from cftlearn.labels._weights import Weights, joined_weights, relative_weights, taken
 
 CLASSES = (0.0, 1.0)
 
@@ -46,12 +47,78 @@ class LabelSplit(NamedTuple):
     groups : ndarray of shape (n_samples,), int, or None
         Number of the group of every row to fit. Of a category, the cells of a group
         are all held out, or none is. None if every row is a group of its own.
+    weights : ndarray of shape (n_samples, n_categories), or None
+        How much each label of the rows to fit counts, held-out ones too if they are of
+        these rows; 1 where unknown. None if all count alike.
+    weights_val : ndarray of shape (n_val, n_categories), or None
+        The same of held-out labels of other rows.
     """
 
     fitted: PartialLabels
     held_out: PartialLabels
     same_rows: bool
     groups: NDArray[np.intp] | None = None
+    weights: Weights | None = None
+    weights_val: Weights | None = None
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether labels have weights."""
+        return self.weights is not None or self.weights_val is not None
+
+    def of_category(self, category: int) -> tuple[KnownLabels, KnownLabels]:
+        """Return the labels of a category to fit, and those that are held out.
+
+        Parameters
+        ----------
+        category : int
+            Number of the column.
+
+        Returns
+        -------
+        fitted, held_out : KnownLabels
+            Their weights are 1 on average over both together; of other rows, over each
+            of the two.
+        """
+        parts = [own.of_category(category) for own in (self.fitted, self.held_out)]
+        tables = [self.weights, self.weights if self.same_rows else self.weights_val]
+        own = [
+            None if table is None else table[part.rows, category]
+            for table, part in zip(tables, parts, strict=True)
+        ]
+        lengths = [len(part.rows) for part in parts]
+        if self.same_rows:
+            joint = relative_weights(joined_weights(own, lengths))
+            own = [
+                taken(joint, slice(lengths[0])),
+                taken(joint, slice(lengths[0], None)),
+            ]
+        else:
+            own = [relative_weights(each) for each in own]
+        fitted, held_out = (
+            part._replace(weight=each) for part, each in zip(parts, own, strict=True)
+        )
+        return fitted, held_out
+
+    def relative_tables(self) -> tuple[Weights | None, Weights | None]:
+        """Return the weights of :meth:`of_category` as tables of all categories.
+
+        Returns
+        -------
+        to_fit, to_judge : ndarray of the shape of ``fitted`` and ``held_out``, or None
+            1 where the label is unknown. One table for both if rows are the same. None
+            if all labels count alike.
+        """
+        if not self.is_weighted:
+            return None, None
+        to_fit = np.ones(self.fitted.values.shape)
+        to_judge = to_fit if self.same_rows else np.ones(self.held_out.values.shape)
+        for j in range(to_fit.shape[1]):
+            own = zip((to_fit, to_judge), self.of_category(j), strict=True)
+            for table, labels in own:
+                if labels.weight is not None:
+                    table[labels.rows, j] = labels.weight
+        return to_fit, to_judge
 
     def cells_held_out(self) -> NDArray[np.bool_]:
         """Return the cells of the rows to fit that stage one must not see.
@@ -108,6 +175,7 @@ def split_labels(
     fraction: float,
     seeds: NDArray[np.integer],
     groups: NDArray[np.intp] | None = None,
+    weights: Weights | None = None,
 ) -> LabelSplit:
     """Hold out a share of every category's known labels.
 
@@ -127,6 +195,8 @@ def split_labels(
         One seed per category, so that no category depends on another.
     groups : ndarray of shape (n_samples,), int, default=None
         Number of each row's group.
+    weights : ndarray of shape (n_samples, n_categories), default=None
+        How much each label counts, wherever it is. Labels are drawn alike.
 
     Returns
     -------
@@ -157,15 +227,18 @@ def split_labels(
         labels.restricted_to(held_out),
         same_rows=True,
         groups=groups,
+        weights=weights,
     )
 
 
 def hold_out_nothing(
-    labels: PartialLabels, groups: NDArray[np.intp] | None = None
+    labels: PartialLabels,
+    groups: NDArray[np.intp] | None = None,
+    weights: Weights | None = None,
 ) -> LabelSplit:
     """Return all labels as labels to fit, for those that deal them to folds."""
     nothing = labels.restricted_to(np.zeros_like(labels.known))
-    return LabelSplit(labels, nothing, same_rows=True, groups=groups)
+    return LabelSplit(labels, nothing, same_rows=True, groups=groups, weights=weights)
 
 
 def hold_out_given(
@@ -174,6 +247,8 @@ def hold_out_given(
     groups: NDArray[np.intp] | None = None,
     *,
     same_rows: bool,
+    weights: Weights | None = None,
+    weights_val: Weights | None = None,
 ) -> LabelSplit:
     """Take labels to choose by that a user has held out.
 
@@ -185,6 +260,8 @@ def hold_out_given(
         Number of the group of each row to fit.
     same_rows : bool
         Whether both are labels of the same rows.
+    weights, weights_val : ndarray of the shape of the labels, default=None
+        How much each label counts, of those to fit and of those to choose by.
 
     Returns
     -------
@@ -196,7 +273,13 @@ def hold_out_given(
     ValueError
         If labels of a group and a category are in both.
     """
-    split = LabelSplit(labels, held_out, same_rows, groups)
+    if same_rows and not (weights is None and weights_val is None):
+        own, others = (
+            np.ones(labels.values.shape) if each is None else each
+            for each in (weights, weights_val)
+        )
+        weights, weights_val = np.where(held_out.known, others, own), None
+    split = LabelSplit(labels, held_out, same_rows, groups, weights, weights_val)
     if groups is None:
         return split
     both = labels.known & split.cells_held_out()
