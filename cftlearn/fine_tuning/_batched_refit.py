@@ -435,9 +435,7 @@ class BatchedPooledRefit(PooledRefit):
                 for category, problem, own, n_iter in zip(
                     group, problems, folds, lengths, strict=True
                 ):
-                    features, rows, y = category.held_out
-                    kept = own != fold
-                    others = RowPart(features, rows[kept], y[kept])
+                    others = category.held_out.some(own != fold)
                     parts = (category.train, others)[: 2 if sees_others else 1]
                     without.append(_to_fit(problem, parts, n_iter))
                 runs.append(self._fit(without))

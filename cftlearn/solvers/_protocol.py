@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 from cftlearn._features._principal_axes import FeatureSpace, SpaceName
 from cftlearn._features._stored import StoredFeatures, gather
-from cftlearn.labels._weights import joined_weights
+from cftlearn.labels._weights import joined_weights, taken
 from cftlearn.metrics._objectives import Objective
 
 
@@ -79,6 +79,11 @@ class RowPart(NamedTuple):
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
     weight: NDArray[np.float64] | None = None
+
+    def some(self, kept: NDArray[np.bool_]) -> "RowPart":
+        """Return the marked ones of these rows."""
+        weight = taken(self.weight, kept)
+        return RowPart(self.features, self.rows[kept], self.y[kept], weight)
 
 
 @dataclass(frozen=True)
