@@ -30,6 +30,7 @@ from cftlearn.labels._encoding import (
 from cftlearn.labels._names import check_columns, check_same_rows
 from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.labels._weights import WeightedLabels, Weights, taken, weigh_labels
+from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.solvers._protocol import (
     CategoryProblem,
     CategorySolver,
@@ -196,6 +197,15 @@ class PartialLabelMixin:
             )
         self._check_length(X, labels, *names)
         return labels
+
+    def _score(
+        self, scores: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> float:
+        """Compute the mean ROC AUC of scores over known labels."""
+        labels = self._read_more_targets(scores, y, ("X", "y"))
+        labels, weights = weigh_labels(labels, sample_weight, y)
+        table = scores.reshape(len(scores), -1)
+        return float(partial_roc_auc_score(labels, table, sample_weight=weights))
 
     def _read_validation(
         self,
