@@ -154,9 +154,8 @@ class PartialLabelMixin:
         if not self._is_binary() or labels.known.all():
             return CountedRows(inputs, labels, weights, groups, None)
         rows = np.flatnonzero(labels.known[:, 0])
-        values = labels.values[rows]
         inputs = inputs[rows] if hasattr(inputs, "ndim") else inputs.take(rows)
-        labels = PartialLabels(values, labels.known[rows], labels.categories)
+        labels = labels.of_rows(rows)
         return CountedRows(
             inputs, labels, taken(weights, rows), taken(groups, rows), rows
         )

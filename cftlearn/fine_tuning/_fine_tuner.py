@@ -1,7 +1,6 @@
 """Category-wise fine-tuning of initial weights on features."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import (
@@ -33,7 +32,11 @@ from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
-from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
+from cftlearn.fine_tuning._initial_coef import (
+    InitialWeights,
+    fit_initial_weights,
+    read_initial_weights,
+)
 from cftlearn.fine_tuning._report import (
     CategoryResult,
     mark_unlabelled,
@@ -58,10 +61,7 @@ from cftlearn.labels._label_split import (
     split_labels,
 )
 from cftlearn.labels._names import (
-    align_by_category,
-    check_columns,
     check_same_rows,
-    column_names,
 )
 from cftlearn.labels._plain_arrays import refuse_unlike_numbers
 from cftlearn.metrics._objectives import make_objective, try_objective
@@ -222,6 +222,8 @@ class CategoryWiseFineTuner(
     >>> tuner.report_[0]["n_positive"], tuner.report_[0]["n_negative"]
     (59, 189)
     """
+
+    held_out_: HeldOutScores
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
@@ -579,38 +581,13 @@ default=None
                 n_jobs=self.n_jobs,
                 weights=split.relative_tables(),
             )
-        coef_init, intercept_init = (
-            align_by_category(getattr(self, name), self.categories_, name)
-            for name in ("coef_init", "intercept_init")
+        return read_initial_weights(
+            self.coef_init,
+            self.intercept_init,
+            self.categories_,
+            Z.shape[-1],
+            getattr(self, "feature_names_in_", None),
         )
-        features = column_names(coef_init)
-        own = getattr(self, "feature_names_in_", None)
-        # other names may be those of a layer, such as 0, 1, 2: then place counts
-        if features and own is not None and Counter(features) == Counter(own):
-            check_columns(
-                coef_init,
-                own,
-                name="coef_init",
-                owner="the columns of `Z`",
-                order="Z.columns",
-            )
-        refuse_unlike_numbers(coef_init, "coef_init")
-        refuse_unlike_numbers(intercept_init, "intercept_init")
-        coef = check_array(coef_init, dtype=np.float64, input_name="coef_init")
-        intercept = check_array(
-            intercept_init,
-            dtype=np.float64,
-            ensure_2d=False,
-            input_name="intercept_init",
-        )
-        shape = (len(self.categories_), Z.shape[-1])
-        if coef.shape != shape or intercept.shape != shape[:1]:
-            raise ValueError(
-                f"`coef_init` must have shape {shape} and `intercept_init` shape "
-                f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
-                f"{intercept.shape}. Pass weights of a layer on these features."
-            )
-        return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 
     def _check_seed(self) -> None:
         """Refuse a checkpoint of a fit that no later call could continue."""

@@ -73,6 +73,10 @@ class PartialLabels(NamedTuple):
             np.where(known, self.values, np.nan), known, self.categories
         )
 
+    def of_rows(self, rows: NDArray[np.intp]) -> "PartialLabels":
+        """Return the labels of some rows."""
+        return PartialLabels(self.values[rows], self.known[rows], self.categories)
+
     def of_category(self, category: int) -> "KnownLabels":
         """Return the known labels of one category.
 

@@ -80,25 +80,24 @@ class LabelSplit(NamedTuple):
             Their weights are 1 on average over both together; of other rows, over each
             of the two.
         """
-        parts = [own.of_category(category) for own in (self.fitted, self.held_out)]
-        tables = [self.weights, self.weights if self.same_rows else self.weights_val]
-        own = [
-            None if table is None else table[part.rows, category]
-            for table, part in zip(tables, parts, strict=True)
-        ]
-        lengths = [len(part.rows) for part in parts]
-        if self.same_rows:
-            joint = relative_weights(joined_weights(own, lengths))
-            own = [
-                taken(joint, slice(lengths[0])),
-                taken(joint, slice(lengths[0], None)),
-            ]
-        else:
-            own = [relative_weights(each) for each in own]
-        fitted, held_out = (
-            part._replace(weight=each) for part, each in zip(parts, own, strict=True)
+        fitted = self.fitted.of_category(category)
+        held_out = self.held_out.of_category(category)
+        own = taken(self.weights, (fitted.rows, category))
+        if not self.same_rows:
+            others = taken(self.weights_val, (held_out.rows, category))
+            return (
+                fitted._replace(weight=relative_weights(own)),
+                held_out._replace(weight=relative_weights(others)),
+            )
+        others = taken(self.weights, (held_out.rows, category))
+        first = len(fitted.rows)
+        joint = relative_weights(
+            joined_weights([own, others], [first, len(held_out.rows)])
         )
-        return fitted, held_out
+        return (
+            fitted._replace(weight=taken(joint, slice(first))),
+            held_out._replace(weight=taken(joint, slice(first, None))),
+        )
 
     def relative_tables(self) -> tuple[Weights | None, Weights | None]:
         """Return the weights of :meth:`of_category` as tables of all categories.

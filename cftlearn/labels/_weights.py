@@ -4,7 +4,7 @@ A weight says how much the label of a cell counts. Only weights of known labels 
 A weight of 0 makes a label unknown, so nothing below this module has to know of it.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from cftlearn.labels._names import check_columns, check_same_rows, order_of
 from cftlearn.labels._plain_arrays import read_numbers
 
 Weights = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 _ROW_HINT = "Pass one weight per row, or one per row and category."
 
@@ -154,9 +155,9 @@ def total_weight(weight: Weights | None, chosen: NDArray[np.bool_]) -> float:
     return float(weight[chosen].sum())
 
 
-def taken(weight: Weights | None, chosen: Any) -> Weights | None:
-    """Return the weights of some labels; None stays None."""
-    return None if weight is None else weight[chosen]
+def taken(values: NDArray[Number] | None, chosen: Any) -> NDArray[Number] | None:
+    """Return the weights, or the groups, of some labels; None stays None."""
+    return None if values is None else values[chosen]
 
 
 def joined_weights(parts: list[Weights | None], lengths: list[int]) -> Weights | None:

@@ -376,7 +376,7 @@ def _count_units(
     own = unit_of_row[rows]
     if weight is None:
         return float(len(np.unique(own)))
-    total = np.bincount(own, weights=weight[rows])
+    total = np.bincount(own, weights=weight[rows]).astype(np.float64)
     return effective_count(total, total > 0)
 
 
@@ -490,7 +490,7 @@ def _quantiles(values: Floats, levels: Floats) -> tuple[float, float]:
 
 
 def _by_spread(
-    estimate: float, values: Floats, n_rarer: int, confidence: float
+    estimate: float, values: Floats, n_rarer: float, confidence: float
 ) -> tuple[float, float]:
     if n_rarer < FEWEST:
         return float("nan"), float("nan")
