@@ -73,7 +73,7 @@ def weigh_labels(
         return WeightedLabels(labels, None)
     check_same_rows(**{y_name: y, name: sample_weight})
     check_columns(
-        sample_weight if np.ndim(sample_weight) == 2 else None,
+        sample_weight,
         labels.categories,
         name=name,
         owner=f"the categories of `{y_name}`",
