@@ -112,11 +112,11 @@ class LabelSplit(NamedTuple):
             return None, None
         to_fit = np.ones(self.fitted.values.shape)
         to_judge = to_fit if self.same_rows else np.ones(self.held_out.values.shape)
-        for j in range(to_fit.shape[1]):
-            own = zip((to_fit, to_judge), self.of_category(j), strict=True)
-            for table, labels in own:
-                if labels.weight is not None:
-                    table[labels.rows, j] = labels.weight
+        for j in range(len(self.fitted.categories)):
+            fitted, held_out = self.of_category(j)
+            for table, own in ((to_fit, fitted), (to_judge, held_out)):
+                if own.weight is not None:
+                    table[own.rows, j] = own.weight
         return to_fit, to_judge
 
     def cells_held_out(self) -> NDArray[np.bool_]:
