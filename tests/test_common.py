@@ -42,8 +42,8 @@ CALIBRATORS = [
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
 # The check repeats rows. Of repeated rows some are held out and others fitted, while a
-# row with a weight is one or the other. And weights are relative to their mean: they say
-# how sure labels are, not how many. What holds in its place is in
+# row with a weight is one or the other. And weights are relative to their mean: they
+# say how sure labels are, not how many. What holds in its place is in
 # test_sample_weight.py. Estimators without held-out labels pass the check.
 NOT_REPEATED = {
     "check_sample_weight_equivalence_on_dense_data": (

@@ -219,7 +219,8 @@ CASES = [
         ValueError,
         "`y` and `sample_weight` must have their rows in the same order; got the same "
         "row labels in another one: 0 and 39 in row 0. Pass "
-        "sample_weight.loc[y.index]; or, if they belong together by place, pass sample_weight.set_axis(y.index).",
+        "sample_weight.loc[y.index]; or, if they belong together by place, pass "
+        "sample_weight.set_axis(y.index).",
         needs="pandas",
     ),
     Case(
@@ -280,7 +281,8 @@ CASES = [
         ),
         ValueError,
         "`sample_weight_val` must be finite numbers of 0 or more where a label is "
-        "known; got -1.0 in row 0 (19 such weights). Pass 0 for a label that must not count.",
+        "known; got -1.0 in row 0 (19 such weights). Pass 0 for a label that must not "
+        "count.",
     ),
     Case(
         "CFTClassifier.score",
