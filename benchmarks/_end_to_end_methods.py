@@ -31,7 +31,7 @@ from _problems import make_mlp
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from cftlearn import CategoryWiseFineTuner, CFTClassifier
+from cftlearn import CategoryWiseFineTuner, CFTClassifier, losses
 from cftlearn.solvers import GeneticSolver
 
 Logits = NDArray[np.float64]
@@ -55,10 +55,22 @@ OURS: dict[str, dict[str, Any]] = {
         "fine_tuner": CategoryWiseFineTuner(GeneticSolver.published(), refit=False),
     },
 }
+# Every loss of unknown labels, and of known ones, in one training: compare them with
+# cft_no_retrain, which is "auto" with "bce".
+LOSSES: dict[str, dict[str, Any]] = {
+    f"unknown_{name}": {"unknown": name, "retrain": False}
+    for name in losses.available("unknown")
+    if name != "auto"
+} | {
+    f"loss_{name}": {"loss": name, "retrain": False}
+    for name in losses.available()
+    if name != "bce"
+}
+OURS |= LOSSES
 # They run on request: for hours with hundreds of categories, or for several trainings.
 SLOW = {
     name + stage
-    for name in ("cft_published", "cft_layers", "cft_rounds")
+    for name in ("cft_published", "cft_layers", "cft_rounds", *LOSSES)
     for stage in ("", "_before")
 }
 NOT_IN_MLCPL = {

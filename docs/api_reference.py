@@ -130,9 +130,40 @@ API = {
         ),
     ),
     "cftlearn.losses": Module(
-        "Losses for torch that skip unknown labels.",
+        "Losses for torch, of known labels and of unknown ones.",
         (
-            Section("Losses", ("PartialBCEWithLogitsLoss", "PartialAsymmetricLoss")),
+            Section("Both", ("PartialLoss",)),
+            Section(
+                "Known labels",
+                (
+                    "PartialBCEWithLogitsLoss",
+                    "PartialFocalLoss",
+                    "PartialAsymmetricLoss",
+                    "PartialStrictlyProperLoss",
+                ),
+            ),
+            Section(
+                "Unknown labels",
+                (
+                    "SelectionLoss",
+                    "WeakNegativeLoss",
+                    "SmoothedNegativeLoss",
+                    "HillLoss",
+                    "SelfPacedCorrectionLoss",
+                    "SelectiveLoss",
+                    "LargeLoss",
+                    "ExpectedPositiveLoss",
+                    "OnlineEstimationLoss",
+                    "EntropyMaximizationLoss",
+                    "EntropyPseudoLabelLoss",
+                    "GeneralizedRobustLoss",
+                    "UnknownLoss",
+                ),
+            ),
+            Section(
+                "Positive and unlabelled",
+                ("NonNegativePULoss", "VariationalPULoss", "BiasedNegativesLoss"),
+            ),
             Section("By name", ("available", "make_loss")),
         ),
     ),

@@ -102,7 +102,7 @@ def test_the_average_is_that_of_two_networks(make_model, problem, monkeypatch):
 
 
 @pytest.mark.parametrize("retrain", RETRAIN)
-@pytest.mark.parametrize("layers", [None, "auto", ["0", ""]])
+@pytest.mark.parametrize("layers", [None, [""], ["0", ""]])
 def test_to_torch_is_the_decision_function(make_model, problem, retrain, layers):
     X, y = problem
     model = make_model(retrain=retrain, layers=layers).fit(X, y)
@@ -110,7 +110,7 @@ def test_to_torch_is_the_decision_function(make_model, problem, retrain, layers)
     assert_allclose(output(model.to_torch(), X), logits, atol=1e-5)
     assert_allclose(model.predict_proba(X), expit(logits))
     assert model.coef_.shape[1] == model.fine_tuner_.n_features_in_
-    widths = {None: 8, "auto": 14, ("0", ""): 22}[
+    widths = {None: 8, ("",): 14, ("0", ""): 22}[
         tuple(layers) if isinstance(layers, list) else layers
     ]
     # The input of both networks is one block.

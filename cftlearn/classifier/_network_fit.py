@@ -25,9 +25,14 @@ from cftlearn.training._stage_one import StageOne
 from cftlearn.training._trainings import (
     SECOND,
     TrainingSettings,
+    check_layers,
     train_on_all_labels,
     train_without_held_out,
+    widen,
 )
+
+# Of the ROC AUC on held-out labels, for which features of more layers are taken.
+_LEAST_GAIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class NetworkFit:
     rounds: int
     seed: int
     history: list[dict[str, Any]] = field(default_factory=list)
+    _layers_are_open: bool = False
 
     def run(self) -> tuple[nn.Module, str, str, CategoryWiseFineTuner]:
         """Train and refit.
@@ -116,6 +122,11 @@ class NetworkFit:
         tuner : CategoryWiseFineTuner
             Fitted, with weights on the features of this network.
         """
+        if self.settings.layers == "auto":
+            check_layers(self.settings, self.rows.inputs, self.rows.split, self.seed)
+            self._layers_are_open = self.tuner.cross_fit is None
+        if self._layers_are_open:
+            self.settings = replace(self.settings, layers=None)
         if self.tuner.cross_fit is not None:
             return self._cross_fit(self.tuner.cross_fit)
         best = self._round(1)
@@ -142,7 +153,25 @@ class NetworkFit:
         extra = {"round": number} if number > 1 else {}
         self._record("train", made, extra)
         features, choice = self._choose(made, self.rows.split, folder)
-        return Round(number, made, features, choice)
+        found = Round(number, made, features, choice)
+        return self._with_layers(found) if self._layers_are_open else found
+
+    def _with_layers(self, narrow: Round) -> Round:
+        """Take features of more layers, if held-out labels are ranked better by them.
+
+        Later trainings have the same layers.
+        """
+        self._layers_are_open = False
+        settings = replace(self.settings, layers="auto")
+        made = widen(narrow.made, settings, self.rows.inputs)
+        features, choice = self._choose(made, self.rows.split, "layers")
+        wide = Round(narrow.number, made, features, choice)
+        gain = wide.held_out_auc - narrow.held_out_auc
+        self.history.append({"stage": "layers", "gain": gain})
+        if not gain > _LEAST_GAIN:
+            return narrow
+        self.settings = settings
+        return wide
 
     def _cross_fit(
         self, n_folds: int

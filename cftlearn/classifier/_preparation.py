@@ -173,7 +173,8 @@ def fit_on_features(
 def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> None:
     has_module = classifier.module is not None
     unknown = classifier.unknown
-    needs_module = unknown != "auto" and TREATMENTS[unknown] is not None
+    is_plain = isinstance(unknown, str) and TREATMENTS[unknown] is None
+    needs_module = unknown != "auto" and not is_plain
     if needs_module and not has_module:
         raise ValueError(
             "`unknown` must be 'auto', 'ignore' or 'negative' for plain features; got "

@@ -1,6 +1,7 @@
 """The folder that ``cftlearn extract`` writes: features, paths, weights."""
 
 import csv
+import io
 import json
 import zlib
 from collections.abc import Sequence
@@ -220,8 +221,10 @@ def write_head(
 ) -> None:
     """Write the weights of the classification layer, and its categories if known."""
     names = np.array(categories or [], dtype=str)
+    data = io.BytesIO()  # numpy 2.0 leaves its archive open where a file is too large
+    np.savez(data, coef=coef, intercept=intercept, categories=names)
     with open_atomically(folder / _HEAD, "wb") as file:
-        np.savez(file, coef=coef, intercept=intercept, categories=names)
+        file.write(data.getbuffer())
 
 
 def sign(folder: Path, extraction: dict[str, str | None]) -> None:

@@ -63,7 +63,7 @@ from cftlearn.labels._label_split import (
 from cftlearn.labels._names import (
     check_same_rows,
 )
-from cftlearn.labels._plain_arrays import refuse_unlike_numbers
+from cftlearn.labels._plain_arrays import check_flag, refuse_unlike_numbers
 from cftlearn.metrics._objectives import make_objective, try_objective
 from cftlearn.solvers._protocol import CategorySolver, check_weights_accepted
 
@@ -503,8 +503,11 @@ default=None
             Before ``fit``.
         ValueError
             If ``Z`` has other features than in ``fit``, or NaN.
+        TypeError
+            If ``initial`` is neither True nor False.
         """
         check_is_fitted(self)
+        check_flag(initial, "initial")
         features = self._read_features(Z)
         compute = category_logits if self.features_per_category_ else logits_of
         weights = self.coef_, self.intercept_

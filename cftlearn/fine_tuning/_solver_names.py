@@ -16,7 +16,8 @@ from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import ProximalSolver
 
 # A view: a loss that is added to the table of losses is a solver at once.
-SOLVER_NAMES = ChainMap(dict.fromkeys(["auto", "ga", "proximal"], ""), LOSSES).keys()
+_OTHERS: dict[str, Any] = dict.fromkeys(["auto", "ga", "proximal"])
+SOLVER_NAMES = ChainMap[str, Any](_OTHERS, LOSSES).keys()
 
 _GPUS = ("cuda", "mps", "xpu")
 

@@ -52,13 +52,13 @@ class LabelTotals(NamedTuple):
 
     Attributes
     ----------
-    n_rows : int
-        All rows.
+    n_rows : int, or ndarray of shape (n_categories,)
+        All rows; of each category where not all have a cell of it.
     n_positive, n_negative : ndarray of shape (n_categories,), float64
         Known labels of each category.
     """
 
-    n_rows: int
+    n_rows: int | NDArray[np.integer]
     n_positive: NDArray[np.float64]
     n_negative: NDArray[np.float64]
 
@@ -74,6 +74,18 @@ class LabelTotals(NamedTuple):
     def unknown_share(self, log_ratio: float) -> NDArray[np.float64]:
         """Return the share of positives among unknown labels, if rates differ so."""
         return _unknown_share(log_ratio, self)
+
+    def positive_share(self, rates: KnownRates) -> NDArray[np.float64]:
+        """Return the share of positives among all rows, by estimated rates.
+
+        In a category without a known negative it follows from how often a positive is
+        known; elsewhere from how much more often than a negative.
+        """
+        share = _positive_share(rates.log_ratio, self)
+        only_positive = (self.n_negative == 0) & (self.n_positive > 0)
+        known = self.n_positive / np.maximum(self.n_rows, 1)
+        by_rate = known / np.where(rates.positive > 0, rates.positive, 1.0)
+        return np.where(only_positive, np.minimum(by_rate, 1.0), share)
 
 
 class ScoredCells(NamedTuple):

@@ -23,8 +23,8 @@ class TrainingTargets(NamedTuple):
     unknown : ndarray of shape (n_samples, n_categories), bool, or None
         Cells that a treatment of unknown labels adds to the loss; None without one.
     soft : ndarray of shape (n_samples, n_categories), float32, or None
-        Probabilities that their labels are positive; None where the treatment does
-        without.
+        Probabilities, as targets of other unknown cells; NaN elsewhere. None without
+        any.
     """
 
     values: NDArray[np.float64]

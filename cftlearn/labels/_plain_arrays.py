@@ -338,3 +338,22 @@ def _is_number(kind: type) -> bool:
     if issubclass(kind, _NO_NUMBER_CELLS):
         return False
     return kind.__name__ in _MISSING_TYPES or hasattr(kind, "__float__")
+
+
+def check_flag(value: Any, name: str) -> None:
+    """Refuse what is no truth value, of which text such as "no" would be true.
+
+    Parameters
+    ----------
+    value : object
+        A parameter of a method that is True or False.
+    name : str
+        Its name.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"`{name}` must be True or False; got {value!r}.")

@@ -2,59 +2,90 @@
 
 import inspect
 from collections.abc import Callable
+from copy import deepcopy
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from cftlearn.losses._unknown import UnknownTerm
+    from cftlearn.losses._unknown._protocol import UnknownLoss
+
+_KNOWN, _UNKNOWN = "cftlearn.losses._known.", "cftlearn.losses._unknown."
 
 # One entry makes a loss known to CFTClassifier, GradientSolver, the fine-tuner and the
-# command line: its name, and the module and class that are imported when it is used.
-LOSSES = {
-    "asl": "cftlearn.losses._partial:PartialAsymmetricLoss",
-    "bce": "cftlearn.losses._partial:PartialBCEWithLogitsLoss",
+# command line: its name, the module and class that are imported when it is used, and
+# parameters of it.
+LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
+    "asl": (f"{_KNOWN}_focusing:PartialAsymmetricLoss", {}),
+    "bce": (f"{_KNOWN}_focusing:PartialBCEWithLogitsLoss", {}),
+    "focal": (f"{_KNOWN}_focusing:PartialFocalLoss", {}),
+    # Log-odds, which everything after a training takes its outputs for.
+    "spa": (f"{_KNOWN}_proper:PartialStrictlyProperLoss", {"link": "logistic"}),
 }
 
-# The treatment of a further round; users ask for it by `rounds`.
-SOFT_TARGETS = "soft_targets"
 # What becomes of unknown labels in stage one, by the name that `unknown` takes; None
 # where nothing is added to the loss of known labels.
-TREATMENTS = {
-    "auto": "cftlearn.losses._unknown:SelectionTerm",
-    "hill": "cftlearn.losses._unknown:HillTerm",
+TREATMENTS: dict[str, tuple[str, dict[str, Any]] | None] = {
+    "auto": (f"{_UNKNOWN}_selection:SelectionLoss", {}),
+    "entropy": (f"{_UNKNOWN}_cells:EntropyMaximizationLoss", {}),
+    "entropy_pseudo": (f"{_UNKNOWN}_memory:EntropyPseudoLabelLoss", {}),
+    "expected_positive": (f"{_UNKNOWN}_risks:ExpectedPositiveLoss", {}),
+    "hill": (f"{_UNKNOWN}_cells:HillLoss", {}),
     "ignore": None,
+    "imbalanced_nnpu": (f"{_UNKNOWN}_risks:NonNegativePULoss", {"balanced_prior": 0.5}),
+    "label_smoothing": (f"{_UNKNOWN}_cells:SmoothedNegativeLoss", {}),
+    "large_loss_permanent": (f"{_UNKNOWN}_choosing:LargeLoss", {"scheme": "permanent"}),
+    "large_loss_rejection": (f"{_UNKNOWN}_choosing:LargeLoss", {"scheme": "rejection"}),
+    "large_loss_temporary": (f"{_UNKNOWN}_choosing:LargeLoss", {"scheme": "temporary"}),
     "negative": None,  # their targets are 0
-    "weak_negative": "cftlearn.losses._unknown:WeakNegativeTerm",
+    "nnpu": (f"{_UNKNOWN}_risks:NonNegativePULoss", {}),
+    "robust": (f"{_UNKNOWN}_cells:GeneralizedRobustLoss", {}),
+    "role": (f"{_UNKNOWN}_memory:OnlineEstimationLoss", {}),
+    "selective": (f"{_UNKNOWN}_choosing:SelectiveLoss", {}),
+    "splc": (f"{_UNKNOWN}_cells:SelfPacedCorrectionLoss", {}),
+    "vpu": (f"{_UNKNOWN}_risks:VariationalPULoss", {}),
+    "weak_negative": (f"{_UNKNOWN}_cells:WeakNegativeLoss", {}),
 }
 
-_FURTHER = {SOFT_TARGETS: "cftlearn.losses._unknown:SoftTargetTerm"}
 
-
-def available() -> list[str]:
+def available(part: Literal["known", "unknown"] = "known") -> list[str]:
     """Return the names of the losses.
 
-    Each of them is a ``loss`` of :class:`cftlearn.CFTClassifier` and of
-    :class:`cftlearn.solvers.GradientSolver`, and a ``solver`` of
-    :class:`cftlearn.CategoryWiseFineTuner`.
+    Each loss of known labels is a ``loss`` of :class:`cftlearn.CFTClassifier`. Each
+    treatment of unknown ones is an ``unknown`` there.
+
+    Parameters
+    ----------
+    part : {"known", "unknown"}, default="known"
+        Which labels the losses are for.
 
     Returns
     -------
     names : list of str
         Sorted.
 
+    Raises
+    ------
+    ValueError
+        If ``part`` is neither.
+
     See Also
     --------
     make_loss : Build a loss by its name.
+    PartialLoss : Join a loss of known labels and one of unknown labels.
 
     Examples
     --------
     >>> from cftlearn import losses
     >>> losses.available()
-    ['asl', 'bce']
+    ['asl', 'bce', 'focal', 'spa']
+    >>> "hill" in losses.available("unknown")
+    True
     """
-    return sorted(LOSSES)
+    if part not in ("known", "unknown"):
+        raise ValueError(f"`part` must be 'known' or 'unknown'; got {part!r}.")
+    return sorted(LOSSES if part == "known" else TREATMENTS)
 
 
 def make_loss(
@@ -110,35 +141,50 @@ def make_loss(
             raise _unexpected_option(name, loss)
     if not isinstance(loss, str):
         return loss
-    made: Callable[[Tensor, Tensor], Tensor] = _class_of(loss)(**options)
+    target, own = LOSSES[loss]
+    made: Callable[[Tensor, Tensor], Tensor] = _import(target)(**own | options)
     return made
 
 
-def make_unknown_term(
-    name: str, weight: float | None = None, n_unknown_per_known: float = 1.0
-) -> "UnknownTerm | None":
+def make_unknown_loss(unknown: "str | UnknownLoss") -> "UnknownLoss | None":
     """Build what unknown labels add to the loss.
 
     Parameters
     ----------
-    name : str
-        A key of ``TREATMENTS``, or ``SOFT_TARGETS``.
-    weight : float, default=None
-        How much all unknown cells count together, where all known ones count 1; 0 or
-        more. None takes the treatment's own weight.
-    n_unknown_per_known : float, default=1.0
-        How many unknown cells there are for a known one.
+    unknown : str or UnknownLoss
+        A name of :func:`available` with ``part="unknown"``, or such a loss, which is
+        copied.
 
     Returns
     -------
-    term : UnknownTerm or None
+    loss : UnknownLoss or None
         None where they add nothing.
     """
-    target = (TREATMENTS | _FURTHER)[name]
-    if target is None:
+    if not isinstance(unknown, str):
+        return deepcopy(unknown)
+    entry = TREATMENTS[unknown]
+    if entry is None:
         return None
-    term: UnknownTerm = _import(target)(weight, n_unknown_per_known)
-    return term
+    target, options = entry
+    loss: UnknownLoss = _import(target)(**options)
+    return loss
+
+
+def estimates_rates(unknown: "str | UnknownLoss") -> bool:
+    """Return whether a treatment needs the rates at which labels are known.
+
+    Parameters
+    ----------
+    unknown : str or UnknownLoss
+        As in :func:`make_unknown_loss`.
+    """
+    if not isinstance(unknown, str):
+        return unknown.estimates_rates
+    entry = TREATMENTS[unknown]
+    if entry is None:
+        return False
+    target, options = entry
+    return bool(_import(target)(**options).estimates_rates)
 
 
 def _unexpected_option(name: str, loss: Any) -> ValueError:
@@ -151,17 +197,13 @@ def _unexpected_option(name: str, loss: Any) -> ValueError:
     )
 
 
-def _class_of(name: str) -> Any:
-    return _import(LOSSES[name])
-
-
 def _import(target: str) -> Any:
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
 
 def _parameters_of(name: str) -> set[str]:
-    return set(inspect.signature(_class_of(name)).parameters)
+    return set(inspect.signature(_import(LOSSES[name][0])).parameters)
 
 
 def _quoted(names: list[str]) -> str:

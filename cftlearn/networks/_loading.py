@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
@@ -113,12 +114,17 @@ def load_network(
 
 
 def _load_program(content: IO[bytes]) -> torch.export.ExportedProgram:
-    """Load a program without torch's logging of tracebacks: an error says it."""
+    """Load a program without torch's logging of tracebacks: an error says it.
+
+    Torch 2.9 warns of its own buffers, which users cannot change.
+    """
     logger = logging.getLogger("torch.export")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        return torch.export.load(content)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given buffer is not writable")
+            return torch.export.load(content)
     finally:
         logger.setLevel(level)
 

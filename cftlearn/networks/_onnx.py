@@ -26,6 +26,7 @@ from cftlearn._files import (
 from cftlearn._inputs import to_tensor
 from cftlearn.exceptions import first_line
 from cftlearn.images import ImageTransform
+from cftlearn.labels._plain_arrays import check_flag
 from cftlearn.networks._precision import failure_of
 
 _INPUT = "input"
@@ -124,6 +125,7 @@ def export_onnx(
             f"`path` must be a file; got the folder '{target}'. Name a file in it: "
             f"'{target / 'model.onnx'}'."
         )
+    check_flag(sigmoid, "sigmoid")
     for package in ("onnx", "onnxscript"):
         import_optional(package, feature="export_onnx", extra="onnx")
     _check_opset(opset)

@@ -17,6 +17,7 @@ from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble import CFTEnsemble
 from cftlearn.exceptions import first_line
 from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.labels._plain_arrays import check_flag
 from cftlearn.networks import Architecture
 from cftlearn.networks._architecture import LIBRARIES
 from cftlearn.persistence._array_file import ARRAYS, StoredArrays
@@ -128,6 +129,7 @@ def save_model(
             "Pipeline one by one."
         )
     check_is_fitted(model)
+    check_flag(overwrite, "overwrite")
     target = as_path(path)
     check_target(target, overwrite=overwrite)
     arrays: Arrays = {}

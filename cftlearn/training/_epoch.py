@@ -15,11 +15,26 @@ from cftlearn._devices import autocast
 from cftlearn._inputs import Inputs
 from cftlearn.exceptions import NonFiniteLossError, first_line
 from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.losses._soft import soft_target_loss
 from cftlearn.networks._precision import failure_of, other_precision
 from cftlearn.training._distributed import mixed_seed
 from cftlearn.training._plan import TrainingPlan
 from cftlearn.training._state import TrainingState
 from cftlearn.training._validation import describe_rows
+
+
+class Fractions(NamedTuple):
+    """Cells of a batch over those of the whole step, one fraction per kind.
+
+    Attributes
+    ----------
+    known, unknown, soft : float
+        Times the number of processes, because gradients are averaged over them.
+    """
+
+    known: float
+    unknown: float = 0.0
+    soft: float = 0.0
 
 
 class Batch(NamedTuple):
@@ -31,17 +46,13 @@ class Batch(NamedTuple):
         Number of the batch in its epoch, from 1.
     rows : ndarray of int
         Rows, at least one of them with a cell that counts.
-    fraction : float
-        Known labels of these rows over those of the whole step; times the number of
-        processes, because gradients are averaged over them.
-    unknown_fraction : float
-        The same of the unknown cells that count.
+    fractions : Fractions
+        What share of the step's cells these rows have.
     """
 
     number: int
     rows: NDArray[np.intp]
-    fraction: float
-    unknown_fraction: float = 0.0
+    fractions: Fractions
 
 
 class Targets(NamedTuple):
@@ -52,9 +63,9 @@ class Targets(NamedTuple):
     labels : Tensor of shape (n_samples, n_categories)
         1, 0, or NaN for cells that are no known label.
     unknown : Tensor of shape (n_samples, n_categories), bool, or None
-        Cells that the plan's term for unknown labels counts; None without one.
+        Cells that the plan's loss of unknown labels counts; None without one.
     soft : Tensor of shape (n_samples, n_categories), or None
-        Probabilities of these cells, where the term needs them.
+        Probabilities as targets of other cells; NaN elsewhere.
     """
 
     labels: Tensor
@@ -76,6 +87,19 @@ class Targets(NamedTuple):
             None if each is None else each[rows].to(device) for each in self[1:]
         )
         return Targets(self.labels[rows].to(device), unknown, soft)
+
+    def cells_per_row(self) -> NDArray[np.intp]:
+        """Count the cells of each kind in every row, shape (3, n_samples)."""
+        kinds = (
+            ~torch.isnan(self.labels),
+            self.unknown,
+            None if self.soft is None else ~torch.isnan(self.soft),
+        )
+        counts = np.zeros((len(kinds), len(self.labels)), dtype=np.intp)
+        for own, cells in zip(counts, kinds, strict=True):
+            if cells is not None:
+                own[:] = cells.sum(dim=1).numpy()
+        return counts
 
 
 def train_epoch(
@@ -113,10 +137,12 @@ def train_epoch(
         If the network fails on a batch, its output has another shape than the
         labels, or the loss is not a scalar tensor with a gradient.
     """
-    term = plan.unknown_term
-    if term is None or not term.is_active:
-        targets = Targets(targets.labels)
-    epoch = _Epoch(len(state.history) + 1, state, inputs, targets, plan)
+    n_before = len(state.history)
+    if plan.unknown_loss is not None:
+        plan.unknown_loss.set_epoch(n_before, plan.max_epochs)
+    if not plan.counts_unknown:
+        targets = targets._replace(unknown=None)
+    epoch = _Epoch(n_before + 1, state, inputs, targets, plan)
     steps = steps_of_epoch(state.order.permutation(len(inputs)), targets, plan)
     return epoch.train(steps, progress)
 
@@ -140,34 +166,21 @@ def steps_of_epoch(
     steps : list of list of Batch
         Batches without a cell that counts are left out; a step may be empty.
     """
-    n_known = (~torch.isnan(targets.labels)).sum(dim=1).numpy()
-    n_unknown = np.zeros_like(n_known)
-    if targets.unknown is not None:
-        n_unknown = targets.unknown.sum(dim=1).numpy()
+    counts = targets.cells_per_row()
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        totals = n_known[rows].sum(), n_unknown[rows].sum()
+        totals = np.maximum(counts[:, rows].sum(axis=1), 1)
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
-            n_counted = n_known[part] + n_unknown[part]
+            n_counted = counts[:, part].sum(axis=0)
             if n_counted.any():
                 own, factor = plan.processes.own_rows(part, n_counted)
-                step.append(
-                    Batch(
-                        number,
-                        own,
-                        _fraction(n_known[own], totals[0]) * factor,
-                        _fraction(n_unknown[own], totals[1]) * factor,
-                    )
-                )
+                shares = counts[:, own].sum(axis=1) / totals * factor
+                step.append(Batch(number, own, Fractions(*shares.tolist())))
         steps.append(step)
     return steps
-
-
-def _fraction(counts: NDArray[np.integer], total: int) -> float:
-    return int(counts.sum()) / int(total) if total else 0.0
 
 
 @dataclass(frozen=True)
@@ -263,14 +276,21 @@ def _batch_loss(
         )
     # Sums and logarithms of the loss need the digits of single precision.
     logits = logits.float() if plan.trainer.amp else logits
-    if targets.unknown is None or plan.unknown_term is None:
-        return _known_loss(logits, labels, plan) * batch.fraction
-    term = plan.unknown_term(logits, targets.unknown, targets.soft)
-    loss = term * batch.unknown_fraction
+    known, unknown, soft = batch.fractions
+    parts = []
     # The mean of a loss of one's own may be NaN where there is no label.
-    if batch.fraction:
-        loss = _known_loss(logits, labels, plan) * batch.fraction + loss
-    return loss
+    if known and not plan.replaces_known:
+        parts.append(_known_loss(logits, labels, plan) * known)
+    if unknown and plan.unknown_loss is not None:
+        rows = torch.from_numpy(batch.rows).to(logits.device)
+        mean = plan.unknown_loss(logits, labels, targets.unknown, rows)
+        parts.append(plan.unknown_weight * mean * unknown)
+    if soft and targets.soft is not None:
+        mean = soft_target_loss(logits, targets.soft)
+        parts.append(plan.soft_weight * mean * soft)
+    if not parts:  # a row that stands in, so that this process has one
+        return (0.0 * logits).sum()
+    return torch.stack(parts).sum()
 
 
 def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:

@@ -60,14 +60,14 @@ def train_network(
     inputs : Inputs
         Rows.
     targets : TrainingTargets
-        Known labels, and the unknown cells that the plan's term counts.
+        Known labels, and the unknown cells that the plan's loss counts.
     plan : TrainingPlan
         How to train.
     held_out : HeldOut, default=None
         What to score every epoch by; early stopping needs it.
     probe : RateProbe, default=None
         What to estimate by how often labels of each class are known, after a warm-up
-        and at the end. The plan's term takes the first estimate.
+        and at the end. The plan's loss takes the first estimate.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def train_network(
     path = _state_path(network, inputs, targets, plan, held_out)
     network.to(plan.device).train()
     n_steps = plan.n_steps(len(inputs))
-    state = _initial_state(network, plan, n_steps)
     tensors = Targets.of(targets)
+    state = _initial_state(network, plan, n_steps)
     progress = tqdm(
         total=plan.max_epochs * n_steps,
         desc="training the network",
@@ -98,6 +98,9 @@ def train_network(
     )
     # The seed comes before the state: a checkpoint restores the generators as well.
     with progress, seeded_torch(plan.seed):
+        if plan.unknown_loss is not None:
+            plan.unknown_loss.start(tensors.labels, tensors.unknown)
+            plan.unknown_loss.to(plan.device)
         with processes.failing_together():
             load_state(path, state)
         processes.check_same(
@@ -145,7 +148,7 @@ def _state_path(
                 processes=(plan.processes.size, plan.processes.precision),
                 inputs=inputs,
                 labels=tuple(targets),
-                unknown_term=plan.unknown_term,
+                unknown=(plan.unknown_loss, plan.unknown_weight, plan.soft_weight),
                 validation=()
                 if held_out is None
                 else (held_out.inputs, held_out.labels),
@@ -172,6 +175,7 @@ def _initial_state(
         scaler=torch.amp.GradScaler(torch.device(plan.device).type, enabled=scales),
         average=None if decay is None else MovingAverage(network, decay),
         order=np.random.default_rng(plan.seed),
+        unknown_loss=plan.unknown_loss,
     )
 
 
@@ -226,8 +230,8 @@ def _estimate_rates(
 
 
 def _set_rates(plan: TrainingPlan, rates: KnownRates | None) -> None:
-    if plan.unknown_term is not None and rates is not None:
-        plan.unknown_term.set_rates(rates)
+    if plan.unknown_loss is not None and rates is not None:
+        plan.unknown_loss.set_rates(rates)
 
 
 def _postfix(record: dict[str, Any]) -> dict[str, str]:

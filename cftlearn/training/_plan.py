@@ -11,8 +11,8 @@ from torch import Tensor
 from cftlearn._inputs import Inputs
 from cftlearn.labels._label_split import TrainingTargets
 from cftlearn.losses import make_loss
-from cftlearn.losses._registry import make_unknown_term
-from cftlearn.losses._unknown import UnknownTerm
+from cftlearn.losses._registry import make_unknown_loss
+from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import OneProcess, processes_of
@@ -39,11 +39,13 @@ class TrainingPlan:
         Torch device.
     verbose : int
         Above 0, shows a progress bar where the output is a terminal.
-    unknown_term : UnknownTerm or None
+    unknown_loss : UnknownLoss or None
         What unknown cells add to the loss; None leaves them out.
+    unknown_weight, soft_weight : float
+        How much all unknown cells, and all cells with a probability as target, count
+        together, where all known ones count 1; 0 or more.
     trainer : NetworkTrainer
-        The finer parameters; ``pos_weight`` and ``unknown_weight`` are in ``loss`` and
-        ``unknown_term`` already.
+        The finer parameters; ``pos_weight`` is in ``loss`` already.
     processes : OneProcess
         The processes that take part; those of the trainer's ``fabric``.
     """
@@ -55,9 +57,23 @@ class TrainingPlan:
     seed: int
     device: str
     verbose: int = 0
-    unknown_term: UnknownTerm | None = None
+    unknown_loss: UnknownLoss | None = None
+    unknown_weight: float = 0.0
+    soft_weight: float = 1.0
     trainer: NetworkTrainer = field(default_factory=NetworkTrainer)
     processes: OneProcess = field(default_factory=OneProcess)
+
+    @property
+    def counts_unknown(self) -> bool:
+        """Whether unknown cells have any gradient now."""
+        loss = self.unknown_loss
+        return loss is not None and self.unknown_weight > 0 and loss.is_active
+
+    @property
+    def replaces_known(self) -> bool:
+        """Whether the loss of unknown cells has that of known ones in it."""
+        loss = self.unknown_loss
+        return self.counts_unknown and loss is not None and loss.replaces_known
 
     def n_steps(self, n_rows: int) -> int:
         """Return how many steps the optimizer makes in an epoch."""
@@ -69,7 +85,7 @@ def make_plan(
     targets: TrainingTargets,
     *,
     loss: str | Loss,
-    unknown: str = "ignore",
+    unknown: str | UnknownLoss = "ignore",
     max_epochs: int,
     batch_size: int,
     learning_rate: float,
@@ -87,8 +103,9 @@ def make_plan(
         Labels, which ``pos_weight="balanced"`` counts, and unknown cells.
     loss : str or callable
         A name of :func:`cftlearn.losses.available`, or a loss.
-    unknown : str, default="ignore"
-        A name of :data:`cftlearn.losses._registry.TREATMENTS`.
+    unknown : str or UnknownLoss, default="ignore"
+        A name of :data:`cftlearn.losses._registry.TREATMENTS`, or a loss of unknown
+        labels, which is copied.
     max_epochs, batch_size, learning_rate, seed, verbose
         As in :class:`TrainingPlan`.
     device : str
@@ -97,13 +114,17 @@ def make_plan(
     Raises
     ------
     TypeError, ValueError
-        If the device cannot be used, or the loss cannot weigh positives as asked.
+        If the device cannot be used, the loss cannot weigh positives as asked, or that
+        of unknown labels cannot be shared between processes.
     """
     trainer = trainer or NetworkTrainer()
     processes = processes_of(trainer.fabric)
     device = processes.resolve_device(device)
     weights = positive_weights(trainer.pos_weight, targets.values)
     options = {} if weights is None else {"pos_weight": weights.to(device)}
+    unknown_loss = make_unknown_loss(unknown)
+    _check_state(unknown_loss, processes)
+    weight = trainer.unknown_weight
     return TrainingPlan(
         loss=make_loss(loss, **options),
         max_epochs=max_epochs,
@@ -112,20 +133,29 @@ def make_plan(
         seed=seed,
         device=device,
         verbose=verbose,
-        unknown_term=_unknown_term(unknown, trainer, targets),
+        unknown_loss=unknown_loss,
+        unknown_weight=_own_weight(unknown_loss, targets) if weight is None else weight,
+        soft_weight=1.0 if weight is None else weight,
         trainer=trainer,
         processes=processes,
     )
 
 
-def _unknown_term(
-    name: str, trainer: NetworkTrainer, targets: TrainingTargets
-) -> UnknownTerm | None:
-    if targets.unknown is None:
-        return make_unknown_term(name, trainer.unknown_weight)
+def _check_state(loss: UnknownLoss | None, processes: OneProcess) -> None:
+    if loss is not None and loss.keeps_state and processes.size > 1:
+        raise ValueError(
+            f"`unknown` must be a loss that keeps no state where several processes "
+            f"train, which would remember different rows; got {type(loss).__name__} "
+            f"and {processes.size} processes. Pass another loss, or fabric=None."
+        )
+
+
+def _own_weight(loss: UnknownLoss | None, targets: TrainingTargets) -> float:
+    """Return the weight that a loss gives itself."""
+    if loss is None or targets.unknown is None:
+        return 0.0
     n_known = int((~np.isnan(targets.values)).sum())
-    ratio = int(targets.unknown.sum()) / max(n_known, 1)
-    return make_unknown_term(name, trainer.unknown_weight, ratio)
+    return loss.default_weight(int(targets.unknown.sum()) / max(n_known, 1))
 
 
 class HeldOut(NamedTuple):

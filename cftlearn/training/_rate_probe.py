@@ -34,7 +34,7 @@ class RateProbe:
     inputs : Inputs
         The rows to train on.
     unknown : ndarray of shape (n_samples, n_categories), bool
-        Unknown cells of these rows that no term of the loss counts.
+        Unknown cells of these rows that no loss counts.
     totals : LabelTotals
         All known labels of these rows.
     """

@@ -74,7 +74,7 @@ def fit_network(
     inputs : Inputs
         Rows to train on.
     targets : TrainingTargets
-        Known labels, and the unknown cells that the plan's term counts.
+        Known labels, and the unknown cells that the plan's loss counts.
     held_out : HeldOut, default=None
         What to score every epoch by, unless the trainer has ``validate=False``.
     probe : RateProbe, default=None

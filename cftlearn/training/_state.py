@@ -19,6 +19,7 @@ from cftlearn._files import check_sealed, claim_folder, digest, open_sealed
 from cftlearn._inputs import ArrayInputs, Inputs
 from cftlearn.exceptions import first_line
 from cftlearn.labels._known_rates import KnownRates
+from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._optimization import MovingAverage
 
@@ -70,6 +71,8 @@ class TrainingState:
         The best epoch so far; None without early stopping.
     rates : KnownRates or None
         The last estimate of how often labels are known; None without one.
+    unknown_loss : UnknownLoss or None
+        The loss of unknown labels; what it remembers of rows is a part of the state.
     """
 
     network: nn.Module
@@ -82,6 +85,7 @@ class TrainingState:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: BestEpoch | None = None
     rates: KnownRates | None = None
+    unknown_loss: UnknownLoss | None = None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -126,6 +130,8 @@ class TrainingState:
             positive, negative, *numbers = self.rates
             both = torch.from_numpy(np.stack([positive, negative]))
             values["rates"] = both, *numbers
+        if self.unknown_loss is not None:
+            values["unknown loss"] = self.unknown_loss.state_dict()
         return values
 
     def load_state_dict(self, values: dict[str, Any]) -> None:
@@ -144,6 +150,8 @@ class TrainingState:
         if "rates" in values:
             both, *numbers = values["rates"]
             self.rates = KnownRates(*both.numpy(), *numbers)
+        if self.unknown_loss is not None:
+            self.unknown_loss.load_state_dict(values["unknown loss"])
         torch.set_rng_state(values["random"])
         if values["random on GPUs"]:
             torch.cuda.set_rng_state_all(values["random on GPUs"])

@@ -16,7 +16,8 @@ from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
-from cftlearn.losses._registry import SOFT_TARGETS, TREATMENTS
+from cftlearn.losses._registry import TREATMENTS, estimates_rates
+from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
 from cftlearn.networks._heads import find_head, head_weights
 from cftlearn.networks._making import copy_or_make
@@ -42,8 +43,9 @@ class TrainingSettings:
         Name of its classification layer; None finds it.
     train : bool
         False takes the network as it is.
-    unknown : str
-        A name of :data:`cftlearn.losses._registry.TREATMENTS`.
+    unknown : str or UnknownLoss
+        A name of :data:`cftlearn.losses._registry.TREATMENTS`, or a loss of unknown
+        labels.
     loss : str or callable
         A name of :func:`cftlearn.losses.available`, or a loss.
     layers : sequence of str, "auto" or None
@@ -63,7 +65,7 @@ class TrainingSettings:
     module: Any
     head: str | None
     train: bool
-    unknown: str
+    unknown: str | UnknownLoss
     loss: str | Loss
     layers: Layers | None
     trainer: NetworkTrainer
@@ -97,7 +99,7 @@ class TrainingSettings:
             self.trainer if trainer is None else trainer,
             targets,
             loss=self.loss,
-            unknown=self.unknown if targets.soft is None else SOFT_TARGETS,
+            unknown=self.unknown if targets.soft is None else "ignore",
             max_epochs=self.max_epochs if max_epochs is None else max_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -124,11 +126,11 @@ class TrainingSettings:
             Probabilities of unknown cells, in place of their treatment.
         """
         if soft is not None:
-            unknown = split.unknown_to_fit() & ~np.isnan(soft)
-            return TrainingTargets(split.targets("ignore"), unknown, soft)
+            usable = np.where(split.unknown_to_fit(), soft, np.float32(np.nan))
+            return TrainingTargets(split.targets("ignore"), soft=usable)
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
-        if TREATMENTS[self.unknown] is None:
+        if isinstance(self.unknown, str) and TREATMENTS[self.unknown] is None:
             return TrainingTargets(values)
         unknown = split.unknown_to_fit()
         if left_out is not None:
@@ -183,10 +185,10 @@ def train_without_held_out(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    _check_layers(settings, inputs, split.fitted.values.shape[1], seed)
+    check_layers(settings, inputs, split, seed)
     held_out = HeldOut(inputs_val, split.held_out.values, objective)
     left_out, probe = None, None
-    if settings.unknown == "auto" and settings.train and soft is None:
+    if settings.train and soft is None and estimates_rates(settings.unknown):
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
@@ -202,7 +204,7 @@ def train_without_held_out(
         head=settings.head,
         train=settings.train,
     )
-    return _widened(made, settings, inputs)
+    return widen(made, settings, inputs)
 
 
 def train_on_all_labels(
@@ -259,10 +261,10 @@ def train_on_all_labels(
         trainer = clone(trainer).set_params(patience=None)
         max_epochs = first.n_epochs
     plan = settings.plan(targets, seed, trainer, max_epochs)
-    if plan.unknown_term is not None and first.rates is not None:
-        plan.unknown_term.set_rates(first.rates)
+    if plan.unknown_loss is not None and first.rates is not None:
+        plan.unknown_loss.set_rates(first.rates)
     made = fit_network(plan, settings.module, inputs, targets, head=settings.head)
-    return _widened(made, settings, inputs)
+    return widen(made, settings, inputs)
 
 
 def _all_fitted(labels: PartialLabels) -> LabelSplit:
@@ -286,20 +288,52 @@ def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
     return clone(trainer).set_params(checkpoint=Path(trainer.checkpoint) / folder)
 
 
-def _check_layers(
-    settings: TrainingSettings, inputs: Inputs, n_categories: int, seed: int
+def check_layers(
+    settings: TrainingSettings, inputs: Inputs, split: LabelSplit, seed: int
 ) -> None:
-    """Raise now what widening the network would raise only after hours of training."""
+    """Raise now what widening the network would raise only after hours of training.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Its ``layers``; None needs no check.
+    inputs : Inputs
+        Rows.
+    split : LabelSplit
+        Their labels.
+    seed : int
+        Seed of the network.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`~cftlearn.feature_extraction._widening.widen_network`.
+    """
     if settings.layers is None:
         return
     network = copy_or_make(settings.module, seed)
-    head = find_head(network, settings.head, n_categories)
+    head = find_head(network, settings.head, split.fitted.values.shape[1])
     device = processes_of(settings.trainer.fabric).resolve_device(settings.device)
     widen_network(network, head, settings.layers, inputs.take([0]), device)
 
 
-def _widened(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
-    """Put features of other layers beside those of the last one, if asked."""
+def widen(made: StageOne, settings: TrainingSettings, inputs: Inputs) -> StageOne:
+    """Put features of other layers beside those of the last one, if asked.
+
+    Parameters
+    ----------
+    made : StageOne
+        A network whose features are those of its last layer.
+    settings : TrainingSettings
+        Its ``layers``; None leaves the network as it is.
+    inputs : Inputs
+        Rows, on which the scales of features are measured.
+
+    Returns
+    -------
+    wide : StageOne
+        With the same logits.
+    """
     if settings.layers is None:
         return made
     network, head = widen_network(

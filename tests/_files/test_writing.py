@@ -1,6 +1,7 @@
 """Files appear whole or not at all: links, other kinds, leftovers, full disks."""
 
 import errno
+import gc
 import os
 import stat
 import threading
@@ -222,6 +223,8 @@ def test_a_full_disk_is_told_in_plain_words(tmp_path, size_limit, save, opener):
     if opener is open_atomically:
         assert path.read_text() == "earlier"
         assert names(tmp_path) == ["file"]
+    del caught
+    gc.collect()  # here, and not in another test
 
 
 def test_a_full_disk_that_shows_at_the_end(tmp_path, monkeypatch):

@@ -57,6 +57,12 @@ def fitted() -> CFTClassifier:
     return CFTClassifier(fine_tuner=weights, random_state=0).fit(X, Y)
 
 
+def export(path: Path, **options: Any) -> None:
+    from cftlearn.networks import export_onnx
+
+    export_onnx(fitted(), path, **options)
+
+
 def one_argument(scores: Any) -> float:
     return 1.0
 
@@ -434,5 +440,41 @@ CASES = [
         lambda folder: save_with(folder, random_state=np.random.RandomState(0)),
         TypeError,
         f"{NOT_SAVED.format('random_state', 'RandomState')} {FREE}",
+    ),
+    *(
+        Case(
+            where,
+            f"text for the truth value {name!r}",
+            act,
+            TypeError,
+            f"`{name}` must be True or False; got 'no'.",
+        )
+        for where, name, act in (
+            (
+                "CategoryWiseFineTuner.transform",
+                "initial",
+                lambda folder: fitted().fine_tuner_.transform(X, initial="no"),
+            ),
+            (
+                "CFTClassifier.decision_function",
+                "initial",
+                lambda folder: fitted().decision_function(X, initial="no"),
+            ),
+            (
+                "CFTClassifier.to_torch",
+                "calibrated",
+                lambda folder: fitted().to_torch(calibrated="no"),
+            ),
+            (
+                "save_model",
+                "overwrite",
+                lambda folder: save_model(fitted(), folder / "m", overwrite="no"),
+            ),
+            (
+                "export_onnx",
+                "sigmoid",
+                lambda folder: export(folder / "m.onnx", sigmoid="no"),
+            ),
+        )
     ),
 ]

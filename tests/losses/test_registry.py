@@ -36,12 +36,17 @@ class SquaredLoss(nn.Module):
 @pytest.fixture
 def squared(monkeypatch):
     """Add one entry to the table."""
-    monkeypatch.setitem(LOSSES, "squared", f"{__name__}:SquaredLoss")
+    monkeypatch.setitem(LOSSES, "squared", (f"{__name__}:SquaredLoss", {}))
     return "squared"
 
 
 def test_names_are_sorted():
-    assert losses.available() == ["asl", "bce"]
+    assert losses.available() == ["asl", "bce", "focal", "spa"]
+    unknown = losses.available("unknown")
+    assert unknown == sorted(unknown)
+    assert {"auto", "ignore", "negative", "hill", "nnpu"} < set(unknown)
+    with pytest.raises(ValueError, match="`part` must be 'known' or 'unknown'; got 3"):
+        losses.available(3)
 
 
 def test_losses_by_name():
@@ -57,7 +62,9 @@ def test_a_callable_is_a_loss_already():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match=r"one of 'asl', 'bce', or a .* got 'hinge'"):
+    with pytest.raises(
+        ValueError, match=r"one of 'asl', 'bce', 'focal', 'spa', or a .* got 'hinge'"
+    ):
         make_loss("hinge")
     with pytest.raises(TypeError, match="or a callable; got 3 of type int"):
         make_loss(3)
@@ -66,15 +73,15 @@ def test_unknown_names_are_refused():
 @pytest.mark.parametrize("loss", ["asl", lambda logits, targets: logits.sum()])
 def test_options_need_a_loss_that_has_them(loss):
     got = "loss='asl'" if loss == "asl" else "a callable"
-    match = rf"`pos_weight` needs a loss that .*, such as 'bce'; got {got}\. Leave"
+    match = rf"`margin` needs a loss that .*, such as 'focal'; got {got}\. Leave"
     with pytest.raises(ValueError, match=match):
-        make_loss(loss, pos_weight=torch.ones(3))
+        make_loss(loss, margin=1.0)
 
 
 def test_options_that_no_loss_has():
-    match = "`margin` needs a loss that has this parameter; got loss='bce'"
+    match = "`height` needs a loss that has this parameter; got loss='bce'"
     with pytest.raises(ValueError, match=match):
-        make_loss("bce", margin=1.0)
+        make_loss("bce", height=1.0)
 
 
 def test_names_are_read_without_torch():
@@ -137,7 +144,9 @@ def test_the_command_line_knows_a_new_loss(squared, partial_problem, capsys):
     assert any(line["solver"] == squared for line in report)
     with pytest.raises(SystemExit, match="0"):
         main(["fit", "--help"])
-    assert "bce, ga, proximal, squared" in " ".join(capsys.readouterr().out.split())
+    assert "bce, focal, ga, proximal, spa, squared" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.parametrize(

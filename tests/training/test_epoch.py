@@ -19,8 +19,7 @@ from training_parts import (
 from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.losses import make_loss
-from cftlearn.losses._unknown import WeakNegativeTerm
+from cftlearn.losses import WeakNegativeLoss, make_loss
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
 from cftlearn.training._plan import TrainingPlan
@@ -95,7 +94,7 @@ def test_a_loss_does_not_meet_batches_of_unknown_labels_alone(problem, module):
 
     n_known = []
     plan = replace(PLAN, batch_size=1, max_epochs=1, loss=strict)
-    plan = replace(plan, unknown_term=WeakNegativeTerm())
+    plan = replace(plan, unknown_loss=WeakNegativeLoss(), unknown_weight=0.5)
     targets = TrainingTargets(y, np.isnan(y))
     trained = train_network(module, read_inputs(X), targets, plan)
     assert len(n_known) == (~np.isnan(y)).any(axis=1).sum()

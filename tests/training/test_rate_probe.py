@@ -17,7 +17,7 @@ from cftlearn.labels._known_rates import (
     estimate_known_rates,
 )
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.losses._unknown import SelectionTerm
+from cftlearn.losses import SelectionLoss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._loop import train_network
@@ -153,11 +153,12 @@ def train_with_probe(module, parts, max_epochs=6, **finer):
     X, fitted, held_out, left_out = parts
     probe = make_probe(*parts)
     unknown = np.isnan(fitted) & np.isnan(held_out) & ~left_out
-    term = SelectionTerm(1.0)
+    term = SelectionLoss()
     plan = replace(
         PLAN,
         max_epochs=max_epochs,
-        unknown_term=term,
+        unknown_loss=term,
+        unknown_weight=1.0,
         trainer=NetworkTrainer(**finer),
     )
     network = copy.deepcopy(module)

@@ -19,8 +19,8 @@ from cftlearn.labels._label_split import (
     sample_cells,
     split_labels,
 )
-from cftlearn.losses._registry import TREATMENTS
-from cftlearn.losses._unknown import HillTerm, SelectionTerm, WeakNegativeTerm
+from cftlearn.losses import HillLoss, WeakNegativeLoss
+from cftlearn.losses._registry import TREATMENTS, estimates_rates, make_unknown_loss
 from cftlearn.metrics._objectives import make_objective
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._epoch import Targets, steps_of_epoch
@@ -32,7 +32,11 @@ from cftlearn.training._trainings import (
 )
 
 SEEDS = np.arange(3)
-TERMS = {"auto": SelectionTerm, "hill": HillTerm, "weak_negative": WeakNegativeTerm}
+UNKNOWN_LOSSES = {
+    name: type(make_unknown_loss(name))
+    for name, entry in TREATMENTS.items()
+    if entry is not None
+}
 
 
 def make_labels(y):
@@ -146,14 +150,14 @@ def test_held_out_cells_are_not_trained_on(settings, problem, split, calls, unkn
     filler = 0.0 if unknown == "negative" else np.nan
     np.testing.assert_array_equal(targets.values[unknown_cells], filler)
     np.testing.assert_array_equal(held_out.labels, split.held_out.values)
-    if unknown in TERMS:
-        assert type(plan.unknown_term) is TERMS[unknown]
+    if unknown in UNKNOWN_LOSSES:
+        assert type(plan.unknown_loss) is UNKNOWN_LOSSES[unknown]
         left_out = unknown_cells & ~targets.unknown
         assert not (targets.unknown & ~unknown_cells).any()
-        assert left_out.any() == (unknown == "auto")
+        assert left_out.any() == estimates_rates(unknown)
     else:
-        assert plan.unknown_term is targets.unknown is None
-    assert (probe is None) == (unknown != "auto")
+        assert plan.unknown_loss is targets.unknown is None
+    assert (probe is None) == (not estimates_rates(unknown))
 
 
 def test_auto_leaves_a_share_of_unknown_cells_out(settings, problem, split, calls):
@@ -194,7 +198,7 @@ def test_all_labels_are_trained_on(settings, problem, split, calls, unknown):
     np.testing.assert_array_equal(targets.values[known], y[known])
     filler = 0.0 if unknown == "negative" else np.nan
     np.testing.assert_array_equal(targets.values[~known], filler)
-    if unknown in TERMS:
+    if unknown in UNKNOWN_LOSSES:
         np.testing.assert_array_equal(targets.unknown, ~known)
     assert "val_loss" not in second.history[0]
     assert not same_weights(second.network, first.network)
@@ -215,12 +219,12 @@ def test_other_rows_are_joined(settings, problem, others, calls, unknown):
     nothing = everything.restricted_to(np.zeros_like(everything.known))
     whole = settings.targets(LabelSplit(everything, nothing, same_rows=True))
     np.testing.assert_array_equal(targets.values, whole.values)
-    if unknown in TERMS:
+    if unknown in UNKNOWN_LOSSES:
         np.testing.assert_array_equal(targets.unknown, whole.unknown)
     oracle_plan = settings.plan(whole, 1)
-    if unknown == "auto":
-        oracle_plan.unknown_term.set_rates(rates)
-        assert plan.unknown_term.is_active
+    if unknown in UNKNOWN_LOSSES:
+        oracle_plan.unknown_loss.set_rates(rates)
+        assert plan.unknown_loss.is_active
     expected = module_under_test.fit_network(
         oracle_plan, settings.module, read_inputs(problem[0]), whole
     )
@@ -235,9 +239,9 @@ def test_the_rates_of_the_first_training_are_used(settings, problem, split, call
         ratio = np.exp(log_ratio)
         rates = KnownRates(np.full(3, 0.1 * ratio), np.full(3, 0.1), log_ratio, 3.0)
         train_second(settings, replace(first, rates=rates), X, split)
-        assert calls[-1][0].unknown_term.is_active == (log_ratio > 0)
+        assert calls[-1][0].unknown_loss.is_active == (log_ratio > 0)
     train_second(settings, replace(first, rates=None), X, split)
-    assert not calls[-1][0].unknown_term.is_active
+    assert not calls[-1][0].unknown_loss.is_active
 
 
 def test_early_stopping_sets_the_length_of_the_second(settings, problem, split, calls):
@@ -254,10 +258,10 @@ def test_early_stopping_sets_the_length_of_the_second(settings, problem, split, 
 
 def test_the_weight_of_unknown_labels_is_the_trainers(settings, problem, split, calls):
     trainer = NetworkTrainer(unknown_weight=0.125)
-    for unknown in TERMS:
+    for unknown in UNKNOWN_LOSSES:
         own = replace(settings, unknown=unknown, trainer=trainer)
         train_second(own, train_first(own, problem[0], split), problem[0], split)
-    assert {plan.unknown_term.weight for plan, *_ in calls} == {0.125}
+    assert {plan.unknown_weight for plan, *_ in calls} == {0.125}
 
 
 def test_the_own_weight_of_auto_depends_on_the_labels(settings, problem, split, calls):
@@ -265,7 +269,7 @@ def test_the_own_weight_of_auto_depends_on_the_labels(settings, problem, split, 
     for plan, _, targets, *_ in calls:
         n_known = np.count_nonzero(~np.isnan(targets.values))
         expected = 0.5 * np.sqrt(targets.unknown.sum() / n_known)
-        assert plan.unknown_term.weight == pytest.approx(expected)
+        assert plan.unknown_weight == pytest.approx(expected)
 
 
 def test_the_second_checkpoint_is_in_the_first(settings, problem, split, tmp_path):
@@ -314,7 +318,7 @@ def test_both_networks_are_widened(settings, problem, split, layers):
 
 
 # ---------------------------------------------------------- unknown cells of a batch
-def gradient_step(X, targets, term, *, n_epochs=1, loss=PLAN.loss, **changes):
+def gradient_step(X, targets, kind, *, n_epochs=1, loss=PLAN.loss, **changes):
     """Train with plain gradient descent, whose weights show the gradients."""
     trainer = NetworkTrainer(
         optimizer=lambda groups, rate: torch.optim.SGD(groups, lr=rate),
@@ -325,7 +329,8 @@ def gradient_step(X, targets, term, *, n_epochs=1, loss=PLAN.loss, **changes):
     plan = replace(
         PLAN,
         max_epochs=n_epochs,
-        unknown_term=term,
+        unknown_loss=kind(),
+        unknown_weight=0.7,
         trainer=trainer,
         loss=loss,
         learning_rate=0.5,
@@ -346,24 +351,25 @@ def uneven_targets(rng, X):
     return TrainingTargets(values, unknown)
 
 
-@pytest.mark.parametrize("kind", [WeakNegativeTerm, HillTerm])
+@pytest.mark.parametrize("kind", [WeakNegativeLoss, HillLoss])
 @pytest.mark.parametrize("batch_size", [5, 12])
 def test_batches_of_a_step_count_like_one(rng, problem, kind, batch_size):
     X = problem[0][:60]
     targets = uneven_targets(rng, X)
-    one, history = gradient_step(X, targets, kind(0.7), batch_size=60)
+    one, history = gradient_step(X, targets, kind, batch_size=60)
     n_steps = -(-60 // batch_size)
     many, histories = gradient_step(
-        X, targets, kind(0.7), batch_size=batch_size, accumulation_steps=n_steps
+        X, targets, kind, batch_size=batch_size, accumulation_steps=n_steps
     )
     for a, b in zip(one.parameters(), many.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
     assert histories[0]["loss"] == pytest.approx(history[0]["loss"], rel=1e-5)
     # Oracle: the two means by hand.
     logits = torch.full((60, 3), 0.3)
-    term = kind(0.7)(logits, torch.from_numpy(targets.unknown))
-    known = PLAN.loss(logits, torch.from_numpy(targets.values).float())
-    assert history[0]["loss"] == pytest.approx(float(known + term), rel=1e-5)
+    labels = torch.from_numpy(targets.values).float()
+    mean = kind()(logits, labels, torch.from_numpy(targets.unknown))
+    expected = float(PLAN.loss(logits, labels) + 0.7 * mean)
+    assert history[0]["loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_loss_is_not_asked_where_no_label_is_known(rng, problem):
@@ -377,11 +383,9 @@ def test_a_loss_is_not_asked_where_no_label_is_known(rng, problem):
     X = problem[0][:60]
     targets = uneven_targets(rng, X)
     own, history = gradient_step(
-        X, targets, HillTerm(0.7), batch_size=3, loss=loss, n_epochs=2
+        X, targets, HillLoss, batch_size=3, loss=loss, n_epochs=2
     )
-    expected, histories = gradient_step(
-        X, targets, HillTerm(0.7), batch_size=3, n_epochs=2
-    )
+    expected, histories = gradient_step(X, targets, HillLoss, batch_size=3, n_epochs=2)
     assert [row["loss"] for row in history] == pytest.approx(
         [row["loss"] for row in histories]
     )
@@ -392,9 +396,9 @@ def test_a_loss_that_is_wrong_is_still_named(rng, problem):
     X = problem[0][:60]
     targets = uneven_targets(rng, X)
     with pytest.raises(TypeError, match="must return a scalar tensor"):
-        gradient_step(X, targets, HillTerm(), loss=lambda logits, targets: logits)
+        gradient_step(X, targets, HillLoss, loss=lambda logits, targets: logits)
     with pytest.raises(NonFiniteLossError, match="got nan in epoch 1"):
-        gradient_step(X, targets, HillTerm(), loss=lambda z, targets: z.sum() * np.nan)
+        gradient_step(X, targets, HillLoss, loss=lambda z, targets: z.sum() * np.nan)
 
 
 def test_fractions_of_a_step_add_up_to_one(rng, problem):
@@ -406,10 +410,11 @@ def test_fractions_of_a_step_add_up_to_one(rng, problem):
     plan = replace(PLAN, batch_size=4, trainer=NetworkTrainer(accumulation_steps=3))
     seen = []
     for step in steps_of_epoch(rng.permutation(60), tensors, plan):
-        for own in ("fraction", "unknown_fraction"):
-            total = sum(getattr(batch, own) for batch in step)
+        for kind in ("known", "unknown"):
+            total = sum(getattr(batch.fractions, kind) for batch in step)
             assert total == pytest.approx(1) or total == 0
-        assert sum(batch.unknown_fraction for batch in step) > 0
+        assert sum(batch.fractions.unknown for batch in step) > 0
+        assert sum(batch.fractions.soft for batch in step) == 0
         seen += [row for batch in step for row in batch.rows]
     counted = (~np.isnan(targets.values) | targets.unknown).any(axis=1)
     assert set(np.flatnonzero(counted)) <= set(seen)

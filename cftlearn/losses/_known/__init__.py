@@ -1,0 +1,1 @@
+"""Losses of known labels, which skip unknown ones."""

@@ -1,0 +1,1 @@
+"""What unknown labels add to a loss: one module per way of thinking of them."""

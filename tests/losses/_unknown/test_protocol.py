@@ -1,0 +1,191 @@
+"""What every loss of unknown labels keeps, whatever its formula is."""
+
+import numpy as np
+import pytest
+import torch
+from loss_parts import NAN, batch, value_of
+from numpy.testing import assert_array_equal
+
+from cftlearn.labels._known_rates import KnownRates
+from cftlearn.losses import BiasedNegativesLoss, HillLoss, UnknownLoss
+from cftlearn.losses._registry import LOSSES, TREATMENTS, make_unknown_loss
+
+RATES = KnownRates(
+    np.array([0.6, 0.5, 0.2]), np.array([0.1, 0.1, 0.2]), np.log(6.0), 4.0
+)
+BY_NAME = [name for name, entry in TREATMENTS.items() if entry is not None]
+NEED_ROWS = [name for name in BY_NAME if make_unknown_loss(name).needs_rows]
+by_loss = pytest.mark.parametrize("name", [*BY_NAME, "biased_negatives"])
+ROWS = torch.arange(20)
+
+
+def make(name, target, epoch=6, n_epochs=10):
+    """Return a loss in the middle of a training."""
+    if name == "biased_negatives":
+        proba = np.random.default_rng(3).random(target.shape)
+        loss = BiasedNegativesLoss(proba, prior=0.3, negative_share=0.2)
+    else:
+        loss = make_unknown_loss(name)
+    loss.start(torch.from_numpy(target).float())
+    loss.set_rates(RATES)
+    loss.set_epoch(epoch, n_epochs)
+    return loss
+
+
+@by_loss
+def test_logits_far_out_stay_finite(name, rng):
+    _, target = batch(rng)
+    for scale in (20.0, 100.0, 200.0, 1e4):
+        logits = np.where(rng.random(target.shape) < 0.5, scale, -scale)
+        loss = make(name, target)
+        tensor = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+        value = loss(tensor, torch.from_numpy(target).float(), rows=ROWS)
+        value.backward()
+        assert value.dtype == torch.float32
+        assert torch.isfinite(value)
+        assert torch.isfinite(tensor.grad).all()
+
+
+@by_loss
+def test_cells_that_say_nothing_have_no_gradient(name, rng):
+    """Neither known nor counted: a held-out label, say. Not even a NaN logit shows."""
+    logits, target = batch(rng)
+    counts = np.isnan(target) & (rng.random(target.shape) < 0.5)
+    silent = np.isnan(target) & ~counts
+    unknown = torch.from_numpy(counts)
+    value, gradient = value_of(
+        make(name, target), logits, target, unknown=unknown, rows=ROWS
+    )
+    assert_array_equal(gradient[silent], 0)
+    logits[silent] = NAN
+    again, slopes = value_of(
+        make(name, target), logits, target, unknown=unknown, rows=ROWS
+    )
+    if name != "role":  # whose estimates are drawn
+        assert again == value
+        assert_array_equal(slopes, gradient)
+    assert np.isfinite(slopes).all()
+
+
+@by_loss
+def test_without_any_cell_there_is_no_loss(name, rng):
+    logits, target = batch(rng)
+    nothing = torch.zeros(target.shape, dtype=torch.bool)
+    target[:] = NAN
+    loss = make(name, np.zeros(target.shape))
+    value, gradient = value_of(loss, logits, target, unknown=nothing, rows=ROWS)
+    if loss.default_weight(9.0) == 9.0 or name in ("vpu", "biased_negatives"):
+        assert value == 0
+    assert_array_equal(gradient, 0)
+
+
+@by_loss
+def test_a_batch_without_known_labels(name, rng):
+    """It gives what its unknown part gives, and no NaN."""
+    logits, target = batch(rng, unknown=1.0)
+    loss = make(name, batch(rng)[1])
+    value, gradient = value_of(loss, logits, target, rows=ROWS)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+@by_loss
+def test_state_of_rows_can_be_saved_and_loaded(name, rng):
+    """A training that continues from a checkpoint has the same loss."""
+    logits, target = batch(rng)
+    torch.manual_seed(0)
+    loss = make(name, target, epoch=0)
+    tensors = torch.tensor(logits), torch.from_numpy(target)
+    for epoch in range(7):
+        loss.set_epoch(epoch, 10)
+        loss(*tensors, rows=ROWS)
+    other = make(name, target, epoch=0)
+    other.load_state_dict(loss.state_dict())
+    for each in (loss, other):
+        each.set_epoch(7, 10)
+    assert float(other(*tensors, rows=ROWS)) == float(loss(*tensors, rows=ROWS))
+
+
+@by_loss
+def test_evaluation_leaves_the_state_as_it_is(name, rng):
+    logits, target = batch(rng)
+    loss = make(name, target, epoch=0)
+    before = {key: value.clone() for key, value in loss.state_dict().items()}
+    loss.eval()
+    loss(torch.tensor(logits), torch.from_numpy(target), rows=ROWS)
+    for key, value in loss.state_dict().items():
+        assert torch.equal(value, before[key]) or torch.isnan(value).any()
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in BY_NAME if make_unknown_loss(n).needs_rows]
+)
+def test_rows_must_be_there(name, rng):
+    logits, target = batch(rng)
+    tensors = torch.tensor(logits), torch.from_numpy(target)
+    with pytest.raises(ValueError, match="`rows` must hold the numbers of the rows in"):
+        make(name, target)(*tensors)
+    with pytest.raises(ValueError, match=r"`rows` must be below the .*, 20; got 20"):
+        make(name, target)(*tensors, rows=ROWS + 1)
+    with pytest.raises(ValueError, match=r"one number per row .*got shape \(3,\)"):
+        make(name, target)(*tensors, rows=ROWS[:3])
+
+
+def test_shapes_are_checked(rng):
+    logits, target = map(torch.from_numpy, batch(rng))
+    with pytest.raises(ValueError, match=r"must both have the shape .*\(20, 2\)"):
+        HillLoss()(logits, target[:, :2])
+    with pytest.raises(ValueError, match=r"must both have the shape"):
+        HillLoss()(logits[0], target[0])
+    with pytest.raises(
+        ValueError, match=r"`unknown` must be a bool tensor .* got torch.float64"
+    ):
+        HillLoss()(logits, target, unknown=target)
+
+
+@pytest.mark.parametrize(("epoch", "n_epochs"), [(-1, 3), (3, 3), (0, 0)])
+def test_epochs_are_counted_from_zero(epoch, n_epochs):
+    with pytest.raises(ValueError, match=rf"`epoch` must be in .*got {epoch}\. Epochs"):
+        HillLoss().set_epoch(epoch, n_epochs)
+
+
+def test_a_loss_of_ones_own(rng):
+    class Squared(UnknownLoss):
+        def cell_losses(self, logits):
+            return torch.sigmoid(logits) ** 2
+
+    logits, target = batch(rng)
+    p = 1 / (1 + np.exp(-logits[np.isnan(target)]))
+    assert value_of(Squared(), logits, target)[0] == pytest.approx((p**2).mean())
+    with pytest.raises(NotImplementedError):
+        UnknownLoss().cell_losses(torch.zeros(1, 1))
+
+
+# --------------------------------------------------------------------------- weights
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("weak_negative", 0.5),
+        ("hill", 0.5),
+        ("auto", 0.5 * np.sqrt(9.0)),
+        ("splc", 9.0),
+        ("role", 9.0),
+        ("vpu", 1.0),
+        ("expected_positive", 1.0),
+    ],
+)
+def test_own_weights(name, expected):
+    assert make_unknown_loss(name).default_weight(9.0) == pytest.approx(expected)
+
+
+# ----------------------------------------------------------------------------- names
+def test_names_of_treatments_and_losses():
+    assert not set(TREATMENTS) & set(LOSSES)
+    assert {name for name in TREATMENTS if name not in BY_NAME} == {
+        "ignore",
+        "negative",
+    }
+    given = HillLoss(peak=2.0)
+    made = make_unknown_loss(given)
+    assert made is not given
+    assert made.peak == 2.0
