@@ -25,11 +25,15 @@ class TrainingTargets(NamedTuple):
     soft : ndarray of shape (n_samples, n_categories), float32, or None
         Probabilities, as targets of other unknown cells; NaN elsewhere. None without
         any.
+    weights : ndarray of shape (n_samples, n_categories), float32, or None
+        How much each cell of ``values`` counts; 1 where the label is unknown. None
+        where all count alike.
     """
 
     values: NDArray[np.float64]
     unknown: NDArray[np.bool_] | None = None
     soft: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
 
 
 class LabelSplit(NamedTuple):
@@ -118,6 +122,30 @@ class LabelSplit(NamedTuple):
                 if own.weight is not None:
                     table[own.rows, j] = own.weight
         return to_fit, to_judge
+
+    def training_weights(self) -> NDArray[np.float32] | None:
+        """Return the weights of the rows to fit, relative to those of all categories.
+
+        A network has one loss for all categories, so in it a category may count more
+        than others.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_categories), float32, or None
+            1 on average over known labels, and 1 where a label is unknown. None if all
+            labels count alike.
+        """
+        if self.weights is None:
+            return None
+        known = self.fitted.known
+        if self.same_rows:
+            known = known | self.held_out.known
+        relative = relative_weights(self.weights[known])
+        if relative is None:
+            return None
+        weights = np.ones(known.shape, dtype=np.float32)
+        weights[known] = relative
+        return weights
 
     def cells_held_out(self) -> NDArray[np.bool_]:
         """Return the cells of the rows to fit that stage one must not see.

@@ -160,7 +160,9 @@ def taken(values: NDArray[Number] | None, chosen: Any) -> NDArray[Number] | None
     return None if values is None else values[chosen]
 
 
-def joined_weights(parts: list[Weights | None], lengths: list[int]) -> Weights | None:
+def joined_weights(
+    parts: list[NDArray[Number] | None], lengths: list[int]
+) -> NDArray[Number] | None:
     """Join weights of several sets of labels; None if none of them has any.
 
     Parameters
@@ -181,7 +183,7 @@ def joined_weights(parts: list[Weights | None], lengths: list[int]) -> Weights |
     shape = given[0].shape[1:]
     return np.concatenate(
         [
-            np.ones((n, *shape)) if part is None else part
+            np.ones((n, *shape), dtype=given[0].dtype) if part is None else part
             for part, n in zip(parts, lengths, strict=True)
         ]
     )

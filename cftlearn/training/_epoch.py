@@ -24,7 +24,7 @@ from cftlearn.training._validation import describe_rows
 
 
 class Fractions(NamedTuple):
-    """Cells of a batch over those of the whole step, one fraction per kind.
+    """Cells of a batch over those of the whole step, by weight, for each kind.
 
     Attributes
     ----------
@@ -66,11 +66,14 @@ class Targets(NamedTuple):
         Cells that the plan's loss of unknown labels counts; None without one.
     soft : Tensor of shape (n_samples, n_categories), or None
         Probabilities as targets of other cells; NaN elsewhere.
+    weights : Tensor of shape (n_samples, n_categories), or None
+        How much each label counts; None if all count alike.
     """
 
     labels: Tensor
     unknown: Tensor | None = None
     soft: Tensor | None = None
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, targets: TrainingTargets) -> "Targets":
@@ -83,10 +86,8 @@ class Targets(NamedTuple):
 
     def of_rows(self, rows: NDArray[np.intp], device: str) -> "Targets":
         """Return the targets of some rows, on a device."""
-        unknown, soft = (
-            None if each is None else each[rows].to(device) for each in self[1:]
-        )
-        return Targets(self.labels[rows].to(device), unknown, soft)
+        others = (None if each is None else each[rows].to(device) for each in self[1:])
+        return Targets(self.labels[rows].to(device), *others)
 
     def cells_per_row(self) -> NDArray[np.intp]:
         """Count the cells of each kind in every row, shape (3, n_samples)."""
@@ -100,6 +101,15 @@ class Targets(NamedTuple):
             if cells is not None:
                 own[:] = cells.sum(dim=1).numpy()
         return counts
+
+    def amounts_per_row(self) -> NDArray[np.float64]:
+        """Sum what the cells of each kind count in every row, shape (3, n_samples)."""
+        amounts = self.cells_per_row().astype(np.float64)
+        if self.weights is not None:
+            known = ~torch.isnan(self.labels)
+            weights = torch.where(known, self.weights, 0.0).double()
+            amounts[0] = weights.sum(dim=1).numpy()
+        return amounts
 
 
 def train_epoch(
@@ -166,18 +176,19 @@ def steps_of_epoch(
     steps : list of list of Batch
         Batches without a cell that counts are left out; a step may be empty.
     """
-    counts = targets.cells_per_row()
+    counts, amounts = targets.cells_per_row(), targets.amounts_per_row()
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        totals = np.maximum(counts[:, rows].sum(axis=1), 1)
+        totals = amounts[:, rows].sum(axis=1)
+        totals[totals == 0.0] = 1.0
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
             number += 1
             n_counted = counts[:, part].sum(axis=0)
             if n_counted.any():
                 own, factor = plan.processes.own_rows(part, n_counted)
-                shares = counts[:, own].sum(axis=1) / totals * factor
+                shares = amounts[:, own].sum(axis=1) / totals * factor
                 step.append(Batch(number, own, Fractions(*shares.tolist())))
         steps.append(step)
     return steps
@@ -280,7 +291,7 @@ def _batch_loss(
     parts = []
     # The mean of a loss of one's own may be NaN where there is no label.
     if known and not plan.replaces_known:
-        parts.append(_known_loss(logits, labels, plan) * known)
+        parts.append(_known_loss(logits, targets, plan) * known)
     if unknown and plan.unknown_loss is not None:
         rows = torch.from_numpy(batch.rows).to(logits.device)
         mean = plan.unknown_loss(logits, labels, targets.unknown, rows)
@@ -319,8 +330,9 @@ def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:
         ) from error
 
 
-def _known_loss(logits: Tensor, labels: Tensor, plan: TrainingPlan) -> Tensor:
-    loss = plan.loss(logits, labels)
+def _known_loss(logits: Tensor, targets: Targets, plan: TrainingPlan) -> Tensor:
+    extra = {} if targets.weights is None else {"weight": targets.weights}
+    loss = plan.loss(logits, targets.labels, **extra)
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "

@@ -16,6 +16,7 @@ from cftlearn.labels._encoding import PartialLabels
 from cftlearn.labels._known_rates import LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
+from cftlearn.labels._weights import Weights, joined_weights
 from cftlearn.losses._registry import TREATMENTS, estimates_rates
 from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
@@ -93,6 +94,8 @@ class TrainingSettings:
         seed: int,
         trainer: NetworkTrainer | None = None,
         max_epochs: int | None = None,
+        *,
+        weighted: bool = False,
     ) -> TrainingPlan:
         """Build the plan of one training."""
         return make_plan(
@@ -106,6 +109,7 @@ class TrainingSettings:
             seed=seed,
             device=self.device,
             verbose=self.verbose,
+            weighted=weighted and self.train,
         )
 
     def targets(
@@ -125,17 +129,18 @@ class TrainingSettings:
         soft : ndarray of shape (n_samples, n_categories), float32, default=None
             Probabilities of unknown cells, in place of their treatment.
         """
+        weights = split.training_weights() if self.train else None
         if soft is not None:
             usable = np.where(split.unknown_to_fit(), soft, np.float32(np.nan))
-            return TrainingTargets(split.targets("ignore"), soft=usable)
+            return TrainingTargets(split.targets("ignore"), None, usable, weights)
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
         if isinstance(self.unknown, str) and TREATMENTS[self.unknown] is None:
-            return TrainingTargets(values)
+            return TrainingTargets(values, weights=weights)
         unknown = split.unknown_to_fit()
         if left_out is not None:
             unknown &= ~left_out
-        return TrainingTargets(values, unknown)
+        return TrainingTargets(values, unknown, weights=weights)
 
 
 def train_without_held_out(
@@ -186,14 +191,16 @@ def train_without_held_out(
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
     check_layers(settings, inputs, split, seed)
-    held_out = HeldOut(inputs_val, split.held_out.values, objective)
+    to_judge = split.weights if split.same_rows else split.weights_val
+    held_out = HeldOut(inputs_val, split.held_out.values, objective, to_judge)
     left_out, probe = None, None
     if settings.train and soft is None and estimates_rates(settings.unknown):
         left_out = sample_unknown(split, fraction, cell_seeds)
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
     targets = settings.targets(split, left_out, soft)
-    plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
+    trainer = _in_folder(settings.trainer, folder)
+    plan = settings.plan(targets, seed, trainer, weighted=split.is_weighted)
     made = fit_network(
         plan,
         settings.module,
@@ -246,13 +253,15 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    targets = settings.targets(_all_fitted(split.all_of_rows()), soft=soft)
+    every = _all_fitted(split.all_of_rows(), split.weights)
+    targets = settings.targets(every, soft=soft)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
         no_soft = None
         if soft is not None:  # rows that only choose have no such targets
             no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
-        others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
+        held_out = _all_fitted(split.held_out, split.weights_val)
+        others = settings.targets(held_out, soft=no_soft)
         targets = _joined(targets, others)
     trainer = _in_folder(settings.trainer, folder)
     max_epochs = settings.max_epochs
@@ -267,18 +276,23 @@ def train_on_all_labels(
     return widen(made, settings, inputs)
 
 
-def _all_fitted(labels: PartialLabels) -> LabelSplit:
+def _all_fitted(labels: PartialLabels, weights: Weights | None) -> LabelSplit:
     """Hold nothing out."""
-    return LabelSplit(labels, labels.restricted_to(np.array(False)), same_rows=True)
+    nothing = labels.restricted_to(np.array(False))
+    return LabelSplit(labels, nothing, same_rows=True, weights=weights)
 
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
     """Join targets of the same kind."""
     unknown, soft = (
         None if one is None else np.concatenate([one, other])
-        for one, other in zip(first[1:], second[1:], strict=True)
+        for one, other in zip(first[1:3], second[1:3], strict=True)
     )
-    return TrainingTargets(np.concatenate([first.values, second.values]), unknown, soft)
+    weights = joined_weights(
+        [first.weights, second.weights], [len(first.values), len(second.values)]
+    )
+    values = np.concatenate([first.values, second.values])
+    return TrainingTargets(values, unknown, soft, weights)
 
 
 def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:
