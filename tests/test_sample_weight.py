@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from cftlearn import (
     CategoryWiseFineTuner,
@@ -31,6 +32,7 @@ from cftlearn.ensemble import select_members
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
 from cftlearn.solvers import GeneticSolver, GradientSolver
+from cftlearn.training import NetworkTrainer
 
 X, Y, _ = make_partial_multilabel(
     240, n_features=8, n_categories=3, known=0.5, random_state=0
@@ -53,6 +55,13 @@ TUNERS = {
         objective="average_precision",
     ),
 }
+
+
+def network(**parameters):
+    module = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 3))
+    return CFTClassifier(module, max_epochs=2, device="cpu", **parameters)
+
+
 ESTIMATORS = {
     **TUNERS,
     "classifier": CFTClassifier(),
@@ -60,6 +69,10 @@ ESTIMATORS = {
     "classifier, cross-fit": CFTClassifier(
         fine_tuner=CategoryWiseFineTuner(cross_fit=3)
     ),
+    "network": network(),
+    "network, Negative mode": network(unknown="negative", retrain=True),
+    "network, rounds": network(rounds=2, trainer=NetworkTrainer(pos_weight="balanced")),
+    "network, cross-fit": network(fine_tuner=CategoryWiseFineTuner(cross_fit=2)),
     "ensemble": CFTEnsemble(n_estimators=2),
     "greedy": CFTEnsemble(n_estimators=2, weights="greedy", combine="logit_mean"),
 }
@@ -113,11 +126,32 @@ def test_weights_change_the_model(estimator):
     assert not np.allclose(scores_of(weighted), scores_of(plain), rtol=1e-3)
 
 
-@estimators
+# Of a network see the next test.
+@pytest.mark.parametrize(
+    "estimator",
+    [own for own in ESTIMATORS.values() if getattr(own, "module", None) is None],
+    ids=[
+        name for name, own in ESTIMATORS.items() if getattr(own, "module", None) is None
+    ],
+)
 def test_a_factor_of_a_categorys_weights_changes_nothing(estimator):
     factor = np.array([7.0, 0.2, 1.0])
     one, other = fitted(estimator, Y, W), fitted(estimator, Y, W * factor)
     assert_allclose(scores_of(one), scores_of(other), rtol=1e-4, atol=1e-6)
+
+
+def test_in_a_network_a_category_may_count_more():
+    """Its loss is one of all categories; only a factor of all changes nothing."""
+
+    own = network(retrain=False)
+
+    def logits(weight):
+        model = fitted(own, Y, weight)
+        return model.decision_function(X, initial=True)
+
+    assert_allclose(logits(7 * W), logits(W), rtol=1e-3, atol=1e-5)
+    factor = np.array([7.0, 0.2, 1.0])
+    assert not np.allclose(logits(W * factor), logits(W), rtol=1e-2)
 
 
 @settings(max_examples=5, deadline=None)
@@ -130,13 +164,24 @@ def test_only_weights_of_known_labels_matter(seed):
 
 
 # A greedy ensemble draws the rows that choose among all rows.
-@pytest.mark.parametrize("name", sorted(ESTIMATORS.keys() - {"greedy"}))
+@pytest.mark.parametrize(
+    "name", sorted(n for n in ESTIMATORS if n != "greedy" and "network" not in n)
+)
 def test_a_row_of_a_binary_target_of_weight_zero_is_left_out(name):
     estimator, weight = ESTIMATORS[name], W[:, 0]
     rows = weight > 0
     weighted = fitted(estimator, BINARY, weight)
     other = fitted(estimator, BINARY[rows], weight[rows], X[rows])
     assert_array_equal(scores_of(weighted), scores_of(other))
+
+
+def test_a_row_of_weight_zero_trains_no_network():
+    module = nn.Sequential(nn.Linear(8, 6), nn.Tanh(), nn.Linear(6, 1))
+    model, weight = CFTClassifier(module, max_epochs=2, device="cpu"), W[:, 0]
+    rows = weight > 0
+    weighted = fitted(model, BINARY, weight, X.astype(np.float32))
+    other = fitted(model, BINARY[rows], weight[rows], X[rows].astype(np.float32))
+    assert_array_equal(weighted.predict_proba(X), other.predict_proba(X))
 
 
 def test_held_out_predictions_are_of_the_rows_that_were_passed():
@@ -178,7 +223,7 @@ def test_the_reported_score_is_weighted(tuner):
 
 
 @pytest.mark.parametrize("same_rows", [False, True], ids=["other rows", "same rows"])
-@pytest.mark.parametrize("kind", [CategoryWiseFineTuner, CFTClassifier])
+@pytest.mark.parametrize("kind", [CategoryWiseFineTuner, CFTClassifier, network])
 def test_validation_rows_have_weights_of_their_own(kind, same_rows):
     first = np.arange(240) < 160
     if same_rows:
@@ -191,9 +236,10 @@ def test_validation_rows_have_weights_of_their_own(kind, same_rows):
         parts = X[first], Y[first], W[first], X[~first], Y[~first], W[~first]
     rows, y, weight, rows_val, y_val, weight_val = parts
     hidden_val = np.where(weight_val > 0, y_val, np.nan)
+    model = kind()
     models = [
         fitted(
-            kind(), y, weight, rows, X_val=rows_val, y_val=own, sample_weight_val=given
+            model, y, weight, rows, X_val=rows_val, y_val=own, sample_weight_val=given
         )
         for own, given in ((y_val, weight_val), (hidden_val, weight_val), (y_val, None))
     ]

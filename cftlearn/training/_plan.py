@@ -152,11 +152,11 @@ def make_plan(
 def _check_takes_weights(loss: str | Loss, unknown_loss: UnknownLoss | None) -> None:
     """Refuse losses that would count labels as if they had no weights."""
     remedy = "or pass sample_weight=None."
-    if unknown_loss is not None and unknown_loss.replaces_known:
+    if unknown_loss is not None and unknown_loss.counts_known:
         raise ValueError(
             "`unknown` must leave known labels to `loss`, which weighs them, where "
-            f"`sample_weight` is given; got {type(unknown_loss).__name__}, a risk of "
-            f"all cells together. Pass another treatment, {remedy}"
+            f"`sample_weight` is given; got {type(unknown_loss).__name__}, in whose "
+            f"means known labels count alike. Pass another treatment, {remedy}"
         )
     if isinstance(loss, str):  # all that have names take weights
         return

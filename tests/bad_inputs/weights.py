@@ -64,6 +64,19 @@ def classifier(**parameters: Any) -> CFTClassifier:
     return CFTClassifier(random_state=0, **parameters)
 
 
+def network(**parameters: Any) -> CFTClassifier:
+    from torch import nn
+
+    return CFTClassifier(
+        nn.Linear(4, 2), max_epochs=1, device="cpu", random_state=0, **parameters
+    )
+
+
+def unweighted(logits: Any, targets: Any) -> Any:
+    """Return a loss of all labels alike."""
+    return ((logits - targets.nan_to_num()) ** 2).mean()
+
+
 def ensemble(**parameters: Any) -> CFTEnsemble:
     return CFTEnsemble([("one", classifier())], random_state=0, **parameters)
 
@@ -236,6 +249,25 @@ CASES = [
         fit(lambda: classifier(fine_tuner=tuner(solver=Unweighted())), lambda: rows(2)),
         ValueError,
         SOLVER,
+    ),
+    Case(
+        CLASSIFIER,
+        "a loss without weights",
+        lambda folder: network(loss=unweighted).fit(X, Y, sample_weight=rows(2)),
+        ValueError,
+        "`loss` must take the weights of labels where `sample_weight` is given, as "
+        "loss(logits, targets, weight=None); got unweighted, which does not. Add the "
+        "argument, pass a name of cftlearn.losses.available(), or pass "
+        "sample_weight=None.",
+    ),
+    Case(
+        CLASSIFIER,
+        "a risk without weights",
+        lambda folder: network(unknown="nnpu").fit(X, Y, sample_weight=rows(2)),
+        ValueError,
+        "`unknown` must leave known labels to `loss`, which weighs them, where "
+        "`sample_weight` is given; got NonNegativePULoss, in whose means known labels "
+        "count alike. Pass another treatment, or pass sample_weight=None.",
     ),
     Case(
         TUNER,

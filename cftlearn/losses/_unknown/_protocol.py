@@ -92,6 +92,9 @@ class UnknownLoss(nn.Module):
         Whether it needs the numbers of the rows, ``rows``.
     replaces_known : bool
         Whether the losses of known labels are in it, so that no other one is added.
+    counts_known : bool
+        Whether means over known labels are in it, in which all count alike. It is
+        refused where labels have weights.
     epoch, n_epochs : int
         The epoch under way, from 0, and how many there will be.
 
@@ -102,6 +105,7 @@ class UnknownLoss(nn.Module):
 
     estimates_rates: ClassVar[bool] = False
     replaces_known: ClassVar[bool] = False
+    counts_known: ClassVar[bool] = False
     keeps_state: bool = False
     needs_rows: bool = False
 
