@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,8 @@ from cftlearn.labels._encoding import (
 )
 from cftlearn.labels._names import check_columns, check_same_rows
 from cftlearn.labels._plain_arrays import refuse_unlike_numbers
+from cftlearn.labels._weights import WeightedLabels, Weights, taken, weigh_labels
+from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.solvers._protocol import (
     CategoryProblem,
     CategorySolver,
@@ -76,6 +78,30 @@ def unchanged_by_errors(estimator: Any) -> Iterator[None]:
         raise
 
 
+class CountedRows(NamedTuple):
+    """Rows that count, with their labels.
+
+    Attributes
+    ----------
+    inputs : array-like or Inputs
+        What the labels belong to.
+    labels : PartialLabels
+        Those of weight 0 are unknown.
+    weights : ndarray of shape (n_samples, n_categories), or None
+        How much each label counts; None if all count alike.
+    groups : ndarray of shape (n_samples,), int, or None
+        Number of the group of each row.
+    rows : ndarray of int, or None
+        Which rows these are; None if all are.
+    """
+
+    inputs: Any
+    labels: PartialLabels
+    weights: Weights | None
+    groups: NDArray[np.intp] | None
+    rows: NDArray[np.intp] | None
+
+
 class PartialLabelMixin:
     """Read ``y`` in both its forms, and say so in the tags.
 
@@ -110,6 +136,29 @@ class PartialLabelMixin:
         self._check_length(X, labels, "X", "y")
         refuse_no_known(labels, "y")
         return labels
+
+    def _weigh_targets(
+        self,
+        inputs: Any,
+        labels: PartialLabels,
+        sample_weight: ArrayLike | None,
+        y: Any,
+        groups: NDArray[np.intp] | None,
+    ) -> CountedRows:
+        """Read the weights of the labels of ``fit``.
+
+        A label of weight 0 is unknown. A 1-D target has no unknown labels, so rows of
+        weight 0 are left out.
+        """
+        labels, weights = weigh_labels(labels, sample_weight, y)
+        if not self._is_binary() or labels.known.all():
+            return CountedRows(inputs, labels, weights, groups, None)
+        rows = np.flatnonzero(labels.known[:, 0])
+        inputs = inputs[rows] if hasattr(inputs, "ndim") else inputs.take(rows)
+        labels = labels.of_rows(rows)
+        return CountedRows(
+            inputs, labels, taken(weights, rows), taken(groups, rows), rows
+        )
 
     def _read_more_targets(
         self, X: Any, y: ArrayLike, names: tuple[str, str]
@@ -148,6 +197,15 @@ class PartialLabelMixin:
         self._check_length(X, labels, *names)
         return labels
 
+    def _score(
+        self, scores: Any, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> float:
+        """Compute the mean ROC AUC of scores over known labels."""
+        labels = self._read_more_targets(scores, y, ("X", "y"))
+        labels, weights = weigh_labels(labels, sample_weight, y)
+        table = scores.reshape(len(scores), -1)
+        return float(partial_roc_auc_score(labels, table, sample_weight=weights))
+
     def _read_validation(
         self,
         X: Any,
@@ -184,6 +242,23 @@ class PartialLabelMixin:
                 "in one of the two."
             )
         return inputs_val, held_out
+
+    @staticmethod
+    def _weigh_validation(
+        held_out: PartialLabels,
+        sample_weight_val: ArrayLike | None,
+        validation_data: tuple[Any, ArrayLike],
+    ) -> WeightedLabels:
+        """Read the weights of labels to choose by."""
+        weighted = weigh_labels(
+            held_out,
+            sample_weight_val,
+            validation_data[1],
+            name="sample_weight_val",
+            y_name="y_val",
+        )
+        check_same_rows(X_val=validation_data[0], sample_weight_val=sample_weight_val)
+        return weighted
 
     def _read_matrix(self, X: Any, name: str, *, reset: bool) -> Any:
         """Check features; those that are stored stay where they are."""

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from cftlearn import CategoryWiseFineTuner, CFTClassifier
-from cftlearn.classifier import _classifier
+from cftlearn.classifier import _preparation
 from cftlearn.exceptions import (
     NonFiniteLossError,
     SeenLabelsWarning,
@@ -407,7 +407,7 @@ def test_rows_to_start_from_must_be_clear(make_model, partial_problem):
 def spy_hold_out(monkeypatch):
     """Record what is held out, and flip its values if asked."""
     seen = {"flip": False}
-    real = _classifier.split_labels
+    real = _preparation.split_labels
 
     def spy(*args):
         split = real(*args)
@@ -417,7 +417,7 @@ def spy_hold_out(monkeypatch):
         seen["fitted"], seen["held_out"] = split.fitted, held_out
         return split._replace(held_out=held_out)
 
-    monkeypatch.setattr(_classifier, "split_labels", spy)
+    monkeypatch.setattr(_preparation, "split_labels", spy)
     return seen
 
 

@@ -125,8 +125,8 @@ def test_every_further_round_is_measured_by_the_best(make_model, problem, monkey
 
 def mean_auc(scores):
     """Average the ROC AUC of categories, by half the harmonic mean of their labels."""
-    auc = [roc_auc_score(y, logits) for _, y, logits in scores.columns]
-    counts = [(y.sum(), (~y).sum()) for _, y, _ in scores.columns]
+    auc = [roc_auc_score(y, logits) for _, y, logits, _ in scores.columns]
+    counts = [(y.sum(), (~y).sum()) for _, y, _, _ in scores.columns]
     return np.average(auc, weights=[1 / (1 / p + 1 / n) for p, n in counts])
 
 

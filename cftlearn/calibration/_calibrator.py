@@ -35,6 +35,7 @@ from cftlearn.labels._names import (
     order_of,
 )
 from cftlearn.labels._plain_arrays import read_numbers, refuse_unlike_numbers
+from cftlearn.labels._weights import taken, weigh_labels
 
 Floats = NDArray[np.float64]
 
@@ -142,7 +143,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         self.shrinkage = shrinkage
         self.min_isotonic = min_isotonic
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Calibrate every category on its known labels.
 
         Parameters
@@ -156,6 +159,10 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes: then every column of ``X`` holds scores of this one target.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            For how many labels each of them counts, as scikit-learn's Platt scaling
+            takes it: 0 or more where a label is known. A label of weight 0 is unknown.
 
         Returns
         -------
@@ -165,8 +172,8 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter is out of its range, scores or labels are not accepted, or
-            shapes, names of columns or row labels do not match.
+            If a parameter is out of its range, scores, labels or weights are not
+            accepted, or shapes, names of columns or row labels do not match.
 
         Warns
         -----
@@ -175,17 +182,20 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             and were left as they are.
         """
         with unchanged_by_errors(self):
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight)
 
-    def _fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def _fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Self:
         self._validate_params()
-        check_same_rows(X=X, y=y)
+        check_same_rows(X=X, y=y, sample_weight=sample_weight)
         plain = refuse_unlike_numbers(X, "X")
         scores = validate_data(self, plain, dtype=np.float64, ensure_all_finite=False)
         labels = self._read_targets(scores, y)
+        labels, weights = weigh_labels(labels, sample_weight, y)
         values, names = labels.values, labels.categories
         if self._is_binary():
             values = np.repeat(values, scores.shape[1], axis=1)
+            if weights is not None:
+                weights = np.repeat(weights, scores.shape[1], axis=1)
             names = np.array([str(j) for j in range(scores.shape[1])], dtype=object)
             names = getattr(self, "feature_names_in_", names)
         if values.shape != scores.shape:
@@ -200,7 +210,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         assert_all_finite(scores[:, ~unscored], input_name="X")
         known = ~np.isnan(values) & ~unscored
         columns = [
-            KnownScores(scores[rows, j], values[rows, j] == 1.0)
+            KnownScores(
+                scores[rows, j], values[rows, j] == 1.0, taken(weights, (rows, j))
+            )
             for j, rows in enumerate(known.T)
         ]
         self._fit_columns(columns, names)
@@ -327,7 +339,7 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
             [
                 0.0
                 if j not in maps or np.isnan(prevalence[j])
-                else logit(prevalence[j]) - logit(float(np.mean(column.y)))
+                else logit(prevalence[j]) - logit(column.share)
                 for j, column in enumerate(columns)
             ]
         )
@@ -381,9 +393,9 @@ class CategoryCalibrator(PartialLabelMixin, TransformerMixin, BaseEstimator):
         if self.method == "isotonic":
             return "sigmoid", (
                 f"isotonic needs {self.min_isotonic} known labels of the rarer class; "
-                f"there are {column.n_rarer}"
+                f"there are {column.n_rarer:g}"
             )
-        if is_least_slope(fitted, column.logits):
+        if is_least_slope(fitted, column):
             return "sigmoid", (
                 "positives do not have higher scores; order stays, little else"
             )
@@ -475,7 +487,10 @@ def calibrate(
     """
     if calibrator is None:
         return
-    columns = [KnownScores(column.logits, column.y) for column in held_out.columns]
+    columns = [
+        KnownScores(column.logits, column.y, column.weight)
+        for column in held_out.columns
+    ]
     calibrator._fit_columns(columns, categories)
     _warn_of_missing_classes(calibrator.report_, stacklevel + 1)
     calibrator.classes_ = classes

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
+from cftlearn.labels._weights import joined_weights, total_weight
 from cftlearn.solvers._intercept import intercept_of_mean
 
 Floats = NDArray[np.float64]
@@ -26,16 +27,38 @@ class KnownScores(NamedTuple):
         Scores.
     y : ndarray of shape (n_known,), bool
         Labels.
+    weight : ndarray of shape (n_known,), float64, or None
+        How many labels each of them counts for; None is one.
     """
 
     logits: Floats
     y: NDArray[np.bool_]
+    weight: Floats | None = None
 
     @property
-    def n_rarer(self) -> int:
-        """Count the labels of the rarer class."""
-        n_positive = int(np.count_nonzero(self.y))
-        return min(n_positive, len(self.y) - n_positive)
+    def n_positive(self) -> float:
+        """Count the positives, by weight."""
+        return total_weight(self.weight, self.y)
+
+    @property
+    def n_negative(self) -> float:
+        """Count the negatives, by weight."""
+        return total_weight(self.weight, ~self.y)
+
+    @property
+    def n_rarer(self) -> float:
+        """Count the labels of the rarer class, by weight."""
+        return min(self.n_positive, self.n_negative)
+
+    @property
+    def share(self) -> float:
+        """Share of the positives."""
+        return float(np.average(self.y, weights=self.weight))
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the logits."""
+        return _moments(self.logits, self.weight)[1]
 
 
 class AffineMap(NamedTuple):
@@ -71,7 +94,7 @@ class StepMap(NamedTuple):
         return mapped
 
 
-def smoothed_targets(y: NDArray[np.bool_]) -> Floats:
+def smoothed_targets(column: KnownScores) -> Floats:
     r"""Replace 1 and 0 by Platt's targets, with which a fit stays finite.
 
     Notes
@@ -80,10 +103,9 @@ def smoothed_targets(y: NDArray[np.bool_]) -> Floats:
     the posterior means of Laplace's rule. Without them, separable labels would be
     fitted best by an infinite slope.
     """
-    n_positive = np.count_nonzero(y)
-    n_negative = len(y) - n_positive
+    n_positive, n_negative = column.n_positive, column.n_negative
     high, low = (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2)
-    targets: Floats = np.where(y, high, low)
+    targets: Floats = np.where(column.y, high, low)
     return targets
 
 
@@ -111,19 +133,23 @@ def fit_affine_maps(
     if not columns:
         return []
     if shrinkage == 0:
-        return [_fit(own.logits, smoothed_targets(own.y)) for own in columns]
+        return [_fit(own, smoothed_targets(own)) for own in columns]
     every = KnownScores(
         np.concatenate([own.logits for own in columns]),
         np.concatenate([own.y for own in columns]),
+        joined_weights(
+            [own.weight for own in columns], [len(own.y) for own in columns]
+        ),
     )
-    pooled = _fit(every.logits, smoothed_targets(every.y))
+    pooled = _fit(every, smoothed_targets(every))
     return [_shrunk(own, pooled, shrinkage) for own in columns]
 
 
 def fit_step_map(column: KnownScores) -> StepMap:
     """Fit an isotonic regression to Platt's targets, to keep log losses finite."""
     regression = IsotonicRegression(out_of_bounds="clip")
-    regression.fit(column.logits, smoothed_targets(column.y))
+    targets = smoothed_targets(column)
+    regression.fit(column.logits, targets, sample_weight=column.weight)
     return StepMap(
         np.asarray(regression.X_thresholds_, dtype=np.float64),
         np.asarray(regression.y_thresholds_, dtype=np.float64),
@@ -144,24 +170,32 @@ def _shrunk(column: KnownScores, pooled: AffineMap, shrinkage: float) -> AffineM
 
     for :math:`n` labels :math:`y` and a shrinkage of :math:`s`.
     """
-    n = len(column.y)
-    expected = float(pooled.proba(column.logits).mean())
-    mean = (np.count_nonzero(column.y) + shrinkage * expected) / (n + shrinkage)
+    n = column.n_positive + column.n_negative
+    expected = float(np.average(pooled.proba(column.logits), weights=column.weight))
+    mean = (column.n_positive + shrinkage * expected) / (n + shrinkage)
     scaled = pooled.slope * column.logits
-    anchor = AffineMap(pooled.slope, _bias_for(scaled, mean))
+    anchor = AffineMap(pooled.slope, _bias_for(scaled, mean, column.weight))
     if not np.ptp(column.logits):  # one logit says nothing about a slope
         return anchor
     weight = _SLOPE_FACTOR * shrinkage
     proba = anchor.proba(column.logits)
-    return _fit(column.logits, (n * column.y + weight * proba) / (n + weight))
+    return _fit(column, (n * column.y + weight * proba) / (n + weight))
 
 
-def _bias_for(logits: Floats, mean: float) -> float:
+def _bias_for(logits: Floats, mean: float, weight: Floats | None) -> float:
     """Find the bias with which probabilities have a mean strictly between 0 and 1."""
-    return intercept_of_mean(logits, mean, float(logit(mean)))
+    return intercept_of_mean(logits, mean, float(logit(mean)), weight)
 
 
-def _fit(logits: Floats, targets: Floats) -> AffineMap:
+def _moments(logits: Floats, weight: Floats | None) -> tuple[float, float]:
+    """Compute mean and standard deviation."""
+    if weight is None:
+        return float(logits.mean()), float(logits.std())
+    mean = float(np.average(logits, weights=weight))
+    return mean, float(np.sqrt(np.average((logits - mean) ** 2, weights=weight)))
+
+
+def _fit(column: KnownScores, targets: Floats) -> AffineMap:
     r"""Fit slope and bias to targets strictly between 0 and 1, by cross-entropy.
 
     Notes
@@ -169,27 +203,39 @@ def _fit(logits: Floats, targets: Floats) -> AffineMap:
     With standardised logits :math:`z` and :math:`m = a z + b`, the loss is the mean of
     :math:`\log(1 + e^m) - t m`. It is convex, its gradient is the mean of
     :math:`(\sigma(m) - t) (z, 1)`, and a trust region finds its minimum from any start.
-    The slope is at least 0.001 in units of the spread, so that the order stays.
+    The slope is at least 0.001 in units of the spread, so that the order stays. Weights
+    enter all means.
     """
-    mean, spread = float(logits.mean()), float(logits.std())
-    mean_target = float(targets.mean())
+    logits, weight = column.logits, column.weight
+    mean, spread = _moments(logits, weight)
+    mean_target = float(np.average(targets, weights=weight))
+    shares = None if weight is None else weight / weight.sum()
     # equal logits, up to rounding: no slope can be fitted
     if spread <= np.finfo(np.float64).eps * max(abs(mean), 1.0):
-        return AffineMap(1.0, _bias_for(logits, mean_target))
+        return AffineMap(1.0, _bias_for(logits, mean_target, weight))
     z = (logits - mean) / spread
     design = np.column_stack([z, np.ones_like(z)])
 
     def loss(point: Floats) -> float:
         mapped = design @ point
-        return float(np.mean(np.logaddexp(0.0, mapped) - targets * mapped))
+        losses = np.logaddexp(0.0, mapped) - targets * mapped
+        return float(np.average(losses, weights=weight))
 
     def gradient(point: Floats) -> Floats:
-        slopes: Floats = (expit(design @ point) - targets) @ design / len(z)
+        errors = expit(design @ point) - targets
+        if shares is None:  # as a division, to the last bit
+            slopes: Floats = errors @ design / len(z)
+        else:
+            slopes = (shares * errors) @ design
         return slopes
 
     def hessian(point: Floats) -> Floats:
         proba = expit(design @ point)
-        curved: Floats = (design.T * (proba * (1.0 - proba))) @ design / len(z)
+        curvature = proba * (1.0 - proba)
+        if shares is None:
+            curved: Floats = (design.T * curvature) @ design / len(z)
+        else:
+            curved = (design.T * (shares * curvature)) @ design
         return curved
 
     start = np.array([0.0, float(logit(mean_target))])
@@ -204,11 +250,11 @@ def _fit(logits: Floats, targets: Floats) -> AffineMap:
     slope, bias = float(found[0]), float(found[1])
     if slope < _LEAST_SLOPE:  # the loss is convex, so the bound is the best of the rest
         slope = _LEAST_SLOPE
-        bias = _bias_for(slope * z, mean_target)
+        bias = _bias_for(slope * z, mean_target, weight)
     return AffineMap(slope / spread, bias - slope * mean / spread)
 
 
-def is_least_slope(found: AffineMap, logits: Floats) -> bool:
+def is_least_slope(found: AffineMap, column: KnownScores) -> bool:
     """Check whether a map has the least slope, as labels do not rise with logits."""
-    spread = float(logits.std())
+    spread = column.spread
     return bool(spread) and found.slope * spread <= _LEAST_SLOPE * (1.0 + 1e-9)

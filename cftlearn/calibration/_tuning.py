@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +17,12 @@ from cftlearn.labels import check_partial_labels
 from cftlearn.labels._encoding import is_one_dimensional
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import read_numbers
+from cftlearn.labels._weights import (
+    effective_count,
+    joined_weights,
+    taken,
+    weigh_labels,
+)
 from cftlearn.metrics._partial import check_score_names, read_pair
 
 Floats = NDArray[np.float64]
@@ -41,6 +48,7 @@ def tune_thresholds(
     y_proba: ArrayLike,
     *,
     metric: Metric = "f1",
+    sample_weight: ArrayLike | None = None,
     min_labels: int = 10,
     rare: str = "pooled",
     default: float = 0.5,
@@ -69,9 +77,15 @@ def tune_thresholds(
         ``"precision>=0.9"``, the recall where these are. Or
         ``metric(y_true, y_pred) -> float``, higher for better, which is called with 1
         and 0 for every cut and category, and therefore slow for many rows.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts in the metric, see the
+        :ref:`User Guide <weighted_labels>`: 0 or more where a label is known. A label
+        of weight 0 is unknown. A callable ``metric`` must take ``sample_weight`` then.
     min_labels : int, default=10
         With fewer known labels of its rarer class, a category gets no threshold of its
-        own: that would depend on chance.
+        own: that would depend on chance. With weights these are effective labels: the
+        square of the sum of weights over the sum of their squares.
     rare : {"pooled", "default"}, default="pooled"
         What such a category takes: the threshold that scores best over the labels of
         all categories together, or ``default``.
@@ -95,9 +109,9 @@ def tune_thresholds(
     Raises
     ------
     TypeError, ValueError
-        If a parameter is out of its range, labels or probabilities are not accepted,
-        shapes, names of columns or row labels differ, or ``metric`` gives no finite
-        number.
+        If a parameter is out of its range, labels, probabilities or weights are not
+        accepted, shapes, names of columns or row labels differ, or ``metric`` gives no
+        finite number, or takes no weights that there are.
 
     Warns
     -----
@@ -118,20 +132,27 @@ def tune_thresholds(
     array([0.25])
     """
     score = _make_score(metric)
-    names, columns = _read_columns(y_true, y_proba)
-    pooled = None
-    if rare == "pooled":
-        y, proba = (np.concatenate(part) for part in zip(*columns, strict=True))
-        pooled = _best(y, proba, score, default)
+    names, columns = _read_columns(y_true, y_proba, sample_weight)
+    if callable(metric) and any(own.weight is not None for own in columns):
+        _check_takes_weights(metric)
+    pooled = _best(_joined(columns), score, default) if rare == "pooled" else None
     report = []
-    for name, (y, proba) in zip(names, columns, strict=True):
-        choice = _choose(y, proba, score, pooled, min_labels, default)
-        n_positive = int(np.count_nonzero(y))
-        counts = {"n_positive": n_positive, "n_negative": len(y) - n_positive}
+    for name, column in zip(names, columns, strict=True):
+        choice = _choose(column, score, pooled, min_labels, default)
+        n_positive = int(np.count_nonzero(column.y))
+        counts = {"n_positive": n_positive, "n_negative": len(column.y) - n_positive}
         report.append({"category": str(name)} | counts | choice)
     _warn_of_rare(report)
     thresholds = np.array([line["threshold"] for line in report])
     return (thresholds, report) if return_report else thresholds
+
+
+class _Column(NamedTuple):
+    """The known labels of a category, their probabilities and weights."""
+
+    y: NDArray[np.bool_]
+    proba: Floats
+    weight: Floats | None
 
 
 class _Cuts(NamedTuple):
@@ -145,15 +166,19 @@ class _Cuts(NamedTuple):
         Falling.
     n_called : ndarray of shape (n_cuts,), int
         How many samples are then called positive.
+    weight : ndarray of shape (n_known,), or None
+        Weights, in the order of the labels; None if all count alike.
     """
 
     y: NDArray[np.bool_]
     thresholds: Floats
     n_called: NDArray[np.intp]
+    weight: Floats | None = None
 
     @classmethod
-    def of(cls, y: NDArray[np.bool_], proba: Floats) -> Self:
+    def of(cls, column: _Column) -> Self:
         """Sort once, and cut between scores that differ."""
+        y, proba, weight = column
         order = np.argsort(-proba, kind="stable")
         ordered = proba[order]
         n_called = np.append(np.flatnonzero(np.diff(ordered)) + 1, len(ordered))
@@ -166,19 +191,24 @@ class _Cuts(NamedTuple):
             highest = highest if highest > ordered[0] else 1.0
             thresholds = np.append(highest, thresholds)
             n_called = np.append(0, n_called)
-        return cls(y[order], thresholds, n_called)
+        return cls(y[order], thresholds, n_called, taken(weight, order))
+
+    def counts(self) -> tuple[Floats, Floats]:
+        """Count right and wrong ones among the samples called positive, by weight.
+
+        The cut that calls all of them positive is the last one.
+        """
+        weight = np.ones(len(self.y)) if self.weight is None else self.weight
+        both = (np.where(kind, weight, 0.0) for kind in (self.y, ~self.y))
+        right, wrong = (np.append(0.0, np.cumsum(own))[self.n_called] for own in both)
+        return right, wrong
 
     def rates(self) -> tuple[Floats, Floats, Floats]:
         """Compute precision (0 where nothing is positive), recall and specificity."""
-        n_positive = np.count_nonzero(self.y)
-        right = np.append(0, np.cumsum(self.y))[self.n_called]
-        wrong = self.n_called - right
-        precision = right / np.maximum(self.n_called, 1)
-        return (
-            precision,
-            right / n_positive,
-            1.0 - wrong / (len(self.y) - n_positive),
-        )
+        right, wrong = self.counts()
+        called = right + wrong
+        precision = right / np.where(called > 0, called, 1.0)
+        return precision, right / right[-1], 1.0 - wrong / wrong[-1]
 
 
 Score = Callable[[_Cuts], Floats]
@@ -204,9 +234,9 @@ def _make_score(metric: Metric) -> Score:
 
 
 def _f_beta(beta: float, cuts: _Cuts) -> Floats:
-    right = np.append(0, np.cumsum(cuts.y))[cuts.n_called]
-    n_positive = np.count_nonzero(cuts.y)
-    weighed: Floats = (1 + beta**2) * right / (beta**2 * n_positive + cuts.n_called)
+    right, wrong = cuts.counts()
+    called = right + wrong
+    weighed: Floats = (1 + beta**2) * right / (beta**2 * right[-1] + called)
     return weighed
 
 
@@ -223,13 +253,12 @@ def _at_least(what: str, bound: float, cuts: _Cuts) -> Floats:
     return met
 
 
-def _score_by_calls(
-    metric: Callable[[NDArray[np.int64], NDArray[np.int64]], float], cuts: _Cuts
-) -> Floats:
+def _score_by_calls(metric: Callable[..., float], cuts: _Cuts) -> Floats:
     y = cuts.y.astype(np.int64)
     rank = np.arange(len(y))
+    extra = {} if cuts.weight is None else {"sample_weight": cuts.weight}
     values = np.array(
-        [metric(y, (rank < n).astype(np.int64)) for n in cuts.n_called],
+        [metric(y, (rank < n).astype(np.int64), **extra) for n in cuts.n_called],
         dtype=np.float64,
     )
     if values.ndim != 1 or not np.isfinite(values).all():
@@ -242,13 +271,35 @@ def _score_by_calls(
     return values
 
 
-def _best(
-    y: NDArray[np.bool_], proba: Floats, score: Score, default: float
-) -> tuple[float, float] | None:
+def _check_takes_weights(metric: Callable[..., float]) -> None:
+    """Refuse a callable that would score labels as if they had no weights."""
+    try:
+        signature(metric).bind(None, None, sample_weight=None)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`metric` must take the weights of labels where `sample_weight` is given, "
+            "as metric(y_true, y_pred, *, sample_weight=None); got "
+            f"{getattr(metric, '__name__', type(metric).__name__)!r}, which does not. "
+            "Add the argument, or pass sample_weight=None."
+        ) from error
+
+
+def _joined(columns: list[_Column]) -> _Column:
+    """Put the labels of all categories together."""
+    return _Column(
+        np.concatenate([own.y for own in columns]),
+        np.concatenate([own.proba for own in columns]),
+        joined_weights(
+            [own.weight for own in columns], [len(own.y) for own in columns]
+        ),
+    )
+
+
+def _best(column: _Column, score: Score, default: float) -> tuple[float, float] | None:
     """Return the best threshold and its score; None where there is none."""
-    if not y.any() or y.all():
+    if not column.y.any() or column.y.all():
         return None
-    cuts = _Cuts.of(y, proba)
+    cuts = _Cuts.of(column)
     values = score(cuts)
     best = float(values.max())
     if best == -np.inf:
@@ -258,19 +309,18 @@ def _best(
 
 
 def _choose(
-    y: NDArray[np.bool_],
-    proba: Floats,
+    column: _Column,
     score: Score,
     pooled: tuple[float, float] | None,
     min_labels: int,
     default: float,
 ) -> dict[str, Any]:
     """Choose the threshold of a category: its own, that of all, or the default."""
-    n_positive = int(np.count_nonzero(y))
-    n_rarer = min(n_positive, len(y) - n_positive)
-    reason = f"{n_rarer} known labels of the rarer class"
+    n_rarer = min(effective_count(column.weight, own) for own in (column.y, ~column.y))
+    kind = "known" if column.weight is None else "effective"
+    reason = f"{n_rarer:.4g} {kind} labels of the rarer class"
     if n_rarer >= min_labels:
-        found = _best(y, proba, score, default)
+        found = _best(column, score, default)
         if found is not None:
             return _line("own", reason, *found)
         return _line("default", "no cut meets the condition", default)
@@ -292,10 +342,10 @@ def _line(
 
 
 def _read_columns(
-    y_true: ArrayLike, y_proba: ArrayLike
-) -> tuple[NDArray[Any], list[tuple[NDArray[np.bool_], Floats]]]:
-    """Read the known labels of every category, and their probabilities."""
-    check_same_rows(y_true=y_true, y_proba=y_proba)
+    y_true: ArrayLike, y_proba: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[NDArray[Any], list[_Column]]:
+    """Read the known labels of every category, their probabilities and weights."""
+    check_same_rows(y_true=y_true, y_proba=y_proba, sample_weight=sample_weight)
     proba: Any = read_numbers(y_proba, "y_proba")
     if not is_one_dimensional(y_true):
         labels = check_partial_labels(y_true, input_name="y_true")
@@ -304,12 +354,14 @@ def _read_columns(
             never_read = ~labels.known & np.isnan(proba)
             proba = np.where(never_read, proba.dtype.type(0), proba)
     labels, scores = read_pair(y_true, proba, "probability")
-    return labels.categories, [
-        (values[known] == 1.0, own[known].astype(np.float64))
-        for values, known, own in zip(
-            labels.values.T, labels.known.T, scores.T, strict=True
+    labels, weights = weigh_labels(labels, sample_weight, y_true, y_name="y_true")
+    columns = []
+    for j, own in enumerate(scores.T):
+        rows, y = labels.of_category(j)[:2]
+        columns.append(
+            _Column(y, own[rows].astype(np.float64), taken(weights, (rows, j)))
         )
-    ]
+    return labels.categories, columns
 
 
 def _warn_of_rare(report: list[dict[str, Any]]) -> None:

@@ -25,26 +25,20 @@ from cftlearn.calibration._calibrator import (
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier._preparation import (
     check_apart,
+    fit_on_features,
+    hold_out_labels,
     prepare_fine_tuner,
     read_pseudo,
 )
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-from cftlearn.fine_tuning._choice import fit_on_split
-from cftlearn.fine_tuning._initial_coef import fit_initial_weights
 from cftlearn.fine_tuning._report import mark_unlabelled, unlabelled, warn_skipped
-from cftlearn.fine_tuning._validation_rows import validation_pair, warn_of_scale
+from cftlearn.fine_tuning._validation_rows import validation_pair
 from cftlearn.labels._encoding import UNKNOWN
 from cftlearn.labels._groups import read_groups
-from cftlearn.labels._label_split import (
-    hold_out_given,
-    hold_out_nothing,
-    split_labels,
-)
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import check_flag
 from cftlearn.losses._registry import LOSSES, TREATMENTS
-from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._trainer import check_trainer
 
@@ -228,10 +222,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
     head_: Any
     input_shape_: tuple[int, ...] | None
 
-    # With metadata routing a Pipeline's `score` passes `sample_weight=None` on, and
-    # fails where the last step does not know the name. Weights themselves are refused.
-    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": None}
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "module": [callable, None],
         "head": [str, None],
@@ -332,8 +322,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         X: Any,
         y: ArrayLike,
         *,
+        sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         pseudo_labels: ArrayLike | None = None,
         pseudo_weight: ArrayLike | None = None,
@@ -352,12 +344,21 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            How much each label counts, in both stages and where it judges: 0 or more,
+            and anything where the label is unknown. A label of weight 0 is unknown; of
+            a 1-D target, a row of weight 0 is left out. See the
+            :ref:`User Guide <weighted_labels>`.
         X_val : as ``X``, default=None
             Other rows, whose labels choose the refits and train nothing before that.
             A Pipeline with ``transform_input=["X_val"]`` transforms them too, see the
             :ref:`User Guide <validation_rows>`. None holds out known labels of ``y``.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_categories), \
+default=None
+            How much each of these counts.
         groups : array-like of shape (n_samples,), default=None
             The group of every row, such as its patient: texts, numbers or anything else
             that can be compared. In a category, all labels of a group are held out, or
@@ -389,8 +390,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         Raises
         ------
         TypeError, ValueError
-            If a parameter is out of its range, inputs or labels are not accepted, or
-            the network does not fit them.
+            If a parameter is out of its range, inputs, labels or weights are not
+            accepted, the network does not fit them, or something chosen cannot take
+            weights.
         NonFiniteLossError, ImageFileError
             If a loss in training is NaN or infinite; or an image cannot be read.
 
@@ -404,13 +406,10 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(
-                X,
-                y,
-                validation_pair(validation_data, X_val, y_val),
-                groups,
-                (pseudo_labels, pseudo_weight),
-            )
+            pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
+            weights = sample_weight, sample_weight_val
+            pseudo = pseudo_labels, pseudo_weight
+            return self._fit(X, y, pair, groups, weights, pseudo)
 
     def _fit(
         self,
@@ -418,6 +417,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         y: ArrayLike,
         validation_data: tuple[Any, ArrayLike] | None,
         groups: ArrayLike | None,
+        sample_weights: tuple[ArrayLike | None, ArrayLike | None],
         pseudo_labels: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
         self._validate_params()
@@ -425,59 +425,48 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             check_trainer(self.trainer, self.random_state)
         inputs = self._read_inputs(X, reset=True)
         labels = self._read_targets(inputs, y)
-        check_same_rows(X=X, y=y, groups=groups)
-        numbers = read_groups(groups, len(labels.values))
-        pseudo = read_pseudo(self, pseudo_labels, y, labels)
+        check_same_rows(X=X, y=y, groups=groups, sample_weight=sample_weights[0])
+        numbers, n_rows = read_groups(groups, len(labels.values)), len(labels.values)
+        counted = self._weigh_targets(inputs, labels, sample_weights[0], y, numbers)
+        known = labels if counted.rows is not None else counted.labels
+        pseudo = read_pseudo(self, pseudo_labels, y, known)
         check_threshold(self.threshold, self.categories_)
         self.calibrator_ = start_calibrator(self.calibration, self.categories_)
         rng = check_random_state(self.random_state)
         split_seed, network_seed, tuner_seed = rng.randint(2**31 - 1, size=3)
         tuner = prepare_fine_tuner(
-            self, int(tuner_seed), has_validation_data=validation_data is not None
+            self,
+            int(tuner_seed),
+            has_validation_data=validation_data is not None,
+            weighted=not (counted.weights is None and sample_weights[1] is None),
         )
-        self.module_ = self.head_ = initial = None
+        self.module_ = self.head_ = None
+        epochs: list[dict[str, Any]] = []
         if tuner.cross_fit is not None and self.module is None:
             with warnings.catch_warnings():  # it would name this line, not the user's
                 warnings.simplefilter("ignore", UndefinedCategoryWarning)
-                tuner.fit(inputs, labels, groups=numbers)
-            warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
-            return self._store(tuner, [])
-        seeds = category_seeds(int(split_seed), self.categories_)
-        if tuner.cross_fit is not None:
-            inputs_val = inputs
-            split = hold_out_nothing(labels, numbers)
-        elif validation_data is None:
-            inputs_val = inputs
-            split = split_labels(labels, self.validation_fraction, seeds, numbers)
+                tuner.fit(
+                    counted.inputs,
+                    counted.labels,
+                    groups=counted.groups,
+                    sample_weight=counted.weights,
+                )
         else:
-            inputs_val, held_out = self._read_validation(
-                X, inputs, labels, validation_data, self._read_inputs, "X"
+            seeds = category_seeds(int(split_seed), self.categories_)
+            inputs_val, split = hold_out_labels(
+                self, tuner, X, counted, validation_data, sample_weights[1], seeds
             )
-            warn_of_scale(inputs, inputs_val, stacklevel=3)
-            same_rows = inputs_val is inputs
-            split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
-        if self.module is None:
-            if tuner.coef_init is None:
-                is_left_out = self.unknown == "ignore"
-                initial = fit_initial_weights(
-                    inputs,
-                    split.targets("ignore" if is_left_out else "negative"),
-                    inputs_val,
-                    split.held_out.values,
-                    n_jobs=tuner.n_jobs,
-                )
-                tuner.set_params(
-                    coef_init=initial.coef, intercept_init=initial.intercept
-                )
-            fit_on_split(tuner, inputs, inputs_val, split, initial)
-            warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
-            return self._store(tuner, [])
-        if not self.train and validation_data is None:
-            warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=3)
-        from cftlearn.classifier._network_fit import Rows
+            if self.module is None:
+                fit_on_features(self, tuner, counted.inputs, inputs_val, split)
+            else:
+                if not self.train and validation_data is None:
+                    warnings.warn(_SEEN_LABELS, SeenLabelsWarning, stacklevel=3)
+                from cftlearn.classifier._network_fit import Rows
 
-        rows = Rows(inputs, inputs_val, split, seeds, pseudo)
-        tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
+                rows = Rows(counted.inputs, inputs_val, split, seeds, pseudo)
+                tuner, epochs = self._fit_network(tuner, rows, int(network_seed))
+        if validation_data is None:
+            tuner.held_out_ = tuner.held_out_.among_rows(counted.rows, n_rows)
         warn_skipped(tuner.report_, tuner.solver, stacklevel=3)
         return self._store(tuner, epochs)
 
@@ -573,7 +562,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         decided = np.where(np.isnan(proba), UNKNOWN, is_positive).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
-    def score(self, X: Any, y: ArrayLike) -> float:
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Compute the mean ROC AUC over known labels.
 
         Not the accuracy: that has no meaning where most labels are unknown.
@@ -584,6 +575,9 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             Inputs, as in ``fit``.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             Labels, NaN unknown.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            How much each label counts.
 
         Returns
         -------
@@ -595,12 +589,11 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         sklearn.exceptions.NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If inputs or labels are not accepted.
+            If inputs, labels or weights are not accepted.
         """
-        check_same_rows(X=X, y=y)
-        logits = self.decision_function(X)
-        labels = self._read_more_targets(logits, y, ("X", "y"))
-        return float(partial_roc_auc_score(labels, logits.reshape(len(logits), -1)))
+        check_same_rows(X=X, y=y, sample_weight=sample_weight)
+        scores = self.decision_function(X)
+        return self._score(scores, y, sample_weight)
 
     @classmethod
     def published(

@@ -215,6 +215,7 @@ class NetworkFit:
                 labels.restricted_to(folds == fold),
                 same_rows=True,
                 groups=groups,
+                weights=self.rows.split.weights,
             )
             seed = self._seed(1 if fold == 0 else fold + 1)
             made = self._train(split, seed, None, f"fold {fold}")

@@ -1,14 +1,24 @@
-"""What a classifier checks before stage one costs hours."""
+"""What a classifier needs before stage one, and the fit that needs no network."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from cftlearn.base import CountedRows
 from cftlearn.fine_tuning import CategoryWiseFineTuner
+from cftlearn.fine_tuning._choice import fit_on_split
 from cftlearn.fine_tuning._fine_tuner import check_before_stage_one
+from cftlearn.fine_tuning._initial_coef import fit_initial_weights
+from cftlearn.fine_tuning._validation_rows import warn_of_scale
 from cftlearn.labels import PartialLabels
-from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._label_split import (
+    LabelSplit,
+    hold_out_given,
+    hold_out_nothing,
+    split_labels,
+)
 from cftlearn.labels._pseudo_labels import (
     PseudoTargets,
     read_pseudo_labels,
@@ -21,7 +31,11 @@ if TYPE_CHECKING:
 
 
 def prepare_fine_tuner(
-    classifier: "CFTClassifier", seed: int, *, has_validation_data: bool
+    classifier: "CFTClassifier",
+    seed: int,
+    *,
+    has_validation_data: bool,
+    weighted: bool = False,
 ) -> CategoryWiseFineTuner:
     """Copy the fine-tuner of a classifier, and set what it does not set itself.
 
@@ -33,6 +47,8 @@ def prepare_fine_tuner(
         Seed of a fine-tuner without ``random_state``.
     has_validation_data : bool
         Whether the fit gets any.
+    weighted : bool, default=False
+        Whether labels have weights.
 
     Returns
     -------
@@ -47,7 +63,7 @@ def prepare_fine_tuner(
     """
     tuner = clone(classifier.fine_tuner or CategoryWiseFineTuner())
     gets_seed = classifier.random_state is not None and tuner.random_state is None
-    check_before_stage_one(tuner, has_seed=gets_seed)
+    check_before_stage_one(tuner, has_seed=gets_seed, weighted=weighted)
     _check_stages(classifier, tuner)
     if tuner.cross_fit is not None:
         _check_cross_fit(classifier, tuner, has_validation_data)
@@ -117,6 +133,104 @@ def check_apart(pseudo: PseudoTargets | None, split: LabelSplit) -> None:
     """
     if pseudo is not None and split.same_rows:
         refuse_known(pseudo.values, split.held_out, "y_val")
+
+
+def hold_out_labels(
+    classifier: "CFTClassifier",
+    tuner: CategoryWiseFineTuner,
+    X: Any,
+    counted: CountedRows,
+    validation_data: tuple[Any, ArrayLike] | None,
+    sample_weight_val: ArrayLike | None,
+    seeds: NDArray[np.int64],
+) -> tuple[Any, LabelSplit]:
+    """Hold labels out, or take those of validation rows.
+
+    Parameters
+    ----------
+    classifier : CFTClassifier
+        In its fit.
+    tuner : CategoryWiseFineTuner
+        Of :func:`prepare_fine_tuner`.
+    X : object
+        What the user passed.
+    counted : CountedRows
+        The rows of it that count.
+    validation_data : tuple (X_val, y_val), or None
+        Rows to choose by.
+    sample_weight_val : array-like or None
+        Weights of their labels.
+    seeds : ndarray of shape (n_categories,), int
+        One seed per category.
+
+    Returns
+    -------
+    inputs_val : array-like or Inputs
+        Rows to choose by; the inputs themselves if they are the same rows.
+    split : LabelSplit
+        The labels of both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If validation rows, their labels or weights are not accepted.
+    """
+    inputs, labels, weights, groups, _ = counted
+    if tuner.cross_fit is not None:
+        return inputs, hold_out_nothing(labels, groups, weights)
+    if validation_data is None:
+        fraction = classifier.validation_fraction
+        return inputs, split_labels(labels, fraction, seeds, groups, weights)
+    inputs_val, held_out = classifier._read_validation(
+        X, inputs, labels, validation_data, classifier._read_inputs, "X"
+    )
+    warn_of_scale(inputs, inputs_val, stacklevel=4)
+    held_out, weights_val = classifier._weigh_validation(
+        held_out, sample_weight_val, validation_data
+    )
+    return inputs_val, hold_out_given(
+        labels,
+        held_out,
+        groups,
+        same_rows=inputs_val is inputs,
+        weights=weights,
+        weights_val=weights_val,
+    )
+
+
+def fit_on_features(
+    classifier: "CFTClassifier",
+    tuner: CategoryWiseFineTuner,
+    features: Any,
+    features_val: Any,
+    split: LabelSplit,
+) -> None:
+    """Refit on plain features; fit regressions first if no initial weights are given.
+
+    Parameters
+    ----------
+    classifier : CFTClassifier
+        In its fit.
+    tuner : CategoryWiseFineTuner
+        Is fitted.
+    features, features_val : array-like
+        Rows to fit, and rows to choose by.
+    split : LabelSplit
+        Their labels.
+    """
+    initial = None
+    if tuner.coef_init is None:
+        is_left_out = classifier.unknown == "ignore"
+        initial = fit_initial_weights(
+            features,
+            split.targets("ignore" if is_left_out else "negative"),
+            features_val,
+            split.held_out.values,
+            n_jobs=tuner.n_jobs,
+            weights=split.relative_tables(),
+        )
+        tuner.set_params(coef_init=initial.coef, intercept_init=initial.intercept)
+    fit_on_split(tuner, features, features_val, split, initial)
 
 
 def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> None:

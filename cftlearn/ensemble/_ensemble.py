@@ -36,9 +36,12 @@ from cftlearn.ensemble._members import (
     all_logits,
     as_table,
     check_members,
+    check_members_take_weights,
     check_same_categories,
     check_same_features,
     fit_member,
+    split_rows,
+    weights_for_members,
     weights_of_members,
 )
 from cftlearn.ensemble._selection import (
@@ -54,9 +57,8 @@ from cftlearn.labels._encoding import UNKNOWN
 from cftlearn.labels._groups import read_groups
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_masked
-from cftlearn.metrics import partial_roc_auc_score
+from cftlearn.labels._weights import taken, weigh_labels
 from cftlearn.metrics._objectives import ObjectiveLike, make_objective, try_objective
-from cftlearn.model_selection import partial_train_test_split
 
 
 def _gives_probabilities(ensemble: "CFTEnsemble") -> bool:
@@ -164,10 +166,6 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
 
     reference_: Any  # an array, or None
 
-    # With metadata routing a Pipeline's `score` passes `sample_weight=None` on, and
-    # fails where the last step does not know the name. Weights themselves are refused.
-    __metadata_request__score: ClassVar[dict[str, Any]] = {"sample_weight": None}
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimators": [list, None],
         "combine": [COMBINATIONS],
@@ -247,8 +245,10 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         X: Any,
         y: ArrayLike,
         *,
+        sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> Self:
@@ -262,6 +262,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            How much each label counts, where members are fitted and where it judges
+            them: 0 or more, and anything where the label is unknown. A label of weight
+            0 is unknown. All members, and the last steps of pipelines, must take
+            weights of this shape. See the :ref:`User Guide <weighted_labels>`.
         X_val : as ``X``, default=None
             Other rows, to choose by and to rank among; no member is fitted on them.
             Only with ``weights="best"``, ``"greedy"`` or ``combine="rank_mean"``. A
@@ -269,6 +275,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             :ref:`User Guide <validation_rows>`.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_categories), \
+default=None
+            How much each of these counts.
         groups : array-like of shape (n_samples,), default=None
             The group of every row, such as its patient. No group is divided between the
             members and the rows that choose. Members whose ``fit`` takes ``groups``
@@ -287,8 +296,8 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         sklearn.exceptions.NotFittedError
             With ``prefit=True``, if a member is not fitted.
         TypeError, ValueError
-            If a parameter is out of its range, labels are not accepted, or members
-            differ in their categories.
+            If a parameter is out of its range, labels or weights are not accepted, or
+            members differ in their categories, or take no weights that there are.
 
         Warns
         -----
@@ -299,9 +308,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             If ``X_val`` is not in the scale of ``X``.
         """
         with unchanged_by_errors(self):
-            return self._fit(
-                X, y, validation_pair(validation_data, X_val, y_val), groups
-            )
+            pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
+            weights = sample_weight, sample_weight_val
+            return self._fit(X, y, pair, groups, weights)
 
     def _fit(
         self,
@@ -309,35 +318,49 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         y: ArrayLike,
         validation_data: tuple[Any, ArrayLike] | None,
         groups: ArrayLike | None,
+        sample_weights: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
         self._validate_params()
         X, y = as_table(X, "X"), as_table(y, "y")
-        check_same_rows(X=X, y=y, groups=groups)
+        check_same_rows(X=X, y=y, groups=groups, sample_weight=sample_weights[0])
         refuse_masked(X, "X")
         labels = self._read_targets(X, y)
         numbers: Any = read_groups(groups, len(labels.values))
+        all_labels = labels
+        labels, weights = weigh_labels(labels, sample_weights[0], y)
+        given = weights_for_members(sample_weights[0], weights)
         names, members = self._named_members()
-        try_objective(make_objective(self.objective))  # before members are trained
+        is_weighted = not (weights is None and sample_weights[1] is None)
+        # before members are trained
+        try_objective(make_objective(self.objective), weighted=is_weighted)
+        if given is not None and not self.prefit:
+            check_members_take_weights(names, members)
         split_seed, member_seed = check_random_state(self.random_state).randint(
             2**31 - 1, size=2
         )
         if validation_data is not None:
             X_val, held_out = self._read_other_rows(X, validation_data)
             warn_of_scale(X, X_val, stacklevel=3)
-        elif self.prefit or not isinstance(self.weights, str):
-            X_val, held_out = X, labels
-        else:
-            others = [] if numbers is None else [numbers]
-            X, X_val, y, y_val, *parts = partial_train_test_split(
-                X,
-                y,
-                *others,
-                test_size=self.validation_fraction,
-                groups=numbers,
-                random_state=int(split_seed),
+            held_out, held_out_weights = self._weigh_validation(
+                held_out, sample_weights[1], validation_data
             )
-            numbers = parts[0] if parts else None
-            held_out = self._read_more_targets(X_val, y_val, ("X", "y"))
+        elif self.prefit or not isinstance(self.weights, str):
+            X_val, held_out, held_out_weights = X, labels, weights
+        else:
+            parts = split_rows(
+                X,
+                y if labels is all_labels else labels.values,
+                y,
+                fraction=self.validation_fraction,
+                groups=numbers,
+                seed=int(split_seed),
+            )
+            X, X_val, y, rows, rows_val = parts
+            numbers, given = taken(numbers, rows), taken(given, rows)
+            held_out, held_out_weights = (
+                labels.of_rows(rows_val),
+                taken(weights, rows_val),
+            )
         if self.prefit:
             self.estimators_ = members
             self.categories_ = check_same_categories(
@@ -346,7 +369,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         else:
             seeds = category_seeds(int(member_seed), np.array(names))
             self.estimators_ = Parallel(n_jobs=self.n_jobs)(
-                delayed(fit_member)(member, X, y, int(seed), numbers)
+                delayed(fit_member)(member, X, y, int(seed), numbers, given)
                 for member, seed in zip(members, seeds, strict=True)
             )
         self.named_estimators_ = Bunch(
@@ -356,7 +379,7 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             if hasattr(self.estimators_[0], attribute):
                 setattr(self, attribute, getattr(self.estimators_[0], attribute))
         check_threshold(self.threshold, self.categories_)
-        self._weigh(X_val, labels, held_out)
+        self._weigh(X_val, labels, held_out, held_out_weights)
         return self
 
     def decision_function(self, X: Any) -> Floats:
@@ -440,7 +463,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         decided = np.where(np.isnan(proba), UNKNOWN, is_positive).astype(np.int64)
         return self.classes_[decided] if self._is_binary() else decided
 
-    def score(self, X: Any, y: ArrayLike) -> float:
+    def score(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Compute the mean ROC AUC over known labels.
 
         Parameters
@@ -449,6 +474,9 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             What the members take.
         y : array-like of shape (n_samples, n_categories) or (n_samples,)
             Labels, NaN unknown.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            How much each label counts.
 
         Returns
         -------
@@ -458,12 +486,10 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         Raises
         ------
         sklearn.exceptions.NotFittedError, TypeError, ValueError
-            Before ``fit``; if inputs or labels are not accepted.
+            Before ``fit``; if inputs, labels or weights are not accepted.
         """
-        check_same_rows(X=X, y=y)
-        scores = self.decision_function(X)
-        labels = self._read_more_targets(scores, y, ("X", "y"))
-        return float(partial_roc_auc_score(labels, scores.reshape(len(scores), -1)))
+        check_same_rows(X=X, y=y, sample_weight=sample_weight)
+        return self._score(self.decision_function(X), y, sample_weight)
 
     def linear_rows(self) -> tuple[Floats, Floats]:
         """Compute the ensemble as one logistic regression per category.
@@ -543,7 +569,13 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         logits = all_logits(dict(self.named_estimators_), X, len(self.categories_))
         return np.nan_to_num(logits), silent_columns(logits)
 
-    def _weigh(self, X_val: Any, labels: PartialLabels, held: PartialLabels) -> None:
+    def _weigh(
+        self,
+        X_val: Any,
+        labels: PartialLabels,
+        held: PartialLabels,
+        held_weights: Floats | None,
+    ) -> None:
         """Set reference, weights and report."""
         held = held._replace(categories=self.categories_)
         by_labels, by_rank = isinstance(self.weights, str), self.combine == "rank_mean"
@@ -555,7 +587,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             how: Any = self.weights
             status = "selected"
             choices = choose_members(
-                held, self._to_average(logits), how, self.objective, silent=silent
+                held,
+                self._to_average(logits),
+                how,
+                self.objective,
+                silent=silent,
+                sample_weight=held_weights,
             )
             warn_unjudged(held, choices, stacklevel=4)
         else:

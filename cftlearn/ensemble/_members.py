@@ -28,7 +28,12 @@ from cftlearn.ensemble._combination import (
 from cftlearn.fine_tuning import CategoryWiseFineTuner
 from cftlearn.fine_tuning._report import unlabelled
 from cftlearn.labels._names import check_columns, column_names
-from cftlearn.labels._plain_arrays import refuse_masked, refuse_without_rows
+from cftlearn.labels._plain_arrays import (
+    read_numbers,
+    refuse_masked,
+    refuse_without_rows,
+)
+from cftlearn.model_selection import partial_train_test_split
 
 Members = list[tuple[str, Any]]
 
@@ -157,8 +162,104 @@ def check_members(estimators: object) -> Members:
     return members
 
 
+def split_rows(
+    X: Any,
+    known: Any,
+    y: Any,
+    *,
+    fraction: float,
+    groups: NDArray[np.intp] | None,
+    seed: int,
+) -> tuple[Any, Any, Any, NDArray[np.intp], NDArray[np.intp]]:
+    """Split rows for members from rows that choose among them.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Rows and their labels.
+    known : array-like
+        The labels that count, of which both parts are to have their share.
+    fraction : float
+        Share of the rows that choose.
+    groups : ndarray of shape (n_samples,), int, or None
+        Groups that stay whole.
+    seed : int
+        Of the split.
+
+    Returns
+    -------
+    X, X_val, y : array-like
+        Rows to fit, rows that choose, and labels to fit.
+    rows, rows_val : ndarray of int
+        Numbers of the rows of both parts.
+    """
+    numbers = np.arange(len(y))
+    X, X_val, _, _, y, _, rows, rows_val = partial_train_test_split(
+        X,
+        known,
+        y,
+        numbers,
+        test_size=fraction,
+        groups=groups,
+        random_state=seed,
+    )
+    return X, X_val, y, rows, rows_val
+
+
+def weights_for_members(given: Any, weights: Floats | None) -> Floats | None:
+    """Return the weights that members are fitted with, in the shape that they came in.
+
+    Parameters
+    ----------
+    given : array-like of shape (n_samples,) or (n_samples, n_categories), or None
+        What the user passed.
+    weights : ndarray of shape (n_samples, n_categories), or None
+        The same, read; None if all labels count alike.
+
+    Returns
+    -------
+    weights : ndarray, or None
+        One per row where there was one per row, as most estimators take them.
+    """
+    if given is None:
+        return None
+    table = read_numbers(given, "sample_weight").astype(np.float64)
+    is_alike = weights is None and bool((table == 1.0).all())
+    return None if is_alike else table
+
+
+def check_members_take_weights(names: list[str], members: list[Any]) -> None:
+    """Refuse members that would be fitted as if labels had no weights.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the members.
+    members : list of estimator
+        Not fitted.
+
+    Raises
+    ------
+    ValueError
+        If the ``fit`` of one of them, or of the last step of a pipeline, takes none.
+    """
+    for name, member in zip(names, members, strict=True):
+        last = member.steps[-1][1] if isinstance(member, Pipeline) else member
+        if not has_fit_parameter(last, "sample_weight"):
+            raise ValueError(
+                "`estimators` must take the weights of labels where `sample_weight` is "
+                f"given; member {name!r}, {type(last).__name__}, does not. Leave it "
+                "out, or pass sample_weight=None."
+            )
+
+
 def fit_member(
-    member: Any, X: Any, y: Any, seed: int, groups: NDArray[np.intp] | None = None
+    member: Any,
+    X: Any,
+    y: Any,
+    seed: int,
+    groups: NDArray[np.intp] | None = None,
+    sample_weight: Floats | None = None,
 ) -> Any:
     """Fit a clone with a seed of its own, where the user has set none.
 
@@ -172,6 +273,8 @@ def fit_member(
         Of every ``random_state`` in it that is None.
     groups : ndarray of shape (n_samples,), int, default=None
         The group of every row, for a member that takes them.
+    sample_weight : ndarray, default=None
+        Weights of the labels, which the member must take.
 
     Returns
     -------
@@ -189,25 +292,30 @@ def fit_member(
     fitted.set_params(**dict.fromkeys(unset, seed))
     with warnings.catch_warnings():  # the ensemble has warned, at the user's line
         warnings.simplefilter("ignore", DataConversionWarning)
-        return fitted.fit(X, y, **_arguments_of_groups(fitted, groups))
+        extra = _argument(fitted, "groups", groups)
+        extra |= _argument(fitted, "sample_weight", sample_weight)
+        return fitted.fit(X, y, **extra)
 
 
-def _arguments_of_groups(
-    member: Any, groups: NDArray[np.intp] | None
-) -> dict[str, NDArray[np.intp]]:
-    """Return the arguments of ``fit`` by which a member takes groups."""
-    if groups is None:
+def _argument(member: Any, name: str, values: Any) -> dict[str, Any]:
+    """Return the argument of ``fit`` by which a member takes groups, or weights."""
+    if values is None:
         return {}
     if not isinstance(member, Pipeline):
-        takes = has_fit_parameter(member, "groups")
-        return {"groups": groups} if takes else {}
-    name, last = member.steps[-1]
-    if not has_fit_parameter(last, "groups"):
+        return {name: values} if has_fit_parameter(member, name) else {}
+    step, last = member.steps[-1]
+    if not has_fit_parameter(last, name):
         return {}
     if not get_config()["enable_metadata_routing"]:
-        return {f"{name}__groups": groups}
-    requests = member.get_metadata_routing().consumes("fit", ["groups"])
-    return {"groups": groups} if requests else {}
+        return {f"{step}__{name}": values}
+    requests = member.get_metadata_routing().consumes("fit", [name])
+    if name == "sample_weight" and not requests:
+        raise ValueError(
+            "`estimators` must take the weights of labels where `sample_weight` is "
+            f"given; the step {step!r} of a pipeline does not ask for them. Call "
+            "set_fit_request(sample_weight=True) on it."
+        )
+    return {name: values} if requests else {}
 
 
 def check_same_features(X: Any, X_val: Any) -> None:

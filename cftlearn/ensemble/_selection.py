@@ -13,7 +13,13 @@ from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels import PartialLabels, check_partial_labels, label_summary
 from cftlearn.labels._names import check_same_rows
 from cftlearn.labels._plain_arrays import refuse_without_rows
-from cftlearn.metrics._objectives import Objective, ObjectiveLike, make_objective
+from cftlearn.labels._weights import taken, weigh_labels
+from cftlearn.metrics._objectives import (
+    Objective,
+    ObjectiveLike,
+    make_objective,
+    try_objective,
+)
 from cftlearn.metrics._partial import check_score_names
 
 Floats = NDArray[np.float64]
@@ -58,6 +64,7 @@ def select_members(
     how: Selection = "greedy",
     objective: ObjectiveLike = "roc_auc",
     n_rounds: int = N_ROUNDS,
+    sample_weight: ArrayLike | None = None,
 ) -> Floats:
     """Weigh models, category by category, by known labels that they did not see.
 
@@ -82,6 +89,10 @@ def select_members(
     n_rounds : int, default=20
         The most parts of a mean, at least 1. Weights are multiples of one over the
         number of parts.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
 
     Returns
     -------
@@ -92,7 +103,7 @@ def select_members(
     Raises
     ------
     TypeError, ValueError
-        If labels, scores or the objective are not accepted, or shapes differ.
+        If labels, scores, weights or the objective are not accepted, or shapes differ.
 
     Warns
     -----
@@ -124,7 +135,7 @@ def select_members(
     labels = check_partial_labels(y_true, input_name="y_true")
     refuse_without_rows(scores, "scores")
     tables = {f"scores[{i}]": one for i, one in enumerate(scores)}
-    check_same_rows(y_true=y_true, **tables)
+    check_same_rows(y_true=y_true, sample_weight=sample_weight, **tables)
     for name, one in tables.items():
         check_score_names(y_true, one, name)
     table, silent = read_member_scores(scores, "scores")
@@ -133,7 +144,10 @@ def select_members(
             "`scores` must have the rows and categories of `y_true`, "
             f"{labels.values.shape}; got {table.shape[1:]}."
         )
-    choices = choose_members(labels, table, how, objective, n_rounds, silent)
+    labels, weights = weigh_labels(labels, sample_weight, y_true, y_name="y_true")
+    if weights is not None:
+        try_objective(make_objective(objective), weighted=True)
+    choices = choose_members(labels, table, how, objective, n_rounds, silent, weights)
     warn_unjudged(labels, choices, stacklevel=3)  # past the decorator
     return np.column_stack([choice.weights for choice in choices])
 
@@ -145,6 +159,7 @@ def choose_members(
     objective: ObjectiveLike,
     n_rounds: int = N_ROUNDS,
     silent: NDArray[np.bool_] | None = None,
+    sample_weight: Floats | None = None,
 ) -> list[MemberChoice]:
     """Weigh models in every category; equally where held-out labels lack a class.
 
@@ -159,6 +174,8 @@ def choose_members(
     silent : ndarray of shape (n_members, n_categories), bool, default=None
         Which models have no scores of a category: they get no weight in it, unless no
         model has any. None: none.
+    sample_weight : ndarray of shape (n_samples, n_categories), default=None
+        How much each label counts; None counts them alike.
 
     Returns
     -------
@@ -178,7 +195,8 @@ def choose_members(
             choice = MemberChoice(np.full(len(heard), 1 / len(heard)))
         else:
             most = n_rounds if how == "greedy" else 1
-            choice = _choose(y, scores[heard][:, rows, j], metric, most)
+            weight = taken(sample_weight, (rows, j))
+            choice = _choose(y, scores[heard][:, rows, j], metric, most, weight)
         weights = np.zeros(len(scores))
         weights[heard] = choice.weights
         choices.append(choice._replace(weights=weights))
@@ -253,21 +271,25 @@ def warn_unjudged(
 
 
 def _choose(
-    y: NDArray[np.bool_], scores: Floats, metric: Objective, n_rounds: int
+    y: NDArray[np.bool_],
+    scores: Floats,
+    metric: Objective,
+    n_rounds: int,
+    weight: Floats | None,
 ) -> MemberChoice:
     """Add members one by one, each as often as it helps; keep the best mean.
 
     Scores that differ by rounding alone count as equal: then the first member wins,
     and later one that is in the mean already, so that few members have a weight.
     """
-    alone = metric(y, scores)
+    alone = metric(y, scores, weight)
     first = int(np.argmax(alone >= alone.max() - _EQUAL))
     counts = np.zeros(len(scores))
     counts[first] = 1
     total = scores[first].copy()
     best = MemberChoice(counts.copy(), float(alone[first]), float(alone[first]))
     for n_parts in range(2, n_rounds + 1):
-        values = metric(y, (total + scores) / n_parts)
+        values = metric(y, (total + scores) / n_parts, weight)
         equal = np.flatnonzero(values >= values.max() - _EQUAL)
         added = equal[np.argmax(counts[equal] > 0)]  # a member already in, if any
         counts[added] += 1

@@ -22,7 +22,6 @@ from cftlearn.fine_tuning._report import (
 from cftlearn.fine_tuning._workers import CategoryWorkers
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._families import independent_families
-from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._protocol import CategorySolver
 from cftlearn.solvers._proximal import Candidate, ProximalSolver
 
@@ -223,7 +222,7 @@ class AutoRefit:
         y = task.held_out.y
         if y.all() or not y.any():
             return float("nan")
-        return self.objective.single(y, logits)
+        return self.objective.single(y, logits, task.held_out.weight)
 
 
 class Average(NamedTuple):
@@ -344,9 +343,9 @@ def _average(
     coef = weights @ fits.coef.astype(np.float64)
     coef += initial * task.coef / max(fits.initial_spread, _TINY)
     coef = _scale(fits, weights, initial) * coef
-    logits, y = task.known_logits(coef)
-    if not y.all():
-        return Weights(coef, likeliest_intercept(logits, y))
+    likeliest = task.bias_of(coef)
+    if likeliest is not None:
+        return Weights(coef, likeliest)
     # There is no negative to set the bias by: the background has set it.
     mean = task.feature_mean
     at_mean = fits.intercept + fits.spread * (fits.coef @ mean)

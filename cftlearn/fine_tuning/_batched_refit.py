@@ -31,11 +31,13 @@ from cftlearn.fine_tuning._report import (
 from cftlearn.fine_tuning._solver_candidates import (
     N_FOLDS,
     JudgedSolvers,
-    RefittedRow,
-    Shares,
     SolverRuns,
     deal_folds,
     judge_runs,
+)
+from cftlearn.fine_tuning._solver_shares import (
+    RefittedRow,
+    Shares,
     mix,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
@@ -433,9 +435,7 @@ class BatchedPooledRefit(PooledRefit):
                 for category, problem, own, n_iter in zip(
                     group, problems, folds, lengths, strict=True
                 ):
-                    features, rows, y = category.held_out
-                    kept = own != fold
-                    others = RowPart(features, rows[kept], y[kept])
+                    others = category.held_out.some(own != fold)
                     parts = (category.train, others)[: 2 if sees_others else 1]
                     without.append(_to_fit(problem, parts, n_iter))
                 runs.append(self._fit(without))

@@ -253,7 +253,7 @@ def _fit_and_choose(
 
     def score_of(fit: RowFit) -> float:
         logits = held_out.Z @ fit.coef + fit.intercept
-        return problem.objective.single(held_out.y, logits)
+        return problem.objective.single(held_out.y, logits, held_out.weight)
 
     initial = initial_fit(task)
     before = score_of(initial)

@@ -18,7 +18,9 @@ from cftlearn._features._stored import StoredFeatures, gather, logits_of, row_ba
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.labels._encoding import KnownLabels
 from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._weights import joined_weights, taken
 from cftlearn.metrics._objectives import Objective
+from cftlearn.solvers._intercept import likeliest_intercept
 from cftlearn.solvers._protocol import (
     AnyRows,
     CategoryProblem,
@@ -137,11 +139,19 @@ class CategoryTask:
         gather(self.Z, spare, Z[n_known:])
         y = np.zeros(len(Z), dtype=bool)
         y[:n_train], y[n_train:n_known] = self.fitted.y, self.held_out.y
+        weight = joined_weights(
+            [self.fitted.weight, self.held_out.weight, None],
+            [n_train, n_known - n_train, len(spare)],
+        )
+
+        def part(rows: slice) -> KnownRows:
+            return KnownRows(Z[rows], y[rows], taken(weight, rows))
+
         return KnownParts(
-            KnownRows(Z[:n_known], y[:n_known]),
-            KnownRows(Z[:n_train], y[:n_train]),
-            KnownRows(Z[n_train:n_known], y[n_train:n_known]),
-            KnownRows(Z, y),
+            part(slice(n_known)),
+            part(slice(n_train)),
+            part(slice(n_train, n_known)),
+            part(slice(None)),
         )
 
     def left_out_together(self, n_spare: int = 0) -> NDArray[np.intp] | None:
@@ -157,19 +167,24 @@ class CategoryTask:
         spare = np.arange(n_spare) % (int(own.max(initial=0)) + 1)
         return np.concatenate([np.full(len(self.fitted.rows), -1), own, spare])
 
-    def known_logits(
-        self, coef: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Compute logits, without bias, of all known rows; and their labels.
+    def bias_of(self, coef: NDArray[np.float64]) -> float | None:
+        """Find the likeliest bias for weights, by all known rows.
 
-        The rows are gathered by parts, since all of them may not fit into memory
-        beside what a worker holds.
+        None where these are all positive. The rows are gathered by parts, since all of
+        them may not fit into memory beside what a worker holds.
         """
+        y = np.concatenate([self.fitted.y, self.held_out.y])
+        if y.all():
+            return None
         logits = []
         for Z, labels in ((self.Z, self.fitted), (self.Z_val, self.held_out)):
             for batch in row_batches(len(labels.rows), Z.shape[1]):
                 logits.append(logits_of(Z[labels.rows[batch]], coef))
-        return np.concatenate(logits), np.concatenate([self.fitted.y, self.held_out.y])
+        weight = joined_weights(
+            [self.fitted.weight, self.held_out.weight],
+            [len(self.fitted.y), len(self.held_out.y)],
+        )
+        return likeliest_intercept(np.concatenate(logits), y, weight)
 
     def unknown_rows(self) -> NDArray[np.intp]:
         """Return the rows of ``Z`` whose label is unknown altogether."""
@@ -288,12 +303,12 @@ def make_tasks(
     tasks = []
     features = _features_of_categories(Z, Z_val, solvers, len(seeds))
     for j, name in enumerate(split.fitted.categories):
-        held_out = split.held_out.of_category(j)
+        fitted, held_out = split.of_category(j)
         tasks.append(
             CategoryTask(
                 **features[j],
                 name=str(name),
-                fitted=split.fitted.of_category(j),
+                fitted=fitted,
                 held_out=held_out,
                 same_rows=split.same_rows,
                 coef=initial.coef[j],

@@ -66,7 +66,12 @@ def checkpoint_paths(
     """
     first = categories[0]
     initial = [(task.coef, task.intercept, task.fitted_here) for task in categories]
-    arrays = [(*task.fitted, *task.held_out, task.unseen) for task in categories]
+    known = [(task.fitted, task.held_out) for task in categories]
+    arrays = [
+        (*fitted[:2], *held_out[:2], task.unseen)
+        for task, (fitted, held_out) in zip(categories, known, strict=True)
+    ]
+    weights = [own.weight for parts in known for own in parts]
     fit = {
         "version": version("cftlearn"),
         "solver": digest(
@@ -86,6 +91,8 @@ def checkpoint_paths(
         "initial weights": digest(*initial),
         "groups": str(first.has_groups),
     }
+    if any(own is not None for own in weights):
+        fit["sample_weight"] = digest(*weights)
     root = Path(folder)
     claim_folder(root, fit)
     # A file counts only under its own name, so it counts for its category and fit.

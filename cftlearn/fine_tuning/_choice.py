@@ -60,7 +60,7 @@ def fit_on_split(
         As ``fit``.
     """
     tuner._validate_params()
-    method = tuner._method()
+    method = tuner._method(weighted=split.is_weighted)
     features = tuner._read_features(Z, reset=True)
     tuner.categories_ = split.fitted.categories
     tuner.classes_ = np.tile([0, 1], (len(tuner.categories_), 1))
@@ -112,7 +112,8 @@ class Choice:
         """Fit what was chosen to the labels to fit alone."""
         fitted = self.split.fitted
         nothing = fitted.restricted_to(np.zeros_like(fitted.known))
-        return self._repeat(self.features, LabelSplit(fitted, nothing, True))
+        only_fitted = LabelSplit(fitted, nothing, True, weights=self.split.weights)
+        return self._repeat(self.features, only_fitted)
 
     def take(self, second: NetworkFeatures, join: Join | None = None) -> None:
         """Fit what was chosen on the features of a network that saw all labels.

@@ -79,23 +79,23 @@ def cross_fit(
     chosen by all folds.
     """
     Z = in_memory(Z)
-    targets = split.targets()
+    targets, (weights, _) = split.targets(), split.relative_tables()
     folds = deal_labels(split.fitted, n_folds, seeds, split.groups)
     evidence, logits_by_fold = [], []
     for fold in range(n_folds):
         in_fold = folds == fold
         left_out = spread_over_groups(in_fold, split.groups)
         rest = np.where(left_out, np.nan, targets)
-        paths = fit_regression_paths(Z, rest, n_jobs=n_jobs)
+        paths = fit_regression_paths(Z, rest, n_jobs=n_jobs, weights=weights)
         logits_by_fold.append(path_logits(paths, Z, in_fold))
         judging = np.where(in_fold, targets, np.nan)
-        evidence.append(judge_penalties(paths, logits_by_fold[-1], judging))
+        evidence.append(judge_penalties(paths, logits_by_fold[-1], judging, weights))
     logits = np.full(targets.shape, np.nan)
     for fold, fold_logits in enumerate(logits_by_fold):
         others = [own for k, own in enumerate(evidence) if k != fold]
         chosen = choose_penalties(combine_evidence(others))
         for j, penalty in enumerate(chosen):
             logits[folds[:, j] == fold, j] = fold_logits[j][penalty]
-    paths = fit_regression_paths(Z, targets, n_jobs=n_jobs)
+    paths = fit_regression_paths(Z, targets, n_jobs=n_jobs, weights=weights)
     chosen = choose_penalties(combine_evidence(evidence))
     return CrossFit(UnseenLogits(logits, folds), take_weights(paths, chosen))

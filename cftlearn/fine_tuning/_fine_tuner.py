@@ -1,7 +1,6 @@
 """Category-wise fine-tuning of initial weights on features."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
@@ -11,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from cftlearn._dependencies import (
@@ -33,7 +32,11 @@ from cftlearn.base import PartialLabelMixin, unchanged_by_errors
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
-from cftlearn.fine_tuning._initial_coef import InitialWeights, fit_initial_weights
+from cftlearn.fine_tuning._initial_coef import (
+    InitialWeights,
+    fit_initial_weights,
+    read_initial_weights,
+)
 from cftlearn.fine_tuning._report import (
     CategoryResult,
     mark_unlabelled,
@@ -58,14 +61,11 @@ from cftlearn.labels._label_split import (
     split_labels,
 )
 from cftlearn.labels._names import (
-    align_by_category,
-    check_columns,
     check_same_rows,
-    column_names,
 )
 from cftlearn.labels._plain_arrays import check_flag, refuse_unlike_numbers
 from cftlearn.metrics._objectives import make_objective, try_objective
-from cftlearn.solvers._protocol import CategorySolver
+from cftlearn.solvers._protocol import CategorySolver, check_weights_accepted
 
 _LOGGER = logging.getLogger("cftlearn")
 
@@ -114,7 +114,8 @@ class CategoryWiseFineTuner(
         by ranking. A callable also judges all solvers but ``"auto"``, and no refit is
         taken by which it falls on a category's held-out labels. A callable has the
         signature ``metric(y_true, y_score) -> float``, gets known labels and logits of
-        one category, and is better when higher.
+        one category, and is better when higher; with ``sample_weight`` it must take
+        that, too.
     coef_init : array-like of shape (n_categories, n_features), default=None
         The initial weights, one vector per category. None fits logistic regressions
         in Negative mode first, without the held-out labels. These choose one of five
@@ -222,6 +223,8 @@ class CategoryWiseFineTuner(
     (59, 189)
     """
 
+    held_out_: HeldOutScores
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "solver": [
             StrOptions(SOLVER_NAMES),
@@ -275,8 +278,10 @@ class CategoryWiseFineTuner(
         Z: ArrayLike,
         y: ArrayLike,
         *,
+        sample_weight: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Self:
@@ -295,6 +300,12 @@ class CategoryWiseFineTuner(
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes.
+        sample_weight : array-like of shape (n_samples,) or \
+(n_samples, n_categories), default=None
+            How much each label counts, where it is fitted and where it judges, relative
+            to the mean over the known labels of its category: 0 or more, and anything
+            where the label is unknown. A label of weight 0 is unknown; of a 1-D target,
+            a row of weight 0 is left out. See the :ref:`User Guide <weighted_labels>`.
         X_val : as ``Z``, default=None
             Features of rows to choose by. They may be ``Z`` itself with other known
             cells in ``y_val``. A Pipeline with ``transform_input=["X_val"]`` transforms
@@ -303,6 +314,9 @@ class CategoryWiseFineTuner(
             those labels.
         y_val : array-like of shape (n_val, n_categories) or (n_val,), default=None
             Their labels, in the order of the categories of ``y``.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_categories), \
+default=None
+            How much each of these counts, relative to their mean in its category.
         groups : array-like of shape (n_samples,), default=None
             The group of every row, such as its patient: texts, numbers or anything else
             that can be compared. In a category, all labels of a group are held out, or
@@ -320,9 +334,10 @@ class CategoryWiseFineTuner(
         Raises
         ------
         TypeError, ValueError
-            If a parameter is out of its range, features or labels are not accepted,
-            shapes do not match, ``checkpoint`` holds another fit, or ``device`` cannot
-            be used or is a GPU that cannot evaluate ``objective``.
+            If a parameter is out of its range, features, labels or weights are not
+            accepted, shapes do not match, ``checkpoint`` holds another fit, ``device``
+            cannot be used or is a GPU that cannot evaluate ``objective``, or ``solver``
+            or ``objective`` cannot take weights.
         RuntimeError
             If processes keep ending before their categories.
 
@@ -336,9 +351,9 @@ class CategoryWiseFineTuner(
             If ``X_val`` is not in the scale of ``Z``.
         """
         with unchanged_by_errors(self):
-            return self._fit(
-                Z, y, validation_pair(validation_data, X_val, y_val), groups
-            )
+            pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
+            weights = sample_weight, sample_weight_val
+            return self._fit(Z, y, pair, groups, weights)
 
     def _fit(
         self,
@@ -346,43 +361,64 @@ class CategoryWiseFineTuner(
         y: ArrayLike,
         validation_data: tuple[ArrayLike, ArrayLike] | None,
         groups: ArrayLike | None,
+        sample_weights: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
         self._validate_params()
         self._check_seed()
-        method = self._method()
-        check_same_rows(Z=Z, y=y, groups=groups)
+        self._method()
+        check_same_rows(Z=Z, y=y, groups=groups, sample_weight=sample_weights[0])
         features = self._read_features(Z, reset=True)
         labels = self._read_targets(features, y)
         numbers = read_groups(groups, len(labels.values))
         check_categories(features, len(self.categories_))
-        seeds = self._category_seeds()
+        seeds, n_rows = self._category_seeds(), len(features)
+        features, labels, weights, numbers, rows = self._weigh_targets(
+            features, labels, sample_weights[0], y, numbers
+        )
         features_val = features
         initial = unseen = None
         if self.cross_fit is not None:
             self._check_cross_fit(validation_data)
-            split = hold_out_nothing(labels, numbers)
+            split = hold_out_nothing(labels, numbers, weights)
             unseen, initial = cross_fit(
                 features, split, self.cross_fit, seeds, n_jobs=self.n_jobs
             )
         elif validation_data is None:
-            split = split_labels(labels, self.validation_fraction, seeds, numbers)
+            split = split_labels(
+                labels, self.validation_fraction, seeds, numbers, weights
+            )
         else:
             features_val, held_out = self._read_validation(
                 Z, features, labels, validation_data, self._read_features, "X"
             )
             warn_of_scale(features, features_val, stacklevel=3)
-            same_rows = features_val is features
-            split = hold_out_given(labels, held_out, numbers, same_rows=same_rows)
+            held_out, weights_val = self._weigh_validation(
+                held_out, sample_weights[1], validation_data
+            )
+            split = hold_out_given(
+                labels,
+                held_out,
+                numbers,
+                same_rows=features_val is features,
+                weights=weights,
+                weights_val=weights_val,
+            )
+        method = self._method(weighted=split.is_weighted)
         self._refit(method, features, features_val, split, seeds, initial, unseen)
+        if validation_data is None:
+            self.held_out_ = self.held_out_.among_rows(rows, n_rows)
         warn_skipped(self.report_, self.solver, stacklevel=3)
         return self
 
-    def _method(self) -> RefitMethod:
+    def _method(self, *, weighted: bool = False) -> RefitMethod:
         objective = make_objective(self.objective)
-        try_objective(objective)
-        return make_refit_method(
+        try_objective(objective, weighted=weighted)
+        method = make_refit_method(
             self.solver, objective, refit=self.refit, device=self.device
         )
+        if weighted:
+            check_weights_accepted(method.solvers)
+        return method
 
     def _category_seeds(self) -> NDArray[np.int64]:
         base_seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -421,7 +457,9 @@ class CategoryWiseFineTuner(
         self._store(results, len(features) + n_other)
         mark_unlabelled(self.report_, learned)
         self.held_out_ = HeldOutScores.from_logits(
-            split.held_out, [result.left_out for result in results]
+            split.held_out,
+            [result.left_out for result in results],
+            [task.held_out.weight for task in tasks],
         )
         return results
 
@@ -539,40 +577,20 @@ class CategoryWiseFineTuner(
             )
         if self.coef_init is None:
             return fit_initial_weights(
-                Z, split.targets(), Z_val, split.held_out.values, n_jobs=self.n_jobs
+                Z,
+                split.targets(),
+                Z_val,
+                split.held_out.values,
+                n_jobs=self.n_jobs,
+                weights=split.relative_tables(),
             )
-        coef_init, intercept_init = (
-            align_by_category(getattr(self, name), self.categories_, name)
-            for name in ("coef_init", "intercept_init")
+        return read_initial_weights(
+            self.coef_init,
+            self.intercept_init,
+            self.categories_,
+            Z.shape[-1],
+            getattr(self, "feature_names_in_", None),
         )
-        features = column_names(coef_init)
-        own = getattr(self, "feature_names_in_", None)
-        # other names may be those of a layer, such as 0, 1, 2: then place counts
-        if features and own is not None and Counter(features) == Counter(own):
-            check_columns(
-                coef_init,
-                own,
-                name="coef_init",
-                owner="the columns of `Z`",
-                order="Z.columns",
-            )
-        refuse_unlike_numbers(coef_init, "coef_init")
-        refuse_unlike_numbers(intercept_init, "intercept_init")
-        coef = check_array(coef_init, dtype=np.float64, input_name="coef_init")
-        intercept = check_array(
-            intercept_init,
-            dtype=np.float64,
-            ensure_2d=False,
-            input_name="intercept_init",
-        )
-        shape = (len(self.categories_), Z.shape[-1])
-        if coef.shape != shape or intercept.shape != shape[:1]:
-            raise ValueError(
-                f"`coef_init` must have shape {shape} and `intercept_init` shape "
-                f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
-                f"{intercept.shape}. Pass weights of a layer on these features."
-            )
-        return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 
     def _check_seed(self) -> None:
         """Refuse a checkpoint of a fit that no later call could continue."""
@@ -594,7 +612,9 @@ class CategoryWiseFineTuner(
         self.history_ = [record for result in results for record in result.history]
 
 
-def check_before_stage_one(tuner: CategoryWiseFineTuner, *, has_seed: bool) -> None:
+def check_before_stage_one(
+    tuner: CategoryWiseFineTuner, *, has_seed: bool, weighted: bool = False
+) -> None:
     """Raise now what a fine-tuner would raise only after hours of training.
 
     Parameters
@@ -603,14 +623,17 @@ def check_before_stage_one(tuner: CategoryWiseFineTuner, *, has_seed: bool) -> N
         Not fitted.
     has_seed : bool
         Whether it will get a seed where it has none.
+    weighted : bool, default=False
+        Whether labels have weights.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is out of its range, ``objective`` returns no number, or
-        ``checkpoint`` is set without a seed.
+        If a parameter is out of its range, ``objective`` returns no number, ``solver``
+        or ``objective`` cannot take weights that there are, or ``checkpoint`` is set
+        without a seed.
     """
     tuner._validate_params()
-    tuner._method()
+    tuner._method(weighted=weighted)
     if not has_seed:
         tuner._check_seed()

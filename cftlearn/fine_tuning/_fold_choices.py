@@ -13,6 +13,7 @@ from cftlearn.fine_tuning._evidence import Evidence, Verdict, weigh
 from cftlearn.fine_tuning._report import CategoryResult, Recipe, with_scores
 from cftlearn.fine_tuning._two_networks import move_scores
 from cftlearn.labels._held_out_scores import HeldOutColumn, HeldOutScores
+from cftlearn.labels._weights import joined_weights, taken
 from cftlearn.metrics._objectives import Objective, make_objective
 from cftlearn.metrics._paired_intervals import paired_intervals
 from cftlearn.solvers._candidates import Candidate
@@ -218,4 +219,10 @@ def _joined(columns: list[HeldOutColumn]) -> HeldOutColumn:
         rows[order],
         np.concatenate([own.y for own in columns])[order],
         np.concatenate([own.logits for own in columns])[order],
+        taken(
+            joined_weights(
+                [own.weight for own in columns], [len(own.y) for own in columns]
+            ),
+            order,
+        ),
     )

@@ -1,9 +1,11 @@
 """Initial weights: logistic regressions, where no network brings its own."""
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 
 from cftlearn._features._per_category import StoredCategoryFeatures
 from cftlearn._features._stored import StoredFeatures
@@ -16,6 +18,10 @@ from cftlearn.fine_tuning._regression_paths import (
     RegressionPaths,
     fit_regression_paths,
 )
+from cftlearn.labels._names import align_by_category, check_columns, column_names
+from cftlearn.labels._plain_arrays import refuse_unlike_numbers
+
+LabelWeights = tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]
 
 
 class InitialWeights(NamedTuple):
@@ -44,6 +50,7 @@ def fit_initial_weights(
     held_out: NDArray[np.float64],
     *,
     n_jobs: int | None,
+    weights: LabelWeights = (None, None),
 ) -> InitialWeights:
     """Fit one L2-penalised logistic regression per category.
 
@@ -61,6 +68,9 @@ def fit_initial_weights(
         1, 0, or NaN: labels that choose the penalty, and are not fitted.
     n_jobs : int or None
         Workers over categories.
+    weights : tuple of (ndarray or None, ndarray or None), default=(None, None)
+        How much each cell of ``targets``, and of ``held_out``, counts; None counts them
+        alike.
 
     Returns
     -------
@@ -85,10 +95,78 @@ def fit_initial_weights(
     still are to judge them. All that they reveal to the weights is which of the five
     it is.
     """
-    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs)
+    to_fit, to_judge = weights
+    paths = fit_regression_paths(in_memory(Z), targets, n_jobs=n_jobs, weights=to_fit)
     logits = path_logits(paths, Z_val, ~np.isnan(held_out))
-    evidence = judge_penalties(paths, logits, held_out)
+    evidence = judge_penalties(paths, logits, held_out, to_judge)
     return take_weights(paths, choose_penalties(evidence))
+
+
+def read_initial_weights(
+    coef_init: Any,
+    intercept_init: Any,
+    categories: NDArray[Any],
+    n_features: int,
+    feature_names: NDArray[Any] | None,
+) -> InitialWeights:
+    """Read the initial weights that a user passed.
+
+    Parameters
+    ----------
+    coef_init : array-like of shape (n_categories, n_features)
+        Weights. A frame that is labelled by categories goes by these.
+    intercept_init : array-like of shape (n_categories,)
+        Their biases.
+    categories : ndarray of shape (n_categories,), object
+        Names of the categories.
+    n_features : int
+        How many features there are.
+    feature_names : ndarray of shape (n_features,), or None
+        Their names.
+
+    Returns
+    -------
+    initial : InitialWeights
+        Copies.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no such numbers, or names differ.
+    """
+    coef_init = align_by_category(coef_init, categories, "coef_init")
+    intercept_init = align_by_category(intercept_init, categories, "intercept_init")
+    features = column_names(coef_init)
+    # other names may be those of a layer, such as 0, 1, 2: then place counts
+    if (
+        features
+        and feature_names is not None
+        and Counter(features) == Counter(feature_names)
+    ):
+        check_columns(
+            coef_init,
+            feature_names,
+            name="coef_init",
+            owner="the columns of `Z`",
+            order="Z.columns",
+        )
+    refuse_unlike_numbers(coef_init, "coef_init")
+    refuse_unlike_numbers(intercept_init, "intercept_init")
+    coef = check_array(coef_init, dtype=np.float64, input_name="coef_init")
+    intercept = check_array(
+        intercept_init,
+        dtype=np.float64,
+        ensure_2d=False,
+        input_name="intercept_init",
+    )
+    shape = len(categories), n_features
+    if coef.shape != shape or intercept.shape != shape[:1]:
+        raise ValueError(
+            f"`coef_init` must have shape {shape} and `intercept_init` shape "
+            f"{shape[:1]}, one row per category of `y`; got {coef.shape} and "
+            f"{intercept.shape}. Pass weights of a layer on these features."
+        )
+    return InitialWeights(coef.copy(), intercept.copy(), fitted_here=False)
 
 
 def in_memory(Z: Any) -> NDArray[np.floating[Any]]:

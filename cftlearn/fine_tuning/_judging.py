@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from cftlearn._seeding import one_thread
 from cftlearn.fine_tuning._category_task import NO_ROWS, CategoryTask, KnownParts
 from cftlearn.fine_tuning._evidence import effective_labels
+from cftlearn.labels._weights import effective_count, taken, total_weight
 from cftlearn.metrics._objectives import Objective
-from cftlearn.solvers._left_out import placement_values, round_logits
+from cftlearn.solvers._left_out import LeftOutEvidence, placement_values, round_logits
 from cftlearn.solvers._protocol import KnownRows
 from cftlearn.solvers._proximal import Candidate, FittedPath, ProximalSolver
 
@@ -179,28 +180,33 @@ class _Judge:
         self.positives = first + np.flatnonzero(self.held_out.y)
         self.negatives = first + np.flatnonzero(~self.held_out.y)
         self.fitted = [_sample(rng, fitted == kind, _MOST_FITTED) for kind in (1, 0)]
+        self.weight = rows.with_spare.weight
         no_folds = np.zeros(len(self.rows), dtype=np.intp)
         self.folds = no_folds if task.folds is None else task.folds
-        n_held_out = len(self.positives)
-        seen = self.held_out.y if task.unseen is not None else fitted
+        n_held_out = self._count(self.positives)
+        seen = rows.held_out if task.unseen is not None else rows.train
         self.labels = LabelCounts(
             held_out=self._effective_pairs(),
             # most unknown labels are negatives, and can stand in for held-out ones
             against_unknown=effective_labels(n_held_out, len(self.spare)),
-            fitted=effective_labels(*map(len, self.fitted)),
+            fitted=effective_labels(*map(self._count, self.fitted)),
             # A regression that was fitted here with a sound penalty memorised little,
             # but not because it was trained on better labels elsewhere.
             memory=0.0
             if task.fitted_here
-            else effective_labels(int(seen.sum()), n_held_out),
+            else effective_labels(effective_count(seen.weight, seen.y), n_held_out),
         )
+
+    def _count(self, rows: NDArray[np.intp]) -> float:
+        """Count labels of some rows, effectively if they have weights."""
+        return effective_count(taken(self.weight, rows), np.ones(len(rows), dtype=bool))
 
     def _effective_pairs(self) -> float:
         """Count held-out labels; groups may leave no fold that has both classes."""
         y, folds = self.held_out.y, self.folds
         if not np.intersect1d(folds[y], folds[~y]).size:
             return 0.0
-        return effective_labels(len(self.positives), len(self.negatives))
+        return effective_labels(*map(self._count, (self.positives, self.negatives)))
 
     def judge_path(self, fitted: FittedPath) -> dict[str, NDArray[Any]]:
         """Return the fields of :class:`JudgedCandidates` for one path."""
@@ -210,11 +216,11 @@ class _Judge:
         left_out = path.left_out(np.concatenate([self.rows, self.spare]))
         held_out = against_unknown = on_fitted = no_evidence
         if self.labels.held_out:
-            held_out = path.placements(self.positives, self.negatives).mean(axis=1)
+            held_out = self._auc_of(path, self.positives, self.negatives)
         if self.labels.against_unknown:
-            against_unknown = path.placements(self.positives, self.spare).mean(axis=1)
+            against_unknown = self._auc_of(path, self.positives, self.spare)
         if self.labels.fitted and path.asks_many:
-            on_fitted = path.placements(*self.fitted).mean(axis=1)
+            on_fitted = self._auc_of(path, *self.fitted)
         return {
             "coef": (fitted.coef / spread[:, None]).astype(np.float32),
             "intercept": fitted.intercept,
@@ -225,18 +231,34 @@ class _Judge:
             "fitted": on_fitted,
         }
 
+    def _auc_of(
+        self,
+        path: LeftOutEvidence,
+        positives: NDArray[np.intp],
+        negatives: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """Compute the ROC AUC of each candidate, by fits without either row of a pair.
+
+        A pair counts by the product of the weights of its labels.
+        """
+        own, others = (taken(self.weight, rows) for rows in (positives, negatives))
+        placements = path.placements(positives, negatives, others)
+        return np.asarray(np.average(placements, axis=1, weights=own))
+
     def judge_initial(self, task: CategoryTask, seen: KnownRows) -> InitialEvidence:
         """Judge the initial weights like candidates, and what they memorised."""
         logits, y = task.initial_logits(), self.held_out.y
+        weight = self.held_out.weight
         held_out = against_unknown = memory = float("nan")
         if self.labels.held_out:
-            held_out = auc_within_folds(logits, y, self.folds)
+            held_out = auc_within_folds(logits, y, self.folds, weight)
         if self.labels.against_unknown:
             unknown = self.spare_Z @ task.coef + task.intercept
-            against_unknown = float(_auc(logits[None], unknown[None])[0])
+            against_unknown = _auc(logits, unknown, weight)
         if self.labels.memory:
             own = seen.Z[seen.y] @ task.coef + task.intercept
-            memory = float(_auc(own[None], logits[None, y])[0])
+            weights = taken(seen.weight, seen.y), taken(weight, y)
+            memory = _auc(own, logits[y], *weights)
         return InitialEvidence(held_out, against_unknown, memory)
 
 
@@ -251,15 +273,22 @@ def _sample(
 
 
 def _auc(
-    positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
-) -> NDArray[np.float64]:
-    scores = round_logits(np.concatenate([positives, negatives], axis=1))
-    n_positive = positives.shape[1]
-    return placement_values(scores[:, :n_positive], scores[:, n_positive:]).mean(axis=1)
+    positives: NDArray[np.floating[Any]],
+    negatives: NDArray[np.floating[Any]],
+    weight: NDArray[np.float64] | None = None,
+    weight_negatives: NDArray[np.float64] | None = None,
+) -> float:
+    scores = round_logits(np.concatenate([positives, negatives])[None])
+    own, others = np.split(scores, [len(positives)], axis=1)
+    placements = placement_values(own, others, weight_negatives)
+    return float(np.average(placements[0], weights=weight))
 
 
 def auc_within_folds(
-    logits: NDArray[np.float64], y: NDArray[np.bool_], folds: NDArray[np.intp]
+    logits: NDArray[np.float64],
+    y: NDArray[np.bool_],
+    folds: NDArray[np.intp],
+    weight: NDArray[np.float64] | None = None,
 ) -> float:
     """Compute the ROC AUC over pairs of one fold.
 
@@ -274,17 +303,22 @@ def auc_within_folds(
         Labels.
     folds : ndarray of shape (n_samples,), int
         Fold of every score.
+    weight : ndarray of shape (n_samples,), default=None
+        How much each label counts; a pair by the product of both. None counts them
+        alike.
 
     Returns
     -------
     auc : float
         Mean over folds, by their numbers of pairs; NaN if no fold has both classes.
     """
-    total = weight = 0.0
+    total = all_pairs = 0.0
     for fold in np.unique(folds):
-        own, own_y = logits[folds == fold], y[folds == fold]
-        n_pairs = float(np.count_nonzero(own_y) * np.count_nonzero(~own_y))
+        of_fold = folds == fold
+        positives, negatives = of_fold & y, of_fold & ~y
+        n_pairs = total_weight(weight, positives) * total_weight(weight, negatives)
         if n_pairs:
-            total += n_pairs * float(_auc(own[None, own_y], own[None, ~own_y])[0])
-            weight += n_pairs
-    return total / weight if weight else float("nan")
+            weights = taken(weight, positives), taken(weight, negatives)
+            total += n_pairs * _auc(logits[positives], logits[negatives], *weights)
+            all_pairs += n_pairs
+    return total / all_pairs if all_pairs else float("nan")

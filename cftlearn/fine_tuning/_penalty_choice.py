@@ -11,6 +11,7 @@ from cftlearn._features._per_category import features_of
 from cftlearn._features._stored import logits_of, row_batches
 from cftlearn.fine_tuning._evidence import effective_labels
 from cftlearn.fine_tuning._regression_paths import SPREADS, USUAL, RegressionPaths
+from cftlearn.labels._weights import effective_count, taken
 from cftlearn.metrics._ranking import batch_roc_auc
 from cftlearn.solvers._left_out import round_logits
 
@@ -73,6 +74,7 @@ def judge_penalties(
     paths: RegressionPaths,
     logits: list[NDArray[np.float64]],
     held_out: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
 ) -> PenaltyEvidence:
     """Judge every penalty by labels that its fits did not see.
 
@@ -84,6 +86,8 @@ def judge_penalties(
         Those of the known cells of ``held_out``, see :func:`path_logits`.
     held_out : ndarray of shape (n_samples, n_categories)
         Labels that judge; NaN elsewhere.
+    weights : ndarray of shape (n_samples, n_categories), default=None
+        How much each of them counts; None counts them alike.
 
     Returns
     -------
@@ -92,13 +96,15 @@ def judge_penalties(
     """
     gains, labels = np.zeros((held_out.shape[1], len(SPREADS))), []
     for j, own in enumerate(logits):
-        y = held_out[~np.isnan(held_out[:, j]), j] == 1.0
-        n_positive = int(np.count_nonzero(y))
-        labels.append(effective_labels(n_positive, len(y) - n_positive))
+        known = ~np.isnan(held_out[:, j])
+        y, weight = held_out[known, j] == 1.0, taken(weights, (known, j))
+        counts = (effective_count(weight, each) for each in (y, ~y))
+        labels.append(effective_labels(*counts))
         if not paths.coef[j].any():  # a class was absent from the labels to fit
             labels[-1] = 0.0
         if labels[-1]:
-            auc = batch_roc_auc(np.ascontiguousarray(round_logits(own)), y)
+            scores = np.ascontiguousarray(round_logits(own))
+            auc = batch_roc_auc(scores, y, sample_weight=weight)
             gains[j] = labels[-1] * (auc - auc[USUAL])
     return PenaltyEvidence(gains, np.array(labels))
 

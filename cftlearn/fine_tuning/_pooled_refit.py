@@ -18,9 +18,11 @@ from cftlearn.fine_tuning._report import (
 )
 from cftlearn.fine_tuning._solver_candidates import (
     JudgedSolvers,
+    judge_solvers,
+)
+from cftlearn.fine_tuning._solver_shares import (
     RefittedRow,
     Shares,
-    judge_solvers,
     refit_shares,
 )
 from cftlearn.fine_tuning._workers import CategoryWorkers
@@ -217,14 +219,15 @@ class Decision:
         self.task, self.judged, self.verdict = task, judged, verdict
         self.objective = objective
         self.initial_logits = task.initial_logits()
-        self.before = objective.single(task.held_out.y, self.initial_logits)
+        y, weight = task.held_out.y, task.held_out.weight
+        self.before = objective.single(y, self.initial_logits, weight)
         self.shares: Shares | None = None
         self.left_out, self.after = self.initial_logits, self.before
         self.falls = False
         if verdict is None or verdict.keeps_initial:
             return
         averaged = judged.average(task, verdict.candidates, verdict.initial)
-        after = objective.single(task.held_out.y, averaged)
+        after = objective.single(y, averaged, weight)
         self.falls = not objective.is_ranking and after <= self.before
         if not self.falls:
             self.left_out, self.after = averaged, after

@@ -16,6 +16,7 @@ from cftlearn._features._principal_axes import (
 )
 from cftlearn._features._stored import row_batches
 from cftlearn._seeding import one_thread
+from cftlearn.labels._weights import taken, total_weight
 from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
 from cftlearn.solvers._batched_loss import PathProblem
 
@@ -53,7 +54,11 @@ class _Rows(NamedTuple):
 
 
 def fit_regression_paths(
-    Z: Floats, targets: NDArray[np.float64], *, n_jobs: int | None
+    Z: Floats,
+    targets: NDArray[np.float64],
+    *,
+    n_jobs: int | None,
+    weights: NDArray[np.float64] | None = None,
 ) -> RegressionPaths:
     """Fit one logistic regression per category and penalty.
 
@@ -65,6 +70,8 @@ def fit_regression_paths(
         1, 0, or NaN for cells to leave out.
     n_jobs : int or None
         Workers over categories.
+    weights : ndarray of shape (n_samples, n_categories), default=None
+        How much each target counts; None counts them alike.
 
     Returns
     -------
@@ -83,7 +90,9 @@ def fit_regression_paths(
     """
     shared = _turn(Z) if Z.ndim == 2 else None
     fits = Parallel(n_jobs=n_jobs)(
-        delayed(_fit_category)(shared or features_of(Z, j), targets[:, j])
+        delayed(_fit_category)(
+            shared or features_of(Z, j), targets[:, j], taken(weights, (..., j))
+        )
         for j in range(targets.shape[1])
     )
     return RegressionPaths(
@@ -101,19 +110,21 @@ def _turn(Z: Floats) -> _Rows:
 
 
 def _fit_category(
-    features: _Rows | Floats, target: NDArray[np.float64]
+    features: _Rows | Floats,
+    target: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     end_with_parent()
     used = ~np.isnan(target)
-    n_used, n_positive = float(used.sum()), float(np.nansum(target))
-    if n_positive in (0.0, n_used):
+    counts = [total_weight(weight, used & (target == kind)) for kind in (1.0, 0.0)]
+    if not all(counts):
         own = features.space.axes.T if isinstance(features, _Rows) else features
         n_features = own.shape[1]
-        odds = (n_positive + 0.5) / (n_used - n_positive + 0.5)
+        odds = (counts[0] + 0.5) / (counts[1] + 0.5)
         return np.zeros((len(SPREADS), n_features)), np.full(len(SPREADS), np.log(odds))
     with one_thread():
         rows = features if isinstance(features, _Rows) else _turn(features)
-        problem = _problem(rows, target, used)
+        problem = _problem(rows, target, used, weight)
         found = BatchedLBFGS([problem]).minimise(
             [problem.weight], _start(problem, rows.space)
         )
@@ -123,9 +134,14 @@ def _fit_category(
 
 
 def _problem(
-    rows: _Rows, target: NDArray[np.float64], used: NDArray[np.bool_]
+    rows: _Rows,
+    target: NDArray[np.float64],
+    used: NDArray[np.bool_],
+    given: NDArray[np.float64] | None,
 ) -> PathProblem:
     own, y, weight = rows.coordinates, np.nan_to_num(target), used.astype(np.float64)
+    if given is not None:
+        weight *= given
     if used.mean() < _MOST_COPIED:
         own, y, weight = own[used], y[used], weight[used]
     # the sum of the variances of standardised features: as many as do vary

@@ -12,7 +12,8 @@ from cftlearn._report._columns import score_columns
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence
-from cftlearn.fine_tuning._solver_candidates import Shares, SolverCandidate
+from cftlearn.fine_tuning._solver_candidates import SolverCandidate
+from cftlearn.fine_tuning._solver_shares import Shares
 from cftlearn.metrics._objectives import Objective
 from cftlearn.metrics._paired_intervals import (
     HeldOutPair,
@@ -232,7 +233,8 @@ def name_scores(
     named = []
     for task, result in zip(tasks, results, strict=True):
         line = result.report
-        pair = HeldOutPair(task.held_out.y, task.initial_logits(), result.left_out)
+        own = task.held_out
+        pair = HeldOutPair(own.y, task.initial_logits(), result.left_out, own.weight)
         scores = line["before"], line["after"]
         intervals = paired_intervals([pair], scores, objective, task.seed)
         report = with_scores(line, objective.name, scores, intervals)

@@ -5,7 +5,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, logit
 
+from cftlearn.fine_tuning._evidence import effective_labels
 from cftlearn.labels._held_out_scores import HeldOutColumn, HeldOutScores
+from cftlearn.labels._weights import effective_count
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.solvers._intercept import intercept_of_mean, likeliest_intercept
 
@@ -74,12 +76,13 @@ def mean_held_out_auc(held_out: HeldOutScores) -> float:
         NaN if no category has held-out labels of both classes.
     """
     total = weight = 0.0
-    for _, y, logits in held_out.columns:
-        n_positive = int(y.sum())
-        n_labels = n_positive * (len(y) - n_positive) / max(len(y), 1)
+    for column in held_out.columns:
+        y, own = column.y, column.weight
+        n_labels = effective_labels(effective_count(own, y), effective_count(own, ~y))
         if n_labels:
-            labels = y.astype(np.float64)[:, None]
-            total += n_labels * float(partial_roc_auc_score(labels, logits[:, None]))
+            labels, logits = y.astype(np.float64)[:, None], column.logits[:, None]
+            auc = partial_roc_auc_score(labels, logits, sample_weight=own)
+            total += n_labels * float(auc)
             weight += n_labels
     return total / weight if weight else float("nan")
 
@@ -87,19 +90,20 @@ def mean_held_out_auc(held_out: HeldOutScores) -> float:
 def _pooled_slope(columns: list[HeldOutColumn], spread: NDArray[np.float64]) -> float:
     """Return the slope of all categories together; 1 where no label can tell."""
     judging = [
-        (logits / spread[j], y)
-        for j, (_, y, logits) in enumerate(columns)
-        if y.any() and not y.all()
+        (own.logits / spread[j], own.y, own.weight)
+        for j, own in enumerate(columns)
+        if own.y.any() and not own.y.all()
     ]
     if not judging:
         return 1.0
 
     def loss(log_slope: float) -> float:
         total = 0.0
-        for own, y in judging:
+        for own, y, weight in judging:
             scaled = np.exp(log_slope) * own
-            signed = scaled + likeliest_intercept(scaled, y)
-            total -= float(log_expit(np.where(y, signed, -signed)).sum())
+            signed = scaled + likeliest_intercept(scaled, y, weight)
+            gains = log_expit(np.where(y, signed, -signed))
+            total -= float(gains.sum() if weight is None else weight @ gains)
         return total
 
     found = minimize_scalar(loss, bounds=_LOG_SLOPES, method="bounded")

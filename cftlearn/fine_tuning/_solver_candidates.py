@@ -12,10 +12,9 @@ from cftlearn._seeding import one_thread
 from cftlearn.fine_tuning._category_task import CategoryTask
 from cftlearn.fine_tuning._evidence import Evidence, effective_labels
 from cftlearn.fine_tuning._judging import auc_within_folds
+from cftlearn.labels._weights import effective_count, joined_weights, taken
 from cftlearn.metrics._objectives import Objective
 from cftlearn.solvers._protocol import (
-    AnyRows,
-    CategoryProblem,
     CategorySolver,
     Checkpoint,
     KnownRows,
@@ -139,7 +138,7 @@ class JudgedSolvers:
         weights: NDArray[np.float64],
         initial: float,
     ) -> NDArray[np.float64]:
-        """Average the logits of the held-out labels, as :func:`mix` averages weights.
+        """Average the logits of the held-out labels, as weights are.
 
         Parameters
         ----------
@@ -163,7 +162,7 @@ class JudgedSolvers:
             own = self.folds == fold
             spread = np.append(self.spread[:, fold], self.initial_spread)
             at_mean = np.append(self.at_mean[:, fold], start_at_mean)
-            unit = (every[:, own] - at_mean[:, None]) / _positive(spread)[:, None]
+            unit = (every[:, own] - at_mean[:, None]) / positive(spread)[:, None]
             logits[own] = (counts @ spread) * (counts @ unit) + counts @ at_mean
         return logits
 
@@ -291,7 +290,9 @@ def _without_folds(
     first = len(everything.y) - len(folds)
     for fold in range(N_FOLDS if refit else 1):
         kept = np.append(np.ones(first, dtype=bool), folds != fold)
-        yield KnownRows(everything.Z[kept], everything.y[kept])
+        yield KnownRows(
+            everything.Z[kept], everything.y[kept], taken(everything.weight, kept)
+        )
 
 
 def judge_runs(
@@ -336,9 +337,11 @@ def judge_runs(
         at_mean[:, fold] = coef @ task.feature_mean + bias
         of_held_out = logits[:, len(train.y) :]
         left_out[:, folds == fold] = of_held_out[:, folds == fold]
-    initial, y = task.initial_logits(), held_out.y
+    initial = task.initial_logits()
     judge = _rank if objective.is_ranking else _rate
-    held_out_values, initial_value = judge(left_out, initial, y, folds, objective)
+    held_out_values, initial_value = judge(
+        left_out, initial, held_out, folds, objective
+    )
     start = everything.Z @ task.coef
     return JudgedSolvers(
         candidates=candidates,
@@ -348,13 +351,19 @@ def judge_runs(
         at_mean=at_mean,
         held_out=held_out_values,
         initial_held_out=initial_value,
-        labels=effective_labels(int(y.sum()), int((~y).sum())),
+        labels=effective_labels(
+            effective_count(held_out.weight, held_out.y),
+            effective_count(held_out.weight, ~held_out.y),
+        ),
         initial_spread=float(np.std(start, dtype=np.float64)),
-        memory=_memory(start, train.y, y),
+        memory=_memory(start, train, held_out),
         memory_labels=0.0
         if task.fitted_here
-        else effective_labels(int(train.y.sum()), int(y.sum())),
-        history=_records(runs, candidates, left_out, y, objective),
+        else effective_labels(
+            effective_count(train.weight, train.y),
+            effective_count(held_out.weight, held_out.y),
+        ),
+        history=_records(runs, candidates, left_out, held_out, objective),
         seconds=0.0,
     )
 
@@ -363,7 +372,7 @@ def _paths_of(
     runs: SolverRuns, folds: NDArray[np.intp]
 ) -> tuple[list[SolverCandidate], list[list[Checkpoint]]]:
     """Return a solver's candidates, and for each its weights by fold."""
-    own = [_checkpoints(fit) for fit in runs.fits]
+    own = [checkpoints_of(fit) for fit in runs.fits]
     labels = [[one.label for one in path] for path in own]
     if any(each != labels[0] for each in labels):
         raise ValueError(
@@ -381,7 +390,7 @@ def _paths_of(
     return candidates, [list(each) for each in zip(*by_fold, strict=True)]
 
 
-def _checkpoints(fit: RowFit) -> list[Checkpoint]:
+def checkpoints_of(fit: RowFit) -> list[Checkpoint]:
     """Return the weights of a path, or the only ones that there are, with labels."""
     if fit.path:
         return [
@@ -396,19 +405,20 @@ def _checkpoints(fit: RowFit) -> list[Checkpoint]:
 def _rank(
     left_out: NDArray[np.float64],
     initial: NDArray[np.float64],
-    y: NDArray[np.bool_],
+    held_out: KnownRows,
     folds: NDArray[np.intp],
     objective: Objective,
 ) -> tuple[NDArray[np.float64], float]:
     """Compute the ROC AUC of candidates and initial weights, within folds."""
-    values = np.array([auc_within_folds(logits, y, folds) for logits in left_out])
-    return values, auc_within_folds(initial, y, folds)
+    y, weight = held_out.y, held_out.weight
+    values = [auc_within_folds(logits, y, folds, weight) for logits in left_out]
+    return np.array(values), auc_within_folds(initial, y, folds, weight)
 
 
 def _rate(
     left_out: NDArray[np.float64],
     initial: NDArray[np.float64],
-    y: NDArray[np.bool_],
+    held_out: KnownRows,
     folds: NDArray[np.intp],
     objective: Objective,
 ) -> tuple[NDArray[np.float64], float]:
@@ -419,44 +429,56 @@ def _rate(
     one in the root of twelve times the effective labels.
     """
     every = np.vstack([left_out, initial])
-    gains = _gains(objective, every, y)
+    y, weight = held_out.y, held_out.weight
+    gains = _gains(objective, every, y, weight)
     rng = np.random.default_rng(0)
     classes = [np.flatnonzero(y), np.flatnonzero(~y)]
     resampled = []
     for _ in range(_N_RESAMPLES):
         rows = np.concatenate([rng.choice(own, len(own)) for own in classes])
-        resampled.append(_gains(objective, every[:, rows], y[rows]))
+        own = taken(weight, rows)
+        resampled.append(_gains(objective, every[:, rows], y[rows], own))
     noise = float(np.mean(np.std(resampled, axis=0))) if len(left_out) else 0.0
     if noise == 0.0:
         # all equal, or so few labels that no resample differs: then nothing is known
         return np.full(len(left_out), 0.5), 0.5
-    unit = np.sqrt(12.0 * effective_labels(len(classes[0]), len(classes[1])))
+    counts = (effective_count(weight, own) for own in (y, ~y))
+    unit = np.sqrt(12.0 * effective_labels(*counts))
     return 0.5 + gains / (noise * unit), 0.5
 
 
 def _gains(
-    objective: Objective, logits: NDArray[np.float64], y: NDArray[np.bool_]
+    objective: Objective,
+    logits: NDArray[np.float64],
+    y: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
-    values = objective(y, logits)
+    values = objective(y, logits, weight)
     gains: NDArray[np.float64] = values[:-1] - values[-1]
     return gains
 
 
 def _memory(
-    start: NDArray[np.floating[Any]], fitted: NDArray[np.bool_], y: NDArray[np.bool_]
+    start: NDArray[np.floating[Any]], train: KnownRows, held_out: KnownRows
 ) -> float:
     """Compute by which AUC the start ranks fitted positives above held-out ones."""
-    own, others = start[: len(fitted)][fitted], start[len(fitted) :][y]
+    first = len(train.y)
+    own, others = start[:first][train.y], start[first:][held_out.y]
     is_own = np.arange(len(own) + len(others)) < len(own)
     everyone = np.concatenate([own, others]).astype(np.float64)
-    return auc_within_folds(everyone, is_own, np.zeros(len(is_own), dtype=np.intp))
+    weight = joined_weights(
+        [taken(rows.weight, rows.y) for rows in (train, held_out)],
+        [len(own), len(others)],
+    )
+    no_folds = np.zeros(len(is_own), dtype=np.intp)
+    return auc_within_folds(everyone, is_own, no_folds, weight)
 
 
 def _records(
     runs: Sequence[SolverRuns],
     candidates: list[SolverCandidate],
     left_out: NDArray[np.float64],
-    y: NDArray[np.bool_],
+    held_out: KnownRows,
     objective: Objective,
 ) -> list[dict[str, Any]]:
     """Return a record per candidate, with what the solver's first run said of it."""
@@ -469,159 +491,11 @@ def _records(
     for candidate, logits in zip(candidates, left_out, strict=True):
         record = dict(said.get((candidate.solver, candidate.n_iter), {}))
         record |= {"iteration": candidate.n_iter, "candidate": candidate.label}
-        record["score_val"] = objective.single(y, logits)
+        record["score_val"] = objective.single(held_out.y, logits, held_out.weight)
         records.append({"solver": candidate.solver, "phase": "choose", **record})
     return records
 
 
-@dataclass(frozen=True)
-class RefittedRow:
-    """The weights that a category ends with.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (n_features,), float64
-        The weights.
-    intercept : float
-        Their bias.
-    history : list of dict
-        What solvers recorded.
-    """
-
-    coef: NDArray[np.float64]
-    intercept: float
-    history: list[dict[str, Any]]
-
-    def pack(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Split it into arrays and plain values, for a checkpoint."""
-        plain = {"intercept": self.intercept, "history": self.history}
-        return {"coef": self.coef}, plain
-
-    @classmethod
-    def unpack(cls, arrays: dict[str, NDArray[Any]], plain: dict[str, Any]) -> Self:
-        """Build it again from what :meth:`pack` returned."""
-        return cls(arrays["coef"], **plain)
-
-
-class Shares(NamedTuple):
-    """How much candidates and initial weights count in a category.
-
-    Attributes
-    ----------
-    candidates : list of SolverCandidate
-        Those that count.
-    weights : ndarray of shape (n_candidates,), float64
-        How much each of them counts.
-    initial : float
-        How much the initial weights count; 1 in all with ``weights``.
-    """
-
-    candidates: list[SolverCandidate]
-    weights: NDArray[np.float64]
-    initial: float
-
-    def iterations(self, solver: CategorySolver, problem: CategoryProblem) -> int:
-        """Return how many iterations a solver must run; 0 if it does not count."""
-        own = [one.n_iter for one in self.candidates if one.solver == solver.name]
-        return (checked_path_length(solver, problem) or max(own)) if own else 0
-
-
-def refit_shares(
-    task: CategoryTask,
-    solvers: Sequence[CategorySolver],
-    objective: Objective,
-    shares: dict[str, Shares],
-    refit: bool,
-) -> RefittedRow:
-    """Fit the solvers of a category once more, and average what they pass.
-
-    Parameters
-    ----------
-    task : CategoryTask
-        The category.
-    solvers : sequence of CategorySolver
-        All of them.
-    objective : Objective
-        What they maximise.
-    shares : dict of str to Shares
-        What counts, by category.
-    refit : bool
-        Whether held-out labels are fitted too.
-
-    Returns
-    -------
-    row : RefittedRow
-        The average.
-    """
-    own = shares[task.name]
-    runs = []
-    with one_thread():
-        task = task.with_spaces()
-        everything, train, held_out, _ = task.known()
-        problem = task.problem(objective, train, held_out)
-        problem = replace(
-            problem, train=everything if refit else train, validation=None
-        )
-        for solver in solvers:
-            n_iter = own.iterations(solver, problem)
-            if n_iter:
-                fit = solver.fit_row(replace(problem, n_iter=n_iter))
-                runs.append(SolverRuns(solver, [check_fit(fit, solver, "fit_row")]))
-        return mix(task, runs, own, everything)
-
-
-def mix(
-    task: CategoryTask, runs: Sequence[SolverRuns], shares: Shares, known: AnyRows
-) -> RefittedRow:
-    r"""Average the weights that solvers passed, and the initial ones.
-
-    Weights divided by the spread of their logits are averaged, and get back the mean
-    spread, as in :func:`~cftlearn.fine_tuning._auto.average_weights`. The bias makes
-    the logit at the mean of the features the average of those of the candidates.
-
-    Parameters
-    ----------
-    task : CategoryTask
-        With the initial weights.
-    runs : sequence of SolverRuns
-        One fit per solver that counts.
-    shares : Shares
-        What counts. Candidates that a fit on other features does not have leave their
-        share to the others.
-    known : KnownRows
-        Rows over which logits vary.
-
-    Returns
-    -------
-    row : RefittedRow
-        The average.
-    """
-    weight_of = {
-        one.key: weight
-        for one, weight in zip(shares.candidates, shares.weights, strict=True)
-    }
-    counts, coefs, biases = [shares.initial], [task.coef], [task.intercept]
-    history: list[dict[str, Any]] = []
-    for solver, fits in runs:
-        for one in _checkpoints(fits[0]):
-            weight = weight_of.get((solver.name, one.label), 0.0)
-            if weight > 0.0:
-                counts.append(weight)
-                coefs.append(one.coef)
-                biases.append(one.intercept)
-        history += [
-            {"solver": solver.name, "phase": "refit", **row} for row in fits[0].history
-        ]
-    total = float(np.sum(counts))
-    if total == 0.0:
-        return RefittedRow(task.coef, task.intercept, history)
-    share, every = np.array(counts) / total, np.array(coefs)
-    spread = (every @ known.Z.T.astype(np.float64)).std(axis=1)
-    coef = (share @ spread) * ((share / _positive(spread)) @ every)
-    at_mean = every @ task.feature_mean + np.array(biases)
-    intercept = float(share @ at_mean) - float(coef @ task.feature_mean)
-    return RefittedRow(coef, intercept, history)
-
-
-def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values to divide by: at least the smallest number above 0."""
     return np.maximum(values, _TINY)

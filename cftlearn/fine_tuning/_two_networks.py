@@ -10,6 +10,7 @@ from cftlearn._features._stored import logits_of
 from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.labels._held_out_scores import HeldOutScores
 from cftlearn.labels._label_split import LabelSplit
+from cftlearn.labels._weights import taken
 from cftlearn.solvers._intercept import likeliest_intercept
 
 # Three models count alike: the refits on both networks, and the classification layer of
@@ -110,12 +111,17 @@ def share_weights(
     ]
     joined = shares[0] * logits[0] + shares[1] * logits[1]
     values = split.all_of_rows().values
+    weights, others = split.relative_tables()
     if not split.same_rows:
         values = np.concatenate([values, split.held_out.values])
+        if weights is not None and others is not None:
+            weights = np.concatenate([weights, others])
     for j, own in enumerate(values.T):
-        y = own[~np.isnan(own)] == 1.0
+        known = ~np.isnan(own)
+        y = own[known] == 1.0
         if y.any() and not y.all():
-            parts[0].intercept[j] = likeliest_intercept(joined[~np.isnan(own), j], y)
+            weight = taken(weights, (known, j))
+            parts[0].intercept[j] = likeliest_intercept(joined[known, j], y, weight)
             parts[1].intercept[j] = 0.0
     return parts[0], parts[1]
 

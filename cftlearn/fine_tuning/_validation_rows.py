@@ -22,7 +22,7 @@ _USUAL = 0.6  # share of the rows that have the usual value of a column, such as
 
 
 def validation_pair(
-    validation_data: Any, X_val: Any, y_val: Any
+    validation_data: Any, X_val: Any, y_val: Any, sample_weight_val: Any = None
 ) -> tuple[Any, Any] | None:
     """Return what ``fit`` got to choose by, in either form.
 
@@ -32,6 +32,8 @@ def validation_pair(
         Both in one.
     X_val, y_val : array-like or None
         Both apart.
+    sample_weight_val : array-like or None
+        Weights, which only such labels can have.
 
     Returns
     -------
@@ -45,6 +47,12 @@ def validation_pair(
     """
     if X_val is None and y_val is None:
         if validation_data is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "`sample_weight_val` must be given with `X_val` and `y_val`, whose "
+                    "labels it weighs; got it without them. Pass sample_weight for "
+                    "the labels of `y`."
+                )
             return None
         if not isinstance(validation_data, tuple) or len(validation_data) != 2:
             items = (

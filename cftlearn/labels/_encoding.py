@@ -73,6 +73,10 @@ class PartialLabels(NamedTuple):
             np.where(known, self.values, np.nan), known, self.categories
         )
 
+    def of_rows(self, rows: NDArray[np.intp]) -> "PartialLabels":
+        """Return the labels of some rows."""
+        return PartialLabels(self.values[rows], self.known[rows], self.categories)
+
     def of_category(self, category: int) -> "KnownLabels":
         """Return the known labels of one category.
 
@@ -99,10 +103,13 @@ class KnownLabels(NamedTuple):
         Their rows, ascending.
     y : ndarray of shape (n_known,), bool
         The labels.
+    weight : ndarray of shape (n_known,), float64, or None
+        How much each label counts; None if all count alike.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
+    weight: NDArray[np.float64] | None = None
 
 
 def check_partial_labels(

@@ -1,5 +1,6 @@
 """Scores of held-out labels by weights that were not fitted to them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -19,11 +20,14 @@ class HeldOutColumn(NamedTuple):
         The labels.
     logits : ndarray of shape (n_held_out,), float64
         Scores by weights that were not fitted to these labels.
+    weight : ndarray of shape (n_held_out,), float64, or None
+        How much each label counts; None if all count alike.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
     logits: NDArray[np.float64]
+    weight: NDArray[np.float64] | None = None
 
 
 class HeldOutScores(NamedTuple):
@@ -42,10 +46,40 @@ class HeldOutScores(NamedTuple):
 
     @classmethod
     def from_logits(
-        cls, held_out: PartialLabels, logits: list[NDArray[np.float64]]
+        cls,
+        held_out: PartialLabels,
+        logits: list[NDArray[np.float64]],
+        weights: Sequence[NDArray[np.float64] | None] | None = None,
     ) -> Self:
-        """Combine held-out labels with the logits of each category."""
+        """Combine held-out labels with the logits of each category, and weights."""
+        own_weights = [None] * len(logits) if weights is None else weights
         columns = [
-            HeldOutColumn(*held_out.of_category(j), own) for j, own in enumerate(logits)
+            HeldOutColumn(known.rows, known.y, own, weight)
+            for known, own, weight in zip(
+                map(held_out.of_category, range(len(logits))),
+                logits,
+                own_weights,
+                strict=True,
+            )
         ]
         return cls(len(held_out.values), columns)
+
+    def among_rows(self, rows: NDArray[np.intp] | None, n_rows: int) -> Self:
+        """Return the same scores by the numbers that rows had before a choice of them.
+
+        Parameters
+        ----------
+        rows : ndarray of int, or None
+            The rows that were chosen; None if all were.
+        n_rows : int
+            How many there were.
+
+        Returns
+        -------
+        scores : HeldOutScores
+            With other row numbers.
+        """
+        if rows is None:
+            return self
+        columns = [own._replace(rows=rows[own.rows]) for own in self.columns]
+        return type(self)(n_rows, columns)

@@ -5,10 +5,11 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cftlearn.labels._encoding import PartialLabels
+from cftlearn.labels._encoding import KnownLabels, PartialLabels
 from cftlearn.labels._group_split import deal_groups, draw_groups, hold_out_groups
 from cftlearn.labels._groups import spread_over_groups
 from cftlearn.labels._pseudo_labels import PseudoTargets
+from cftlearn.labels._weights import Weights, joined_weights, relative_weights, taken
 
 CLASSES = (0.0, 1.0)
 
@@ -30,6 +31,9 @@ class TrainingTargets(NamedTuple):
         any.
     pseudo_weight : ndarray of shape (n_samples, n_categories), float32, or None
         How much each pseudo-label counts beside a known label's 1; 0 elsewhere.
+    weights : ndarray of shape (n_samples, n_categories), float32, or None
+        How much each cell of ``values`` counts; 1 where the label is unknown. None
+        where all count alike.
     """
 
     values: NDArray[np.float64]
@@ -37,6 +41,7 @@ class TrainingTargets(NamedTuple):
     soft: NDArray[np.float32] | None = None
     pseudo: NDArray[np.float32] | None = None
     pseudo_weight: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None
 
     def with_pseudo(self, pseudo: PseudoTargets) -> Self:
         """Return these targets, with others in place of some cells.
@@ -76,12 +81,101 @@ class LabelSplit(NamedTuple):
     groups : ndarray of shape (n_samples,), int, or None
         Number of the group of every row to fit. Of a category, the cells of a group
         are all held out, or none is. None if every row is a group of its own.
+    weights : ndarray of shape (n_samples, n_categories), or None
+        How much each label of the rows to fit counts, held-out ones too if they are of
+        these rows; 1 where unknown. None if all count alike.
+    weights_val : ndarray of shape (n_val, n_categories), or None
+        The same of held-out labels of other rows.
     """
 
     fitted: PartialLabels
     held_out: PartialLabels
     same_rows: bool
     groups: NDArray[np.intp] | None = None
+    weights: Weights | None = None
+    weights_val: Weights | None = None
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether labels have weights."""
+        return self.weights is not None or self.weights_val is not None
+
+    def of_category(self, category: int) -> tuple[KnownLabels, KnownLabels]:
+        """Return the labels of a category to fit, and those that are held out.
+
+        Parameters
+        ----------
+        category : int
+            Number of the column.
+
+        Returns
+        -------
+        fitted, held_out : KnownLabels
+            Their weights are 1 on average over both together; of other rows, over each
+            of the two.
+        """
+        fitted = self.fitted.of_category(category)
+        held_out = self.held_out.of_category(category)
+        own = taken(self.weights, (fitted.rows, category))
+        if not self.same_rows:
+            others = taken(self.weights_val, (held_out.rows, category))
+            return (
+                fitted._replace(weight=relative_weights(own)),
+                held_out._replace(weight=relative_weights(others)),
+            )
+        others = taken(self.weights, (held_out.rows, category))
+        first = len(fitted.rows)
+        joint = relative_weights(
+            joined_weights([own, others], [first, len(held_out.rows)])
+        )
+        return (
+            fitted._replace(weight=taken(joint, slice(first))),
+            held_out._replace(weight=taken(joint, slice(first, None))),
+        )
+
+    def relative_tables(self) -> tuple[Weights | None, Weights | None]:
+        """Return the weights of :meth:`of_category` as tables of all categories.
+
+        Returns
+        -------
+        to_fit, to_judge : ndarray of the shape of ``fitted`` and ``held_out``, or None
+            1 where the label is unknown. One table for both if rows are the same. None
+            if all labels count alike.
+        """
+        if not self.is_weighted:
+            return None, None
+        to_fit = np.ones(self.fitted.values.shape)
+        to_judge = to_fit if self.same_rows else np.ones(self.held_out.values.shape)
+        for j in range(len(self.fitted.categories)):
+            fitted, held_out = self.of_category(j)
+            for table, own in ((to_fit, fitted), (to_judge, held_out)):
+                if own.weight is not None:
+                    table[own.rows, j] = own.weight
+        return to_fit, to_judge
+
+    def training_weights(self) -> NDArray[np.float32] | None:
+        """Return the weights of the rows to fit, relative to those of all categories.
+
+        A network has one loss for all categories, so in it a category may count more
+        than others.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_categories), float32, or None
+            1 on average over known labels, and 1 where a label is unknown. None if all
+            labels count alike.
+        """
+        if self.weights is None:
+            return None
+        known = self.fitted.known
+        if self.same_rows:
+            known = known | self.held_out.known
+        relative = relative_weights(self.weights[known])
+        if relative is None:
+            return None
+        weights = np.ones(known.shape, dtype=np.float32)
+        weights[known] = relative
+        return weights
 
     def cells_held_out(self) -> NDArray[np.bool_]:
         """Return the cells of the rows to fit that stage one must not see.
@@ -138,6 +232,7 @@ def split_labels(
     fraction: float,
     seeds: NDArray[np.integer],
     groups: NDArray[np.intp] | None = None,
+    weights: Weights | None = None,
 ) -> LabelSplit:
     """Hold out a share of every category's known labels.
 
@@ -157,6 +252,8 @@ def split_labels(
         One seed per category, so that no category depends on another.
     groups : ndarray of shape (n_samples,), int, default=None
         Number of each row's group.
+    weights : ndarray of shape (n_samples, n_categories), default=None
+        How much each label counts, wherever it is. Labels are drawn alike.
 
     Returns
     -------
@@ -187,15 +284,18 @@ def split_labels(
         labels.restricted_to(held_out),
         same_rows=True,
         groups=groups,
+        weights=weights,
     )
 
 
 def hold_out_nothing(
-    labels: PartialLabels, groups: NDArray[np.intp] | None = None
+    labels: PartialLabels,
+    groups: NDArray[np.intp] | None = None,
+    weights: Weights | None = None,
 ) -> LabelSplit:
     """Return all labels as labels to fit, for those that deal them to folds."""
     nothing = labels.restricted_to(np.zeros_like(labels.known))
-    return LabelSplit(labels, nothing, same_rows=True, groups=groups)
+    return LabelSplit(labels, nothing, same_rows=True, groups=groups, weights=weights)
 
 
 def hold_out_given(
@@ -204,6 +304,8 @@ def hold_out_given(
     groups: NDArray[np.intp] | None = None,
     *,
     same_rows: bool,
+    weights: Weights | None = None,
+    weights_val: Weights | None = None,
 ) -> LabelSplit:
     """Take labels to choose by that a user has held out.
 
@@ -215,6 +317,8 @@ def hold_out_given(
         Number of the group of each row to fit.
     same_rows : bool
         Whether both are labels of the same rows.
+    weights, weights_val : ndarray of the shape of the labels, default=None
+        How much each label counts, of those to fit and of those to choose by.
 
     Returns
     -------
@@ -226,7 +330,13 @@ def hold_out_given(
     ValueError
         If labels of a group and a category are in both.
     """
-    split = LabelSplit(labels, held_out, same_rows, groups)
+    if same_rows and not (weights is None and weights_val is None):
+        own, others = (
+            np.ones(labels.values.shape) if each is None else each
+            for each in (weights, weights_val)
+        )
+        weights, weights_val = np.where(held_out.known, others, own), None
+    split = LabelSplit(labels, held_out, same_rows, groups, weights, weights_val)
     if groups is None:
         return split
     both = labels.known & split.cells_held_out()

@@ -14,6 +14,7 @@ from cftlearn._dependencies import Interval, StrOptions, validate_params
 from cftlearn.exceptions import UndefinedCategoryWarning, list_some
 from cftlearn.labels._groups import number_groups
 from cftlearn.labels._names import check_same_rows
+from cftlearn.labels._weights import Weights, effective_count, taken, weigh_labels
 from cftlearn.metrics._effective_sample import (
     FEWEST,
     unbiased_spread,
@@ -54,7 +55,7 @@ class _Evaluation(NamedTuple):
     defined: NDArray[np.bool_]
     ranked: list[list[RankedRows]]  # of every model, its defined categories
     n_units: int
-    n_rarer: NDArray[np.int64]  # units that have the class which fewer of them have
+    n_rarer: Floats  # units that have the class which fewer of them have
 
 
 @validate_params(
@@ -66,6 +67,7 @@ def bootstrap_intervals(
     y_score: ArrayLike,
     *,
     metric: Metric = "roc_auc",
+    sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
@@ -90,6 +92,10 @@ def bootstrap_intervals(
         accepted.
     metric : {"roc_auc", "average_precision"}, default="roc_auc"
         What to score by. Ties are treated as scikit-learn does.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
     groups : array-like of shape (n_samples,), default=None
         What is drawn as a whole: the patient or study of every row. Rows of one
         group resemble each other; drawn one by one, their intervals are too short.
@@ -117,8 +123,8 @@ def bootstrap_intervals(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes, names of columns or row labels
-        differ, or a parameter is out of its range.
+        If labels, scores or weights are not accepted, shapes, names of columns or row
+        labels differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -145,6 +151,10 @@ def bootstrap_intervals(
     acceleration of ``"bca"`` is a jackknife's, of at most 1,000 blocks of rows or
     groups.
 
+    Weights are not drawn: a row that is drawn twice counts twice its weight. Where a
+    number of labels enters an interval, it is Kish's effective number: the square of
+    the sum of weights of rows, or of groups, over the sum of their squares.
+
     References
     ----------
     .. [1] Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 14.
@@ -163,8 +173,10 @@ def bootstrap_intervals(
     >>> bool(first["low"] < first["estimate"] < first["high"])
     True
     """
-    check_same_rows(y_true=y_true, y_score=y_score, groups=groups)
-    evaluation = _prepare(y_true, {"y_score": y_score}, groups)
+    check_same_rows(
+        y_true=y_true, y_score=y_score, sample_weight=sample_weight, groups=groups
+    )
+    evaluation = _prepare(y_true, {"y_score": y_score}, groups, sample_weight)
     n_units = evaluation.n_units
     estimates = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[0, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -179,7 +191,7 @@ def bootstrap_intervals(
             levels = _corrected(levels, estimates[j], values[j], left_out[j])
         low, high = _quantiles(values[j], levels)
         if method == "wilson":
-            n_rarer = int(evaluation.n_rarer[j])
+            n_rarer = float(evaluation.n_rarer[j])
             low, high = _by_spread(estimates[j], values[j], n_rarer, confidence)
         ends = {"estimate": float(estimates[j]), "low": low, "high": high}
         intervals.append({"category": record.pop("category"), **ends, **record})
@@ -193,6 +205,7 @@ def compare_scores(
     score_b: ArrayLike,
     *,
     metric: Metric = "roc_auc",
+    sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
@@ -214,6 +227,10 @@ def compare_scores(
         NaN and infinities are not accepted.
     metric : {"roc_auc", "average_precision"}, default="roc_auc"
         What to score by. Ties are treated as scikit-learn does.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
     groups : array-like of shape (n_samples,), default=None
         What is drawn as a whole: the patient or study of every row.
     n_resamples : int, default=2000
@@ -237,8 +254,8 @@ def compare_scores(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, shapes, names of columns or row labels
-        differ, or a parameter is out of its range.
+        If labels, scores or weights are not accepted, shapes, names of columns or row
+        labels differ, or a parameter is out of its range.
 
     Warns
     -----
@@ -281,7 +298,7 @@ def compare_scores(
     check_score_tables(score_a=score_a, score_b=score_b)
     check_same_rows(y_true=y_true, score_a=score_a, groups=groups)
     both = {"score_a": score_a, "score_b": score_b}
-    evaluation = _prepare(y_true, both, groups)
+    evaluation = _prepare(y_true, both, groups, sample_weight)
     n_units = evaluation.n_units
     a, b = _evaluate(evaluation, metric, iter([np.ones((n_units, 1))]))[:, :, 0]
     draws = _draws(n_units, n_resamples, random_state)
@@ -304,14 +321,20 @@ def compare_scores(
 
 
 def _prepare(
-    y_true: ArrayLike, all_scores: dict[str, ArrayLike], groups: ArrayLike | None
+    y_true: ArrayLike,
+    all_scores: dict[str, ArrayLike],
+    groups: ArrayLike | None,
+    sample_weight: ArrayLike | None,
 ) -> _Evaluation:
     """Check labels and scores, and sort the known rows of every category."""
     pairs = [
         read_pair(y_true, scores, "score", name) for name, scores in all_scores.items()
     ]
-    labels = pairs[0][0]
     known = np.logical_and.reduce([own.known for own, _ in pairs])
+    labels, weights = weigh_labels(
+        pairs[0][0].restricted_to(known), sample_weight, y_true, y_name="y_true"
+    )
+    known = labels.known
     y = labels.values == 1.0
     n_positive = (y & known).sum(axis=0)
     n_negative = (~y & known).sum(axis=0)
@@ -322,15 +345,18 @@ def _prepare(
 
     n_rarer = np.array(
         [
-            min(len(np.unique(unit_of_row[own[:, j] & known[:, j]])) for own in (y, ~y))
+            min(
+                _count_units(unit_of_row, own & known[:, j], taken(weights, (..., j)))
+                for own in (y[:, j], ~y[:, j])
+            )
             for j in range(y.shape[1])
-        ],
-        dtype=np.int64,
+        ]
     )
 
     def rank(scores: Scores, j: np.intp) -> RankedRows:
         rows = known[:, j]
-        return rank_rows(scores[rows, j], y[rows, j], unit_of_row[rows], n_units)
+        own = taken(weights, (rows, j))
+        return rank_rows(scores[rows, j], y[rows, j], unit_of_row[rows], n_units, own)
 
     return _Evaluation(
         [*map(str, labels.categories), None],
@@ -341,6 +367,17 @@ def _prepare(
         n_units,
         np.append(n_rarer, min(n_rarer[defined].sum(), n_units)),
     )
+
+
+def _count_units(
+    unit_of_row: NDArray[np.intp], rows: NDArray[np.bool_], weight: Weights | None
+) -> float:
+    """Count the units that have some rows; effectively, if these have weights."""
+    own = unit_of_row[rows]
+    if weight is None:
+        return float(len(np.unique(own)))
+    total = np.bincount(own, weights=weight[rows]).astype(np.float64)
+    return effective_count(total, total > 0)
 
 
 def _read_units(
@@ -453,7 +490,7 @@ def _quantiles(values: Floats, levels: Floats) -> tuple[float, float]:
 
 
 def _by_spread(
-    estimate: float, values: Floats, n_rarer: int, confidence: float
+    estimate: float, values: Floats, n_rarer: float, confidence: float
 ) -> tuple[float, float]:
     if n_rarer < FEWEST:
         return float("nan"), float("nan")

@@ -8,15 +8,16 @@ FEWEST = 2  # labels of each class that an interval needs
 _MOST_EFFECTIVE = 4  # Bernoulli trials that a label of the rarer class may count for
 
 
-def unbiased_spread(draws: NDArray[np.float64], n_rarer: int) -> float:
+def unbiased_spread(draws: NDArray[np.float64], n_rarer: float) -> float:
     """Compute the standard error that bootstrap draws show.
 
     Parameters
     ----------
     draws : ndarray of shape (n_draws,)
         Scores, NaN where a draw has none.
-    n_rarer : int
-        Labels of the rarer class, 2 or more.
+    n_rarer : float
+        Labels of the rarer class, 2 or more; their effective number if they have
+        weights.
 
     Returns
     -------
@@ -30,13 +31,14 @@ def unbiased_spread(draws: NDArray[np.float64], n_rarer: int) -> float:
     return float(np.std(draws, ddof=1) * np.sqrt(n_rarer / (n_rarer - 1)))
 
 
-def t_quantile(n_rarer: int, confidence: float) -> float:
+def t_quantile(n_rarer: float, confidence: float) -> float:
     """Return how many standard errors an interval reaches to either side.
 
     Parameters
     ----------
-    n_rarer : int
-        Labels of the rarer class, 2 or more.
+    n_rarer : float
+        Labels of the rarer class, 2 or more; their effective number if they have
+        weights.
     confidence : float
         In (0, 1).
 
@@ -50,7 +52,7 @@ def t_quantile(n_rarer: int, confidence: float) -> float:
 
 
 def wilson_interval(
-    score: float, spread: float, n_rarer: int, confidence: float
+    score: float, spread: float, n_rarer: float, confidence: float
 ) -> tuple[float, float]:
     r"""Compute Wilson's interval of a score in [0, 1].
 
@@ -60,8 +62,8 @@ def wilson_interval(
         The estimate.
     spread : float
         Its standard error, 0 or more.
-    n_rarer : int
-        Labels of the rarer class.
+    n_rarer : float
+        Labels of the rarer class; their effective number if they have weights.
     confidence : float
         In (0, 1).
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 
+Weights = NDArray[np.float64]
 ObjectiveLike = str | Callable[[NDArray, NDArray], float]
 
 
@@ -26,32 +27,44 @@ class Objective:
         True if adding a constant to all scores changes nothing, so that an intercept
         cannot be fitted by it.
     metric : callable
-        Maps scores of shape (n_vectors, n_samples) and labels of shape (n_samples,)
-        to values of shape (n_vectors,).
+        Maps scores of shape (n_vectors, n_samples), labels of shape (n_samples,) and
+        their weights, or None, to values of shape (n_vectors,).
+    takes_weights : bool
+        Whether labels may have weights.
     """
 
     name: str
     is_ranking: bool
-    metric: Callable[[NDArray, NDArray], NDArray[np.float64]]
+    metric: Callable[[NDArray, NDArray, Weights | None], NDArray[np.float64]]
+    takes_weights: bool = True
 
-    def __call__(self, y_true: NDArray, scores: ArrayLike) -> NDArray[np.float64]:
+    def __call__(
+        self, y_true: NDArray, scores: ArrayLike, sample_weight: Weights | None = None
+    ) -> NDArray[np.float64]:
         """Evaluate every score vector; higher is better."""
-        return self.metric(np.atleast_2d(scores), y_true)
+        return self.metric(np.atleast_2d(scores), y_true, sample_weight)
 
-    def single(self, y_true: NDArray, scores: NDArray) -> float:
+    def single(
+        self, y_true: NDArray, scores: NDArray, sample_weight: Weights | None = None
+    ) -> float:
         """Evaluate one score vector."""
-        return float(self(y_true, scores)[0])
+        return float(self(y_true, scores, sample_weight)[0])
 
 
-def _roc_auc(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
-    return batch_roc_auc(scores, y, exact=False)
+def _roc_auc(
+    scores: NDArray, y: NDArray, weight: Weights | None
+) -> NDArray[np.float64]:
+    return batch_roc_auc(scores, y, exact=False, sample_weight=weight)
 
 
-def _average_precision(scores: NDArray, y: NDArray) -> NDArray[np.float64]:
-    return batch_average_precision(scores, y, exact=False)
+def _average_precision(
+    scores: NDArray, y: NDArray, weight: Weights | None
+) -> NDArray[np.float64]:
+    return batch_average_precision(scores, y, exact=False, sample_weight=weight)
 
 
 _SIGNATURE = "metric(y_true, y_score) -> float"
+_WEIGHTED = "metric(y_true, y_score, *, sample_weight=None)"
 _N_TRIED = 40
 _RANKING = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 
@@ -64,7 +77,8 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     objective : {"roc_auc", "average_precision"} or callable
         A callable has the signature ``metric(y_true, y_score) -> float``, is called
         with the known labels (1 or 0) and raw logits of one category, and is better
-        when higher. Give losses a minus sign.
+        when higher. Give losses a minus sign. Where labels have weights, it is called
+        with ``sample_weight`` too, and must take that.
 
     Returns
     -------
@@ -85,6 +99,7 @@ def make_objective(objective: ObjectiveLike) -> Objective:
             name=_name_of(objective),
             is_ranking=False,
             metric=partial(_call_for_each, objective),
+            takes_weights=_takes_weights(objective),
         )
     if not isinstance(objective, str) or objective not in _RANKING:
         raise ValueError(
@@ -94,22 +109,32 @@ def make_objective(objective: ObjectiveLike) -> Objective:
     return Objective(objective, is_ranking=True, metric=_RANKING[objective])
 
 
-def try_objective(objective: Objective) -> None:
+def try_objective(objective: Objective, *, weighted: bool = False) -> None:
     """Call an objective once, before training that ends with it costs hours.
 
     Parameters
     ----------
     objective : Objective
         Of :func:`make_objective`.
+    weighted : bool, default=False
+        Whether labels have weights.
 
     Raises
     ------
     TypeError, ValueError
-        If it does not return a finite number for 40 labels, half of them positive.
+        If it does not return a finite number for 40 labels, half of them positive; or
+        takes no weights where there are any.
     """
+    if weighted and not objective.takes_weights:
+        raise ValueError(
+            "`objective` must take the weights of labels where `sample_weight` is "
+            f"given, as {_WEIGHTED}; got {objective.name!r}, which does not. Add the "
+            "argument, or pass sample_weight=None."
+        )
     labels = np.tile([0.0, 1.0], _N_TRIED // 2)
     scores = np.random.default_rng(0).normal(labels, 1.0)
-    objective.single(labels, scores)
+    weights = np.tile([0.5, 1.5], _N_TRIED // 2)[::-1] if weighted else None
+    objective.single(labels, scores, weights)
 
 
 def _name_of(metric: Callable[..., Any]) -> str:
@@ -131,11 +156,25 @@ def _check_signature(metric: Callable[..., Any]) -> None:
         ) from error
 
 
+def _takes_weights(metric: Callable[..., Any]) -> bool:
+    try:
+        signature(metric).bind(None, None, sample_weight=None)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _call_for_each(
-    metric: Callable[[NDArray, NDArray], float], scores: NDArray, y: NDArray
+    metric: Callable[..., float],
+    scores: NDArray,
+    y: NDArray,
+    weight: Weights | None,
 ) -> NDArray[np.float64]:
     labels = y.astype(np.int64)
-    values = np.array([_as_number(metric(labels, vector)) for vector in scores])
+    extra = {} if weight is None else {"sample_weight": weight}
+    values = np.array(
+        [_as_number(metric(labels, vector, **extra)) for vector in scores]
+    )
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)][0]
         raise ValueError(

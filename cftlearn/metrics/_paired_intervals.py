@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cftlearn.labels._weights import effective_count, joined_weights, taken
 from cftlearn.metrics._effective_sample import (
     FEWEST,
     t_quantile,
@@ -46,11 +47,14 @@ class HeldOutPair(NamedTuple):
         The labels.
     before, after : ndarray of shape (n_held_out,)
         Logits by weights that were not fitted to these labels.
+    weight : ndarray of shape (n_held_out,), or None
+        How much each label counts; None if all count alike.
     """
 
     y: NDArray[np.bool_]
     before: Floats
     after: Floats
+    weight: Floats | None = None
 
 
 class PairedIntervals(NamedTuple):
@@ -115,9 +119,14 @@ def paired_intervals(
     Student's t, for ROC AUC and average precision of a standard error of at least
     ``0.5 * n ** -1.5`` for ``n`` labels of the rarer class, since labels that do not
     differ in the sample may do so elsewhere. Equal logits differ by 0.
+
+    Weights of labels enter the scores. Numbers of labels are then effective ones, see
+    :func:`~cftlearn.labels._weights.effective_count`.
     """
     y = np.concatenate([part.y for part in parts]) if parts else np.zeros(0, bool)
-    n_rarer = int(min(np.count_nonzero(y), np.count_nonzero(~y)))
+    lengths = [len(part.y) for part in parts]
+    weight = joined_weights([part.weight for part in parts], lengths)
+    n_rarer = min(effective_count(weight, y), effective_count(weight, ~y))
     if n_rarer < FEWEST or np.isnan(scores).any():
         return NO_INTERVALS
     is_bounded = objective.name in _WEIGHTED and objective.is_ranking
@@ -146,7 +155,7 @@ def _interval_of_gain(
     parts: Sequence[HeldOutPair],
     scores: tuple[float, float],
     draws: Floats,
-    n_rarer: int,
+    n_rarer: float,
     is_bounded: bool,
 ) -> tuple[float, float]:
     if all(np.array_equal(part.before, part.after) for part in parts):
@@ -159,7 +168,7 @@ def _interval_of_gain(
     return max(low, -1.0), min(high, 1.0)
 
 
-def _t_interval(score: float, spread: float, n_rarer: int) -> tuple[float, float]:
+def _t_interval(score: float, spread: float, n_rarer: float) -> tuple[float, float]:
     if not spread > 0:  # the draws are all alike, and show no error
         return float("nan"), float("nan")
     reach = t_quantile(n_rarer, _CONFIDENCE) * spread
@@ -185,6 +194,7 @@ def _ranked_draws(
                 part.y,
                 units[start : start + len(part.y)],
                 n_units,
+                part.weight,
             )
             for logits in (part.before, part.after)
         ]
@@ -250,6 +260,7 @@ def _called_draws(
     part_of = np.searchsorted(starts, place, side="right") - 1
     before = np.concatenate([part.before for part in parts])
     after = np.concatenate([part.after for part in parts])
+    weight = joined_weights([part.weight for part in parts], list(np.diff(starts)))
     values = np.full((len(parts), 2, _CALLABLE_DRAWS), np.nan)
     for draw in range(_CALLABLE_DRAWS):
         rows = rng.integers(len(y), size=len(y))
@@ -257,5 +268,5 @@ def _called_draws(
             own = np.sort(rows[part_of[rows] == k])
             if y[own].any() and not y[own].all():
                 scores = np.stack([before[own], after[own]])
-                values[k, :, draw] = objective(y[own], scores)
+                values[k, :, draw] = objective(y[own], scores, taken(weight, own))
     return _mean_of_parts(values, np.diff(starts))

@@ -22,13 +22,19 @@ from cftlearn.labels._names import (
     order_of,
 )
 from cftlearn.labels._plain_arrays import read_numbers, refuse_masked
+from cftlearn.labels._weights import (
+    Weights,
+    taken,
+    total_weight,
+    weigh_labels,
+)
 from cftlearn.metrics._ranking import batch_average_precision, batch_roc_auc
 from cftlearn.metrics._unscored import leave_out_unscored
 
 Average = Literal["macro", "micro", "weighted"] | None
 Kind = Literal["score", "probability", "decision"]
 Scores = NDArray[np.floating[Any]]
-Metric = Callable[[NDArray[np.bool_], Scores], float]
+Metric = Callable[[NDArray[np.bool_], Scores, Weights | None], float]
 _NAMES: dict[Kind, str] = {
     "score": "y_score",
     "probability": "y_proba",
@@ -45,7 +51,11 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def partial_roc_auc_score(
-    y_true: ArrayLike, y_score: ArrayLike, *, average: Average = "macro"
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    average: Average = "macro",
+    sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     """Compute the area under the ROC curve over known labels.
 
@@ -64,6 +74,10 @@ def partial_roc_auc_score(
     average : {"macro", "micro", "weighted"} or None, default="macro"
         ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
         positives, ``"micro"`` pools all known labels, None returns every category.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
 
     Returns
     -------
@@ -74,8 +88,8 @@ def partial_roc_auc_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, or shapes, names of columns or row
-        labels differ.
+        If labels, scores or weights are not accepted, or shapes, names of columns or
+        row labels differ.
 
     Warns
     -----
@@ -95,12 +109,18 @@ def partial_roc_auc_score(
     >>> partial_roc_auc_score(y_true, y_score, average=None)
     array([0.75, 0.5 ])
     """
-    return _averaged(_roc_auc, "ROC AUC", y_true, y_score, average, kind="score")
+    return _averaged(
+        _roc_auc, "ROC AUC", y_true, y_score, average, sample_weight, kind="score"
+    )
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def partial_average_precision_score(
-    y_true: ArrayLike, y_score: ArrayLike, *, average: Average = "macro"
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    average: Average = "macro",
+    sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     """Compute the average precision over known labels.
 
@@ -119,6 +139,10 @@ def partial_average_precision_score(
     average : {"macro", "micro", "weighted"} or None, default="macro"
         ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
         positives, ``"micro"`` pools all known labels, None returns every category.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
 
     Returns
     -------
@@ -129,8 +153,8 @@ def partial_average_precision_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or scores are not accepted, or shapes, names of columns or row
-        labels differ.
+        If labels, scores or weights are not accepted, or shapes, names of columns or
+        row labels differ.
 
     Warns
     -----
@@ -151,13 +175,23 @@ def partial_average_precision_score(
     0.916...
     """
     return _averaged(
-        _average_precision, "Average precision", y_true, y_score, average, kind="score"
+        _average_precision,
+        "Average precision",
+        y_true,
+        y_score,
+        average,
+        sample_weight,
+        kind="score",
     )
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def partial_log_loss(
-    y_true: ArrayLike, y_proba: ArrayLike, *, average: Average = "macro"
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    *,
+    average: Average = "macro",
+    sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     """Compute the log loss (binary cross-entropy) over known labels.
 
@@ -174,6 +208,10 @@ def partial_log_loss(
     average : {"macro", "micro", "weighted"} or None, default="macro"
         ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
         positives, ``"micro"`` pools all known labels, None returns every category.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
 
     Returns
     -------
@@ -185,8 +223,8 @@ def partial_log_loss(
     Raises
     ------
     TypeError, ValueError
-        If labels or probabilities are not accepted, or shapes, names of columns or
-        row labels differ.
+        If labels, probabilities or weights are not accepted, or shapes, names of
+        columns or row labels differ.
 
     Warns
     -----
@@ -201,13 +239,23 @@ def partial_log_loss(
     0.693...
     """
     return _averaged(
-        _log_loss, "Log loss", y_true, y_proba, average, kind="probability"
+        _log_loss,
+        "Log loss",
+        y_true,
+        y_proba,
+        average,
+        sample_weight,
+        kind="probability",
     )
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
 def partial_f1_score(
-    y_true: ArrayLike, y_pred: ArrayLike, *, average: Average = "macro"
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    average: Average = "macro",
+    sample_weight: ArrayLike | None = None,
 ) -> float | NDArray[np.float64]:
     """Compute the F1 score over known labels.
 
@@ -222,6 +270,10 @@ def partial_f1_score(
     average : {"macro", "micro", "weighted"} or None, default="macro"
         ``"macro"`` is the mean over categories, ``"weighted"`` weighs them by known
         positives, ``"micro"`` pools all known labels, None returns every category.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_categories), \
+default=None
+        How much each label counts, see the :ref:`User Guide <weighted_labels>`: 0 or
+        more where a label is known. A label of weight 0 is unknown.
 
     Returns
     -------
@@ -232,8 +284,8 @@ def partial_f1_score(
     Raises
     ------
     TypeError, ValueError
-        If labels or decisions are not accepted, or shapes, names of columns or row
-        labels differ.
+        If labels, decisions or weights are not accepted, or shapes, names of columns
+        or row labels differ.
 
     Warns
     -----
@@ -247,26 +299,33 @@ def partial_f1_score(
     >>> partial_f1_score([[1.0], [0.0], [np.nan], [1.0]], [[1], [0], [1], [0]])
     0.666...
     """
-    return _averaged(_f1, "F1", y_true, y_pred, average, kind="decision")
+    return _averaged(_f1, "F1", y_true, y_pred, average, sample_weight, kind="decision")
 
 
-def _roc_auc(y: NDArray[np.bool_], score: Scores) -> float:
-    return float(batch_roc_auc(score[np.newaxis], y)[0])
+def _roc_auc(y: NDArray[np.bool_], score: Scores, weight: Weights | None) -> float:
+    return float(batch_roc_auc(score[np.newaxis], y, sample_weight=weight)[0])
 
 
-def _average_precision(y: NDArray[np.bool_], score: Scores) -> float:
-    return float(batch_average_precision(score[np.newaxis], y)[0])
+def _average_precision(
+    y: NDArray[np.bool_], score: Scores, weight: Weights | None
+) -> float:
+    return float(batch_average_precision(score[np.newaxis], y, sample_weight=weight)[0])
 
 
-def _log_loss(y: NDArray[np.bool_], proba: Scores) -> float:
+def _log_loss(y: NDArray[np.bool_], proba: Scores, weight: Weights | None) -> float:
     tiny = np.finfo(proba.dtype).eps
     right = np.clip(np.where(y, proba, 1 - proba), tiny, 1 - tiny)
+    if weight is not None:
+        return float(-np.average(np.log(right), weights=weight))
     return float(-np.mean(np.log(right), dtype=np.float64))
 
 
-def _f1(y: NDArray[np.bool_], pred: Scores) -> float:
+def _f1(y: NDArray[np.bool_], pred: Scores, weight: Weights | None) -> float:
     decided = pred == 1.0
-    return float(2 * np.sum(y & decided) / (np.sum(y) + np.sum(decided)))
+    right, real, called = (
+        total_weight(weight, each) for each in (y & decided, y, decided)
+    )
+    return 2 * right / (real + called)
 
 
 def _averaged(
@@ -275,11 +334,13 @@ def _averaged(
     y_true: ArrayLike,
     y_other: ArrayLike,
     average: Average,
+    sample_weight: ArrayLike | None,
     *,
     kind: Kind,
 ) -> float | NDArray[np.float64]:
     """Evaluate a metric per category, or pooled, and average as asked."""
     labels, scores = read_pair(y_true, y_other, kind)
+    labels, weights = weigh_labels(labels, sample_weight, y_true, y_name="y_true")
     y = labels.values == 1.0
     n_positive = (y & labels.known).sum(axis=0)
     n_negative = (~y & labels.known).sum(axis=0)
@@ -289,19 +350,28 @@ def _averaged(
         if not (n_positive.sum() and n_negative.sum()):
             _warn_undefined(metric_name, labels.categories, len(defined))
             return float("nan")
-        return metric(y[known], scores[known])
+        return metric(y[known], scores[known], taken(weights, known))
     values = np.full(len(defined), np.nan)
     for j in np.flatnonzero(defined):
         rows = labels.known[:, j]
-        values[j] = metric(y[rows, j], scores[rows, j])
+        values[j] = metric(y[rows, j], scores[rows, j], taken(weights, (rows, j)))
     if not defined.all():
         _warn_undefined(metric_name, labels.categories[~defined], len(defined))
     if average is None:
         return values
     if not defined.any():
         return float("nan")
-    weights = n_positive[defined] if average == "weighted" else None
-    return float(np.average(values[defined], weights=weights))
+    shares = None
+    if average == "weighted":
+        shares = _positives(labels, weights)[defined]
+    return float(np.average(values[defined], weights=shares))
+
+
+def _positives(labels: PartialLabels, weights: Weights | None) -> NDArray[Any]:
+    """Count the known positives of every category, or sum their weights."""
+    positive = labels.known & (labels.values == 1.0)
+    counts: NDArray[Any] = positive.sum(axis=0)
+    return counts if weights is None else np.where(positive, weights, 0.0).sum(axis=0)
 
 
 def _warn_undefined(

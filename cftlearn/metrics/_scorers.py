@@ -18,7 +18,8 @@ _RANKING = ("decision_function", "predict_proba")
 class _NamedScorer(Scorer):
     """A scorer that compares the names of labels with those of the model.
 
-    Predictions are arrays, so the metric cannot.
+    Predictions are arrays, so the metric cannot. Weights of labels are passed as
+    ``sample_weight``, by metadata routing after ``set_score_request``.
     """
 
     def _score(
@@ -29,7 +30,8 @@ class _NamedScorer(Scorer):
         y_true: Any,
         **kwargs: Any,
     ) -> Any:
-        check_same_rows(X=X, y=y_true)
+        weights = kwargs.get("sample_weight")
+        check_same_rows(X=X, y=y_true, sample_weight=weights)
         expected = fitted_categories(estimator)
         if expected is not None:
             check_columns(

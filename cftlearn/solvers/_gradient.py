@@ -75,6 +75,8 @@ class GradientSolver(CategorySolver):
     (5, 20)
     """
 
+    accepts_sample_weight = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "loss": [StrOptions(LOSSES.keys())],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -193,6 +195,9 @@ class _Descent:
         train = self.space.rows(problem.train)
         self.Z = _to_device(train.Z, solver.device)
         self.y = torch.from_numpy(train.y).to(self.Z)[:, None]
+        self.weight: torch.Tensor | None = None
+        if train.weight is not None:
+            self.weight = torch.from_numpy(train.weight).to(self.Z)[:, None]
         self.validation = problem.validation and self.space.rows(problem.validation)
         if self.validation:
             self.Z_val = torch.from_numpy(self.validation.Z).to(self.Z)
@@ -200,7 +205,8 @@ class _Descent:
         self.coef = torch.from_numpy(coef).to(self.Z).requires_grad_()
         self.bias = torch.tensor([bias]).to(self.Z).requires_grad_()
         # The sum, as the authors' code; Adam does not see the difference.
-        self.loss = make_loss(solver.loss, reduction="sum")
+        reduction = "sum" if self.weight is None else "none"
+        self.loss = make_loss(solver.loss, reduction=reduction)
         step = solver.learning_rate
         if solver.standardize:
             step /= float(np.sqrt(len(coef)))
@@ -236,6 +242,8 @@ class _Descent:
     def _step(self) -> float:
         """Take one step; return the mean loss before it."""
         loss = self.loss((self.Z @ self.coef + self.bias)[:, None], self.y)
+        if self.weight is not None:
+            loss = (self.weight * loss).sum()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -246,7 +254,9 @@ class _Descent:
             return float("nan")
         # Without a context of torch: an interrupt as it ends would leave it open.
         logits = self.Z_val @ self.coef.detach() + self.bias.detach()
-        return self.problem.objective.single(self.validation.y, logits.cpu().numpy())
+        return self.problem.objective.single(
+            self.validation.y, logits.cpu().numpy(), self.validation.weight
+        )
 
     def _weights(self) -> tuple[NDArray[np.floating[Any]], float]:
         return self.coef.detach().cpu().numpy().copy(), float(self.bias.detach())

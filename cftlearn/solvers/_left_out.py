@@ -42,7 +42,10 @@ class LeftOutEvidence(metaclass=ABCMeta):
         """
 
     def placements(
-        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
+        self,
+        positives: NDArray[np.intp],
+        negatives: NDArray[np.intp],
+        weight: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Compute how many rows each positive outranks, by fits without either.
 
@@ -50,6 +53,8 @@ class LeftOutEvidence(metaclass=ABCMeta):
         ----------
         positives, negatives : ndarray of int
             Numbers of the rows to rank, and of those to rank them against.
+        weight : ndarray of shape (n_negatives,), default=None
+            How much each of the latter counts; None counts them alike.
 
         Returns
         -------
@@ -60,7 +65,7 @@ class LeftOutEvidence(metaclass=ABCMeta):
         rows = np.concatenate([positives, negatives])
         logits = round_logits(self.left_out(rows))
         return placement_values(
-            logits[:, : len(positives)], logits[:, len(positives) :]
+            logits[:, : len(positives)], logits[:, len(positives) :], weight
         )
 
 
@@ -75,7 +80,9 @@ def round_logits(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def placement_values(
-    positives: NDArray[np.floating[Any]], negatives: NDArray[np.floating[Any]]
+    positives: NDArray[np.floating[Any]],
+    negatives: NDArray[np.floating[Any]],
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Compute the share of negatives that every positive outranks.
 
@@ -85,15 +92,33 @@ def placement_values(
         Scores.
     negatives : ndarray of shape (n_candidates, n_negatives)
         Scores; at least one per candidate.
+    weight : ndarray of shape (n_negatives,), default=None
+        How much each negative counts; None counts them alike.
 
     Returns
     -------
     placements : ndarray of shape (n_candidates, n_positives)
         Equal scores count half.
     """
+    if weight is not None:
+        return _weighted_placements(positives, negatives, weight)
     ordered = np.sort(negatives, axis=1)
     below = [
         np.searchsorted(own, scores, "left") + np.searchsorted(own, scores, "right")
         for own, scores in zip(ordered, positives, strict=True)
     ]
     return np.asarray(below, dtype=np.float64) / (2.0 * negatives.shape[1])
+
+
+def _weighted_placements(
+    positives: NDArray[np.floating[Any]],
+    negatives: NDArray[np.floating[Any]],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    below = np.empty(positives.shape)
+    for own, scores, others in zip(below, positives, negatives, strict=True):
+        order = np.argsort(others)
+        ordered, sums = others[order], np.append(0.0, np.cumsum(weight[order]))
+        own[:] = sums[np.searchsorted(ordered, scores, "left")]
+        own += sums[np.searchsorted(ordered, scores, "right")]
+    return below / (2.0 * float(weight.sum()))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from cftlearn.labels._weights import taken
 from cftlearn.solvers._batched_lbfgs import BatchedLBFGS
 from cftlearn.solvers._batched_loss import LEAD_PENALTY, PathProblem
 from cftlearn.solvers._left_out import (
@@ -197,7 +198,10 @@ class _DensePath(PenalisedPath):
         )
 
     def placements(
-        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
+        self,
+        positives: NDArray[np.intp],
+        negatives: NDArray[np.intp],
+        weight: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Compare each pair by a fit without both of its rows.
 
@@ -205,11 +209,12 @@ class _DensePath(PenalisedPath):
         rank the pair by what it remembers of that.
         """
         if max(len(positives), len(negatives)) > _MOST_PAIRED:
-            return super().placements(positives, negatives)
+            return super().placements(positives, negatives, weight)
         margin = self._logits[:, positives, None] - self._logits[:, None, negatives]
         margin += self._change_without_pairs(positives, negatives)
         tie = RELATIVE_STEP * np.abs(self._logits).max(axis=1)[:, None, None]
-        return np.mean((margin > tie) + 0.5 * (np.abs(margin) <= tie), axis=2)
+        ranked = (margin > tie) + 0.5 * (np.abs(margin) <= tie)
+        return np.asarray(np.average(ranked, axis=2, weights=weight))
 
     def _change_without_pairs(
         self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
@@ -272,7 +277,10 @@ class _LargePath(PenalisedPath):
         return self._without.logits(rows, self._number)
 
     def placements(
-        self, positives: NDArray[np.intp], negatives: NDArray[np.intp]
+        self,
+        positives: NDArray[np.intp],
+        negatives: NDArray[np.intp],
+        weight: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Compare rows that one fit left out: fits differ in their biases.
 
@@ -280,14 +288,16 @@ class _LargePath(PenalisedPath):
         """
         parts = self._without.parts
         if parts is None:
-            return super().placements(positives, negatives)
+            return super().placements(positives, negatives, weight)
         logits = round_logits(self.left_out(np.concatenate([positives, negatives])))
         scores, others = np.split(logits, [len(positives)], axis=1)
         found = np.full(scores.shape, np.nan)
         for part in np.intersect1d(parts[positives], parts[negatives]):
             own = parts[positives] == part
-            against = others[:, parts[negatives] == part]
-            found[:, own] = placement_values(scores[:, own], against)
+            beside = parts[negatives] == part
+            found[:, own] = placement_values(
+                scores[:, own], others[:, beside], taken(weight, beside)
+            )
         lonely = np.isnan(found[0])
         found[:, lonely] = found[:, ~lonely].mean(axis=1, keepdims=True)
         return found

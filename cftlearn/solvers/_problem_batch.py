@@ -168,4 +168,4 @@ def _judge(problem: CategoryProblem, fit: RowFit) -> tuple[float, NDArray[np.flo
     if rows is None:
         raise ValueError(NOTHING_TO_JUDGE_BY)
     logits = logits_of(rows.Z, fit.coef, fit.intercept)
-    return problem.objective.single(rows.y, logits), logits
+    return problem.objective.single(rows.y, logits, rows.weight), logits

@@ -13,11 +13,15 @@ from sklearn.base import BaseEstimator
 
 from cftlearn._features._principal_axes import FeatureSpace, SpaceName
 from cftlearn._features._stored import StoredFeatures, gather
+from cftlearn.labels._weights import joined_weights, taken
 from cftlearn.metrics._objectives import Objective
 
 
-class KnownRows(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class KnownRows:
     """Rows whose label of one category is known.
+
+    They unpack into features and labels: ``Z, y = problem.train``.
 
     Attributes
     ----------
@@ -25,10 +29,20 @@ class KnownRows(NamedTuple):
         Features.
     y : ndarray of shape (n_known,), bool
         Labels; both classes occur.
+    weight : ndarray of shape (n_known,), float64, or None
+        How much each label counts, above 0 and 1 on average over all known labels of
+        the category. None where all count alike. Only solvers with
+        ``accepts_sample_weight`` get any.
     """
 
     Z: NDArray[np.floating[Any]]
     y: NDArray[np.bool_]
+    weight: NDArray[np.float64] | None = None
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Unpack into features and labels."""
+        yield self.Z
+        yield self.y
 
 
 class UnknownRows(NamedTuple):
@@ -57,11 +71,19 @@ class RowPart(NamedTuple):
         Which of its rows.
     y : ndarray of shape (n_known,), bool
         Their labels.
+    weight : ndarray of shape (n_known,), or None
+        Weights of the labels; None where all count alike.
     """
 
     features: NDArray[np.floating[Any]] | StoredFeatures
     rows: NDArray[np.intp]
     y: NDArray[np.bool_]
+    weight: NDArray[np.float64] | None = None
+
+    def some(self, kept: NDArray[np.bool_]) -> "RowPart":
+        """Return the marked ones of these rows."""
+        weight = taken(self.weight, kept)
+        return RowPart(self.features, self.rows[kept], self.y[kept], weight)
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,12 @@ class StoredRows:
         """Labels."""
         return np.concatenate([part.y for part in self.parts])
 
+    @property
+    def weight(self) -> NDArray[np.float64] | None:
+        """Weights of the labels, as of :class:`KnownRows`."""
+        weights = [part.weight for part in self.parts]
+        return joined_weights(weights, [len(part.y) for part in self.parts])
+
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Unpack like :class:`KnownRows`."""
         yield self.Z
@@ -127,6 +155,11 @@ class StoredUnknownRows:
 
 
 AnyRows = KnownRows | StoredRows
+
+
+def gathered(rows: AnyRows) -> KnownRows:
+    """Return known rows in memory."""
+    return KnownRows(rows.Z, rows.y, rows.weight)
 
 
 @dataclass(frozen=True)
@@ -181,8 +214,8 @@ class CategoryProblem:
         unknown = self.unknown
         return replace(
             self,
-            train=KnownRows(*self.train),
-            validation=None if self.validation is None else KnownRows(*self.validation),
+            train=gathered(self.train),
+            validation=None if self.validation is None else gathered(self.validation),
             unknown=None
             if unknown is None
             else UnknownRows(unknown.n_rows, unknown.mean),
@@ -279,7 +312,17 @@ def parts_of(problem: CategoryProblem) -> tuple[RowPart, ...]:
 def _parts(rows: AnyRows) -> tuple[RowPart, ...]:
     if isinstance(rows, StoredRows):
         return rows.parts
-    return (RowPart(rows.Z, np.arange(len(rows.y)), rows.y),)
+    return (RowPart(rows.Z, np.arange(len(rows.y)), rows.y, rows.weight),)
+
+
+# What a subclass with another `fit_row` does not inherit.
+_OF_A_FIT = (
+    "fit_many",
+    "batch_device",
+    "batch_bytes",
+    "path_length",
+    "accepts_sample_weight",
+)
 
 
 class CategorySolver(BaseEstimator, metaclass=ABCMeta):
@@ -301,24 +344,31 @@ class CategorySolver(BaseEstimator, metaclass=ABCMeta):
     :meth:`path_length` says how many to run, and fits with ``n_iter`` return
     ``RowFit.path``. It then never sees the labels that judge it.
 
-    A subclass that overrides :meth:`fit_row` alone, of a solver with a batched form or
-    a path, inherits neither: it would fit in the old way.
+    **A solver that weighs labels** sets ``accepts_sample_weight = True``, and reads
+    ``problem.train.weight`` and ``problem.validation.weight``, which are None without
+    ``sample_weight``. Any other one is refused where there are weights.
+
+    A subclass that overrides :meth:`fit_row` alone, of a solver with a batched form, a
+    path or weights, inherits none of them: it would fit in the old way.
 
     Attributes
     ----------
     pooled : bool
         Whether all categories together judge the refits. False leaves each category
         alone with its own held-out labels.
+    accepts_sample_weight : bool
+        Whether fits follow the weights of known rows.
     """
 
     needed_spaces: ClassVar[tuple[SpaceName, ...]] = ()
     pooled: bool = True
+    accepts_sample_weight: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         if "fit_row" in own and "fit_many" not in own:
-            for name in ("fit_many", "batch_device", "batch_bytes", "path_length"):
+            for name in _OF_A_FIT:
                 if name not in own:
                     setattr(cls, name, getattr(CategorySolver, name))
 
@@ -460,6 +510,24 @@ def check_fit(fit: Any, solver: CategorySolver, method: str) -> RowFit:
                 f"{np.shape(each.coef)} at iteration {each.n_iter}."
             )
     return fit
+
+
+def check_weights_accepted(solvers: Sequence[CategorySolver]) -> None:
+    """Refuse solvers that would fit labels as if they had no weights.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not accept weights.
+    """
+    for solver in solvers:
+        if not solver.accepts_sample_weight:
+            raise ValueError(
+                "`solver` must accept the weights of labels where `sample_weight` is "
+                f"given; {type(solver).__name__} ({solver.name!r}) does not. Let it "
+                "read problem.train.weight and set accepts_sample_weight = True, or "
+                "pass sample_weight=None."
+            )
 
 
 def checked_path_length(

@@ -23,6 +23,7 @@ from cftlearn.solvers._protocol import (
     Checkpoint,
     KnownRows,
     RowFit,
+    gathered,
 )
 
 
@@ -86,6 +87,7 @@ default=('standard', 'tempered', 'decorrelated')
     """
 
     needed_spaces = ("standard", "tempered")
+    accepts_sample_weight = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "spreads": ["array-like"],
@@ -137,7 +139,7 @@ default=('standard', 'tempered', 'decorrelated')
             If a parameter is out of its range.
         """
         self.check_parameters()
-        known = KnownRows(*problem.train)
+        known = gathered(problem.train)
         if problem.n_iter is not None:
             return self._fit_number(problem, known, problem.n_iter)
         history: list[dict[str, Any]] = []
@@ -206,7 +208,8 @@ default=('standard', 'tempered', 'decorrelated')
         known : KnownRows
             Labels to fit.
         weight : ndarray of shape (n_known,), default=None
-            Their weights; None weighs them equally.
+            What their own weights are multiplied by: 0 where a row is predicted and
+            not fitted. None is 1.
         parts : ndarray of shape (n_known,), int, default=None
             Of the rows that evidence asks for, those of equal number are left out
             together. None leaves them out one by one where that is cheap.
@@ -284,6 +287,8 @@ default=('standard', 'tempered', 'decorrelated')
     ) -> NDArray[np.float64]:
         """Return the weights of known labels."""
         weight = np.ones(len(known.y)) if weight is None else weight
+        if known.weight is not None:
+            weight = weight * known.weight
         if self.class_weight == "balanced":
             weight = weight * _balanced(known.y, weight)
         return weight
@@ -296,7 +301,7 @@ def _validation_score(
     if held_out is None:
         raise ValueError("`problem.validation` must be given where `n_iter` is not.")
     Z, y = held_out
-    return problem.objective.single(y, Z @ coef + intercept)
+    return problem.objective.single(y, Z @ coef + intercept, held_out.weight)
 
 
 def _balanced(y: NDArray[np.bool_], weight: NDArray[np.float64]) -> NDArray[np.float64]:

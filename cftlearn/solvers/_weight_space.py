@@ -38,7 +38,7 @@ class WeightSpace:
         """
         features, y = known
         Z = np.empty(features.shape, dtype=features.dtype, order=order)
-        return KnownRows(self.express(features, out=Z), y)
+        return KnownRows(self.express(features, out=Z), y, known.weight)
 
     def express(
         self,

@@ -28,7 +28,7 @@ from cftlearn.training._validation import describe_rows
 
 
 class Fractions(NamedTuple):
-    """Cells of a batch over those of the whole step, one fraction per kind.
+    """Cells of a batch over those of the whole step, by weight, for each kind.
 
     Attributes
     ----------
@@ -125,14 +125,14 @@ def steps_of_epoch(
     steps : list of list of Batch
         Batches without a cell that counts are left out; a step may be empty.
     """
-    counts, weights = targets.cells_per_row(), targets.weight_per_row()
+    counts, amounts = targets.cells_per_row(), targets.amounts_per_row()
     if plan.replaces_known:  # one loss of both kinds, also where one is absent
         counts[1] += counts[0]
-    shared = np.stack([weights, *counts[1:3]])
+        amounts[1] += counts[0]
     steps, number = [], 0
     # Parts of even size: batch norm cannot train on a single row left over.
     for rows in np.array_split(order, plan.n_steps(len(order))):
-        totals = shared[:, rows].sum(axis=1)
+        totals = amounts[:, rows].sum(axis=1)
         totals[totals == 0] = 1.0
         step = []
         for part in np.array_split(rows, -(-len(rows) // plan.batch_size)):
@@ -140,7 +140,7 @@ def steps_of_epoch(
             n_counted = counts[:, part].sum(axis=0)
             if n_counted.any():
                 own, factor = plan.processes.own_rows(part, n_counted)
-                shares = shared[:, own].sum(axis=1) / totals * factor
+                shares = amounts[:, own].sum(axis=1) / totals * factor
                 step.append(Batch(number, own, Fractions(*shares.tolist())))
         steps.append(step)
     return steps
@@ -279,12 +279,12 @@ def _label_loss(logits: Tensor, targets: Targets, plan: TrainingPlan) -> Tensor:
         # possible in a batch that had some before.
         if plan.trainer.mix is not None and torch.isnan(labels).all():
             return (0.0 * logits).sum()
-        return _known_loss(logits, labels, plan)
-    n_known, total = (~torch.isnan(labels)).sum(), weight.sum()
+        return _known_loss(logits, targets, plan)
+    known, total = targets.label_weights().sum(), weight.sum()
     loss = total * _pseudo_loss(logits, pseudo, weight, plan.loss)
-    if n_known and not plan.replaces_known:
-        loss = loss + n_known * _known_loss(logits, labels, plan)
-    return loss / (n_known + total).clamp(min=torch.finfo(loss.dtype).tiny)
+    if known and not plan.replaces_known:
+        loss = loss + known * _known_loss(logits, targets, plan)
+    return loss / (known + total).clamp(min=torch.finfo(loss.dtype).tiny)
 
 
 def _pseudo_loss(logits: Tensor, pseudo: Tensor, weight: Tensor, loss: Any) -> Tensor:
@@ -325,8 +325,9 @@ def _outputs(network: nn.Module, X: Tensor, plan: TrainingPlan) -> Any:
         ) from error
 
 
-def _known_loss(logits: Tensor, labels: Tensor, plan: TrainingPlan) -> Tensor:
-    loss = plan.loss(logits, labels)
+def _known_loss(logits: Tensor, targets: Targets, plan: TrainingPlan) -> Tensor:
+    extra = {} if targets.weights is None else {"weight": targets.weights}
+    loss = plan.loss(logits, targets.labels, **extra)
     if not isinstance(loss, Tensor) or loss.ndim:
         raise TypeError(
             "`loss` must return a scalar tensor, loss(logits, targets) -> tensor; got "

@@ -152,7 +152,7 @@ def _state_path(
                 unknown=(plan.unknown_loss, plan.unknown_weight, plan.soft_weight),
                 validation=()
                 if held_out is None
-                else (held_out.inputs, held_out.labels),
+                else (held_out.inputs, held_out.labels, held_out.weights),
                 objective=None if held_out is None else held_out.objective.name,
             )
     return plan.processes.broadcast(path)

@@ -170,7 +170,11 @@ class MovingAverage:
                 mean.copy_(values[name])
 
 
-def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | None:
+def positive_weights(
+    pos_weight: Any,
+    targets: NDArray[np.float64],
+    weights: NDArray[np.float32] | None = None,
+) -> Tensor | None:
     """Compute one factor per category from the parameter ``pos_weight``.
 
     Parameters
@@ -179,6 +183,8 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
         As in :class:`~cftlearn.training.NetworkTrainer`.
     targets : ndarray of shape (n_samples, n_categories)
         1, 0, or NaN for labels that do not count.
+    weights : ndarray of shape (n_samples, n_categories), default=None
+        How much each of them counts; None counts them alike.
 
     Raises
     ------
@@ -188,7 +194,7 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
     if pos_weight is None:
         return None
     if isinstance(pos_weight, str):
-        return torch.from_numpy(_balanced_factors(targets)).float()
+        return torch.from_numpy(_balanced_factors(targets, weights)).float()
     refuse_masked(pos_weight, "pos_weight")
     try:
         refuse_unlike_numbers(pos_weight, "pos_weight")
@@ -214,11 +220,15 @@ def positive_weights(pos_weight: Any, targets: NDArray[np.float64]) -> Tensor | 
     return torch.from_numpy(factors).float()
 
 
-def _balanced_factors(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+def _balanced_factors(
+    targets: NDArray[np.float64], weights: NDArray[np.float32] | None
+) -> NDArray[np.float64]:
     """Compute negatives over positives; 1 where a category lacks one of the two."""
-    n_positive = np.sum(targets == 1, axis=0)
-    n_negative = np.sum(targets == 0, axis=0)
-    ratio = np.maximum(n_negative, 1) / np.maximum(n_positive, 1)
+    table = np.ones(targets.shape) if weights is None else weights.astype(np.float64)
+    n_positive, n_negative = (
+        np.where(targets == kind, table, 0.0).sum(axis=0) for kind in (1, 0)
+    )
+    ratio = n_negative / np.where(n_positive > 0, n_positive, 1.0)
     # A handful of labels of one class must not make steps a thousand times larger.
     bounded = np.clip(ratio, 1.0 / _LARGEST_FACTOR, _LARGEST_FACTOR)
     return np.where((n_positive > 0) & (n_negative > 0), bounded, 1.0)

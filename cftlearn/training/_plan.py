@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cftlearn._inputs import Inputs
 from cftlearn.labels._label_split import TrainingTargets
+from cftlearn.labels._weights import taken
 from cftlearn.losses import make_loss
 from cftlearn.losses._registry import make_unknown_loss
 from cftlearn.losses._unknown._protocol import UnknownLoss
@@ -18,7 +20,7 @@ from cftlearn.training import NetworkTrainer
 from cftlearn.training._distributed import OneProcess, processes_of
 from cftlearn.training._optimization import positive_weights
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def make_plan(
     seed: int,
     device: str,
     verbose: int = 0,
+    weighted: bool = False,
 ) -> TrainingPlan:
     """Build the plan of a training from the parameters of an estimator.
 
@@ -110,21 +113,26 @@ def make_plan(
         As in :class:`TrainingPlan`.
     device : str
         ``"auto"``, or a torch device.
+    weighted : bool, default=False
+        Whether labels to score by have weights; those of ``targets`` may as well.
 
     Raises
     ------
     TypeError, ValueError
-        If the device cannot be used, the loss cannot weigh positives as asked, or that
-        of unknown labels cannot be shared between processes.
+        If the device cannot be used, the loss cannot weigh positives as asked, or
+        labels as they are, or that of unknown labels cannot be shared between
+        processes.
     """
     trainer = trainer or NetworkTrainer()
     processes = processes_of(trainer.fabric)
     device = processes.resolve_device(device)
-    weights = positive_weights(trainer.pos_weight, targets.values)
+    weights = positive_weights(trainer.pos_weight, targets.values, targets.weights)
     options = {} if weights is None else {"pos_weight": weights.to(device)}
     unknown_loss = make_unknown_loss(unknown)
     _check_state(unknown_loss, processes)
     _check_mix(unknown_loss, trainer)
+    if weighted or targets.weights is not None:
+        _check_takes_weights(loss, unknown_loss)
     weight = trainer.unknown_weight
     return TrainingPlan(
         loss=make_loss(loss, **options),
@@ -140,6 +148,28 @@ def make_plan(
         trainer=trainer,
         processes=processes,
     )
+
+
+def _check_takes_weights(loss: str | Loss, unknown_loss: UnknownLoss | None) -> None:
+    """Refuse losses that would count labels as if they had no weights."""
+    remedy = "or pass sample_weight=None."
+    if unknown_loss is not None and unknown_loss.counts_known:
+        raise ValueError(
+            "`unknown` must leave known labels to `loss`, which weighs them, where "
+            f"`sample_weight` is given; got {type(unknown_loss).__name__}, in whose "
+            f"means known labels count alike. Pass another treatment, {remedy}"
+        )
+    if isinstance(loss, str):  # all that have names take weights
+        return
+    try:
+        signature(getattr(loss, "forward", loss)).bind(None, None, weight=None)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "`loss` must take the weights of labels where `sample_weight` is given, as "
+            "loss(logits, targets, weight=None); got "
+            f"{getattr(loss, '__name__', type(loss).__name__)}, which does not. Add "
+            f"the argument, pass a name of cftlearn.losses.available(), {remedy}"
+        ) from error
 
 
 def _check_state(loss: UnknownLoss | None, processes: OneProcess) -> None:
@@ -182,15 +212,22 @@ class HeldOut(NamedTuple):
         1, 0, or NaN where unknown.
     objective : Objective
         What to score by.
+    weights : ndarray of shape (n_rows, n_categories), or None
+        How much each label counts; None if all count alike.
     """
 
     inputs: Inputs
     labels: NDArray[np.float64]
     objective: Objective
+    weights: NDArray[np.float64] | None = None
 
     def with_known_labels(self) -> Self | None:
         """Return the rows that have a known label; None if no row has one."""
         rows = np.flatnonzero((~np.isnan(self.labels)).any(axis=1))
         if not len(rows):
             return None
-        return self._replace(inputs=self.inputs.take(rows), labels=self.labels[rows])
+        return self._replace(
+            inputs=self.inputs.take(rows),
+            labels=self.labels[rows],
+            weights=taken(self.weights, rows),
+        )

@@ -313,7 +313,7 @@ def _upper_limit(scores: NDArray[Any], error: float) -> float:
 def _known_scores(values: NDArray[Any], labels: PartialLabels) -> list[KnownScores]:
     both = []
     for j, column in enumerate(values.T):
-        rows, y = labels.of_category(j)
+        rows, y, _ = labels.of_category(j)
         has_score = ~np.isnan(column[rows])
         own = column[rows]
         both.append(KnownScores(own[y & has_score], own[~y & has_score]))

@@ -26,6 +26,8 @@ class Targets(NamedTuple):
         Pseudo-labels, of other cells again; NaN elsewhere.
     pseudo_weight : Tensor of shape (n_rows, n_categories), or None
         How much each pseudo-label counts beside a known label's 1; 0 elsewhere.
+    weights : Tensor of shape (n_rows, n_categories), or None
+        How much each label counts; None if all count alike.
     """
 
     labels: Tensor
@@ -33,6 +35,7 @@ class Targets(NamedTuple):
     soft: Tensor | None = None
     pseudo: Tensor | None = None
     pseudo_weight: Tensor | None = None
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, targets: TrainingTargets) -> Self:
@@ -64,12 +67,24 @@ class Targets(NamedTuple):
                 own[:] = cells.sum(dim=1).numpy()
         return counts
 
-    def weight_per_row(self) -> NDArray[np.float64]:
-        """Sum up what labels and pseudo-labels count in every row."""
-        weights = (~torch.isnan(self.labels)).sum(dim=1).double()
+    def amounts_per_row(self) -> NDArray[np.float64]:
+        """Sum up what cells count in every row, shape (3, n_rows).
+
+        Those of labels and of pseudo-labels together, of unknown cells, and of cells
+        with a probability.
+        """
+        amounts = self.cells_per_row()[:3].astype(np.float64)
+        if self.weights is not None:
+            amounts[0] = self.label_weights().double().sum(dim=1).numpy()
         if self.pseudo_weight is not None:
-            weights += self.pseudo_weight.double().sum(dim=1)
-        return weights.numpy()
+            amounts[0] += self.pseudo_weight.double().sum(dim=1).numpy()
+        return amounts
+
+    def label_weights(self) -> Tensor:
+        """Return how much each label counts; 0 where there is none."""
+        known = ~torch.isnan(self.labels)
+        own = 1.0 if self.weights is None else self.weights
+        return torch.where(known, own, torch.zeros_like(self.labels))
 
     def mixed(self, mix: LogicMix | PartialMixUp, mixture: Mixture) -> Self:
         """Return the targets of mixed rows.
@@ -77,7 +92,8 @@ class Targets(NamedTuple):
         A cell is a label, or else has a probability, or else is treated as unknown, by
         what it is after mixing; but not where one of its parts is a cell that the
         training must not see. Pseudo-labels are mixed as labels: a label that one of
-        them went into is a pseudo-label, and counts the mean weight of its parts.
+        them went into is a pseudo-label. Labels and pseudo-labels count the mean weight
+        of their parts.
 
         Parameters
         ----------
@@ -91,7 +107,7 @@ class Targets(NamedTuple):
         targets : Targets
             Of the same kinds.
         """
-        labels, unknown, soft, pseudo, weight = self
+        labels, unknown, soft, pseudo, weight, own = self
         if pseudo is not None:
             labels = torch.where(torch.isnan(pseudo), labels, pseudo)
         mixed = mix.mix_labels(labels, mixture)
@@ -104,12 +120,14 @@ class Targets(NamedTuple):
         if pseudo is not None and weight is not None:
             is_pseudo = ~_of_parts(torch.isnan(pseudo), mixture).all(dim=1)
             is_pseudo &= ~torch.isnan(mixed)
-            weight = torch.where(torch.isnan(self.labels), weight, 1.0)
+            weight = weight + self.label_weights()
             weight = _mean_weight(weight, ~torch.isnan(labels), mixture)
             weight = torch.where(is_pseudo, weight, 0.0)
             pseudo = torch.where(is_pseudo, mixed, torch.nan)
             mixed = torch.where(is_pseudo, torch.nan, mixed)
-        return type(self)(mixed, unknown, soft, pseudo, weight)
+        if own is not None:
+            own = _mean_weight(own, ~torch.isnan(self.labels), mixture)
+        return type(self)(mixed, unknown, soft, pseudo, weight, own)
 
     def _are_seen(self, mixture: Mixture) -> Tensor:
         """Mark the cells of which the training may see every part."""

@@ -17,6 +17,7 @@ from cftlearn.labels._known_rates import KnownRates, LabelTotals
 from cftlearn.labels._label_split import LabelSplit, TrainingTargets, sample_unknown
 from cftlearn.labels._names import align_by_category
 from cftlearn.labels._pseudo_labels import PseudoTargets, no_pseudo
+from cftlearn.labels._weights import Weights, joined_weights
 from cftlearn.losses._registry import TREATMENTS, estimates_rates
 from cftlearn.losses._unknown._protocol import UnknownLoss
 from cftlearn.metrics._objectives import Objective
@@ -94,6 +95,8 @@ class TrainingSettings:
         seed: int,
         trainer: NetworkTrainer | None = None,
         max_epochs: int | None = None,
+        *,
+        weighted: bool = False,
     ) -> TrainingPlan:
         """Build the plan of one training."""
         return make_plan(
@@ -107,6 +110,7 @@ class TrainingSettings:
             seed=seed,
             device=self.device,
             verbose=self.verbose,
+            weighted=weighted and self.train,
         )
 
     def targets(
@@ -143,17 +147,20 @@ class TrainingSettings:
         left_out: NDArray[np.bool_] | None,
         soft: NDArray[np.float32] | None,
     ) -> TrainingTargets:
+        weights = split.training_weights() if self.train else None
         if soft is not None:
             usable = np.where(split.unknown_to_fit(), soft, np.float32(np.nan))
-            return TrainingTargets(split.targets("ignore"), soft=usable)
+            return TrainingTargets(
+                split.targets("ignore"), soft=usable, weights=weights
+            )
         negative = self.unknown == "negative"
         values = split.targets("negative" if negative else "ignore")
         if isinstance(self.unknown, str) and TREATMENTS[self.unknown] is None:
-            return TrainingTargets(values)
+            return TrainingTargets(values, weights=weights)
         unknown = split.unknown_to_fit()
         if left_out is not None:
             unknown &= ~left_out
-        return TrainingTargets(values, unknown)
+        return TrainingTargets(values, unknown, weights=weights)
 
 
 def train_without_held_out(
@@ -210,7 +217,8 @@ def train_without_held_out(
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
     check_layers(settings, inputs, split, seed)
-    held_out = HeldOut(inputs_val, split.held_out.values, objective)
+    to_judge = split.weights if split.same_rows else split.weights_val
+    held_out = HeldOut(inputs_val, split.held_out.values, objective, to_judge)
     left_out, probe = None, None
     needs_rates = rates is None and soft is None and estimates_rates(settings.unknown)
     if settings.train and needs_rates:
@@ -218,7 +226,8 @@ def train_without_held_out(
         totals = LabelTotals.of(split.all_of_rows().values)
         probe = RateProbe(held_out, inputs, left_out, totals)
     targets = settings.targets(split, left_out, soft, pseudo)
-    plan = settings.plan(targets, seed, _in_folder(settings.trainer, folder))
+    trainer = _in_folder(settings.trainer, folder)
+    plan = settings.plan(targets, seed, trainer, weighted=split.is_weighted)
     if plan.unknown_loss is not None and rates is not None:
         plan.unknown_loss.set_rates(rates)
     made = fit_network(
@@ -276,14 +285,15 @@ def train_on_all_labels(
     TypeError, ValueError, NonFiniteLossError
         As :func:`~cftlearn.training._stage_one.fit_network`.
     """
-    all_fitted = _all_fitted(split.all_of_rows())
-    targets = settings.targets(all_fitted, soft=soft, pseudo=pseudo)
+    every = _all_fitted(split.all_of_rows(), split.weights)
+    targets = settings.targets(every, soft=soft, pseudo=pseudo)
     if not split.same_rows:
         inputs = join_inputs(inputs, inputs_val)
         no_soft = None
         if soft is not None:  # rows that only choose have no such targets
             no_soft = np.full(split.held_out.values.shape, np.nan, dtype=np.float32)
-        others = settings.targets(_all_fitted(split.held_out), soft=no_soft)
+        held_out = _all_fitted(split.held_out, split.weights_val)
+        others = settings.targets(held_out, soft=no_soft)
         if pseudo is not None:
             others = others.with_pseudo(no_pseudo(others.values.shape))
         targets = _joined(targets, others)
@@ -320,18 +330,23 @@ def check_other_rows(settings: TrainingSettings, split: LabelSplit) -> None:
         )
 
 
-def _all_fitted(labels: PartialLabels) -> LabelSplit:
+def _all_fitted(labels: PartialLabels, weights: Weights | None) -> LabelSplit:
     """Hold nothing out."""
-    return LabelSplit(labels, labels.restricted_to(np.array(False)), same_rows=True)
+    nothing = labels.restricted_to(np.array(False))
+    return LabelSplit(labels, nothing, same_rows=True, weights=weights)
 
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
     """Join targets of the same kind."""
     others = (
         None if one is None else np.concatenate([one, other])
-        for one, other in zip(first[1:], second[1:], strict=True)
+        for one, other in zip(first[1:5], second[1:5], strict=True)
     )
-    return TrainingTargets(np.concatenate([first.values, second.values]), *others)
+    weights = joined_weights(
+        [first.weights, second.weights], [len(first.values), len(second.values)]
+    )
+    values = np.concatenate([first.values, second.values])
+    return TrainingTargets(values, *others, weights=weights)
 
 
 def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:

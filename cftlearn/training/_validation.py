@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cftlearn._inputs import Inputs
 from cftlearn._seeding import seeded_torch
 from cftlearn.exceptions import NonFiniteLossError, list_some
+from cftlearn.labels._weights import taken
 from cftlearn.training import NetworkTrainer
 from cftlearn.training._plan import HeldOut, TrainingPlan
 
@@ -64,7 +65,10 @@ def evaluate(
     n_categories = held_out.labels.shape[1]
     logits = logits_of_rows(network, held_out.inputs, n_categories, plan, epoch)
     labels = torch.from_numpy(held_out.labels).float().to(plan.device)
-    loss = float(plan.loss(logits.to(plan.device), labels))
+    extra = {}
+    if held_out.weights is not None:
+        extra["weight"] = torch.from_numpy(held_out.weights).float().to(plan.device)
+    loss = float(plan.loss(logits.to(plan.device), labels, **extra))
     return {"val_loss": loss} | _score(logits.numpy(), held_out)
 
 
@@ -129,12 +133,16 @@ def logits_of_rows(
 def _score(logits: NDArray[np.float32], held_out: HeldOut) -> dict[str, float]:
     """Compute the mean objective of the categories that have both classes."""
     scores = []
-    for category_logits, labels in zip(logits.T, held_out.labels.T, strict=True):
+    for j, (category_logits, labels) in enumerate(
+        zip(logits.T, held_out.labels.T, strict=True)
+    ):
         known = ~np.isnan(labels)
         is_positive = labels[known] == 1.0
         if is_positive.any() and not is_positive.all():
-            score = held_out.objective.single(is_positive, category_logits[known])
-            scores.append(score)
+            weight = taken(held_out.weights, (known, j))
+            scores.append(
+                held_out.objective.single(is_positive, category_logits[known], weight)
+            )
     return {"val_score": float(np.mean(scores))} if scores else {}
 
 

@@ -29,6 +29,7 @@ from cftlearn import (
 from cftlearn.calibration import CategoryCalibrator, held_out_predictions
 from cftlearn.calibration._calibrator import calibrate, calibrated_weights
 from cftlearn.calibration._maps import (
+    KnownScores,
     smoothed_targets,
 )
 from cftlearn.datasets import make_partial_multilabel
@@ -96,7 +97,8 @@ def test_isotonic_is_that_of_scikit_learn(scored):
     found = CategoryCalibrator("isotonic").fit(X, y).transform(X)[:, 2]
     known = ~np.isnan(y[:, 2])
     oracle = IsotonicRegression(out_of_bounds="clip").fit(
-        X[known, 2], smoothed_targets(y[known, 2] == 1.0)
+        X[known, 2],
+        smoothed_targets(KnownScores(X[known, 2], y[known, 2] == 1.0)),
     )
     np.testing.assert_allclose(found, oracle.predict(X[:, 2]), rtol=1e-9)
     assert 0 < found.min() < found.max() < 1

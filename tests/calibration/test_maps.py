@@ -28,7 +28,7 @@ def test_a_map_minimises_the_cross_entropy_of_its_targets(rng):
     logits = 4 * rng.normal(size=300) + 7
     y = rng.random(300) < expit(logits - 7)
     found = fit_affine_maps([KnownScores(logits, y)], shrinkage=0)[0]
-    targets = smoothed_targets(y)
+    targets = smoothed_targets(KnownScores(logits, y))
     oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(
         np.tile(logits, 2)[:, None],
         np.repeat([1, 0], 300),

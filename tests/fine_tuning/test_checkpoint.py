@@ -14,7 +14,7 @@ from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_mode
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.fine_tuning import _auto
 from cftlearn.fine_tuning._checkpoint import load_result, save_result
-from cftlearn.fine_tuning._solver_candidates import RefittedRow
+from cftlearn.fine_tuning._solver_shares import RefittedRow
 from cftlearn.solvers import GeneticSolver, ProximalSolver
 
 SOLVERS = {

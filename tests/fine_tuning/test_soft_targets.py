@@ -34,7 +34,7 @@ def problem(rng):
 def brute_force(logits, unknown, share, columns):
     """Fit a slope and a bias per category at once, then each bias by bisection."""
     spread = logits.std(axis=0)
-    judging = [j for j, (_, y, _) in enumerate(columns) if 0 < y.sum() < len(y)]
+    judging = [j for j, (_, y, *_) in enumerate(columns) if 0 < y.sum() < len(y)]
 
     def loss(parameters):
         slope, bias = math.exp(parameters[0]), parameters[1:]

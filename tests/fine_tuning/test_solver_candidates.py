@@ -14,10 +14,12 @@ from cftlearn.fine_tuning._initial_coef import InitialWeights
 from cftlearn.fine_tuning._solver_candidates import (
     N_FOLDS,
     JudgedSolvers,
-    RefittedRow,
-    Shares,
     deal_folds,
     judge_solvers,
+)
+from cftlearn.fine_tuning._solver_shares import (
+    RefittedRow,
+    Shares,
     refit_shares,
 )
 from cftlearn.labels import check_partial_labels

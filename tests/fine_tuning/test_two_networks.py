@@ -162,7 +162,7 @@ def test_scores_move_as_their_logits_do(rng):
     before = rng.standard_normal((N, C))
     after = before * [0.1, 3.0, 50.0] + [4.0, 0.0, -7.0]
     known = [split.held_out.of_category(j) for j in range(C)]
-    own = [before[rows, j] for j, (rows, _) in enumerate(known)]
+    own = [before[rows, j] for j, (rows, *_) in enumerate(known)]
     scores = HeldOutScores.from_logits(split.held_out, own)
     moved = move_scores(scores, before, after)
     assert moved.n_rows == N

@@ -41,7 +41,7 @@ def brute_force(pair, metric, n_draws=400):
     values = []
     for _ in range(n_draws):
         rows = rng.integers(len(pair.y), size=len(pair.y))
-        drawn = HeldOutPair(*(each[rows] for each in pair))
+        drawn = HeldOutPair(*(each[rows] for each in pair[:3]))
         values.append(scores_of(drawn, metric))
     return np.array(values).T
 
@@ -65,7 +65,7 @@ def test_the_gain_of_many_labels_is_scipys():
     pair = a_pair(200, 400)
 
     def gain(rows):
-        drawn = HeldOutPair(*(each[rows] for each in pair))
+        drawn = HeldOutPair(*(each[rows] for each in pair[:3]))
         return np.subtract(*scores_of(drawn, "roc_auc")[::-1])
 
     expected = bootstrap(
@@ -157,7 +157,7 @@ def test_blocks_and_levels_of_many_labels_change_little(metric, monkeypatch):
 def test_parts_are_scored_apart():
     """Two parts of which one has all logits moved: pairs across would be ranked."""
     pair = a_pair(100, 100)
-    parts = [HeldOutPair(*(each[k::2] for each in pair)) for k in (0, 1)]
+    parts = [HeldOutPair(*(each[k::2] for each in pair[:3])) for k in (0, 1)]
     moved = [parts[0], parts[1]._replace(before=parts[1].before + 100)]
     scores = [
         np.mean([scores_of(part, "roc_auc")[k] for part in parts]) for k in (0, 1)
@@ -177,7 +177,7 @@ def balanced(y_true, y_score):
 
 def test_a_callable_has_students_interval():
     pair = a_pair(60, 60)
-    scores = tuple(balanced(pair.y, each) for each in pair[1:])
+    scores = tuple(balanced(pair.y, each) for each in pair[1:3])
     found = paired_intervals([pair], scores, make_objective(balanced), 0)
     shares = [pair.before[pair.y] > 0, pair.before[~pair.y] <= 0]
     spread = np.sqrt(sum(np.var(own, ddof=1) / 60 for own in shares))

@@ -145,16 +145,16 @@ def test_rows_and_counts(rows):
     expected = [[sum(kinds[i] == kind) for i in range(len(rows))] for kind in order]
     assert_array_equal(own.cells_per_row(), expected)
     expected = [sum(kinds[i] == "label") + weights[i].sum() for i in range(len(rows))]
-    assert_array_equal(own.weight_per_row(), expected)
+    assert_array_equal(own.amounts_per_row()[0], expected)
 
 
 def test_labels_alone():
     labels = np.array([[1.0, NAN], [0.0, 1.0]])
     own = Targets.of(TrainingTargets(labels))
-    assert own[1:] == (None,) * 4
+    assert own[1:] == (None,) * 5
     assert_array_equal(own.cells_per_row(), [[1, 2], [0, 0], [0, 0], [0, 0]])
-    assert_array_equal(own.weight_per_row(), [1, 2])
+    assert_array_equal(own.amounts_per_row()[0], [1, 2])
     mixture = Mixture(torch.tensor([[0, 1], [1, 0]]), torch.full((2, 2), 0.5))
     mixed = own.mixed(LogicMix(), mixture)
     assert_array_equal(mixed.labels, [[1, 1], [1, 1]])
-    assert mixed[1:] == (None,) * 4
+    assert mixed[1:] == (None,) * 5

@@ -112,6 +112,9 @@ class UnknownLoss(nn.Module):
     has_values_of_rows : bool
         Whether it was made with a value for every row, so that a training on other
         rows as well cannot use it.
+    counts_known : bool
+        Whether means over known labels are in it, in which all count alike. It is
+        refused where labels have weights.
     epoch, n_epochs : int
         The epoch under way, from 0, and how many there will be.
 
@@ -123,6 +126,7 @@ class UnknownLoss(nn.Module):
     estimates_rates: ClassVar[bool] = False
     replaces_known: ClassVar[bool] = False
     has_values_of_rows: ClassVar[bool] = False
+    counts_known: ClassVar[bool] = False
     keeps_state: bool = False
     needs_rows: bool = False
 

@@ -220,6 +220,8 @@ class NonNegativePULoss(_PriorLoss):
     tensor(0.5000)
     """
 
+    counts_known = True
+
     def __init__(
         self,
         *,
@@ -312,6 +314,8 @@ class VariationalPULoss(UnknownLoss):
     >>> loss(torch.tensor([[2.0], [-2.0]]), torch.tensor([[1.0], [float("nan")]]))
     tensor(-0.5662)
     """
+
+    counts_known = True
 
     def __init__(self, *, temperature: float = 1.0, gamma: float = 0.55) -> None:
         super().__init__()
@@ -415,6 +419,7 @@ class BiasedNegativesLoss(UnknownLoss):
     needs_rows = True
     replaces_known = True
     has_values_of_rows = True
+    counts_known = True
     selected_proba: Tensor
 
     def __init__(

@@ -16,12 +16,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cftlearn.metrics._ranking import _numpy
+from cftlearn.metrics._ranking import _numpy, _row_weights
 
 __all__ = ["batch_average_precision", "batch_roc_auc"]
 
 
-def batch_roc_auc(scores: Any, y: ArrayLike, *, exact: bool = True) -> Any:
+def batch_roc_auc(
+    scores: Any,
+    y: ArrayLike,
+    *,
+    exact: bool = True,
+    sample_weight: NDArray[np.float64] | None = None,
+) -> Any:
     """Compute the area under the ROC curve of each score vector.
 
     Parameters
@@ -34,16 +40,27 @@ def batch_roc_auc(scores: Any, y: ArrayLike, *, exact: bool = True) -> Any:
     exact : bool, default=True
         False rounds float32 scores to 23 significant bits first (one is given to
         the label), which halves the sorting time; float64 is not affected.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of rows, 0 or more; then scores are arrays. None weighs all equally.
 
     Returns
     -------
     score : ndarray or torch.Tensor of shape (n_vectors,), float64
         Between 0 and 1; ties count one half. NaN where ``y`` has one class only.
     """
-    return _backend(scores).roc_auc(*_checked(scores, y), exact=exact)
+    checked = _checked(scores, y)
+    if sample_weight is not None:
+        return _row_weights.roc_auc(*checked, sample_weight)
+    return _backend(scores).roc_auc(*checked, exact=exact)
 
 
-def batch_average_precision(scores: Any, y: ArrayLike, *, exact: bool = True) -> Any:
+def batch_average_precision(
+    scores: Any,
+    y: ArrayLike,
+    *,
+    exact: bool = True,
+    sample_weight: NDArray[np.float64] | None = None,
+) -> Any:
     """Compute the average precision of each score vector.
 
     Parameters
@@ -56,6 +73,8 @@ def batch_average_precision(scores: Any, y: ArrayLike, *, exact: bool = True) ->
     exact : bool, default=True
         False rounds float32 scores to 23 significant bits first (one is given to
         the label), which halves the sorting time; float64 is not affected.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of rows, 0 or more; then scores are arrays. None weighs all equally.
 
     Returns
     -------
@@ -63,7 +82,10 @@ def batch_average_precision(scores: Any, y: ArrayLike, *, exact: bool = True) ->
         Between 0 and 1; tied scores are one threshold. NaN where ``y`` has one
         class only.
     """
-    return _backend(scores).average_precision(*_checked(scores, y), exact=exact)
+    checked = _checked(scores, y)
+    if sample_weight is not None:
+        return _row_weights.average_precision(*checked, sample_weight)
+    return _backend(scores).average_precision(*checked, exact=exact)
 
 
 def _is_tensor(scores: object) -> bool:

@@ -22,7 +22,8 @@ class RankedRows(NamedTuple):
     Attributes
     ----------
     positives : sparse array of shape (n_levels, n_units)
-        Positives of each unit at each score that a positive has, best first.
+        Positives of each unit at each score that a positive has, best first; 1, or the
+        weight of the row.
     negatives : sparse array of shape (2 * n_levels + 1, n_units)
         Negatives of each unit: above level 0, tied with it, between levels 0 and 1,
         tied with level 1, and so on, at last those below every positive.
@@ -37,6 +38,7 @@ def rank_rows(
     y: NDArray[np.bool_],
     unit_of_row: NDArray[np.integer],
     n_units: int,
+    row_weight: Floats | None = None,
 ) -> RankedRows:
     """Sort rows by score.
 
@@ -50,6 +52,8 @@ def rank_rows(
         What has the weight of a row: the row itself, or its group.
     n_units : int
         How many of these there are.
+    row_weight : ndarray of shape (n_samples,), default=None
+        What the weight of its unit is multiplied by in each row; None is 1.
 
     Returns
     -------
@@ -60,9 +64,12 @@ def rank_rows(
     below = np.searchsorted(levels, -scores[~y], side="left")
     through = np.searchsorted(levels, -scores[~y], side="right")
     n_levels = len(levels)
+    factors = np.ones(len(y)) if row_weight is None else row_weight
     return RankedRows(
-        _sums(level, unit_of_row[y], (n_levels, n_units)),
-        _sums(below + through, unit_of_row[~y], (2 * n_levels + 1, n_units)),
+        _sums(level, unit_of_row[y], factors[y], (n_levels, n_units)),
+        _sums(
+            below + through, unit_of_row[~y], factors[~y], (2 * n_levels + 1, n_units)
+        ),
     )
 
 
@@ -116,14 +123,16 @@ def weighted_average_precision(ranked: RankedRows, weights: Floats) -> Floats:
 
 
 def _sums(
-    place: NDArray[np.integer], unit: NDArray[np.integer], shape: tuple[int, int]
+    place: NDArray[np.integer],
+    unit: NDArray[np.integer],
+    factors: Floats,
+    shape: tuple[int, int],
 ) -> sparse.csr_array:
     """Build the matrix that sums the weights of the units at each place."""
     order = np.argsort(place, kind="stable")
     starts = np.zeros(shape[0] + 1, dtype=np.int64)
     np.cumsum(np.bincount(place, minlength=shape[0]), out=starts[1:])
-    ones = np.ones(len(place))
-    return sparse.csr_array((ones, unit[order], starts), shape=shape)
+    return sparse.csr_array((factors[order], unit[order], starts), shape=shape)
 
 
 def _weigh(

@@ -152,6 +152,8 @@ class GeneticSolver(CategorySolver):
     (5, 20)
     """
 
+    accepts_sample_weight = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "population_size": [Interval(Integral, 2, 100_000, closed="both")],
         "n_generations": [Interval(Integral, 1, None, closed="left")],
@@ -276,8 +278,8 @@ class GeneticSolver(CategorySolver):
         problems : sequence of CategoryProblem
             All of them with validation labels, or all with ``n_iter``.
         device : str
-            Torch device. An objective that is a function of Python is evaluated on
-            the CPU, one category after the other.
+            Torch device. An objective that is a function of Python, and labels with
+            weights, are evaluated on the CPU, one category after the other.
 
         Returns
         -------
@@ -291,7 +293,7 @@ class GeneticSolver(CategorySolver):
             labels and others ``n_iter``.
         """
         self.check_parameters()
-        if not all(problem.objective.is_ranking for problem in problems):
+        if not all(map(_runs_on_a_device, problems)):
             return super().fit_many(problems, device=device)
         from cftlearn.solvers._genetic._batched import fit_batch
 
@@ -476,7 +478,8 @@ class _Evolution:
         coef, bias = self.space.leave(genes[:-1], float(genes[-1]))
         if self.fixed_bias and not is_start:
             logits = logits_of(self.problem.train.Z, coef)
-            bias = likeliest_intercept(logits, self.problem.train.y)
+            train = self.problem.train
+            bias = likeliest_intercept(logits, train.y, train.weight)
         return coef, bias
 
     def _make_toolbox(self) -> base.Toolbox:
@@ -507,7 +510,8 @@ class _Evolution:
 
     def _evaluate(self, population: list[_Individual]) -> None:
         genes = _Individual.matrix(population)
-        values = self.objective(self.train.y, self._logits(genes, self.train.Z))
+        logits = self._logits(genes, self.train.Z)
+        values = self.objective(self.train.y, logits, self.train.weight)
         if self.solver.selection == "roulette" and values.min() < 0:
             raise ValueError(
                 "Roulette selection needs an objective of 0 or more; "
@@ -533,7 +537,8 @@ class _Evolution:
         if self.validation is None:
             return float("nan")
         logits = self._logits(genes[np.newaxis], self.validation.Z)
-        return float(self.objective(self.validation.y, logits)[0])
+        held_out = self.validation
+        return float(self.objective(held_out.y, logits, held_out.weight)[0])
 
     def _step_sizes(self) -> NDArray[np.floating[Any]] | float:
         """Compute the size of a mutation for every gene.
@@ -611,6 +616,11 @@ def _uniform_crossover(
     """Take each gene from the first parent with the given probability."""
     from_first = rng.random(first.shape, dtype=np.float32) < prob
     return np.where(from_first, first, second)
+
+
+def _runs_on_a_device(problem: CategoryProblem) -> bool:
+    """Return whether the kernels of torch can compute the fitness."""
+    return problem.objective.is_ranking and problem.train.weight is None
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
