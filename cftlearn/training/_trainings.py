@@ -338,7 +338,7 @@ def _all_fitted(labels: PartialLabels, weights: Weights | None) -> LabelSplit:
 
 def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
     """Join targets of the same kind."""
-    others = (
+    unknown, soft, pseudo, pseudo_weight = (
         None if one is None else np.concatenate([one, other])
         for one, other in zip(first[1:5], second[1:5], strict=True)
     )
@@ -346,7 +346,7 @@ def _joined(first: TrainingTargets, second: TrainingTargets) -> TrainingTargets:
         [first.weights, second.weights], [len(first.values), len(second.values)]
     )
     values = np.concatenate([first.values, second.values])
-    return TrainingTargets(values, *others, weights=weights)
+    return TrainingTargets(values, unknown, soft, pseudo, pseudo_weight, weights)
 
 
 def _in_folder(trainer: NetworkTrainer, folder: str) -> NetworkTrainer:

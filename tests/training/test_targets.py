@@ -78,7 +78,7 @@ def mixed_cell(is_logic, parts, shares):
 
 def kinds_of(targets):
     """Return kind, number and weight of every cell; no cell may be two things."""
-    labels, unknown, soft, pseudo, weight = (each.numpy() for each in targets)
+    labels, unknown, soft, pseudo, weight = (each.numpy() for each in targets[:5])
     kinds = np.full(labels.shape, "hidden", dtype=object)
     values = np.full(labels.shape, NAN)
     n_kinds = unknown.astype(int)
@@ -158,3 +158,21 @@ def test_labels_alone():
     mixed = own.mixed(LogicMix(), mixture)
     assert_array_equal(mixed.labels, [[1, 1], [1, 1]])
     assert mixed[1:] == (None,) * 5
+
+
+def test_mixed_labels_count_the_mean_weight_of_their_parts():
+    """Oracle: by hand, for halves of two rows, and for shares of 0.8 and 0.2."""
+    labels = np.array([[1.0, NAN, 0.0], [0.0, 1.0, NAN]])
+    weights = np.array([[3.0, 1.0, 0.5], [1.0, 2.0, 1.0]], dtype=np.float32)
+    own = Targets.of(TrainingTargets(labels, np.isnan(labels), weights=weights))
+    assert_array_equal(own.amounts_per_row()[:2], [[3.5, 3.0], [1, 1]])
+    halves = Mixture(torch.tensor([[0, 1], [1, 0]]), torch.full((2, 2), 0.5))
+    mixed = own.mixed(LogicMix(), halves)
+    assert_array_equal(mixed.labels, [[1, 1, NAN], [1, 1, NAN]])
+    assert_array_equal(mixed.weights[:, :2], [[2, 2], [2, 2]])
+    shares = Mixture(
+        torch.tensor([[0, 1], [1, 0]]), torch.tensor([[0.8, 0.2], [0.8, 0.2]])
+    )
+    mixed = own.mixed(PartialMixUp(), shares)
+    np.testing.assert_allclose(mixed.weights[:, 0], [0.8 * 3 + 0.2, 0.8 + 0.2 * 3])
+    np.testing.assert_allclose(mixed.weights[0, 2], 0.5)
