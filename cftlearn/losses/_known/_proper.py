@@ -182,9 +182,8 @@ class PartialStrictlyProperLoss(KnownLoss):
             low = torch.where(excess < 0, s, low)
             high = torch.where(excess < 0, high, s)
             step = s - excess / self._slope(s)
-            inside = (low <= step) & (
-                step <= high
-            )  # also where a step is too small to show
+            # At a bound as well: a solved cell, whose step is too small to show, stays.
+            inside = (low <= step) & (step <= high)
             s = torch.where(inside, step, (low + high) / 2)
         # A network that diverged must show: the loss of these is not finite either.
         return torch.where(is_finite, s.to(log_odds), log_odds)
