@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from cftlearn.labels import decode_labels, encode_labels
+from cftlearn.labels import check_partial_labels, decode_labels, encode_labels
 
 PACKAGES = ["mlcpl", "csl", "hcp", "torchmetrics", "scikit-activeml"]
 SHAPES = array_shapes(min_dims=2, max_dims=2, max_side=6)
@@ -82,6 +82,9 @@ def test_the_result_is_a_copy():
         result = call(y, "mlcpl")
         result[:] = 0
         np.testing.assert_array_equal(y, Y)
+    read = check_partial_labels(Y)
+    decode_labels(read, "mlcpl")[:] = 0
+    np.testing.assert_array_equal(read.values, Y)
 
 
 # The packages themselves

@@ -176,6 +176,17 @@ def test_what_cannot_be_told_is_nan_with_one_warning():
         )
 
 
+@pytest.mark.parametrize("method", ["best_bin", "elkan_noto", "label_shift"])
+def test_scores_that_are_hardly_above_chance_tell_nothing(method):
+    rng = np.random.default_rng(5)
+    y = rng.choice([0.0, 1.0, np.nan], size=(200, 1), p=[0.1, 0.1, 0.8])
+    scores = rng.standard_normal(y.shape) + 0.1 * (y == 1)
+    with pytest.warns(UndefinedCategoryWarning, match="not clearly above those of"):
+        line = estimate_prevalence(scores, y, method=method)[0]
+    assert 0.5 < float(line["reason"].split()[-1]) < 0.65
+    assert np.isnan(line["estimate"])
+
+
 def test_methods_that_need_negatives_say_so():
     scores, y, _ = draw(0, n=400, rates=(0.3, 0.0))
     for method in ("label_shift", "known_rates"):
