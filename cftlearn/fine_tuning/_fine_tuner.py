@@ -150,7 +150,8 @@ class CategoryWiseFineTuner(
         :class:`~cftlearn.solvers.GeneticSolver`: ``"auto"`` takes a GPU where there
         is one. On a CUDA GPU the genetic algorithm refits all categories together, with
         other random numbers than on the CPU. It stays on the CPU in a list of
-        several solvers and, with ``"auto"``, where ``objective`` is a callable.
+        several solvers, where labels have weights and, with ``"auto"``, where
+        ``objective`` is a callable.
     verbose : int, default=0
         Above 0, shows a progress bar where the output is a terminal.
 
