@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from cftlearn import CategoryWiseFineTuner, CFTClassifier, CFTEnsemble
 from cftlearn.datasets import make_partial_multilabel
 from cftlearn.ensemble import augmented_scores, combine_scores, select_members
+from cftlearn.losses import available
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import NetworkTrainer
 
@@ -315,8 +316,8 @@ CASES = [
         lambda folder: CFTClassifier(unknown="positive").fit(X, Y),
         InvalidParameterError,
         "The 'unknown' parameter of CFTClassifier must be a str among "
-        "{'auto', 'hill', 'ignore', 'negative', 'weak_negative'}. Got "
-        "'positive' instead.",
+        f"{{{', '.join(map(repr, available('unknown')))}}} or an object implementing "
+        "'of_batch', 'set_epoch' and 'set_rates'. Got 'positive' instead.",
     ),
     Case(
         "CFTClassifier.fit",

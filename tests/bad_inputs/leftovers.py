@@ -471,7 +471,7 @@ CASES = [
                 lambda folder: save_model(fitted(), folder / "m", overwrite="no"),
             ),
             (
-                "export_onnx",
+                "networks.export_onnx",
                 "sigmoid",
                 lambda folder: export(folder / "m.onnx", sigmoid="no"),
             ),
