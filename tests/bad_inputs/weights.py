@@ -152,7 +152,7 @@ CASES = [
             ),
             Case(
                 entry,
-                "a negative weight",
+                "a negative weight of a label",
                 fit(make, lambda: rows(-1)),
                 ValueError,
                 ROW.format("-1.0"),
@@ -325,7 +325,7 @@ CASES = [
     ),
     Case(
         "metrics.partial_f1_score",
-        "a negative weight",
+        "a negative weight of a label",
         lambda folder: partial_f1_score(Y, np.round(PROBA), sample_weight=rows(-1)),
         ValueError,
         ROW.format("-1.0"),

@@ -40,7 +40,7 @@ def brute_force(logits, unknown, share, columns):
         slope, bias = math.exp(parameters[0]), parameters[1:]
         total = 0.0
         for j, own in zip(judging, bias, strict=True):
-            _, y, held_out = columns[j]
+            _, y, held_out, *_ = columns[j]
             proba = expit(slope * held_out / spread[j] + own)
             total += log_loss(y, proba, normalize=False)
         return total

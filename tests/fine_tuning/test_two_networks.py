@@ -166,7 +166,7 @@ def test_scores_move_as_their_logits_do(rng):
     scores = HeldOutScores.from_logits(split.held_out, own)
     moved = move_scores(scores, before, after)
     assert moved.n_rows == N
-    for j, (rows, y) in enumerate(known):
+    for j, (rows, y, *_) in enumerate(known):
         assert_allclose(moved.columns[j].logits, after[rows, j])
         assert_array_equal(moved.columns[j].rows, rows)
         assert_array_equal(moved.columns[j].y, y)
