@@ -495,8 +495,8 @@ CASES = [
         "fit",
         "a long value",
         config('[refit]\nsolver = "' + "x" * 9000 + '"'),
-        "1: cftlearn fit: `refit.solver` must be 'asl', 'auto', 'bce', 'ga', "
-        f"'proximal' or a list of these; got '{'x' * 199}... (9002 characters) in "
+        "1: cftlearn fit: `refit.solver` must be 'asl', 'auto', 'bce', 'focal', 'ga', "
+        f"'proximal', 'spa' or a list of these; got '{'x' * 199}... (9002 characters) in "
         "c.toml.",
     ),
     case(

@@ -247,7 +247,7 @@ CASES = [
         lambda folder: CategoryWiseFineTuner(["bce", "newton"]).fit(X, Y),
         ValueError,
         "`solver` must be 'auto', or 'ga', 'proximal', a loss ('asl', "
-        "'bce'), a solver object, or a list of these; got 'newton'.",
+        "'bce', 'focal', 'spa'), a solver object, or a list of these; got 'newton'.",
     ),
     Case(
         "CategoryWiseFineTuner.fit",
@@ -489,7 +489,7 @@ CASES = [
         lambda folder: CategoryWiseFineTuner(GradientSolver(loss="mse")).fit(X, Y),
         InvalidParameterError,
         "The 'loss' parameter of GradientSolver must be a str among {'asl',"
-        " 'bce'}. Got 'mse' instead.",
+        " 'bce', 'focal', 'spa'}. Got 'mse' instead.",
     ),
     Case(
         "solvers.ProximalSolver",

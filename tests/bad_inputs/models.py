@@ -479,8 +479,8 @@ DAMAGE = [
         put("model.params.loss", ["bce"]),
         (
             "`params` in model.json must be valid: The 'loss' parameter of "
-            "CFTClassifier must be a str among {'asl', 'bce'} or a callable. Got "
-            "['bce'] instead."
+            "CFTClassifier must be a str among {'asl', 'bce', 'focal', 'spa'} or "
+            "a callable. Got ['bce'] instead."
         ),
     ),
     damage_case(
@@ -507,8 +507,8 @@ DAMAGE = [
         put("model.params.solver", ["bce", "sgd"]),
         (
             "`params` in model.json must be valid: `solver` must be 'auto', or 'ga', "
-            "'proximal', a loss ('asl', 'bce'), a solver object, or a list of these; "
-            "got 'sgd'."
+            "'proximal', a loss ('asl', 'bce', 'focal', 'spa'), a solver object, or a "
+            "list of these; got 'sgd'."
         ),
     ),
     damage_case(
