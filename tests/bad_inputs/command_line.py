@@ -496,8 +496,8 @@ CASES = [
         "a long value",
         config('[refit]\nsolver = "' + "x" * 9000 + '"'),
         "1: cftlearn fit: `refit.solver` must be 'asl', 'auto', 'bce', 'focal', 'ga', "
-        f"'proximal', 'spa' or a list of these; got '{'x' * 199}... (9002 characters) in "
-        "c.toml.",
+        f"'proximal', 'spa' or a list of these; got '{'x' * 199}... (9002 characters) "
+        "in c.toml.",
     ),
     case(
         "fit",
