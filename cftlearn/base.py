@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,6 +78,51 @@ def unchanged_by_errors(estimator: Any) -> Iterator[None]:
         raise
 
 
+class FitWeights(TypedDict, total=False):
+    """Weights that ``fit`` takes by name, but not in its signature.
+
+    Of a weight in the signature scikit-learn demands that 2 does what a row that stands
+    twice does. That cannot hold where labels are held out: a row is fitted or judges,
+    and of two equal rows one may do either. Here weights say how much labels count.
+
+    Attributes
+    ----------
+    sample_weight : array-like or None
+        Of the labels of ``fit``.
+    """
+
+    sample_weight: ArrayLike | None
+
+
+def weights_of_fit(weights: FitWeights, estimator: Any) -> ArrayLike | None:
+    """Return the weights that ``fit`` was given.
+
+    Parameters
+    ----------
+    weights : dict
+        Its further arguments.
+    estimator : estimator
+        Whose fit it is.
+
+    Returns
+    -------
+    sample_weight : array-like or None
+        None if there are none.
+
+    Raises
+    ------
+    TypeError
+        If there is another argument.
+    """
+    unexpected = sorted(weights.keys() - {"sample_weight"})
+    if unexpected:
+        raise TypeError(
+            f"{type(estimator).__name__}.fit() got an unexpected keyword argument "
+            f"{unexpected[0]!r}"
+        )
+    return weights.get("sample_weight")
+
+
 class CountedRows(NamedTuple):
     """Rows that count, with their labels.
 
@@ -111,6 +156,9 @@ class PartialLabelMixin:
 
     categories_: NDArray[Any]
     classes_: NDArray[Any]
+
+    # What FitWeights names, for metadata routing.
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": None}
 
     def __sklearn_tags__(self) -> Tags:
         """Declare binary and multi-label targets, and no multi-class ones."""

@@ -41,29 +41,10 @@ CALIBRATORS = [
 ]
 SOLVERS = [GeneticSolver, GradientSolver, ProximalSolver]
 
-# The check repeats rows. Of repeated rows some are held out and others fitted, while a
-# row with a weight is one or the other. And weights are relative to their mean: they
-# say how sure labels are, not how many. What holds in its place is in
-# test_sample_weight.py. Estimators without held-out labels pass the check.
-NOT_REPEATED = {
-    "check_sample_weight_equivalence_on_dense_data": (
-        "a row with a weight is fitted or held out as a whole, repeated rows are not"
-    )
-}
-
-
-def failing_checks(estimator):
-    holds_out = isinstance(
-        estimator, (CategoryWiseFineTuner, CFTClassifier, CFTEnsemble)
-    )
-    return NOT_REPEATED if holds_out else {}
-
 
 @pytest.mark.filterwarnings("ignore::cftlearn.exceptions.UndefinedCategoryWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    ESTIMATORS + EXTRACTORS + CALIBRATORS, expected_failed_checks=failing_checks
-)
+@parametrize_with_checks(ESTIMATORS + EXTRACTORS + CALIBRATORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._dependencies import N_JOBS, HasMethods, Interval, StrOptions
 from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin, unchanged_by_errors
+from cftlearn.base import (
+    FitWeights,
+    PartialLabelMixin,
+    unchanged_by_errors,
+    weights_of_fit,
+)
 from cftlearn.calibration import CategoryCalibrator
 from cftlearn.calibration._calibrator import (
     calibrate,
@@ -322,7 +327,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         X: Any,
         y: ArrayLike,
         *,
-        sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
@@ -330,6 +334,7 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
         pseudo_labels: ArrayLike | None = None,
         pseudo_weight: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
+        **weights: Unpack[FitWeights],
     ) -> Self:
         """Run both stages.
 
@@ -344,12 +349,6 @@ class CFTClassifier(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseEstimat
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
-        sample_weight : array-like of shape (n_samples,) or \
-(n_samples, n_categories), default=None
-            How much each label counts, in both stages and where it judges: 0 or more,
-            and anything where the label is unknown. A label of weight 0 is unknown; of
-            a 1-D target, a row of weight 0 is left out. See the
-            :ref:`User Guide <weighted_labels>`.
         X_val : as ``X``, default=None
             Other rows, whose labels choose the refits and train nothing before that.
             A Pipeline with ``transform_input=["X_val"]`` transforms them too, see the
@@ -381,6 +380,13 @@ default=None
             more. None is 1. With 0, a cell is as without a pseudo-label.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
+        **weights : dict
+            ``sample_weight``, of shape (n_samples,) or (n_samples, n_categories), None
+            by default: how much each label counts, in both stages and where it judges:
+            0 or more, and anything where the label is unknown. A label of weight 0 is
+            unknown; of a 1-D target, a row of weight 0 is left out. See the :ref:`User
+            Guide <weighted_labels>`. scikit-learn would take a weight in the signature
+            for a number of repeated rows, which it is not.
 
         Returns
         -------
@@ -407,9 +413,9 @@ default=None
         """
         with unchanged_by_errors(self):
             pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
-            weights = sample_weight, sample_weight_val
+            both = weights_of_fit(weights, self), sample_weight_val
             pseudo = pseudo_labels, pseudo_weight
-            return self._fit(X, y, pair, groups, weights, pseudo)
+            return self._fit(X, y, pair, groups, both, pseudo)
 
     def _fit(
         self,

@@ -1,7 +1,7 @@
 """Several models as one: their weights, their means, and the views of a case."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from cftlearn._dependencies import N_JOBS, BaseComposition, Interval, StrOptions
 from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin, refuse_no_known, unchanged_by_errors
+from cftlearn.base import (
+    FitWeights,
+    PartialLabelMixin,
+    refuse_no_known,
+    unchanged_by_errors,
+    weights_of_fit,
+)
 from cftlearn.calibration._thresholds import check_threshold
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
@@ -245,12 +251,12 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
         X: Any,
         y: ArrayLike,
         *,
-        sample_weight: ArrayLike | None = None,
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         validation_data: tuple[Any, ArrayLike] | None = None,
+        **weights: Unpack[FitWeights],
     ) -> Self:
         """Fit the members and weigh them.
 
@@ -262,12 +268,6 @@ class CFTEnsemble(ReportMixin, PartialLabelMixin, ClassifierMixin, BaseCompositi
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes, all known.
-        sample_weight : array-like of shape (n_samples,) or \
-(n_samples, n_categories), default=None
-            How much each label counts, where members are fitted and where it judges
-            them: 0 or more, and anything where the label is unknown. A label of weight
-            0 is unknown. All members, and the last steps of pipelines, must take
-            weights of this shape. See the :ref:`User Guide <weighted_labels>`.
         X_val : as ``X``, default=None
             Other rows, to choose by and to rank among; no member is fitted on them.
             Only with ``weights="best"``, ``"greedy"`` or ``combine="rank_mean"``. A
@@ -285,6 +285,14 @@ default=None
             ``X_val``, its rows must be of other groups.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
+        **weights : dict
+            ``sample_weight``, of shape (n_samples,) or (n_samples, n_categories), None
+            by default: how much each label counts, where members are fitted and where
+            it judges them: 0 or more, and anything where the label is unknown. A label
+            of weight 0 is unknown. All members, and the last steps of pipelines, must
+            take weights of this shape. See the :ref:`User Guide <weighted_labels>`.
+            scikit-learn would take a weight in the signature for a number of repeated
+            rows, which it is not.
 
         Returns
         -------
@@ -309,8 +317,8 @@ default=None
         """
         with unchanged_by_errors(self):
             pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
-            weights = sample_weight, sample_weight_val
-            return self._fit(X, y, pair, groups, weights)
+            both = weights_of_fit(weights, self), sample_weight_val
+            return self._fit(X, y, pair, groups, both)
 
     def _fit(
         self,

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cftlearn._dependencies import StrOptions, end_with_parent, validate_params
+from cftlearn.base import PartialLabelMixin
 from cftlearn.calibration._calibrator import calibrated_weights
 from cftlearn.classifier import CFTClassifier
 from cftlearn.ensemble._combination import (
@@ -245,7 +246,7 @@ def check_members_take_weights(names: list[str], members: list[Any]) -> None:
     """
     for name, member in zip(names, members, strict=True):
         last = member.steps[-1][1] if isinstance(member, Pipeline) else member
-        if not has_fit_parameter(last, "sample_weight"):
+        if not takes_weights(last):
             raise ValueError(
                 "`estimators` must take the weights of labels where `sample_weight` is "
                 f"given; member {name!r}, {type(last).__name__}, does not. Leave it "
@@ -297,14 +298,32 @@ def fit_member(
         return fitted.fit(X, y, **extra)
 
 
+def takes_weights(estimator: Any) -> bool:
+    """Return whether an estimator's ``fit`` takes the weights of labels.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of ours, which do without a name in the signature, or another.
+    """
+    is_ours = isinstance(estimator, PartialLabelMixin)
+    return is_ours or has_fit_parameter(estimator, "sample_weight")
+
+
+def _takes(estimator: Any, name: str) -> bool:
+    if name == "sample_weight":
+        return takes_weights(estimator)
+    return bool(has_fit_parameter(estimator, name))
+
+
 def _argument(member: Any, name: str, values: Any) -> dict[str, Any]:
     """Return the argument of ``fit`` by which a member takes groups, or weights."""
     if values is None:
         return {}
     if not isinstance(member, Pipeline):
-        return {name: values} if has_fit_parameter(member, name) else {}
+        return {name: values} if _takes(member, name) else {}
     step, last = member.steps[-1]
-    if not has_fit_parameter(last, name):
+    if not _takes(last, name):
         return {}
     if not get_config()["enable_metadata_routing"]:
         return {f"{step}__{name}": values}

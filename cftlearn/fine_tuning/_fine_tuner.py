@@ -5,7 +5,7 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +28,12 @@ from cftlearn._features._per_category import (
 from cftlearn._features._stored import logits_of
 from cftlearn._report._html import ReportMixin
 from cftlearn._seeding import category_seeds
-from cftlearn.base import PartialLabelMixin, unchanged_by_errors
+from cftlearn.base import (
+    FitWeights,
+    PartialLabelMixin,
+    unchanged_by_errors,
+    weights_of_fit,
+)
 from cftlearn.fine_tuning._category_task import CategoryTask, UnseenLogits, make_tasks
 from cftlearn.fine_tuning._checkpoint import checkpoint_paths
 from cftlearn.fine_tuning._cross_fit import cross_fit
@@ -279,12 +284,12 @@ class CategoryWiseFineTuner(
         Z: ArrayLike,
         y: ArrayLike,
         *,
-        sample_weight: ArrayLike | None = None,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        **weights: Unpack[FitWeights],
     ) -> Self:
         """Refit every category.
 
@@ -301,12 +306,6 @@ class CategoryWiseFineTuner(
             1 positive, 0 negative, NaN unknown, in any form that
             :func:`cftlearn.labels.check_partial_labels` accepts; or 1-D with two
             classes.
-        sample_weight : array-like of shape (n_samples,) or \
-(n_samples, n_categories), default=None
-            How much each label counts, where it is fitted and where it judges, relative
-            to the mean over the known labels of its category: 0 or more, and anything
-            where the label is unknown. A label of weight 0 is unknown; of a 1-D target,
-            a row of weight 0 is left out. See the :ref:`User Guide <weighted_labels>`.
         X_val : as ``Z``, default=None
             Features of rows to choose by. They may be ``Z`` itself with other known
             cells in ``y_val``. A Pipeline with ``transform_input=["X_val"]`` transforms
@@ -326,6 +325,14 @@ default=None
             other groups. See the :ref:`User Guide <groups>`.
         validation_data : tuple (X_val, y_val), default=None
             Another way to pass both. No Pipeline can transform what is in it.
+        **weights : dict
+            ``sample_weight``, of shape (n_samples,) or (n_samples, n_categories), None
+            by default: how much each label counts, where it is fitted and where it
+            judges, relative to the mean over the known labels of its category: 0 or
+            more, and anything where the label is unknown. A label of weight 0 is
+            unknown; of a 1-D target, a row of weight 0 is left out. See the :ref:`User
+            Guide <weighted_labels>`. scikit-learn would take a weight in the signature
+            for a number of repeated rows, which it is not.
 
         Returns
         -------
@@ -353,8 +360,8 @@ default=None
         """
         with unchanged_by_errors(self):
             pair = validation_pair(validation_data, X_val, y_val, sample_weight_val)
-            weights = sample_weight, sample_weight_val
-            return self._fit(Z, y, pair, groups, weights)
+            both = weights_of_fit(weights, self), sample_weight_val
+            return self._fit(Z, y, pair, groups, both)
 
     def _fit(
         self,
