@@ -90,7 +90,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    print("\n".join(describe_machine()))
+    print("\n".join(describe_machine(["cftlearn", "numpy", "torch", "scikit-learn"])))
     print(f"panels    known {arguments.known}, seeds 0 to {arguments.seeds - 1}")
     print(f"{'':<12}" + "".join(f"{scheme:>22}" for scheme in SCHEMES))
     for name in arguments.variants:

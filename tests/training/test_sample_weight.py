@@ -197,7 +197,9 @@ class Module(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    "loss", [takes_none, Module(), lambda *a: takes_none(*a)], ids=str
+    "loss",
+    [takes_none, Module(), lambda *a: takes_none(*a)],
+    ids=["function", "module", "lambda"],
 )
 def test_a_loss_without_weights_is_refused(problem, loss):
     with pytest.raises(
@@ -212,7 +214,9 @@ def test_a_loss_without_weights_is_refused(problem, loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [takes_weights, PartialBCEWithLogitsLoss(), "asl"], ids=str
+    "loss",
+    [takes_weights, PartialBCEWithLogitsLoss(), "asl"],
+    ids=["function", "module", "name"],
 )
 def test_a_loss_with_weights_is_accepted(problem, module, loss):
     plan = plan_with(problem, loss=loss)
