@@ -84,7 +84,7 @@ class PartialStrictlyProperLoss(KnownLoss):
     >>> loss(torch.zeros(1, 2), torch.tensor([[1.0, float("nan")]]))
     tensor(0.6931)
     >>> loss.predict_proba(torch.zeros(1))
-    tensor([0.0548])
+    tensor([0.0538])
     """
 
     def __init__(
