@@ -44,7 +44,7 @@ def partial_score(
         Scores, probabilities or decisions, as ``kind`` says.
     metric : callable
         ``metric(y_true, y_other) -> float`` of two arrays of shape (n_known,): labels 1
-        and 0, and what was given for them. Bind options with :func:`functools.partial`.
+        and 0, and what was given for them. Bind options with ``functools.partial``.
     kind : {"score", "probability", "decision"}, default="score"
         What ``y_other`` must be: any finite numbers, numbers in [0, 1], or decisions 1
         and 0. The metric gets decisions as integers.

@@ -104,7 +104,7 @@ class UnknownLoss(nn.Module):
         often labels of each class are known.
     keeps_state : bool
         Whether the loss remembers rows or batches: it then needs a training of one
-        process. It does so in training mode alone; see :meth:`torch.nn.Module.eval`.
+        process. It does so in training mode alone; see ``torch.nn.Module.eval``.
     needs_rows : bool
         Whether it needs the numbers of the rows, ``rows``.
     replaces_known : bool
