@@ -42,6 +42,8 @@ from cftlearn.persistence._fields import (
     Text,
     as_plain,
 )
+from cftlearn.persistence._losses import NAMES as LOSSES
+from cftlearn.persistence._losses import is_loss, make_loss
 from cftlearn.persistence._parameters import make_estimator
 from cftlearn.solvers import GeneticSolver, GradientSolver, ProximalSolver
 from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp, PseudoLabels
@@ -313,8 +315,16 @@ def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
     if not isinstance(document, dict) or not {"class", "params"} <= set(document):
         raise broken(place, "hold a `class` and its `params`", document)
     name = document["class"]
-    if not isinstance(name, str) or name not in _CLASSES:
+    if not isinstance(name, str) or name not in (*_CLASSES, *LOSSES):
         raise broken(f"{prefix}class", f"be one of {', '.join(_CLASSES)}", name)
+    make = _rebuild_loss if name in LOSSES else _rebuild_estimator
+    return make(document, prefix, stored)
+
+
+def _rebuild_estimator(
+    document: dict[str, Any], prefix: str, stored: StoredArrays
+) -> Any:
+    place, name = prefix.rstrip(".") or "model", document["class"]
     cls = _CLASSES[name]
     estimator = make_estimator(cls, _read_params(document, prefix, stored), prefix)
     plan, entry = _PLANS[cls], Entry.to_read(document, stored, prefix)
@@ -338,6 +348,14 @@ def rebuild(document: Any, prefix: str, stored: StoredArrays) -> Any:
         plan.check(estimator, prefix)
         plan.complete(estimator)
     return estimator
+
+
+def _rebuild_loss(document: dict[str, Any], prefix: str, stored: StoredArrays) -> Any:
+    name = document["class"]
+    unexpected = set(document) - {"class", "params"}
+    if unexpected:
+        raise broken(prefix.rstrip("."), f"hold what a {name} has", min(unexpected))
+    return make_loss(name, _read_params(document, prefix, stored), prefix)
 
 
 def is_fitted(document: dict[str, Any]) -> bool:
@@ -403,6 +421,12 @@ def encode(
     if isinstance(value, (list, tuple)):
         items = [encode(v, f"{name}.{i}", arrays, None) for i, v in enumerate(value)]
         return {"tuple": items} if isinstance(value, tuple) else items
+    if is_loss(value):
+        params = {
+            own: encode(part, f"{name}.{own}", arrays, None)
+            for own, part in value.get_params().items()
+        }
+        return {"class": type(value).__name__, "params": params}
     if isinstance(value, ImageTransform):  # its tuples may be lists afterwards
         return {"class": type(value).__name__, "params": value.get_params()}
     if type(value) in _PLANS:

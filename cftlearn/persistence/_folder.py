@@ -94,8 +94,10 @@ def save_model(
         What was there before has not changed.
     TypeError
         If ``path`` is no path, ``model`` is of another class, or a parameter cannot be
-        written as text: a callable ``loss``, ``objective`` or ``input_transform`` (but
-        not an ``ImageTransform``), a solver of one's own, a ``RandomState``.
+        written as text: a callable ``loss``, ``unknown``, ``objective`` or
+        ``input_transform`` (but not an ``ImageTransform``, nor a loss of
+        :mod:`cftlearn.losses` that has no values of rows), a solver of one's own, a
+        ``RandomState``.
     ValueError
         If the model is not as ``fit`` left it, and :func:`load_model` would refuse it:
         weights that are NaN, a parameter that is out of its range.

@@ -5,10 +5,12 @@ an unknown label: its loss and its gradient are exactly 0. A batch without any k
 label has loss 0, not NaN.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from cftlearn.losses._parameters import parameters_of
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -42,6 +44,16 @@ class KnownLoss(nn.Module):
             _check_positive_weights(pos_weight)
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = _check_reduction(reduction)
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the parameters of the loss as plain values.
+
+        Returns
+        -------
+        params : dict
+            Numbers, words, lists in place of tensors, and None.
+        """
+        return parameters_of(self)
 
     def forward(
         self, logits: Tensor, target: Tensor, weight: Tensor | None = None

@@ -1,11 +1,12 @@
 """What every loss of unknown labels has, and how the training calls it."""
 
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from cftlearn.labels._known_rates import KnownRates
+from cftlearn.losses._parameters import parameters_of
 
 
 class Cells(NamedTuple):
@@ -133,6 +134,16 @@ class UnknownLoss(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.epoch, self.n_epochs = 0, 1
+
+    def get_params(self) -> dict[str, Any]:
+        """Return the parameters of the loss as plain values.
+
+        Returns
+        -------
+        params : dict
+            Numbers, words, lists in place of tensors, and None.
+        """
+        return parameters_of(self)
 
     def default_weight(self, n_unknown_per_known: float) -> float:
         """Return how much unknown cells count together, where all known ones count 1.

@@ -134,6 +134,11 @@ class ExpectedPositiveLoss(_PriorLoss):
         self.n_positive = n_positive
 
     @property
+    def prevalence(self) -> Tensor | None:
+        """The share of positives that was given."""
+        return self._given
+
+    @property
     def estimates_rates(self) -> bool:  # type: ignore[override]
         """Whether the share of positives is estimated."""
         return self.n_positive is None and self._given is None
@@ -244,6 +249,11 @@ class NonNegativePULoss(_PriorLoss):
     def share(self, rates: KnownRates, totals: LabelTotals) -> Tensor:
         """Return the share of positives among unknown cells."""
         return share_among_unknown(rates, totals)
+
+    @property
+    def prior(self) -> Tensor | None:
+        """The share of positives that was given."""
+        return self._given
 
     def of_batch(self, cells: Cells) -> Tensor:
         """Compute the mean risk of categories."""
