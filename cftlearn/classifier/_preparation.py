@@ -244,6 +244,7 @@ def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> 
             f"unknown={unknown!r} without a `module`. Pass a `module`, or another "
             "treatment."
         )
+    _check_loss(classifier.loss)
     if classifier.layers is not None and not has_module:
         raise ValueError(
             "`layers` needs a `module`, of which they are layers; got "
@@ -264,6 +265,22 @@ def _check_stages(classifier: "CFTClassifier", tuner: CategoryWiseFineTuner) -> 
         raise ValueError(
             "`train=False` without a `module` needs initial weights. Pass "
             "fine_tuner=CategoryWiseFineTuner(coef_init=..., intercept_init=...)."
+        )
+
+
+def _check_loss(loss: Any) -> None:
+    """Refuse losses that would train nothing, or something else than they say."""
+    if hasattr(loss, "set_epoch"):  # an UnknownLoss, or a PartialLoss
+        raise ValueError(
+            "`loss` must be a loss of known labels; got "
+            f"{type(loss).__name__}, which is one of unknown labels, or has one. Pass "
+            "it as unknown=, and in loss= a name or a loss of known labels."
+        )
+    if getattr(loss, "link", None) == "published":
+        raise ValueError(
+            "`loss` must have logits that are log-odds, as predict_proba takes them; "
+            f"got {type(loss).__name__} with link='published'. Pass loss='spa', or "
+            "link='logistic'."
         )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+_MOST_SHOWN = 20  # numbers of a parameter
+
 
 def parameters_of(loss: nn.Module) -> dict[str, Any]:
     """Return the parameters of a loss, which has an attribute for each.
@@ -26,3 +28,21 @@ def parameters_of(loss: nn.Module) -> dict[str, Any]:
         name: value.tolist() if isinstance(value, Tensor) else value
         for name, value in values.items()
     }
+
+
+def describe_parameters(loss: nn.Module) -> str:
+    """Return the parameters of a loss that differ from their defaults, for its repr.
+
+    Parameters
+    ----------
+    loss : nn.Module
+        Of this package, or of a user's own, which may have no attributes for them.
+    """
+    parts = []
+    for name, parameter in inspect.signature(type(loss)).parameters.items():
+        value = getattr(loss, name, parameter.default)
+        if isinstance(value, Tensor):
+            value = value.tolist() if value.numel() <= _MOST_SHOWN else "..."
+        if value != parameter.default:
+            parts.append(f"{name}={value!r}")
+    return ", ".join(parts)

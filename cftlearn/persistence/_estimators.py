@@ -424,7 +424,7 @@ def encode(
     if is_loss(value):
         params = {
             own: encode(part, f"{name}.{own}", arrays, None)
-            for own, part in value.get_params().items()
+            for own, part in value.parameters_given().items()
         }
         return {"class": type(value).__name__, "params": params}
     if isinstance(value, ImageTransform):  # its tuples may be lists afterwards

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cftlearn.losses._parameters import parameters_of
+from cftlearn.losses._parameters import describe_parameters, parameters_of
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -45,7 +45,7 @@ class KnownLoss(nn.Module):
         self.register_buffer("pos_weight", pos_weight)
         self.reduction = _check_reduction(reduction)
 
-    def get_params(self) -> dict[str, Any]:
+    def parameters_given(self) -> dict[str, Any]:
         """Return the parameters of the loss as plain values.
 
         Returns
@@ -53,7 +53,12 @@ class KnownLoss(nn.Module):
         params : dict
             Numbers, words, lists in place of tensors, and None.
         """
+        # Not `get_params`: scikit-learn would take the loss for an estimator.
         return parameters_of(self)
+
+    def extra_repr(self) -> str:
+        """Show the parameters."""
+        return describe_parameters(self)
 
     def forward(
         self, logits: Tensor, target: Tensor, weight: Tensor | None = None

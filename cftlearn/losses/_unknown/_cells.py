@@ -120,7 +120,7 @@ class HillLoss(UnknownLoss):
 
     def __init__(self, *, peak: float = 1.5) -> None:
         super().__init__()
-        if not check_non_negative(peak, "peak") >= 1.0:
+        if not 1.0 <= peak < float("inf"):
             raise ValueError(f"`peak` must be 1 or more; got {peak}.")
         self.peak = peak
 

@@ -19,7 +19,21 @@ def per_category(values: Any, name: str) -> Tensor | None:
     """
     if values is None:
         return None
-    tensor = torch.as_tensor(np.asarray(values, dtype=np.float64)).reshape(-1)
+    labels = values.index.tolist() if hasattr(values, "iloc") else None
+    if labels is not None and labels != list(range(len(labels))):
+        raise ValueError(
+            f"`{name}` must hold shares in the order of the categories, whose names a "
+            f"loss does not know; got labels {labels[:3]}. Pass "
+            f"{name}.loc[categories].to_numpy()."
+        )
+    try:
+        numbers = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"`{name}` must hold numbers; got {values!r:.100}. Pass one share in "
+            "[0, 1] per category, or one for all."
+        ) from None
+    tensor = torch.from_numpy(numbers.reshape(-1))
     if not len(tensor) or not bool(((tensor >= 0) & (tensor <= 1)).all()):
         raise ValueError(
             f"`{name}` must hold shares in [0, 1], one per category or one for all; "

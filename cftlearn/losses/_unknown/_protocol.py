@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cftlearn.labels._known_rates import KnownRates
-from cftlearn.losses._parameters import parameters_of
+from cftlearn.losses._parameters import describe_parameters, parameters_of
 
 
 class Cells(NamedTuple):
@@ -135,7 +135,7 @@ class UnknownLoss(nn.Module):
         super().__init__()
         self.epoch, self.n_epochs = 0, 1
 
-    def get_params(self) -> dict[str, Any]:
+    def parameters_given(self) -> dict[str, Any]:
         """Return the parameters of the loss as plain values.
 
         Returns
@@ -143,7 +143,12 @@ class UnknownLoss(nn.Module):
         params : dict
             Numbers, words, lists in place of tensors, and None.
         """
+        # Not `get_params`: scikit-learn would take the loss for an estimator.
         return parameters_of(self)
+
+    def extra_repr(self) -> str:
+        """Show the parameters."""
+        return describe_parameters(self)
 
     def default_weight(self, n_unknown_per_known: float) -> float:
         """Return how much unknown cells count together, where all known ones count 1.

@@ -5,10 +5,25 @@ import pytest
 import torch
 from loss_parts import NAN, batch, value_of
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
+from cftlearn import CFTClassifier
 from cftlearn.labels._known_rates import KnownRates
-from cftlearn.losses import BiasedNegativesLoss, HillLoss, UnknownLoss
+from cftlearn.losses import (
+    BiasedNegativesLoss,
+    ExpectedPositiveLoss,
+    HillLoss,
+    NonNegativePULoss,
+    PartialFocalLoss,
+    PartialLoss,
+    PartialStrictlyProperLoss,
+    SelectiveLoss,
+    UnknownLoss,
+)
 from cftlearn.losses._registry import LOSSES, TREATMENTS, make_unknown_loss
+from cftlearn.metrics import partial_roc_auc_scorer
+from cftlearn.model_selection import PartialLabelKFold
 
 RATES = KnownRates(
     np.array([0.6, 0.5, 0.2]), np.array([0.1, 0.1, 0.2]), np.log(6.0), 4.0
@@ -191,3 +206,88 @@ def test_names_of_treatments_and_losses():
     made = make_unknown_loss(given)
     assert made is not given
     assert made.peak == 2.0
+
+
+# ----------------------------------------------------------------------- as parameters
+@pytest.mark.parametrize(
+    "loss",
+    [
+        HillLoss(peak=2.0),
+        SelectiveLoss(prior=np.full(5, 0.02)),
+        NonNegativePULoss(prior=0.2),
+        ExpectedPositiveLoss(prevalence=[0.2] * 5),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_a_classifier_with_a_loss_can_be_cloned(loss):
+    """scikit-learn must not take it for an estimator."""
+    model = clone(CFTClassifier(unknown=loss))
+    assert model.unknown is not loss
+    assert repr(model.unknown) == repr(loss) != f"{type(loss).__name__}()"
+    known = clone(CFTClassifier(loss=PartialFocalLoss(gamma=1.0))).loss
+    assert repr(known) == "PartialFocalLoss(gamma=1.0)"
+
+
+def test_a_search_tells_losses_apart(partial_problem, network_factory, quick_tuner):
+    X, y, _ = partial_problem
+    model = CFTClassifier(
+        network_factory(),
+        fine_tuner=quick_tuner,
+        retrain=False,
+        max_epochs=1,
+        random_state=0,
+    )
+    search = GridSearchCV(
+        model,
+        {"unknown": ["hill", HillLoss(peak=2.0)]},
+        scoring=partial_roc_auc_scorer,
+        cv=PartialLabelKFold(2),
+    ).fit(X.astype(np.float32), y)
+    assert str(search.cv_results_["params"][1]) == "{'unknown': HillLoss(peak=2.0)}"
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (
+            lambda: NonNegativePULoss(prior=pd_series([0.1, 0.2], ["b", "a"])),
+            ValueError,
+            r"`prior` must hold shares in the order .*got labels \['b', 'a'\]",
+        ),
+        (
+            lambda: SelectiveLoss(prior="a"),
+            TypeError,
+            r"`prior` must hold numbers; got 'a'\. Pass one share",
+        ),
+        (
+            lambda: ExpectedPositiveLoss(prevalence={"a": 0.1}),
+            TypeError,
+            "`prevalence` must hold numbers",
+        ),
+    ],
+)
+def test_shares_are_numbers_in_the_order_of_the_categories(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
+
+
+def pd_series(values, index):
+    pandas = pytest.importorskip("pandas")
+    return pandas.Series(values, index=index)
+
+
+@pytest.mark.parametrize(
+    ("loss", "match"),
+    [
+        (HillLoss(), r"`loss` must be a loss of known labels; got HillLoss, which is"),
+        (PartialLoss("bce", "hill"), r"`loss` must be a loss of .* got PartialLoss"),
+        (PartialStrictlyProperLoss(), r"`loss` must have logits that are log-odds"),
+    ],
+)
+def test_losses_that_are_no_loss_of_known_labels_are_refused(
+    loss, match, partial_problem, network_factory
+):
+    X, y, _ = partial_problem
+    with pytest.raises(ValueError, match=match):
+        CFTClassifier(network_factory(), loss=loss).fit(X.astype(np.float32), y)
