@@ -1,6 +1,7 @@
 """What the tests share: fixed randomness, one small problem, one small network."""
 
 import csv
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from hypothesis import settings
 from torch import nn
 
-from cftlearn import CategoryWiseFineTuner
+from cftlearn import CategoryWiseFineTuner, CFTClassifier
 from cftlearn.solvers import GradientSolver
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -89,6 +90,19 @@ def network_factory() -> Callable[..., nn.Sequential]:
 def quick_tuner():
     """Return a fine-tuner that needs a few milliseconds a category."""
     return CategoryWiseFineTuner(GradientSolver(max_epochs=30, patience=30))
+
+
+@pytest.fixture
+def make_model(quick_tuner, network_factory):
+    """Return what makes a classifier with a network that fits in a few milliseconds."""
+    return functools.partial(
+        CFTClassifier,
+        module=network_factory(),
+        fine_tuner=quick_tuner,
+        max_epochs=3,
+        learning_rate=0.01,
+        random_state=0,
+    )
 
 
 @pytest.fixture

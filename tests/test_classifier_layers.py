@@ -1,28 +1,12 @@
 """layers="auto": more features where held-out labels are ranked better by them."""
 
-import functools
-
 import numpy as np
 import pytest
 from classifier_parts import output
 from numpy.testing import assert_allclose, assert_array_equal
 
 import cftlearn.classifier._network_fit as trainings
-from cftlearn import CFTClassifier
 from cftlearn.fine_tuning import CategoryWiseFineTuner
-
-
-@pytest.fixture
-def make_model(quick_tuner, network_factory):
-    """Return a classifier that fits in a few milliseconds."""
-    return functools.partial(
-        CFTClassifier,
-        module=network_factory(),
-        fine_tuner=quick_tuner,
-        max_epochs=3,
-        learning_rate=0.01,
-        random_state=0,
-    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch import nn
 import cftlearn.classifier._network_fit as trainings
 import cftlearn.classifier._preparation as preparation
 import cftlearn.training._trainings as stage_one
-from cftlearn import CategoryWiseFineTuner, CFTClassifier, load_model, save_model
+from cftlearn import CategoryWiseFineTuner, load_model, save_model
 from cftlearn.datasets import LabelTable
 from cftlearn.metrics import partial_roc_auc_score, partial_roc_auc_scorer
 from cftlearn.model_selection import PartialLabelKFold
@@ -21,19 +21,6 @@ from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp, PseudoLabe
 
 RETRAIN = [False, True, "average"]
 NAN = np.nan
-
-
-@pytest.fixture
-def make_model(quick_tuner, network_factory):
-    """Return a classifier that fits in a few milliseconds."""
-    return functools.partial(
-        CFTClassifier,
-        module=network_factory(),
-        fine_tuner=quick_tuner,
-        max_epochs=3,
-        learning_rate=0.01,
-        random_state=0,
-    )
 
 
 @pytest.fixture

@@ -32,19 +32,6 @@ RETRAIN = [False, True, "average"]
 
 
 @pytest.fixture
-def make_model(quick_tuner, network_factory):
-    """Return a classifier that fits in a few milliseconds."""
-    return functools.partial(
-        CFTClassifier,
-        module=network_factory(),
-        fine_tuner=quick_tuner,
-        max_epochs=3,
-        learning_rate=0.01,
-        random_state=0,
-    )
-
-
-@pytest.fixture
 def problem(partial_problem):
     Z, y, _ = partial_problem
     return Z.astype(np.float32), y

@@ -1,7 +1,6 @@
 """Further rounds of training, the published recipe, and logits before the refit."""
 
 import copy
-import functools
 import math
 
 import numpy as np
@@ -23,19 +22,6 @@ from cftlearn.training import NetworkTrainer
 
 RETRAIN = [False, True, "average"]
 by_retrain = pytest.mark.parametrize("retrain", RETRAIN)
-
-
-@pytest.fixture
-def make_model(quick_tuner, network_factory):
-    """Return a classifier that fits in a few milliseconds."""
-    return functools.partial(
-        CFTClassifier,
-        module=network_factory(),
-        fine_tuner=quick_tuner,
-        max_epochs=3,
-        learning_rate=0.01,
-        random_state=0,
-    )
 
 
 @pytest.fixture

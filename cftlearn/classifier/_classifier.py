@@ -34,6 +34,7 @@ from cftlearn.classifier._preparation import (
     hold_out_labels,
     prepare_fine_tuner,
     read_pseudo,
+    refuse_swapped_losses,
 )
 from cftlearn.exceptions import SeenLabelsWarning, UndefinedCategoryWarning
 from cftlearn.fine_tuning import CategoryWiseFineTuner
@@ -426,6 +427,7 @@ default=None
         sample_weights: tuple[ArrayLike | None, ArrayLike | None],
         pseudo_labels: tuple[ArrayLike | None, ArrayLike | None],
     ) -> Self:
+        refuse_swapped_losses(self.loss, self.unknown)
         self._validate_params()
         if self.trainer is not None:
             check_trainer(self.trainer, self.random_state)

@@ -24,10 +24,39 @@ from cftlearn.labels._pseudo_labels import (
     read_pseudo_labels,
     refuse_known,
 )
-from cftlearn.losses._registry import TREATMENTS
+from cftlearn.losses._registry import LOSSES, TREATMENTS
 
 if TYPE_CHECKING:
     from cftlearn.classifier._classifier import CFTClassifier
+
+
+def refuse_swapped_losses(loss: Any, unknown: Any) -> None:
+    """Refuse a loss of the other kind of labels in ``loss`` or ``unknown``.
+
+    Parameters
+    ----------
+    loss, unknown : object
+        Parameters of a classifier, not checked yet.
+
+    Raises
+    ------
+    ValueError
+        If one of them would be right as the other.
+    """
+    for name, value, names, other in (
+        ("loss", loss, TREATMENTS, "unknown"),
+        ("unknown", unknown, LOSSES, "loss"),
+    ):
+        kind = "known" if name == "loss" else "unknown"
+        is_other = isinstance(value, str) and value in names
+        # A loss of known labels, without importing torch.
+        is_other |= name == "unknown" and hasattr(value, "class_losses")
+        if is_other:
+            shown = repr(value) if isinstance(value, str) else type(value).__name__
+            raise ValueError(
+                f"`{name}` must say what {kind} labels cost; got {shown}, which is "
+                f"for `{other}`. Pass {other}={shown}."
+            )
 
 
 def prepare_fine_tuner(

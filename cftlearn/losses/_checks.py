@@ -1,8 +1,10 @@
-"""Ranges of the parameters of losses."""
+"""Ranges of the parameters of losses, and types of what they are called with."""
 
 import math
 from numbers import Integral, Real
 from typing import Any
+
+from torch import Tensor
 
 
 def check_non_negative(value: float, name: str) -> float:
@@ -65,3 +67,24 @@ def _number(value: Any, name: str) -> Any:
             f"`{name}` must be a number; got {value!r} of type {type(value).__name__}."
         )
     return value
+
+
+def check_tensors(**values: Any) -> None:
+    """Refuse what is no tensor; None may stand for an argument that was left out.
+
+    Parameters
+    ----------
+    **values : object
+        Arguments by their names.
+
+    Raises
+    ------
+    TypeError
+        If one of them is anything else.
+    """
+    for name, value in values.items():
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"`{name}` must be a tensor; got {type(value).__name__}. Pass "
+                f"torch.as_tensor({name})."
+            )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cftlearn.losses._checks import check_non_negative
+from cftlearn.losses._checks import check_non_negative, check_tensors
 from cftlearn.losses._known._protocol import KnownLoss
 from cftlearn.losses._registry import (
     estimates_rates,
@@ -104,6 +104,7 @@ class PartialLoss(nn.Module):
         target : Tensor of shape (n_samples, n_categories)
             1, 0, or NaN where unknown.
         """
+        check_tensors(target=target)
         if self.unknown is not None:
             self.unknown.start(target)
 
@@ -146,8 +147,12 @@ class PartialLoss(nn.Module):
         Raises
         ------
         ValueError
-            If shapes differ, a target is out of [0, 1], or ``rows`` is missing.
+            If shapes differ, a target is out of [0, 1], ``rows`` is missing, or
+            :meth:`set_epoch` was not called for a loss that changes over epochs.
+        TypeError
+            If one of them is no tensor.
         """
+        check_tensors(logits=logits, target=target, rows=rows)
         is_unknown = torch.isnan(target)
         n_cells = max(target.numel(), 1)
         if self.is_negative:

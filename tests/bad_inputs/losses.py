@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cftlearn import losses
+from cftlearn import CFTClassifier, losses
+from cftlearn.datasets import make_partial_multilabel
 
 from .case import Case
 
@@ -35,7 +36,17 @@ def after_warm_up(Z: Any, Y: Any, loss: Any) -> object:
 
 def started(Y: Any, loss: Any) -> Any:
     loss.start(Y)
+    loss.set_epoch(0, 2)
     return loss
+
+
+def with_epoch(loss: Any) -> Any:
+    loss.set_epoch(0, 2)
+    return loss
+
+
+def labelled() -> Any:
+    return make_partial_multilabel(40, n_features=4, n_categories=2, random_state=0)[:2]
 
 
 def biased(L: Any, proba: object, **changes: object) -> Any:
@@ -358,7 +369,9 @@ CASES = [
     loss_case(
         "LargeLoss",
         "no start",
-        lambda L, torch, Z, Y: L.LargeLoss("permanent")(Z, Y, rows=torch.arange(2)),
+        lambda L, torch, Z, Y: with_epoch(L.LargeLoss("permanent"))(
+            Z, Y, rows=torch.arange(2)
+        ),
         ValueError,
         "`rows` must be among those that `start` was called with; got no call."
         " Call start(target) with the labels of all rows before a training.",
@@ -531,5 +544,34 @@ CASES = [
         "`margin` needs a loss that has this parameter, such as 'focal'; "
         "got loss='bce'. Leave `margin` out, or write it into a loss of "
         "your own.",
+    ),
+    *(
+        Case(
+            "CFTClassifier.fit",
+            f"{shown} as the other part of the loss",
+            lambda folder, params=params: CFTClassifier(**params).fit(*labelled()),
+            ValueError,
+            message,
+        )
+        for shown, params, message in (
+            (
+                "'hill'",
+                {"loss": "hill"},
+                "`loss` must say what known labels cost; got 'hill', which is for "
+                "`unknown`. Pass unknown='hill'.",
+            ),
+            (
+                "'focal'",
+                {"unknown": "focal"},
+                "`unknown` must say what unknown labels cost; got 'focal', which is "
+                "for `loss`. Pass loss='focal'.",
+            ),
+            (
+                "PartialFocalLoss",
+                {"unknown": losses.PartialFocalLoss()},
+                "`unknown` must say what unknown labels cost; got PartialFocalLoss, "
+                "which is for `loss`. Pass loss=PartialFocalLoss.",
+            ),
+        )
     ),
 ]

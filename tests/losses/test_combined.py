@@ -116,6 +116,7 @@ def test_rows_reach_the_loss_of_unknown_cells(rng):
     with pytest.raises(ValueError, match="`rows` must hold the numbers of the rows"):
         joined(torch.from_numpy(logits), torch.from_numpy(target))
     joined.start(torch.from_numpy(target))
+    joined.set_epoch(0, 3)
     joined(torch.from_numpy(logits), torch.from_numpy(target), ROWS)
     with pytest.raises(ValueError, match=r"`epoch` must be in .*got 3\. Epochs"):
         joined.set_epoch(3, 3)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cftlearn.losses._checks import check_tensors
 from cftlearn.losses._parameters import describe_parameters, parameters_of
 
 Reduction = Literal["mean", "sum", "none"]
@@ -87,6 +88,7 @@ class KnownLoss(nn.Module):
             If the shapes differ, a target is outside [0, 1], or a weight is negative
             or not finite.
         """
+        check_tensors(logits=logits, target=target, weight=weight)
         known = ~torch.isnan(target)
         # Both must be finite before the loss is computed: a NaN that is masked
         # afterwards still has a NaN gradient.

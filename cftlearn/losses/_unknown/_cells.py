@@ -172,12 +172,15 @@ class SelfPacedCorrectionLoss(UnknownLoss):
     >>> from cftlearn.losses import SelfPacedCorrectionLoss
     >>> loss = SelfPacedCorrectionLoss()
     >>> target = torch.tensor([[float("nan")]])
+    >>> loss.set_epoch(0, 20)
     >>> loss(torch.tensor([[3.0]]), target)
     tensor(2.7663)
     >>> loss.set_epoch(1, 20)
     >>> loss(torch.tensor([[3.0]]), target)
     tensor(0.0001)
     """
+
+    follows_epochs = True
 
     def __init__(
         self, *, threshold: float = 0.6, first_epoch: int = 1, gamma: float = 2.0
@@ -285,9 +288,13 @@ class GeneralizedRobustLoss(UnknownLoss):
     --------
     >>> import torch
     >>> from cftlearn.losses import GeneralizedRobustLoss
-    >>> GeneralizedRobustLoss()(torch.zeros(1, 1), torch.tensor([[float("nan")]]))
+    >>> loss = GeneralizedRobustLoss()
+    >>> loss.set_epoch(0, 10)
+    >>> loss(torch.zeros(1, 1), torch.tensor([[float("nan")]]))
     tensor(0.5227)
     """
+
+    follows_epochs = True
 
     def __init__(
         self,

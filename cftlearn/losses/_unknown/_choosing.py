@@ -90,7 +90,7 @@ class SelectiveLoss(UnknownLoss):
         self.warm_up = check_probability(
             warm_up, "warm_up", from_zero=False, below_one=True
         )
-        self.keeps_state = prior is None
+        self.keeps_state = self.follows_epochs = prior is None
         self.register_buffer("prior", per_category(prior, "prior"))
         self.register_buffer("_sums", torch.zeros(2, 0, dtype=torch.float64))
 
@@ -214,6 +214,7 @@ class LargeLoss(UnknownLoss):
         self.scheme = scheme
         self.share_per_epoch = check_probability(share_per_epoch, "share_per_epoch")
         self.keeps_state = self.needs_rows = scheme == "permanent"
+        self.follows_epochs = True
         self.register_buffer("_flipped", torch.zeros(0, 0, dtype=torch.bool))
 
     def start(self, target: Tensor, unknown: Tensor | None = None) -> None:

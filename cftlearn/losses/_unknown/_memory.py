@@ -63,10 +63,12 @@ class EntropyPseudoLabelLoss(UnknownLoss):
     >>> from cftlearn.losses import EntropyPseudoLabelLoss
     >>> loss, target = EntropyPseudoLabelLoss(), torch.full((2, 1), float("nan"))
     >>> loss.start(target)
+    >>> loss.set_epoch(0, 10)
     >>> loss(torch.zeros(2, 1), target, rows=torch.tensor([0, 1]))
     tensor(-0.0693)
     """
 
+    follows_epochs = True
     keeps_state = True
     needs_rows = True
     _scores: Tensor

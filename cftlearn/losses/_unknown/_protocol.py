@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cftlearn.labels._known_rates import KnownRates
+from cftlearn.losses._checks import check_tensors
 from cftlearn.losses._parameters import describe_parameters, parameters_of
 
 
@@ -41,6 +42,7 @@ class Cells(NamedTuple):
 
         A NaN that is masked after the loss was computed still has a NaN gradient.
         """
+        check_tensors(logits=logits, target=target, unknown=unknown, rows=rows)
         if target.shape != logits.shape or logits.ndim != 2:
             raise ValueError(
                 "`target` and `logits` must both have the shape (n_samples, "
@@ -108,6 +110,8 @@ class UnknownLoss(nn.Module):
         process. It does so in training mode alone; see ``torch.nn.Module.eval``.
     needs_rows : bool
         Whether it needs the numbers of the rows, ``rows``.
+    follows_epochs : bool
+        Whether it changes over the epochs, so that :meth:`set_epoch` must be called.
     replaces_known : bool
         Whether the losses of known labels are in it, so that no other one is added.
     has_values_of_rows : bool
@@ -130,10 +134,12 @@ class UnknownLoss(nn.Module):
     counts_known: ClassVar[bool] = False
     keeps_state: bool = False
     needs_rows: bool = False
+    follows_epochs: bool = False
 
     def __init__(self) -> None:
         super().__init__()
         self.epoch, self.n_epochs = 0, 1
+        self._knows_epoch = False
 
     def parameters_given(self) -> dict[str, Any]:
         """Return the parameters of the loss as plain values.
@@ -203,6 +209,7 @@ class UnknownLoss(nn.Module):
                 "Epochs are counted from 0."
             )
         self.epoch, self.n_epochs = epoch, n_epochs
+        self._knows_epoch = True
 
     def set_rates(self, rates: KnownRates) -> None:
         """Take the rates at which labels are known; most losses do without."""
@@ -235,13 +242,22 @@ class UnknownLoss(nn.Module):
         Raises
         ------
         ValueError
-            If shapes differ, or the loss needs ``rows`` and gets none.
+            If shapes differ, or the loss needs ``rows`` and gets none, or needs
+            :meth:`set_epoch` and it was not called.
+        TypeError
+            If one of them is no tensor.
         """
         cells = Cells.of(logits, target, unknown, rows)
         if self.needs_rows and rows is None:
             raise ValueError(
                 f"`rows` must hold the numbers of the rows in the training set, which "
                 f"{type(self).__name__} needs; got None."
+            )
+        if self.follows_epochs and not self._knows_epoch:
+            raise ValueError(
+                f"`set_epoch` must be called before every epoch: {type(self).__name__} "
+                "changes over a training; got no call. Call loss.set_epoch(epoch, "
+                "n_epochs), with epochs counted from 0."
             )
         return self.of_batch(cells)
 

@@ -22,6 +22,11 @@ RATES = KnownRates(
 )
 
 
+def in_first_epoch(loss):
+    loss.set_epoch(0, 10)
+    return loss
+
+
 def selection():
     loss = SelectionLoss()
     loss.set_rates(RATES)
@@ -50,7 +55,10 @@ CELLS = {
     ),
     "hill": (HillLoss, lambda p: (1.5 - p) * p**2),
     "hill of another peak": (lambda: HillLoss(peak=2.0), lambda p: (2 - p) * p**2),
-    "splc": (SelfPacedCorrectionLoss, lambda p: -(p**2) * np.log(1 - p)),
+    "splc": (
+        lambda: in_first_epoch(SelfPacedCorrectionLoss()),
+        lambda p: -(p**2) * np.log(1 - p),
+    ),
     "entropy": (
         lambda: EntropyMaximizationLoss(alpha=0.3),
         lambda p: 0.3 * (p * np.log(p) + (1 - p) * np.log(1 - p)),

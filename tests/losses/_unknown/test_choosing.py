@@ -345,6 +345,7 @@ def test_parameters_out_of_their_range_are_refused(make, error, match):
 def test_other_categories_than_at_the_start_are_refused(rng):
     logits, target = batch(rng)
     loss = LargeLoss("permanent")
+    loss.set_epoch(0, 10)
     loss.start(torch.from_numpy(target[:, :2]))
     with pytest.raises(
         ValueError, match=r"the categories that .*, 2; got 3\. Call star"

@@ -34,13 +34,17 @@ by_loss = pytest.mark.parametrize("name", [*BY_NAME, "biased_negatives"])
 ROWS = torch.arange(20)
 
 
-def make(name, target, epoch=6, n_epochs=10):
-    """Return a loss in the middle of a training."""
+def make_fresh(name, target):
+    """Return a loss that no training has begun with."""
     if name == "biased_negatives":
         proba = np.random.default_rng(3).random(target.shape)
-        loss = BiasedNegativesLoss(proba, prior=0.3, negative_share=0.2)
-    else:
-        loss = make_unknown_loss(name)
+        return BiasedNegativesLoss(proba, prior=0.3, negative_share=0.2)
+    return make_unknown_loss(name)
+
+
+def make(name, target, epoch=6, n_epochs=10):
+    """Return a loss in the middle of a training."""
+    loss = make_fresh(name, target)
     loss.start(torch.from_numpy(target).float())
     loss.set_rates(RATES)
     loss.set_epoch(epoch, n_epochs)
@@ -164,6 +168,47 @@ def test_shapes_are_checked(rng):
 def test_epochs_are_counted_from_zero(epoch, n_epochs):
     with pytest.raises(ValueError, match=rf"`epoch` must be in .*got {epoch}\. Epochs"):
         HillLoss().set_epoch(epoch, n_epochs)
+
+
+@by_loss
+def test_what_changes_over_epochs_must_know_them(name, rng):
+    """Else a loop of one's own would stay in the first epoch for ever."""
+    logits, target = batch(rng)
+    values = []
+    for epoch in (0, 9):
+        loss = make(name, target, epoch)
+        values.append(value(loss, logits, target))
+    fresh = make_fresh(name, target)
+    fresh.start(torch.from_numpy(target))
+    fresh.set_rates(RATES)
+    if fresh.follows_epochs:
+        with pytest.raises(ValueError, match="`set_epoch` must be called before every"):
+            value(fresh, logits, target)
+    elif name != "role":  # whose estimates move
+        assert values[0] == values[1]
+
+
+def value(loss, logits, target):
+    torch.manual_seed(0)
+    return float(loss(torch.tensor(logits), torch.from_numpy(target), rows=ROWS))
+
+
+@pytest.mark.parametrize("name", ["logits", "target", "unknown", "rows"])
+def test_arguments_are_tensors(name, rng):
+    logits, target = batch(rng)
+    given = {
+        "logits": torch.tensor(logits),
+        "target": torch.from_numpy(target),
+        "unknown": torch.from_numpy(np.isnan(target)),
+        "rows": ROWS,
+    }
+    loss = HillLoss()
+    loss(**given)
+    with pytest.raises(TypeError, match=rf"`{name}` must be a tensor; got ndarray\."):
+        loss(**given | {name: given[name].numpy()})
+    for other in (PartialLoss("bce", "hill"), PartialFocalLoss()):
+        with pytest.raises(TypeError, match="`target` must be a tensor; got ndarray"):
+            other(torch.tensor(logits), target)
 
 
 def test_a_loss_of_ones_own(rng):
