@@ -34,6 +34,7 @@ def test_layers_are_taken_for_a_gain(make_model, problem, monkeypatch, gain, ret
     assert_array_equal(model.intercept_, expected.intercept_)
     (record,) = [row for row in model.history_ if row["stage"] == "layers"]
     assert record["gain"] == pytest.approx(gain, nan_ok=True)
+    assert record["taken"] is is_taken
     assert_allclose(output(model.to_torch(), X), model.decision_function(X), atol=1e-5)
     assert model.layers == "auto"
 

@@ -444,3 +444,17 @@ def test_a_training_on_mixtures_goes_on_bit_for_bit(
     model.set_params(trainer__mix=PartialMixUp(0.9))
     with pytest.raises(ValueError, match="trainer"):
         model.fit(X, y, pseudo_labels=pseudo)
+
+
+def test_a_label_of_weight_zero_is_unknown_to_pseudo_labels(make_model, problem):
+    X, y, pseudo = problem
+    row, j = np.argwhere(~np.isnan(y))[0]
+    weights = np.ones(y.shape)
+    weights[row, j] = 0.0
+    pseudo[row, j] = 0.6
+    y_without = y.copy()
+    y_without[row, j] = NAN
+    weighted = make_model().fit(X, y, pseudo_labels=pseudo, sample_weight=weights)
+    assert same_fit(weighted, make_model().fit(X, y_without, pseudo_labels=pseudo))
+    with pytest.raises(ValueError, match="must be NaN where `y` is known"):
+        make_model().fit(X, y, pseudo_labels=pseudo)

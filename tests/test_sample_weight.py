@@ -487,3 +487,13 @@ def test_groups_and_weights_go_together():
         fitted(CategoryWiseFineTuner(), y, W, groups=groups) for y in (Y, HIDDEN)
     )
     assert_array_equal(one.coef_, other.coef_)
+
+
+@pytest.mark.parametrize(
+    "make", [CategoryWiseFineTuner, CFTClassifier, lambda: CFTEnsemble(n_estimators=2)]
+)
+def test_other_arguments_of_fit_are_refused_as_python_does(make, partial_problem):
+    X, y, _ = partial_problem
+    match = r"\.fit\(\) got an unexpected keyword argument 'sample_weigth'"
+    with pytest.raises(TypeError, match=match):
+        make().fit(X, y, sample_weigth=np.ones(len(y)))

@@ -191,8 +191,9 @@ class NetworkFit:
         features, choice = self._choose(made, self.rows.split, "layers")
         wide = Round(narrow.number, made, features, choice)
         gain = wide.held_out_auc - narrow.held_out_auc
-        self.history.append({"stage": "layers", "gain": gain})
-        if not gain > _LEAST_GAIN:
+        is_taken = bool(gain > _LEAST_GAIN)
+        self.history.append({"stage": "layers", "gain": gain, "taken": is_taken})
+        if not is_taken:
             return narrow
         self.settings = settings
         return wide

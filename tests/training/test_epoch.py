@@ -20,7 +20,12 @@ from training_parts import (
 from cftlearn._inputs import read_inputs
 from cftlearn.exceptions import NonFiniteLossError
 from cftlearn.labels._label_split import TrainingTargets
-from cftlearn.losses import BiasedNegativesLoss, WeakNegativeLoss, make_loss
+from cftlearn.losses import (
+    BiasedNegativesLoss,
+    UnknownLoss,
+    WeakNegativeLoss,
+    make_loss,
+)
 from cftlearn.metrics import partial_roc_auc_score
 from cftlearn.training import LogicMix, NetworkTrainer, PartialMixUp
 from cftlearn.training._loop import train_network
@@ -517,3 +522,56 @@ def test_loss_must_be_a_scalar_tensor(loss, got):
             TrainingTargets(np.ones((8, 3))),
             plan,
         )
+
+
+# ----------------------------------------------------------- what kinds of cells cost
+class Recorder(UnknownLoss):
+    """A loss that remembers what it was started with, and what epochs it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def start(self, target, unknown=None):
+        self.calls.append(("start", target.clone(), unknown.clone()))
+
+    def set_epoch(self, epoch, n_epochs):
+        super().set_epoch(epoch, n_epochs)
+        self.calls.append(("epoch", epoch, n_epochs))
+
+    def cell_losses(self, logits):
+        return logits**2
+
+
+def test_a_loss_of_unknown_labels_is_told_all_it_needs(problem, module):
+    """Cells that a training leaves out, to estimate rates, are no unknown ones."""
+    X, y = problem
+    unknown = np.isnan(y)
+    unknown[::3] = False
+    loss = Recorder()
+    plan = replace(PLAN, max_epochs=2, unknown_loss=loss, unknown_weight=0.5)
+    train_network(module, read_inputs(X), TrainingTargets(y, unknown), plan)
+    (_, target, cells), *epochs = loss.calls
+    assert_array_equal(target.numpy(), y.astype(np.float32))
+    assert_array_equal(cells.numpy(), unknown)
+    assert epochs == [("epoch", 0, 2), ("epoch", 1, 2)]
+
+
+def test_each_kind_of_cell_has_its_weight(problem):
+    """Oracle: the three means by hand, in one step of one batch."""
+    X, y = problem
+    soft = np.where(np.isnan(y), 0.7, np.nan).astype(np.float32)
+    soft[::2] = np.nan
+    unknown = np.isnan(y) & np.isnan(soft)
+    module = nn.Linear(X.shape[1], y.shape[1])
+    nn.init.zeros_(module.weight)
+    nn.init.constant_(module.bias, 0.3)
+    plan = replace(PLAN, max_epochs=1, batch_size=len(X), unknown_loss=Recorder())
+    plan = replace(plan, unknown_weight=0.4, soft_weight=0.6)
+    targets = TrainingTargets(y, unknown, soft)
+    (record,) = train_network(module, read_inputs(X), targets, plan).history
+    p = 1 / (1 + np.exp(-0.3))
+    known = -np.log(np.where(y == 1, p, 1 - p))[~np.isnan(y)].mean()
+    of_soft = -0.7 * np.log(p) - 0.3 * np.log(1 - p)
+    expected = known + 0.4 * 0.3**2 + 0.6 * of_soft
+    assert record["loss"] == pytest.approx(expected, rel=1e-5)
